@@ -1,0 +1,1 @@
+"""The roof: settings, routes, process wiring. Decides nothing about money."""

@@ -1,0 +1,54 @@
+"""Typed readers of environment variables; every setting that can differ between hosts comes through here.
+
+A secret may come from a file: `NAME_FILE=/run/secrets/name` is read when `NAME` is unset.
+A missing required value raises `ImproperlyConfigured`; there are no default secrets.
+"""
+
+import os
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+TRUE = {"1", "true", "yes", "on"}
+FALSE = {"0", "false", "no", "off"}
+
+
+def text(name: str, default: str | None = None) -> str:
+    """The value of `name`, else `default`. Raises `ImproperlyConfigured` when neither exists."""
+    value = os.environ.get(name) or default
+    if value is None:
+        raise ImproperlyConfigured(f"{name} is not set; see .env.example")
+    return value
+
+
+def secret(name: str) -> str | None:
+    """The value of `name`, or the stripped content of the file named by `{name}_FILE`, or None."""
+    if value := os.environ.get(name):
+        return value
+    if path := os.environ.get(f"{name}_FILE"):
+        return Path(path).read_text(encoding="utf-8").strip()
+    return None
+
+
+def flag(name: str, *, default: bool) -> bool:
+    """A boolean written as 1/0, true/false, yes/no, on/off."""
+    value = os.environ.get(name, "").strip().lower()
+    if not value:
+        return default
+    if value in TRUE | FALSE:
+        return value in TRUE
+    raise ImproperlyConfigured(f"{name}={value!r} is not a boolean; write 1 or 0")
+
+
+def number(name: str, default: int) -> int:
+    """A whole number."""
+    value = os.environ.get(name, "").strip()
+    try:
+        return int(value) if value else default
+    except ValueError:
+        raise ImproperlyConfigured(f"{name}={value!r} is not a whole number") from None
+
+
+def words(name: str, default: str = "") -> list[str]:
+    """A comma-separated list; blanks are dropped."""
+    return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]

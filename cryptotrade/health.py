@@ -1,0 +1,85 @@
+"""`/health` says that this process answers; `/ready` says whether the house can do its work."""
+
+import logging
+from collections.abc import Callable
+
+import psutil
+from django.conf import settings
+from django.core.cache import cache
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
+from redis.exceptions import RedisError
+
+from market.selectors import venue_ages
+
+logger = logging.getLogger(__name__)
+
+VENUE_LATE_MS = 10_000
+MEMORY_FULL = 97.0
+CPU_FULL = 400.0  # load average per core, per cent
+
+
+@require_safe
+def health(request: HttpRequest) -> HttpResponse:
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+def ready(request: HttpRequest) -> HttpResponse:
+    """200 when every check passes, else 503 naming those that failed."""
+    results = {name: check() for name, check in CHECKS.items()}
+    failed = sorted(name for name, problem in results.items() if problem)
+    body = {
+        "status": "unavailable" if failed else "ok",
+        "failed": failed,
+        "checks": {name: problem or "ok" for name, problem in results.items()},
+    }
+    return JsonResponse(body, status=503 if failed else 200)
+
+
+def _database() -> str | None:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        logger.warning("readiness: the database does not answer", exc_info=True)
+        return "does not answer"
+    return None
+
+
+def _redis() -> str | None:
+    try:
+        cache.get("ready")
+    except RedisError:
+        logger.warning("readiness: Redis does not answer", exc_info=True)
+        return "does not answer"
+    return None
+
+
+def _venues() -> str | None:
+    try:
+        ages = venue_ages()
+    except (DatabaseError, RedisError):
+        return "unknown"
+    late = [name for name in settings.VENUES if ages.get(name, VENUE_LATE_MS) >= VENUE_LATE_MS]
+    return f"no data from {', '.join(late)}" if late else None
+
+
+def _memory() -> str | None:
+    used = psutil.virtual_memory().percent
+    return f"{used:.0f} % used" if used >= MEMORY_FULL else None
+
+
+def _cpu() -> str | None:
+    load = 100 * psutil.getloadavg()[0] / (psutil.cpu_count() or 1)
+    return f"load {load:.0f} % of the cores" if load >= CPU_FULL else None
+
+
+CHECKS: dict[str, Callable[[], str | None]] = {
+    "database": _database,
+    "redis": _redis,
+    "venues": _venues,
+    "memory": _memory,
+    "cpu": _cpu,
+}

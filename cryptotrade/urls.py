@@ -1,0 +1,23 @@
+"""HTTP routes of the four apps and of operations. Websocket routes are in `asgi.py`."""
+
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from cryptotrade import health, metrics
+
+urlpatterns = [
+    path("", include("market.urls")),
+    path("accounts/", include("accounts.urls")),
+    path("api/v1/", include("market.api")),
+    path("api/schema/", SpectacularAPIView.as_view(permission_classes=[]), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(permission_classes=[]), name="docs"),
+    path("admin/", admin.site.urls),
+    path("health", health.health, name="health"),
+    path("ready", health.ready, name="ready"),
+    path("metrics", metrics.metrics, name="metrics"),
+]
+handler400 = "cryptotrade.errors.bad_request"
+handler403 = "cryptotrade.errors.permission_denied"
+handler404 = "cryptotrade.errors.not_found"
+handler500 = "cryptotrade.errors.server_error"

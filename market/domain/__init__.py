@@ -1,0 +1,1 @@
+"""Pure market logic: no Django, no asyncio, no clock, no randomness."""

@@ -1,0 +1,114 @@
+import uuid
+
+from django.db import models
+
+from market.leases import LeasedModel
+
+
+class Worker(models.Model):
+    """One running worker process. Its lease is valid until `lease_until` by the database's clock."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    channel = models.CharField(max_length=40)
+    host = models.CharField(max_length=255)
+    pid = models.PositiveIntegerField()
+    started_at = models.DateTimeField(auto_now_add=True)
+    lease_until = models.DateTimeField()
+
+    class Meta:
+        indexes = (models.Index(fields=["channel", "lease_until"], name="market_worker_live"),)
+
+    def __str__(self) -> str:
+        return f"{self.channel} on {self.host}, pid {self.pid}"
+
+
+class Venue(LeasedModel):
+    """A place to trade. Leased: one feed worker at a time holds its sockets."""
+
+    name = models.SlugField(primary_key=True, max_length=40)
+    title = models.CharField(max_length=80)
+    simulated = models.BooleanField(default=False)
+    enabled = models.BooleanField(default=True)
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class Instrument(models.Model):
+    """What is traded at a venue, with the rules that an order there must obey.
+
+    `symbol` is the venue's own name and is what topics and URLs carry; `base` and `quote` are for people.
+    """
+
+    class Kind(models.TextChoices):
+        PERP = "perp"
+        SPOT = "spot"
+
+    venue = models.ForeignKey(Venue, on_delete=models.CASCADE, related_name="instruments")
+    symbol = models.CharField(max_length=60)
+    kind = models.CharField(max_length=8, choices=Kind.choices)
+    base = models.CharField(max_length=40)
+    quote = models.CharField(max_length=20)
+    size_decimals = models.PositiveSmallIntegerField()
+    price_decimals = models.PositiveSmallIntegerField(help_text="most decimals a price may have")
+    significant_figures = models.PositiveSmallIntegerField(null=True, blank=True)
+    min_notional = models.DecimalField(max_digits=38, decimal_places=18, default=0)
+    max_leverage = models.PositiveSmallIntegerField(null=True, blank=True)
+    trading = models.BooleanField(default=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["venue", "symbol"], name="market_instrument_symbol"),)
+
+    def __str__(self) -> str:
+        return f"{self.venue_id} {self.symbol}"
+
+
+class Candle(models.Model):
+    """A closed candle. Written in batches by `COPY`; a later revision by the venue replaces it."""
+
+    instrument = models.ForeignKey(Instrument, on_delete=models.CASCADE, related_name="candles")
+    interval = models.CharField(max_length=4)
+    open_time = models.BigIntegerField(help_text="ms since 1970, UTC")
+    open = models.DecimalField(max_digits=38, decimal_places=18)
+    high = models.DecimalField(max_digits=38, decimal_places=18)
+    low = models.DecimalField(max_digits=38, decimal_places=18)
+    close = models.DecimalField(max_digits=38, decimal_places=18)
+    volume = models.DecimalField(max_digits=38, decimal_places=18, help_text="in base units")
+
+    class Meta:
+        constraints = (
+            # Serves the chart: newest first, one instrument, one interval, before a time.
+            models.UniqueConstraint(fields=["instrument", "interval", "open_time"], name="market_candle_key"),
+            models.CheckConstraint(
+                condition=models.Q(low__lte=models.F("open"), high__gte=models.F("open"))
+                & models.Q(low__lte=models.F("close"), high__gte=models.F("close")),
+                name="market_candle_range",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.instrument_id} {self.interval} {self.open_time}"
+
+
+class Trade(models.Model):
+    """A public trade. Stored only when STORE_TRADES is on."""
+
+    class Side(models.TextChoices):
+        BUY = "buy"
+        SELL = "sell"
+
+    instrument = models.ForeignKey(Instrument, on_delete=models.CASCADE, related_name="trades")
+    trade_id = models.CharField(max_length=80)
+    time = models.BigIntegerField(help_text="ms since 1970, UTC")
+    price = models.DecimalField(max_digits=38, decimal_places=18)
+    size = models.DecimalField(max_digits=38, decimal_places=18)
+    side = models.CharField(max_length=4, choices=Side.choices, help_text="of the taker")
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["instrument", "time", "trade_id"], name="market_trade_key"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.instrument_id} {self.trade_id}"

@@ -1,0 +1,69 @@
+"""pytest plugin: a real PostgreSQL and a real Redis for the session, before Django reads its settings.
+
+`DATABASE_URL` / `REDIS_URL` set: those servers are used. Unset: embedded ones start in a temporary
+folder and are stopped at the end. With xdist the main process starts them and the workers inherit
+the addresses; each worker has its own test database and its own Redis database number.
+"""
+
+import os
+import secrets
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+_running = []
+os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(48))
+os.environ.setdefault("JWT_SIGNING_KEY", secrets.token_urlsafe(48))
+
+
+@pytest.hookimpl(wrapper=True)  # a wrapper runs before pytest-django's own hook loads the settings
+def pytest_load_initial_conftests() -> Generator[None]:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        _own_redis_database()
+    elif not (os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL")):
+        _start_embedded(Path(tempfile.mkdtemp(prefix="cryptotrade-test-")))
+    return (yield)
+
+
+def _start_embedded(var: Path) -> None:
+    from cryptotrade.embedded import EmbeddedPostgres, EmbeddedRedis, services_at
+
+    var.chmod(0o755)
+    services = services_at(var)
+    if not os.environ.get("DATABASE_URL"):
+        postgres = EmbeddedPostgres(var)
+        postgres.start()
+        _hurry(services.database_url)
+        _running.append(postgres)
+        os.environ["DATABASE_URL"] = services.database_url
+    if not os.environ.get("REDIS_URL"):
+        redis = EmbeddedRedis(var)
+        redis.start()
+        _running.append(redis)
+        os.environ["REDIS_URL"] = services.redis_url
+    os.environ["CRYPTOTRADE_VAR"] = str(var)
+
+
+def _hurry(database_url: str) -> None:
+    """Test data need not survive a power cut."""
+    import psycopg
+
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.execute(f"ALTER SYSTEM SET {setting} = off")
+        connection.execute("SELECT pg_reload_conf()")
+
+
+def _own_redis_database() -> None:
+    number = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw")) + 1
+    url = os.environ["REDIS_URL"]
+    os.environ["REDIS_URL"] = (
+        f"{url}?db={number}" if url.startswith("unix") else f"{url.rstrip('/')}/{number}"
+    )
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    while _running:
+        _running.pop().stop()
