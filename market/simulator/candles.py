@@ -81,6 +81,7 @@ class Tape:
         self._history = history
         self._minutes: dict[int, Bar] = {}
         self._at = 0
+        self._before: dict[str, tuple[int, int, Bar | None]] = {}  # the open bars without their last minute
 
     def roll(self, now: int, price: int, path: History) -> None:
         """Begin the minute of `now` if it is new: a quiet minute is a flat bar, not a hole.
@@ -125,24 +126,31 @@ class Tape:
         """What has to be remembered over a restart."""
         return iter(self._minutes.values())
 
-    def bar(self, interval: str, now: int) -> Bar:
-        """The bar of `interval` that is open now."""
-        return self._bar(*bucket(interval, now), now)
+    def bar(self, interval: str, now: int, path: History) -> Bar:
+        """The bar of `interval` that is open now. `path` as in `roll`."""
+        begin = bucket(interval, now)[0]
+        minute = now - now % MINUTE
+        if self._before.get(interval, (0, 0))[:2] != (begin, minute):
+            known = self._bar(begin, minute, minute - 1, path) if begin < minute else None
+            self._before[interval] = (begin, minute, known)
+        known = self._before[interval][2]
+        current = self._minute(minute, path)
+        return fold((known, current)) if known else current
 
     def snapshot(self, interval: str, start: int, end: int, now: int) -> list[Bar]:
         """The bars that begin in or overlap [start, end], oldest first, the newest 5000."""
         start, end = max(start, self._history.start), min(end, now)
         if start > end:
             return []
-        return [self._bar(begin, stop, now) for begin, stop in _buckets(interval, start, end)]
+        return [self._bar(begin, stop, now, self._history) for begin, stop in _buckets(interval, start, end)]
 
-    def _bar(self, begin: int, end: int, now: int) -> Bar:
+    def _bar(self, begin: int, end: int, now: int, history: History) -> Bar:
         if end <= now - TAPE_KEPT:
-            return self._history.coarse(max(begin, self._history.start), end)._replace(time=begin)
+            return history.coarse(max(begin, history.start), end)._replace(time=begin)
+        stop = min(end, now + 1)
         if end - begin > DAY:
-            days = range(begin, min(end, now + 1), DAY)
-            return fold(self._bar(day, day + DAY, now) for day in days)
-        return fold(self._minute(minute) for minute in range(begin, min(end, now + 1), MINUTE))
+            return fold(self._bar(day, day + DAY, now, history) for day in range(begin, stop, DAY))
+        return fold(self._minute(minute, history) for minute in range(begin, stop, MINUTE))
 
-    def _minute(self, minute: int) -> Bar:
-        return self._minutes.get(minute) or self._history.span(minute, minute + MINUTE)
+    def _minute(self, minute: int, history: History) -> Bar:
+        return self._minutes.get(minute) or history.span(minute, minute + MINUTE)

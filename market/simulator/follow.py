@@ -199,8 +199,8 @@ class RecordedPath:
             if begin <= time < end
         ]
         high, low = max(opened, close, *touched), min(opened, close, *touched)
-        prices = (self._floor(price) for price in (opened, high, low, close))
-        return Bar(begin, *prices, self._volume(begin, end), 0)
+        opened, high, low, close = (self._floor(price) for price in (opened, high, low, close))
+        return Bar(begin, opened, high, low, close, self._volume(begin, end), 0)
 
     def _volume(self, begin: int, end: int) -> int:
         first, last = self._index(begin), self._index(end - 1)

@@ -68,7 +68,8 @@ class Listing:
 
     def units(self, price: float) -> int:
         """A price in units; exact for any price that the venue could have written."""
-        return max(1, round(price * 10**self.price_decimals))
+        scale: int = 10**self.price_decimals
+        return max(1, round(price * scale))
 
     def notional(self, units: int, lots: int) -> float:
         """USDC, for statistics."""

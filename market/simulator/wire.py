@@ -31,9 +31,9 @@ def aggregation(figures: Any, mantissa: Any) -> tuple[int, int] | None:
     """(figures, mantissa) to round a book to, or None for the full one. Raises `BadAggregation`."""
     if figures is None and mantissa is None:
         return None
-    if figures not in (2, 3, 4, 5) or isinstance(figures, bool):
+    if type(figures) is not int or figures not in (2, 3, 4, 5):
         raise BadAggregation
-    if mantissa is not None and (figures != 5 or mantissa not in (1, 2, 5)):
+    if mantissa is not None and (type(mantissa) is not int or figures != 5 or mantissa not in (1, 2, 5)):
         raise BadAggregation
     return figures, mantissa or 1
 

@@ -17,6 +17,7 @@ from market.simulator.population import Desk
 from market.simulator.universe import UNIVERSE, Listing
 
 TRADES_KEPT = 200
+TRADES_SAVED = 50
 LONGEST_STEP = 1.0
 TRADE_IDS = 1 << 50
 SCATTER = 0x2545F4914F6CDD1D % TRADE_IDS | 1  # odd, so that scattered ids are still all different
@@ -230,8 +231,13 @@ class World:
             "playback": self.playback and vars(self.playback),
             "followed": sorted(self.recordings),
             "mids": {coin: market.listing.price_text(market.mark) for coin, market in self.markets.items()},
-            "minutes": {coin: list(market.tape.minutes()) for coin, market in self.markets.items()},
-            "trades": {coin: list(market.trades)[-50:] for coin, market in self.markets.items()},
+            "minutes": {
+                coin: [tuple(bar) for bar in market.tape.minutes()] for coin, market in self.markets.items()
+            },
+            "trades": {
+                coin: [tuple(trade) for trade in market.trades][-TRADES_SAVED:]
+                for coin, market in self.markets.items()
+            },
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
