@@ -204,8 +204,8 @@ class World:
 
     def _trade_ids(self) -> Iterator[int]:
         while True:
+            self.next_trade += 1  # before the yield: the consumer may never come back
             yield self.next_trade * SCATTER % TRADE_IDS
-            self.next_trade += 1
 
     def step(self, now: int) -> list[Event]:
         """Let time pass until `now` (ms). Returns what happened, in order."""
