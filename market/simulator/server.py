@@ -24,6 +24,7 @@ from market.simulator.world import World
 
 logger = logging.getLogger(__name__)
 
+LOOPBACK = "127.0.0.1"
 BLOCK = 0.1
 SAVE_EVERY = 10.0
 BODY_MOST = 64 * 1024
@@ -39,9 +40,9 @@ def wall_clock() -> int:
 
 @dataclass(frozen=True)
 class Config:
-    """Where to listen, and how. Port 0 takes a free one."""
+    """Where to listen, and how. Port 0 takes a free one. The control plane never leaves the loopback."""
 
-    host: str = "127.0.0.1"
+    host: str = LOOPBACK
     port: int = 8010
     control_port: int = 8011
     limits: Limits = LENIENT
@@ -119,18 +120,19 @@ class Simulator:
     async def start(self) -> None:
         app = web.Application(client_max_size=BODY_MOST)
         app.add_routes([web.post("/info", self._info), web.get("/ws", self._ws)])
-        self.port = await self._listen(app, self.config.port)
-        self.control_port = await self._listen(control_app(self), self.config.control_port)
+        self.port = await self._listen(app, self.config.host, self.config.port)
+        control = control_app(self)
+        self.control_port = await self._listen(control, LOOPBACK, self.config.control_port)
         self._spawn(self._live())
         if self.config.state is not None:
             self._spawn(self._save_now_and_then(self.config.state))
         logger.info("simulator at http://%s:%d", self.config.host, self.port)
 
-    async def _listen(self, app: web.Application, port: int) -> int:
+    async def _listen(self, app: web.Application, host: str, port: int) -> int:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
         self._runners.append(runner)
         await runner.setup()
-        await web.TCPSite(runner, self.config.host, port).start()
+        await web.TCPSite(runner, host, port).start()
         return int(runner.addresses[0][1])
 
     def _spawn(self, work: Any) -> None:

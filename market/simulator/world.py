@@ -18,6 +18,7 @@ from market.simulator.universe import UNIVERSE, Listing
 
 TRADES_KEPT = 200
 TRADES_SAVED = 50
+IDS_SKIPPED = 1_000_000  # more trades than a life that ended by force can have told since it saved
 LONGEST_STEP = 1.0
 TRADE_IDS = 1 << 50
 SCATTER = 0x2545F4914F6CDD1D % TRADE_IDS | 1  # odd, so that scattered ids are still all different
@@ -242,7 +243,7 @@ class World:
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Take up the tapes of `dump`. Tapes of another seed, or of another recording, are left."""
-        self.next_trade = max(self.next_trade, saved["next_trade"])
+        self.next_trade = max(self.next_trade, saved["next_trade"] + IDS_SKIPPED)
         if saved["seed"] != self.seed or saved["playback"] != (self.playback and vars(self.playback)):
             return
         same = self._same_path(set(saved["followed"]))

@@ -225,6 +225,17 @@ def test_trade_ids_go_on_after_a_restart():
     assert not before & after
 
 
+def test_trade_ids_told_after_the_last_save_are_not_told_again():
+    first = small_world()
+    saved = first.dump()
+    told = {trade.id for event in play(first, 10) if isinstance(event, Traded) for trade in event.trades}
+    second = small_world(now=first.now + MINUTE)
+    second.restore(saved)
+    again = {trade.id for event in play(second, 20) if isinstance(event, Traded) for trade in event.trades}
+    assert told
+    assert not told & again
+
+
 def test_tapes_of_another_seed_are_left():
     first = small_world()
     play(first, 5)
