@@ -211,7 +211,14 @@ WHITENOISE_AUTOREFRESH = DEBUG
 # --- venues ------------------------------------------------------------------------------------
 # The feed worker reads each of these; `simulator` speaks the same protocol as `hyperliquid`.
 VENUES = env.words("VENUES", "simulator")
-SIMULATOR_URL = env.text("SIMULATOR_URL", f"http://127.0.0.1:{env.number('SIMULATOR_PORT', 8010)}")
+SIMULATOR_PORT = env.number("SIMULATOR_PORT", 8010)
+SIMULATOR_URL = env.text("SIMULATOR_URL", f"http://127.0.0.1:{SIMULATOR_PORT}")
+SIMULATOR_CONTROL_PORT = env.number("SIMULATOR_CONTROL_PORT", 8011)
+SIMULATOR_SEED = env.number("SIMULATOR_SEED", 0)  # 0: go on with the last one
+SIMULATOR_FOLLOW = env.text("SIMULATOR_FOLLOW", "")  # folder of recorded candles
+SIMULATOR_FOLLOW_FROM = env.text("SIMULATOR_FOLLOW_FROM", "")
+SIMULATOR_SPEED = env.text("SIMULATOR_SPEED", "1")
+SIMULATOR_LIMITS = env.text("SIMULATOR_LIMITS", "lenient")  # or `documented`: those of the venue
 HYPERLIQUID_URL = env.text("HYPERLIQUID_URL", "https://api.hyperliquid.xyz")
 STORE_TRADES = env.flag("STORE_TRADES", default=False)
 
