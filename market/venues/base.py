@@ -5,7 +5,7 @@ from typing import Protocol
 
 from market.domain.events import Candle, Context, Event, Trade
 from market.domain.instruments import Instrument
-from market.domain.session import Subscription
+from market.domain.subscriptions import Subscription
 
 
 class Sink(Protocol):

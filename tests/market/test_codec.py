@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from market.domain.errors import ParseError
 from market.domain.events import Book, Candle, Context, Mids, Quote, Trade, Trades
 from market.domain.instruments import Rules
-from market.domain.session import Ack, Pong, Refusal, Subscription
+from market.domain.session import Ack, Pong, Refusal
+from market.domain.subscriptions import Subscription
 from market.venues.hyperliquid.codec import (
     HyperliquidCodec,
     answer_read,
@@ -356,7 +357,7 @@ def test_the_recorded_list_of_everything_decodes():
     (path,) = recorded("assets/hyperliquid_metaAndAssetCtxs_20260310.json.gz")
     answer = json.loads(gzip.decompress(path.read_bytes()))
     instruments = perps_read("v", answer[0])
-    contexts = list(contexts_read(answer))
+    contexts = contexts_read(answer)
     assert len(instruments) > 150
     assert len(contexts) > 100
     for context in contexts:

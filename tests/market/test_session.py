@@ -8,19 +8,8 @@ from hypothesis import strategies as st
 
 from market.domain.errors import ParseError
 from market.domain.events import Candle, Context, Mids, Quote, Trades
-from market.domain.session import (
-    Ack,
-    Limits,
-    Pace,
-    Pong,
-    Refusal,
-    Session,
-    Subscription,
-    Undecodable,
-    backoff,
-    kind_of,
-    shard,
-)
+from market.domain.session import Ack, Pong, Refusal, Session, Undecodable
+from market.domain.subscriptions import Limits, Pace, Subscription, backoff, kind_of, shard
 
 LIMITS = Limits(subscriptions=5, messages_per_second=3, messages_per_minute=40)
 MIDS = Subscription("mids")

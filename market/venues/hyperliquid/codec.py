@@ -5,7 +5,7 @@ Everything that a venue may send is either decoded, ignored because we do not us
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -13,12 +13,12 @@ import orjson
 
 from market.domain.errors import ParseError
 from market.domain.events import INTERVALS, Book, Candle, Context, Level, Mids, Quote, Side, Trade, Trades
-from market.domain.session import Ack, Message, Pong, Refusal, StreamKind, Subscription
+from market.domain.session import Ack, Message, Pong, Refusal
+from market.domain.subscriptions import StreamKind, Subscription
 
 GREETING = b"Websocket connection established."
 TIME_LIMIT = 1 << 53
-_NUMBER = re.compile(r"[0-9]{1,40}(?:\.[0-9]{1,40})?").fullmatch
-_SIGNED = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?").fullmatch
+_NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,24})?").fullmatch
 _BROKEN = (KeyError, TypeError, IndexError, ValueError, AttributeError)
 _SIDES: dict[str, Side] = {"B": "buy", "A": "sell"}
 _KIND_TO_WIRE = {
@@ -94,9 +94,7 @@ def _number(value: Any) -> str:
 
 
 def _signed(value: Any) -> str:
-    if isinstance(value, str) and _SIGNED(value):
-        return value
-    raise ParseError("not a decimal number", value)
+    return "-" + _number(value[1:]) if value[:1] == "-" else _number(value)
 
 
 def _maybe(read: Callable[[Any], str], value: Any) -> str | None:
@@ -250,12 +248,17 @@ _CHANNELS: dict[str, Callable[[Any], Sequence[Message]]] = {
 
 
 # --- answers of POST /info ---------------------------------------------------------------------------
+def guarded(read: Callable[[], T], source: Any) -> T:
+    """What `read` returns; whatever `source` lacks for it becomes a `ParseError`."""
+    try:
+        return read()
+    except _BROKEN as problem:
+        raise ParseError(f"answer not understood ({type(problem).__name__})", source) from problem
+
+
 def answer_read(body: bytes, read: Callable[[Any], T]) -> T:
     """Decode an answer by `read`. Raises `ParseError`."""
-    try:
-        return read(orjson.loads(body))
-    except _BROKEN as problem:
-        raise ParseError(f"answer not understood ({type(problem).__name__})", body[:200]) from problem
+    return guarded(lambda: read(orjson.loads(body)), body[:200])
 
 
 def candles_read(rows: Any) -> tuple[list[Candle], list[ParseError]]:
@@ -286,13 +289,11 @@ def mids_read(answer: Any) -> Mids:
     return Mids({_name(coin): _number(mid) for coin, mid in answer.items()})
 
 
-def contexts_read(answer: Any) -> Iterator[Context]:
+def contexts_read(answer: Any) -> list[Context]:
     """`metaAndAssetCtxs` and `spotMetaAndAssetCtxs`; instruments that never traded are left out."""
     meta, contexts = answer
-    for number, ctx in enumerate(contexts):
-        symbol = ctx.get("coin") or meta["universe"][number]["name"]
-        try:
-            yield context_read(_name(symbol), ctx)
-        except ParseError:
-            if ctx.get("markPx") is not None:
-                raise
+    return [
+        context_read(_name(ctx.get("coin") or meta["universe"][number]["name"]), ctx)
+        for number, ctx in enumerate(contexts)
+        if ctx["markPx"] is not None
+    ]
