@@ -11,6 +11,7 @@ _http = get_asgi_application()  # sets Django up: what follows may import models
 
 from accounts.services import session_user, token_user  # noqa: E402
 from market.consumers import StreamConsumer  # noqa: E402
+from market.feed.worker import FeedConsumer  # noqa: E402
 
 _stream = StreamConsumer(session_user=session_user, token_user=token_user)
 
@@ -27,6 +28,6 @@ application = ProtocolTypeRouter(
     {
         "http": _http,
         "websocket": _websocket,
-        "channel": ChannelNameRouter({}),
+        "channel": ChannelNameRouter({"market-feed": FeedConsumer.as_asgi()}),
     }
 )
