@@ -42,6 +42,11 @@ class BoardRow:
         return self.venue.stale or not self.tick
 
     @property
+    def age_ms(self) -> int | None:
+        """As its venue's; None when this instrument never had a tick that could age."""
+        return self.venue.age_ms if self.tick else None
+
+    @property
     def spread(self) -> Decimal | None:
         """Ask less bid, in quote units."""
         bid, ask = self.number("bid"), self.number("ask")

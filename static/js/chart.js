@@ -2,7 +2,7 @@
 
 import { CandlestickSeries, HistogramSeries, createChart } from "../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { fixed } from "./format.js";
-import { arrived } from "./fresh.js";
+import { arrived, assumed } from "./fresh.js";
 import { part, schedule, setData, setText } from "./paint.js";
 
 const PAGE = 500;
@@ -63,6 +63,7 @@ class ChartView {
     const page = await this.fetchPage(this.address(), generation);
     if (!page) return;
     if (!this.fitted) this.older = page.next;
+    assumed(this.element.dataset.chart, null, 0);
     this.merge(page.results.map(bar));
     this.draw();
     if (!this.fitted) this.chart.timeScale().scrollToRealTime();

@@ -25,6 +25,9 @@ export function scan(isVisible = visible) {
     if (ageMs !== undefined) assumed(topic, symbol, Number(ageMs));
     if (ticks.has(name)) dirty.add(name);
   }
+  for (const { dataset } of document.querySelectorAll("[data-panel-topic][data-age-ms]")) {
+    assumed(dataset.panelTopic, null, Number(dataset.ageMs));
+  }
   schedule(paint);
 }
 

@@ -69,7 +69,7 @@ function write(row, [price, size, side, time], large, { decimals, sizeDecimals }
   setText(first, fixed(price, Number(decimals)));
   setText(second, fixed(size, Number(sizeDecimals)));
   setText(third, clock(time));
-  row.toggleAttribute("data-large", Number(size) >= large);
+  row.toggleAttribute("data-large", Number(size) > large);
 }
 
 /** Share of the last minute's volume that takers bought, by the venue's clock. */
