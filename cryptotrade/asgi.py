@@ -1,9 +1,32 @@
-"""http and websocket entrances, and the Channels workers (filled in below as the apps grow)."""
+"""The three entrances: http, websocket, and the channels of the workers."""
 
 import os
+from typing import Any
 
-from channels.routing import ProtocolTypeRouter
+from channels.routing import ChannelNameRouter, ProtocolTypeRouter
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cryptotrade.settings")
-application = ProtocolTypeRouter({"http": get_asgi_application()})
+_http = get_asgi_application()  # sets Django up: what follows may import models
+
+from accounts.services import session_user, token_user  # noqa: E402
+from market.consumers import StreamConsumer  # noqa: E402
+
+_stream = StreamConsumer(session_user=session_user, token_user=token_user)
+
+
+async def _websocket(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    if scope["path"].rstrip("/") == "/ws/stream":
+        await _stream(scope, receive, send)
+        return
+    await receive()
+    await send({"type": "websocket.close", "code": 1008})  # before accept: HTTP 403
+
+
+application = ProtocolTypeRouter(
+    {
+        "http": _http,
+        "websocket": _websocket,
+        "channel": ChannelNameRouter({}),
+    }
+)

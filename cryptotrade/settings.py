@@ -114,6 +114,10 @@ CHANNEL_LAYERS = {
     },
 }
 
+# Connections to /ws/stream, per web process.
+STREAM_PER_ADDRESS = env.number("STREAM_PER_ADDRESS", 512)
+STREAM_PER_USER = env.number("STREAM_PER_USER", 32)
+
 # --- who you are -------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.BCryptSHA256PasswordHasher"]

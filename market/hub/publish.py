@@ -21,11 +21,48 @@ from market.hub.snapshots import STATUS, SYMBOLS, interest_key, log_key, snap_ke
 LAYER = "stream"
 KEYFRAME_SECONDS = 5.0
 LOG_SECONDS = 300
+USER_LOG_SECONDS = 24 * 3600
+
+# A user's log has many writing processes; Redis makes them one. The epoch is the time at which the
+# log began, so a log that was lost with its Redis is never mistaken for the old one.
+_APPEND_USER_EVENT = """
+local at = redis.call('HMGET', KEYS[2], 'epoch', 'seq')
+local epoch, seq = tonumber(at[1]), tonumber(at[2])
+if not epoch then epoch, seq = tonumber(ARGV[2]), 0 end
+seq = seq + 1
+redis.call('HSET', KEYS[2], 'epoch', epoch, 'seq', seq)
+redis.call('RPUSH', KEYS[1], '[' .. epoch .. ',' .. seq .. ',' .. ARGV[1] .. ']')
+redis.call('LTRIM', KEYS[1], -tonumber(ARGV[3]), -1)
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+redis.call('EXPIRE', KEYS[2], ARGV[4])
+return {epoch, seq}
+"""
 
 
 def venue_group(venue: str) -> str:
     """The channel-layer group that carries one venue's flushes."""
     return f"venue.{venue}"
+
+
+def user_group(user: str) -> str:
+    """The channel-layer group that carries one user's private events."""
+    return f"user.{user}"
+
+
+async def user_event_publish(user: str, event: Mapping[str, Any]) -> None:
+    """Append one typed event to the user's `me` log and tell every web process.
+
+    A nudge: PostgreSQL holds the fact already. Raises `redis.RedisError` when Redis is away.
+    """
+    key = log_key(f"me.{user}")
+    raw = orjson.dumps(event)
+    async with redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_timeout=5) as client:
+        now = int(time.time() * 1000)
+        epoch, seq = await client.eval(
+            _APPEND_USER_EVENT, 2, key, f"{key}:at", raw, now, LOG_KEPT, USER_LOG_SECONDS
+        )
+    message = {"type": "user.event", "user": user, "epoch": epoch, "first": seq, "last": seq}
+    await get_channel_layer(LAYER).group_send(user_group(user), {**message, "body": b"[" + raw + b"]"})
 
 
 @dataclass

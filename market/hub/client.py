@@ -1,0 +1,119 @@
+"""One websocket, written to without ever being awaited by whoever writes.
+
+The hub steps the ASGI `send` coroutine once. Nearly always it ends there: the bytes are with the
+kernel. When it does not, the socket is full; the coroutine is finished by a task of its own, and the
+client counts as blocked until then. What a blocked client may hold is bounded in frames and seconds.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any
+
+from prometheus_client import Counter
+
+OUTBOX_FRAMES = 64
+CLOSE_PATIENCE = 2.0
+
+FRAMES = Counter("hub_frames_sent_total", "Frames handed to sockets")
+BEHIND = Counter("hub_clients_behind_total", "Times a client's socket did not take a frame at once")
+SLOW_CLOSED = Counter("hub_clients_slow_closed_total", "Clients closed with 1013")
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+GOING_AWAY, TRY_LATER, POLICY, UNSUPPORTED, TOO_BIG = 1012, 1013, 1008, 1003, 1009
+
+
+class _Resumed:
+    """A coroutine that has been stepped once already and waits for `waiting`; await it to finish it."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, None], waiting: Any) -> None:
+        self._coroutine = coroutine
+        self._waiting = waiting
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        yield self._waiting  # the running task now waits for what the coroutine waits for
+        yield from self._coroutine.__await__()
+
+
+class Client:
+    """A connected websocket. `on_blocked` is called at the moment its socket stops taking frames."""
+
+    __slots__ = (
+        "__weakref__", "_finishing", "_outbox", "_send", "address", "blocked_since", "closing", "on_blocked", "user_id",
+    )  # fmt: skip
+
+    def __init__(self, send: Send, *, address: str, on_blocked: Callable[["Client"], None]) -> None:
+        self._send = send
+        self._outbox: deque[str] = deque()
+        self._finishing: asyncio.Task[None] | None = None
+        self.address = address
+        self.on_blocked = on_blocked
+        self.user_id: str | None = None
+        self.blocked_since: float | None = None
+        self.closing = False
+
+    @property
+    def blocked(self) -> bool:
+        """True while a frame waits for the socket, and for good once the connection is closing."""
+        return self._finishing is not None or self.closing
+
+    def write(self, text: str) -> None:
+        """Hand one text frame to the socket, or queue it behind the one that waits."""
+        if self.closing:
+            return
+        if self._finishing is not None:
+            self._outbox.append(text)
+            if len(self._outbox) > OUTBOX_FRAMES:
+                self.close(TRY_LATER)
+            return
+        FRAMES.inc()
+        coroutine: Any = self._send({"type": "websocket.send", "text": text})
+        try:
+            waiting = coroutine.send(None)
+        except StopIteration:
+            return
+        except Exception:  # noqa: BLE001  each server has its own "client is gone"; its receive() tells
+            self.closing = True
+            return
+        self._block(coroutine, waiting)
+
+    def _block(self, coroutine: Any, waiting: Any) -> None:
+        loop = asyncio.get_running_loop()
+        BEHIND.inc()
+        self.blocked_since = loop.time()
+        self._finishing = loop.create_task(self._drain(coroutine, waiting))
+        self.on_blocked(self)
+
+    async def _drain(self, coroutine: Any, waiting: Any) -> None:
+        try:
+            await _Resumed(coroutine, waiting)
+            while self._outbox:
+                await self._send({"type": "websocket.send", "text": self._outbox.popleft()})
+        except Exception:  # noqa: BLE001  as above
+            self.closing = True
+        self._finishing = None
+        self.blocked_since = None
+
+    def close(self, code: int) -> None:
+        """Say goodbye with this code; a socket that does not even take that is cut off."""
+        if self.closing:
+            return
+        self.closing = True
+        self._outbox.clear()
+        if code == TRY_LATER:
+            SLOW_CLOSED.inc()
+        if self._finishing is not None:
+            self._finishing.cancel()
+        self._finishing = asyncio.get_running_loop().create_task(self._say_goodbye(code))
+
+    async def _say_goodbye(self, code: int) -> None:
+        try:
+            await asyncio.wait_for(self._send({"type": "websocket.close", "code": code}), CLOSE_PATIENCE)
+        except Exception:  # noqa: BLE001  gone already, or its buffer is full for good
+            self._abort()
+
+    def _abort(self) -> None:
+        """Cut the connection. ASGI has no word for it; the servers' `send` is a method of the protocol."""
+        transport = getattr(getattr(self._send, "__self__", None), "transport", None)
+        if transport is not None:
+            transport.abort()
