@@ -5,28 +5,31 @@ Rounding is half away from zero, because both sides can do that exactly on decim
 """
 
 from collections.abc import Callable
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 
 MINUS = "\N{MINUS SIGN}"
 UNKNOWN = "\N{EN DASH}"
+MAGNITUDE = 60
+WIDE = Context(prec=2 * MAGNITUDE)
 UNITS = ("", "K", "M", "B", "T")
 Figure = Decimal | str | int | None
 
 
 def decimal_parse(value: Figure) -> Decimal | None:
-    """The finite number written in `value`, else None."""
+    """The number written in `value`; None when it is none, or beyond 60 digits, which no market is."""
     if value is None:
         return None
     try:
         number = Decimal(value)
     except InvalidOperation:
         return None
-    return number if number.is_finite() else None
+    return number if number.is_finite() and abs(number.adjusted()) <= MAGNITUDE else None
 
 
 def plain(value: Decimal) -> str:
     """All digits, no exponent, no trailing zeros: what programs read."""
-    return format(value.normalize() if value else Decimal(0), "f")
+    text = format(value or abs(value), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def fixed(value: Figure, decimals: int, *, signed: bool = False) -> str:
@@ -36,7 +39,7 @@ def fixed(value: Figure, decimals: int, *, signed: bool = False) -> str:
         return UNKNOWN
     rounded = _round(number, decimals)
     sign = MINUS if rounded < 0 else "+" if signed and rounded > 0 else ""
-    return f"{sign}{abs(rounded):,.{decimals}f}"
+    return f"{sign}{rounded.copy_abs():,.{decimals}f}"
 
 
 def price(value: Figure, decimals: int = 2) -> str:
@@ -98,7 +101,7 @@ def direction(value: Figure, decimals: int = 2) -> str:
 
 
 def _round(number: Decimal, decimals: int) -> Decimal:
-    return number.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP)
+    return number.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP, context=WIDE)
 
 
 FORMATS: dict[str, Callable[[Figure, int], str]] = {

@@ -11,7 +11,15 @@ from tests.browser.conftest import Feed, Server, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
-PAGES = ["/", "/market/", "/market/simulator/BTC/", "/status/", "/accounts/login/", "/nothing-here"]
+PAGES = [
+    "/",
+    "/market/",
+    "/market/simulator/BTC/",
+    "/status/",
+    "/accounts/login/",
+    "/api/docs/",
+    "/nothing-here",
+]
 WIDTHS = [360, 768, 1024, 1280, 1440, 1920]
 CASES = Path(__file__).resolve().parents[1] / "data" / "format_cases.json"
 BTC = "#board tr[data-symbol=BTC]"
