@@ -142,12 +142,13 @@ class Feed:
             publisher.offer_candle("BTC", interval, row)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Generator[Browser]:
     path = chromium_path()
     if path is None:
         pytest.fail("no Chromium; run: python -m tests.browser.chromium")
-    # Playwright runs an event loop in this thread; Django would take our ORM calls for asynchronous ones.
+    # Playwright runs an event loop in this thread: Django would take our ORM calls for asynchronous ones,
+    # and asynchronous tests elsewhere could not run theirs, hence not for the session.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
@@ -156,7 +157,7 @@ def chromium() -> Generator[Browser]:
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(django_db_setup: None) -> Generator[Server]:
     base, _, _ = os.environ["DATABASE_URL"].partition("?")
     head, _, _ = base.rpartition("/")

@@ -342,6 +342,12 @@ def test_page_loads_nothing_from_elsewhere(page: Page, feed: Feed, server: Serve
     assert elsewhere == []
 
 
+def test_api_page_lists_the_endpoints_under_the_same_policy(page: Page, feed: Feed):
+    page.goto("/api/docs/")
+    for path in ("venues", "instruments", "ticks", "candles", "book", "trades"):
+        expect(page.locator(f'[data-path="/api/v1/{path}"]').first).to_be_visible()
+
+
 def test_page_works_without_scripts(chromium, feed: Feed, server: Server):
     context = chromium.new_context(base_url=server.url, java_script_enabled=False)
     page = context.new_page()
