@@ -1,3 +1,11 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from market import views
+
+app_name = "market"
+urlpatterns = [
+    path("", views.landing, name="landing"),
+    path("market/", views.board, name="board"),
+    path("market/<slug:venue>/<path:symbol>/", views.instrument, name="instrument"),
+    path("status/", views.status, name="status"),
+]

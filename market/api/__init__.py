@@ -1,0 +1,14 @@
+"""/api/v1/: public market data. Live values come from Redis, history from PostgreSQL."""
+
+from django.urls import path
+
+from market.api import views
+
+urlpatterns = [
+    path("venues", views.VenueList.as_view(), name="venues"),
+    path("instruments", views.InstrumentList.as_view(), name="instruments"),
+    path("ticks", views.TickList.as_view(), name="ticks"),
+    path("candles", views.CandleList.as_view(), name="candles"),
+    path("book", views.BookDetail.as_view(), name="book"),
+    path("trades", views.TradeList.as_view(), name="trades"),
+]

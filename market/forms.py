@@ -1,0 +1,26 @@
+"""What a reader may ask of the board."""
+
+from typing import Any
+
+from django import forms
+
+from market.models import Instrument
+from market.selectors.board import SORTS
+
+DEFAULT_SORT = "-volume"
+
+
+class BoardForm(forms.Form):
+    """Query string of the board. `asked()` ignores what it does not understand: a link never breaks."""
+
+    q = forms.CharField(max_length=60, required=False, strip=True)
+    kind = forms.ChoiceField(choices=[("", "All"), *Instrument.Kind.choices], required=False)
+    venue = forms.SlugField(max_length=40, required=False)
+    sort = forms.ChoiceField(
+        choices=[(sign + name, name) for name in SORTS for sign in ("", "-")], required=False
+    )
+
+    def asked(self) -> dict[str, Any]:
+        self.is_valid()
+        values = {name: self.cleaned_data.get(name) or "" for name in self.fields}
+        return {**values, "sort": values["sort"] or DEFAULT_SORT}

@@ -1,0 +1,39 @@
+"""Instruments and how their prices are written."""
+
+from decimal import Decimal
+
+from django.db.models import Q, QuerySet
+
+from market.domain.instruments import Rules
+from market.models import Instrument
+
+
+def instrument_get(venue: str, symbol: str) -> Instrument | None:
+    """The instrument with its venue, when the venue is enabled."""
+    found = Instrument.objects.select_related("venue").filter(venue__enabled=True)
+    return found.filter(venue=venue, symbol=symbol).first()
+
+
+def instrument_list(*, venue: str = "", kind: str = "", q: str = "") -> QuerySet[Instrument]:
+    """Trading instruments of enabled venues. Each word of `q` is part of the symbol, base or quote."""
+    rows = Instrument.objects.select_related("venue").filter(venue__enabled=True, trading=True)
+    if venue:
+        rows = rows.filter(venue=venue)
+    if kind:
+        rows = rows.filter(kind=kind)
+    for word in q.replace("/", " ").split():
+        rows = rows.filter(Q(symbol__icontains=word) | Q(base__icontains=word) | Q(quote__icontains=word))
+    return rows.order_by("venue", "symbol")
+
+
+def price_decimals(instrument: Instrument, last: Decimal | None) -> int:
+    """How many decimals the prices of this instrument are written with near `last`."""
+    if last is None or last <= 0:
+        return instrument.price_decimals
+    rules = Rules(
+        instrument.size_decimals,
+        instrument.price_decimals,
+        instrument.significant_figures,
+        instrument.min_notional,
+    )
+    return max(0, -rules.tick_at(last).normalize().adjusted())

@@ -1,0 +1,33 @@
+"""Our own 16 px icons, inlined: 1.4 px strokes in the colour of the text."""
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+register = template.Library()
+
+PATHS = {
+    "markets": '<path d="M2.5 4h11M2.5 8h11M2.5 12h7"/>',
+    "search": '<circle cx="7" cy="7" r="4.25"/><path d="m10.25 10.25 3.25 3.25"/>',
+    "status": '<path d="M2.5 8h2.75l1.5-4.5 2.5 9 1.5-4.5h2.75"/>',
+    "code": '<path d="M5.5 4.5 2 8l3.5 3.5M10.5 4.5 14 8l-3.5 3.5"/>',
+    "person": '<circle cx="8" cy="5.5" r="2.75"/><path d="M2.75 13.5c.6-2.6 2.6-4 5.25-4s4.65 1.4 5.25 4"/>',
+    "leave": '<path d="M9.5 2.75H3.25v10.5H9.5M6.5 8h7.25M11 5.25 13.75 8 11 10.75"/>',
+    "warning": '<path d="M8 2.75 14 13H2zM8 6.75v2.75M8 11.4v.01"/>',
+    "unfold": '<path d="m4.5 6.5 3.5 3.5 3.5-3.5"/>',
+    "dark": '<path d="M13 9.75A5.5 5.5 0 0 1 6.25 3a5.5 5.5 0 1 0 6.75 6.75z"/>',
+    "light": '<circle cx="8" cy="8" r="2.75"/><path d="M8 1.75v1.5M8 12.75v1.5M1.75 8h1.5M12.75 8h1.5'
+    'M3.6 3.6l1.05 1.05M11.35 11.35l1.05 1.05M3.6 12.4l1.05-1.05M11.35 4.65l1.05-1.05"/>',
+    "system": '<path d="M2.25 3.25h11.5v7.5H2.25zM6 13.25h4M8 10.75v2.5"/>',
+}
+
+
+@register.simple_tag
+def icon(name: str, size: str = "") -> SafeString:
+    """`{% icon "search" %}`; `size` is "small" or nothing. Hidden from screen readers."""
+    kind = "icon icon-small" if size == "small" else "icon"
+    return format_html(
+        '<svg class="{}" viewBox="0 0 16 16" aria-hidden="true">{}</svg>',
+        kind,
+        mark_safe(PATHS[name]),  # noqa: S308 - constants of this file
+    )

@@ -1,0 +1,164 @@
+"""Figures, sparklines and the live parts of the shell."""
+
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+from django import template
+from django.db import DatabaseError
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from market.domain import figures
+from market.domain.figures import Figure
+from market.selectors import BoardRow, VenueState, venue_states
+
+logger = logging.getLogger(__name__)
+register = template.Library()
+
+THEMES = ("dark", "light", "system")
+SPARK_WIDTH, SPARK_HEIGHT, SPARK_MARGIN = 96, 24, 2
+INTERVAL_WORDS = {
+    "1m": "1 minute",
+    "5m": "5 minutes",
+    "15m": "15 minutes",
+    "1h": "1 hour",
+    "4h": "4 hours",
+    "1d": "1 day",
+}
+
+
+@register.simple_tag(takes_context=True)
+def theme(context: dict[str, Any]) -> str:
+    """The reader's theme from their cookie; dark when unknown."""
+    request: HttpRequest | None = context.get("request")
+    chosen = request.COOKIES.get("theme", "") if request else ""
+    return chosen if chosen in THEMES else THEMES[0]
+
+
+@register.filter
+def as_price(value: Figure, decimals: int = 2) -> str:
+    return figures.price(value, decimals)
+
+
+@register.filter
+def as_pct(value: Figure) -> str:
+    return figures.pct(value)
+
+
+@register.filter
+def as_bp(value: Figure) -> str:
+    return figures.bp(value)
+
+
+@register.filter
+def as_compact(value: Figure) -> str:
+    return figures.compact(value)
+
+
+@register.filter
+def as_age(milliseconds: int | None) -> str:
+    return figures.age(milliseconds)
+
+
+@register.filter
+def direction(value: Figure) -> str:
+    return figures.direction(value)
+
+
+@register.filter
+def as_clock(milliseconds: int) -> str:
+    """14:32:07, UTC."""
+    return format(datetime.fromtimestamp(milliseconds / 1000, tz=UTC), "%H:%M:%S")
+
+
+@register.filter
+def as_moment(milliseconds: int) -> str:
+    """20 Nov 14:30, UTC."""
+    return format(datetime.fromtimestamp(milliseconds / 1000, tz=UTC), "%d %b %H:%M").lstrip("0")
+
+
+@register.filter
+def interval_words(interval: str) -> str:
+    return INTERVAL_WORDS[interval]
+
+
+@register.filter
+def asset_mark(symbol: str) -> str:
+    """Up to four letters for the round mark."""
+    return "".join(letter for letter in symbol if letter.isalnum())[:4]
+
+
+@register.simple_tag
+def spark(row: BoardRow) -> SafeString | str:
+    """A line of the last 24 h; dashed: the price 24 h ago. Nothing when no history is stored."""
+    values = row.spark
+    if len(values) < 2:
+        return ""
+    low, span = min(values), (max(values) - min(values)) or 1.0
+    inner = SPARK_HEIGHT - 2 * SPARK_MARGIN
+    heights = [SPARK_HEIGHT - SPARK_MARGIN - (value - low) / span * inner for value in values]
+    step = SPARK_WIDTH / (len(values) - 1)
+    return format_html(
+        '<svg class="spark" data-dir="{}" viewBox="0 0 96 24" preserveAspectRatio="none" aria-hidden="true">'
+        '<line x1="0" x2="96" y1="{}" y2="{}"/><polyline points="{}"/></svg>',
+        figures.direction(row.tick.get("change24h")),
+        *(f"{heights[0]:.1f}",) * 2,
+        " ".join(f"{index * step:.1f},{height:.1f}" for index, height in enumerate(heights)),
+    )
+
+
+def _venues() -> list[VenueState]:
+    # The shell surrounds the status page too, which must say that the database is away.
+    try:
+        return venue_states()
+    except DatabaseError:
+        logger.warning("the database does not answer: venues are unknown", exc_info=True)
+        return []
+
+
+@register.inclusion_tag("shell/statusbar.html")
+def statusbar() -> dict[str, Any]:
+    return {"venues": _venues(), "now": timezone.now()}
+
+
+@register.inclusion_tag("shell/worst_feed.html")
+def worst_feed() -> dict[str, Any]:
+    """The feed that needs attention most: what a small screen has room for."""
+    order = {"down": 0, "late": 1, "live": 2}
+    venues = sorted(_venues(), key=lambda venue: (order.get(venue.status, 0), -(venue.age_ms or 0)))
+    return {"venue": venues[0] if venues else None}
+
+
+@register.simple_tag(takes_context=True)
+def sort_link(context: dict[str, Any], name: str) -> str:
+    """The board's query string with this column sorted: figures fall first, words rise first."""
+    request: HttpRequest = context["request"]
+    current = context["asked"]["sort"]
+    first = name if name in ("name", "venue") else f"-{name}"
+    query = request.GET.copy()
+    query["sort"] = (
+        (name if current.startswith("-") else f"-{name}") if current.lstrip("-") == name else first
+    )
+    return f"?{query.urlencode()}"
+
+
+@register.simple_tag(takes_context=True)
+def query_with(context: dict[str, Any], name: str, value: str) -> str:
+    """The query string with one value replaced; an empty one is left out."""
+    request: HttpRequest = context["request"]
+    query = request.GET.copy()
+    query[name] = value
+    if not value:
+        del query[name]
+    return f"?{query.urlencode()}"
+
+
+@register.filter
+def sorted_as(sort: str, name: str) -> str:
+    """ascending, descending or nothing, for `aria-sort`."""
+    if sort.lstrip("-") != name:
+        return ""
+    return "descending" if sort.startswith("-") else "ascending"

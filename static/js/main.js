@@ -1,0 +1,47 @@
+// The entrance: one stream, one painter, and the parts that this page has.
+
+import * as board from "./board.js";
+import { bookHandler, start as startBook } from "./book.js";
+import { paintClock, paintPanels, paintStream, paintVenues, venuesHandler } from "./feeds.js";
+import { Interest } from "./interest.js";
+import * as keys from "./keys.js";
+import { paintAges, scan, ticksHandler } from "./live.js";
+import { schedule } from "./paint.js";
+import { Stream } from "./stream.js";
+import { tapeHandler } from "./tape.js";
+import * as theme from "./theme.js";
+
+const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+const stream = new Stream(`${scheme}//${location.host}/ws/stream`, { onState: () => schedule(paintState) });
+const handlers = { ticks: ticksHandler, venues: venuesHandler, book: bookHandler, trades: tapeHandler };
+const interest = new Interest(stream, (topic) => handlers[topic.split(".")[0]]);
+
+const paintState = () => paintStream(stream.state, performance.now() - stream.since, stream.missed);
+
+function everySecond() {
+  paintVenues(stream.state);
+  paintAges();
+  paintPanels(stream);
+  paintClock();
+}
+
+function bind() {
+  scan(interest.visible);
+  interest.scan();
+}
+
+theme.start();
+keys.start();
+board.start();
+startBook();
+bind();
+document.body.addEventListener("htmx:afterSettle", bind);
+setInterval(() => schedule(everySecond), 1_000);
+stream.start();
+
+if (document.querySelector("[data-chart]")) {
+  const chart = await import("./chart.js");
+  handlers.candles = chart.candlesHandler;
+  chart.start(bind);
+  bind();
+}

@@ -1,0 +1,268 @@
+"""/api/v1/: shapes, pages, and one error shape for everything that goes wrong."""
+
+import threading
+import time
+
+import pytest
+import redis
+from django.conf import settings
+from django.core.management import call_command
+
+from market import hub
+from market.selectors import live
+from tests.market import world
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _empty_redis():
+    redis.Redis.from_url(settings.REDIS_URL).flushdb()
+
+
+@pytest.fixture
+def market():
+    return world.market_make()
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(live.topic_fresh, "__kwdefaults__", {"wait": 0.05})
+
+
+@pytest.fixture
+def no_redis(monkeypatch):
+    def refuse(*_args):
+        raise redis.ConnectionError("refused")
+
+    for name in ("topic_read", "topic_watch", "venue_statuses"):
+        monkeypatch.setattr(hub, name, refuse)
+
+
+def error_of(answer):
+    body = answer.json()
+    assert set(body) == {"error"}
+    assert set(body["error"]) == {"code", "message", "request_id", "timestamp", "details"}
+    return body["error"]
+
+
+def test_venues_tell_status_age_and_simulation(client, market):
+    world.publish(age_ms=250)
+    (venue,) = client.get("/api/v1/venues").json()["results"]
+    assert venue["name"] == "simulator"
+    assert venue["simulated"] is True
+    assert venue["status"] == "live"
+    assert 250 <= venue["age_ms"] < 5_000
+
+
+def test_venue_that_nobody_reports_is_down_with_unknown_age(client, market):
+    (venue,) = client.get("/api/v1/venues").json()["results"]
+    assert (venue["status"], venue["age_ms"]) == ("down", None)
+
+
+def test_instruments_page_forward_and_back(client, market):
+    first = client.get("/api/v1/instruments?limit=4").json()
+    assert set(first) == {"next", "previous", "results"}
+    second = client.get(first["next"]).json()
+    symbols = [row["symbol"] for row in first["results"] + second["results"]]
+    assert sorted(symbols) == sorted([*world.COINS, "PURR/USDC"])
+    assert second["next"] is None
+    assert client.get(second["previous"]).json()["results"] == first["results"]
+
+
+def test_instrument_carries_its_rules(client, market):
+    (btc,) = client.get("/api/v1/instruments?q=btc").json()["results"]
+    assert btc == {
+        "venue": "simulator",
+        "symbol": "BTC",
+        "simulated": True,
+        "kind": "perp",
+        "base": "BTC",
+        "quote": "USDC",
+        "size_decimals": 5,
+        "price_decimals": 1,
+        "significant_figures": 5,
+        "min_notional": "0",
+        "max_leverage": 40,
+        "trading": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("query", "symbols"),
+    [("kind=spot", ["PURR/USDC"]), ("q=purr/usdc", ["PURR/USDC"]), ("venue=simulator&q=eth", ["ETH"])],
+)
+def test_instruments_are_filtered(client, market, query, symbols):
+    rows = client.get(f"/api/v1/instruments?{query}").json()["results"]
+    assert [row["symbol"] for row in rows] == symbols
+
+
+def test_ticks_are_those_of_redis(client, market):
+    world.publish()
+    rows = client.get("/api/v1/ticks?venue=simulator").json()["results"]
+    assert [row["symbol"] for row in rows] == sorted(world.COINS)
+    btc = rows[0]
+    assert (btc["last"], btc["change24h"], btc["status"], btc["simulated"]) == (
+        "71284",
+        "1.8712",
+        "live",
+        True,
+    )
+
+
+def test_candles_are_ascending_decimal_strings_and_page_into_the_past(client, market):
+    world.candles_make(market.instruments.get(symbol="BTC"), 25)
+    url = "/api/v1/candles?venue=simulator&symbol=BTC&interval=15m&limit=10"
+    pages = []
+    while url:
+        page = client.get(url).json()
+        pages.insert(0, page["results"])
+        url = page["next"]
+    times = [candle["t"] for page in pages for candle in page]
+    assert len(times) == 25
+    assert times == sorted(set(times))
+    assert pages[-1][-1]["c"] == "70025"
+    assert pages[-1][-1]["v"] == "12.5"
+
+
+def test_open_candle_ends_the_newest_page_and_no_candle_is_lost_for_it(client, market):
+    btc = market.instruments.get(symbol="BTC")
+    world.candles_make(btc, 5)
+    opens = btc.candles.order_by("-open_time")[0].open_time + 15 * world.MINUTE
+    row = [opens, "1", "2", "0.5", "1.5", "9"]
+    world.publish(offer=lambda publisher: publisher.offer_candle("BTC", "15m", row))
+    url = "/api/v1/candles?venue=simulator&symbol=BTC&interval=15m"
+    page = client.get(f"{url}&limit=3").json()
+    assert page["results"][-1] == {
+        "t": opens,
+        "o": "1",
+        "h": "2",
+        "l": "0.5",
+        "c": "1.5",
+        "v": "9",
+        "closed": False,
+    }
+    assert len(page["results"]) == 3
+    older = client.get(page["next"]).json()["results"]
+    assert older[-1]["t"] == page["results"][0]["t"] - 15 * world.MINUTE
+
+
+def test_candles_survive_redis(client, market, no_redis):
+    world.candles_make(market.instruments.get(symbol="BTC"), 3)
+    answer = client.get("/api/v1/candles?venue=simulator&symbol=BTC&interval=15m")
+    assert len(answer.json()["results"]) == 3
+
+
+def test_book_that_is_watched_is_answered_at_once(client, market):
+    world.publish(offer=lambda publisher: publisher.offer_book("BTC", world.book()))
+    body = client.get("/api/v1/book?venue=simulator&symbol=BTC").json()
+    assert body["bids"][0] == ["71283", "1.5"]
+    assert body["asks"][0] == ["71285", "1.25"]
+    assert body["seq"] == 1
+    assert body["simulated"] is True
+
+
+def test_book_that_nobody_watched_is_asked_for_and_waited_for(client, market):
+    world.publish()
+    store = redis.Redis.from_url(settings.REDIS_URL)
+
+    def feed():
+        deadline = time.monotonic() + 10
+        while not store.zscore("ct:interest:simulator", "book.simulator.BTC") and time.monotonic() < deadline:
+            threading.Event().wait(0.01)
+        world.publish(offer=lambda publisher: publisher.offer_book("BTC", world.book()))
+
+    worker = threading.Thread(target=feed)
+    worker.start()
+    answer = client.get("/api/v1/book?venue=simulator&symbol=BTC")
+    worker.join()
+    assert answer.status_code == 200
+    assert answer.json()["bids"]
+
+
+def test_book_that_never_comes_is_unavailable(client, market, impatient):
+    world.publish()
+    answer = client.get("/api/v1/book?venue=simulator&symbol=BTC")
+    assert answer.status_code == 503
+    assert error_of(answer)["code"] == "SERVICE_UNAVAILABLE"
+
+
+def test_book_left_over_from_long_ago_is_not_passed_off_as_current(client, market, impatient):
+    old = int(time.time() * 1000) - 120_000
+    world.publish(offer=lambda publisher: publisher.offer_book("BTC", world.book(at=old)))
+    assert client.get("/api/v1/book?venue=simulator&symbol=BTC").status_code == 503
+
+
+def test_quiet_book_is_good_enough_after_asking(client, market, impatient):
+    quiet = int(time.time() * 1000) - 20_000
+    world.publish(offer=lambda publisher: publisher.offer_book("BTC", world.book(at=quiet)))
+    assert client.get("/api/v1/book?venue=simulator&symbol=BTC").status_code == 200
+
+
+def test_trades_are_oldest_first(client, market):
+    items = [world.trade(number) for number in range(1, 6)]
+    world.publish(offer=lambda publisher: publisher.offer_trades("BTC", items))
+    body = client.get("/api/v1/trades?venue=simulator&symbol=BTC").json()
+    assert [row["id"] for row in body["results"]] == ["1", "2", "3", "4", "5"]
+    assert body["results"][0]["side"] == "buy"
+    assert body["seq"] == 5
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("candles?venue=simulator&symbol=BTC&interval=2m", "interval"),
+        ("candles?venue=simulator&symbol=BTC", "interval"),
+        ("candles?venue=simulator&symbol=BTC&interval=1m&limit=1001", "limit"),
+        ("candles?venue=simulator&symbol=BTC&interval=1m&before=x", "before"),
+        ("candles?venue=simulator&symbol=BTC&interval=1m&before=99999999999999999999", "before"),
+        ("book?venue=simulator", "symbol"),
+        ("trades?symbol=BTC", "venue"),
+        ("instruments?kind=option", "kind"),
+        ("ticks?venue=a%20b", "venue"),
+        ("instruments?q=%00", "q"),
+    ],
+)
+def test_bad_parameter_is_named(client, market, path, field):
+    answer = client.get(f"/api/v1/{path}")
+    assert answer.status_code == 400
+    error = error_of(answer)
+    assert error["code"] == "VALIDATION_ERROR"
+    assert field in error["details"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "ticks?venue=nowhere",
+        "instruments?venue=nowhere",
+        "book?venue=simulator&symbol=NOPE",
+        "trades?venue=nowhere&symbol=BTC",
+        "candles?venue=simulator&symbol=NOPE&interval=1m",
+    ],
+)
+def test_unknown_venue_or_instrument_is_not_found(client, market, path):
+    answer = client.get(f"/api/v1/{path}")
+    assert answer.status_code == 404
+    assert error_of(answer)["code"] == "NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    "path", ["ticks", "book?venue=simulator&symbol=BTC", "trades?venue=simulator&symbol=BTC"]
+)
+def test_without_redis_live_values_are_unavailable(client, market, no_redis, path):
+    answer = client.get(f"/api/v1/{path}")
+    assert answer.status_code == 503
+    assert error_of(answer)["code"] == "SERVICE_UNAVAILABLE"
+
+
+@pytest.mark.parametrize("path", ["venues", "instruments", "ticks", "candles", "book", "trades"])
+def test_endpoints_only_read(client, market, path):
+    assert client.post(f"/api/v1/{path}", {}).status_code in {403, 405}
+
+
+def test_schema_is_complete_and_without_warnings(tmp_path):
+    call_command("spectacular", "--validate", "--fail-on-warn", "--file", str(tmp_path / "schema.yml"))
+    text = (tmp_path / "schema.yml").read_text()
+    for path in ("venues", "instruments", "ticks", "candles", "book", "trades"):
+        assert f"/api/v1/{path}:" in text

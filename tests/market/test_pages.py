@@ -1,0 +1,239 @@
+"""Pages as served: true values first, and an answer for every state of the world."""
+
+import re
+
+import pytest
+import redis
+from django.conf import settings
+from django.db import DatabaseError
+
+from market import hub
+from tests.market import world
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _empty_redis():
+    redis.Redis.from_url(settings.REDIS_URL).flushdb()
+
+
+@pytest.fixture
+def market():
+    return world.market_make()
+
+
+@pytest.fixture
+def no_redis(monkeypatch):
+    def refuse(*_args):
+        raise redis.ConnectionError("refused")
+
+    for name in ("topic_read", "topic_watch", "venue_statuses"):
+        monkeypatch.setattr(hub, name, refuse)
+
+
+def names(page):
+    return re.findall(r'data-name="(\S+)', page)
+
+
+PAGES = ["/", "/market/", "/market/simulator/BTC/", "/status/", "/accounts/login/"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_page_answers_with_live_values(client, market, path):
+    world.publish()
+    assert client.get(path).status_code == 200
+
+
+def test_first_paint_holds_the_values_that_redis_knows(client, market):
+    world.publish()
+    page = client.get("/market/").content.decode()
+    assert ">71,284<" in page
+    assert ">+1.87%<" in page
+    assert ">3.63B<" in page
+    assert ">0.003402<" in page
+
+
+def test_rows_of_a_live_venue_are_not_stale_but_a_row_without_a_tick_is(client, market):
+    world.publish()
+    page = client.get("/market/").content.decode()
+    assert re.search(r'data-symbol="BTC"[^>]*data-age-ms="\d+">', page)
+    assert re.search(r'id="tick-simulator-PURR/USDC"[^>]*data-stale="true"', page)
+
+
+def test_rows_of_a_silent_venue_are_stale(client, market):
+    world.publish(status="down", age_ms=20_000)
+    page = client.get("/market/").content.decode()
+    assert page.count('data-stale="true"') >= len(world.COINS)
+
+
+def test_simulated_venue_carries_its_badge_on_every_page_with_prices(client, market):
+    world.publish()
+    for path in PAGES[:4]:
+        assert "Simulated" in client.get(path).content.decode(), path
+
+
+def test_real_venue_carries_no_badge(client):
+    venue = world.venue_make("hyperliquid", "Hyperliquid", simulated=False)
+    world.instrument_make(venue, "BTC", 5)
+    world.publish("hyperliquid")
+    assert "sim-badge" not in client.get("/market/").content.decode()
+
+
+def test_empty_house_says_what_to_do(client):
+    for path in ("/", "/market/"):
+        assert "The feed has not reported yet" in client.get(path).content.decode()
+    assert "make run" in client.get("/status/").content.decode()
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_page_renders_without_redis(client, market, no_redis, path):
+    answer = client.get(path)
+    assert answer.status_code == 200
+    assert "71,284" not in answer.content.decode()
+
+
+def test_without_redis_prices_are_dashes_and_stale(client, market, no_redis):
+    page = client.get("/market/").content.decode()
+    row = page[page.index('id="tick-simulator-BTC"') :][:400]
+    assert 'data-stale="true"' in row
+    assert "\N{EN DASH}" in page
+
+
+def test_status_page_survives_the_database(client, monkeypatch):
+    def refuse():
+        raise DatabaseError("gone")
+
+    monkeypatch.setattr("market.selectors.house._workers", refuse)
+    monkeypatch.setattr("market.templatetags.market.venue_states", refuse)
+    page = client.get("/status/").content.decode()
+    assert "Does not answer" in page
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", ["BTC", "ETH", "SOL", "kPEPE", "FLAT", "PURR/USDC"]),
+        ("sort=volume", ["FLAT", "kPEPE", "SOL", "ETH", "BTC", "PURR/USDC"]),
+        ("sort=-change", ["ETH", "BTC", "kPEPE", "FLAT", "SOL", "PURR/USDC"]),
+        ("sort=name", ["BTC", "ETH", "FLAT", "kPEPE", "PURR/USDC", "SOL"]),
+        ("sort=-last", ["BTC", "ETH", "SOL", "FLAT", "kPEPE", "PURR/USDC"]),
+        ("sort=nonsense", ["BTC", "ETH", "SOL", "kPEPE", "FLAT", "PURR/USDC"]),
+        ("q=pe", ["kPEPE"]),
+        ("q=purr/usdc", ["PURR/USDC"]),
+        ("kind=spot", ["PURR/USDC"]),
+        ("kind=option&q=eth", ["ETH"]),
+        ("venue=elsewhere", []),
+    ],
+)
+def test_board_sorts_and_filters_without_scripts(client, market, query, expected):
+    world.publish()
+    assert names(client.get(f"/market/?{query}").content.decode()) == expected
+
+
+def test_board_offers_a_way_out_of_a_filter_that_matches_nothing(client, market):
+    page = client.get("/market/?q=zzz").content.decode()
+    assert "No instrument matches" in page
+    assert "Clear the filter" in page
+
+
+def test_sorted_column_says_so_and_its_link_reverses(client, market):
+    world.publish()
+    page = client.get("/market/").content.decode()
+    head = re.search(r'data-sort="volume"[^>]*aria-sort="(\w+)"><a href="([^"]+)"', page)
+    assert head
+    assert head.groups() == ("descending", "?sort=volume")
+
+
+def test_movers_rise_and_fall(client, market):
+    world.publish()
+    page = client.get("/market/").content.decode()
+    rising, falling = page.index("Rising most"), page.index("Falling most")
+    assert "ETH" in page[rising:falling]
+    assert "SOL" in page[falling : page.index(">Feeds<")]
+
+
+def test_sparkline_is_drawn_from_stored_candles(client, market):
+    world.candles_make(market.instruments.get(symbol="BTC"), 96)
+    world.publish()
+    page = client.get("/market/?q=BTC").content.decode()
+    points = re.search(r'<polyline points="([^"]+)"', page)
+    assert points
+    assert len(points[1].split()) == 40
+
+
+def test_instrument_page_shows_book_tape_and_candles_that_are_known(client, market):
+    world.candles_make(market.instruments.get(symbol="BTC"), 30)
+
+    def offer(publisher):
+        publisher.offer_book("BTC", world.book())
+        publisher.offer_trades("BTC", [world.trade(number) for number in range(1, 4)])
+
+    world.publish(offer=offer)
+    page = client.get("/market/simulator/BTC/?interval=15m").content.decode()
+    asks = re.findall(
+        r"<td>([\d,]+)</td>", page[page.index('data-side="ask"') : page.index('data-side="bid"')]
+    )
+    assert asks[-1] == "71,285"
+    assert asks[0] == "71,306"
+    assert page.count("data-depth=") == 44
+    assert 'data-tape="trades.simulator.BTC"' in page
+    assert "The last 20 closed candles" in page
+
+
+def test_instrument_page_asks_the_feed_for_its_book_and_trades(client, market):
+    client.get("/market/simulator/BTC/")
+    watched = {
+        name.decode()
+        for name, _ in redis.Redis.from_url(settings.REDIS_URL).zscan_iter("ct:interest:simulator")
+    }
+    assert watched == {"book.simulator.BTC", "trades.simulator.BTC"}
+
+
+def test_symbol_with_a_slash_has_a_page(client, market):
+    assert client.get("/market/simulator/PURR/USDC/").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/market/simulator/NOPE/", "/market/nowhere/BTC/", "/nothing"])
+def test_unknown_address_is_a_page_that_says_where_to_go(client, market, path):
+    answer = client.get(path, headers={"accept": "text/html"})
+    assert answer.status_code == 404
+    page = answer.content.decode()
+    assert "NOT_FOUND" in page
+    assert "Open the markets" in page
+
+
+def test_unknown_interval_falls_back(client, market):
+    assert "candles.simulator.BTC.15m" in client.get("/market/simulator/BTC/?interval=7x").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("cookie", "theme"), [("light", "light"), ("system", "system"), ("", "dark"), ('"><script>', "dark")]
+)
+def test_theme_is_rendered_by_the_server(client, cookie, theme):
+    client.cookies["theme"] = cookie
+    assert f'<html lang="en" data-theme="{theme}">' in client.get("/status/").content.decode()
+
+
+def test_sign_in_refuses_with_one_sentence_and_keeps_the_address(client, alice):
+    answer = client.post("/accounts/login/", {"username": "alice@example.org", "password": "wrong"})
+    page = answer.content.decode()
+    assert "E-mail and password do not match." in page
+    assert 'value="alice@example.org"' in page
+    assert "wrong" not in page
+
+
+def test_sign_in_and_out(client, alice):
+    answer = client.post(
+        "/accounts/login/", {"username": "alice@example.org", "password": "correct horse battery"}
+    )
+    assert answer.headers["Location"] == "/market/"
+    assert "Sign out" in client.get("/market/").content.decode()
+    assert client.post("/accounts/logout/").headers["Location"] == "/"
+
+
+def test_symbols_are_escaped(client, market):
+    world.instrument_make(market, "<b>x", 2, symbol="X<b>")
+    page = client.get("/market/").content.decode()
+    assert "<b>x" not in page
+    assert "&lt;b&gt;x" in page
