@@ -4,16 +4,14 @@ import asyncio
 import logging
 from typing import Any
 
-from channels.consumer import AsyncConsumer
 from channels.db import database_sync_to_async
-from channels.utils import await_many_dispatch
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.db.models import Q
 
 from market.feed.venue import VenueFeed
-from market.hub import Publisher
-from market.leases import Claim, Keeper, LeaseLost, claim, release, still_owned
+from market.hub import Publisher, WorkerConsumer
+from market.leases import Claim, LeaseLost, claim, release, still_owned
 from market.models import Venue
 from market.services import venue_ensure
 from market.venues import venue_feed, venue_kind
@@ -47,71 +45,33 @@ def _crashed(task: asyncio.Task[None]) -> bool:
     return task.exception() is not None and not isinstance(task.exception(), LeaseLost)
 
 
-class FeedConsumer(AsyncConsumer):  # type: ignore[misc]
-    """`wake` makes reality match the rows. Handlers only set events; the work lives in tasks.
+class FeedConsumer(WorkerConsumer):
+    """One task for each venue that this process has claimed."""
 
-    It listens to its worker's queue alone: Channels would give it a second, private channel in Redis,
-    and let it die with its sockets whenever Redis does.
-    """
+    channel = CHANNEL
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.scope = scope
-        self.base_send = send
-        self._woken = asyncio.Event()
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self._feeds: dict[str, VenueFeed] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._claims: dict[str, Claim] = {}
         self._not_before: dict[str, float] = {}
-        self._keeper = Keeper(CHANNEL)
-        life = asyncio.create_task(self._live(), name="feed worker")
-        try:
-            await await_many_dispatch([receive], self.dispatch)
-        finally:
-            life.cancel()
-            await asyncio.gather(life, return_exceptions=True)
-            await self._drain()
-
-    # --- messages ----------------------------------------------------------------------------------
-    async def dispatch(self, message: dict[str, Any]) -> None:
-        # Channels' own dispatch closes database connections in a thread first, for every message.
-        handler = {"wake": self.wake, "interest.changed": self.interest_changed}.get(message["type"])
-        if handler is None:
-            logger.warning("no handler", extra={"channel": CHANNEL, "reason": message["type"]})
-            return
-        await handler(message)
-
-    async def wake(self, message: dict[str, Any]) -> None:
-        self._woken.set()
 
     async def interest_changed(self, message: dict[str, Any]) -> None:
         for name, feed in self._feeds.items():
             if message.get("venue", name) == name:
                 feed.interest_changed()
 
-    # --- life ----------------------------------------------------------------------------------------
-    async def _live(self) -> None:
-        while True:
-            await self._woken.wait()
-            self._woken.clear()
-            try:
-                await self._reconcile()
-            except Exception:
-                logger.warning("no look at the venues", extra={"channel": CHANNEL}, exc_info=True)
-
-    async def _reconcile(self) -> None:
-        if self._keeper.worker is None:
-            await self._keeper.start()
-        if not self._keeper.safe():
-            return  # the venues' own tasks stop themselves
+    async def reconcile(self) -> None:
         await self._sweep()
-        assert self._keeper.worker is not None
-        for held, simulated in await database_sync_to_async(venues_free)(self._keeper.worker):
+        assert self.keeper.worker is not None
+        for held, simulated in await database_sync_to_async(venues_free)(self.keeper.worker):
             self._start(held, simulated=simulated)
 
     def _start(self, held: Claim, *, simulated: bool) -> None:
         name = str(held.pk)
         publisher = Publisher(name, held.epoch, simulated=simulated)
-        feed = VenueFeed(venue_feed(name), publisher, held, safe=self._keeper.safe)
+        feed = VenueFeed(venue_feed(name), publisher, held, safe=self.keeper.safe)
         self._claims[name], self._feeds[name] = held, feed
         self._tasks[name] = asyncio.create_task(feed.run(), name=f"feed {name}")
         logger.info("venue claimed", extra={"venue": name, "epoch": held.epoch})
@@ -139,7 +99,7 @@ class FeedConsumer(AsyncConsumer):  # type: ignore[misc]
             logger.error("venue crashed", extra={"venue": name}, exc_info=result)
         await database_sync_to_async(release)(held)
 
-    async def _drain(self) -> None:
+    async def drain(self) -> None:
         """Stop all venues at once, then give everything back."""
         for task in self._tasks.values():
             task.cancel()
@@ -148,4 +108,3 @@ class FeedConsumer(AsyncConsumer):  # type: ignore[misc]
                 await self._bury(name)
             except DATABASE_AWAY as problem:
                 logger.warning("venue not released", extra={"venue": name, "reason": str(problem)})
-        await self._keeper.stop()
