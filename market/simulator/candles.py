@@ -83,7 +83,7 @@ class Tape:
         self._at = 0
         self._before: dict[str, tuple[int, int, Bar | None]] = {}  # the open bars without their last minute
 
-    def roll(self, now: int, price: int, path: History) -> None:
+    def roll(self, now: int, path: History) -> None:
         """Begin the minute of `now` if it is new: a quiet minute is a flat bar, not a hole.
 
         `path` tells what happened while nobody watched. It is not this tape's own history, which may be
@@ -92,19 +92,20 @@ class Tape:
         minute = now - now % MINUTE
         if minute <= self._at:
             return
-        if not self._at:
-            self._minutes[minute] = path.span(minute, now + 1)
+        if self._at == minute - MINUTE:
+            close = self._minutes[self._at].close
+            self._minutes[minute] = Bar(minute, close, close, close, close, 0, 0)
         else:
-            self._fill(minute, price, path)
+            self._finish(path)
+            self._minutes[minute] = path.span(minute, now + 1)
         self._at = minute
         self._forget(minute - TAPE_KEPT)
 
-    def _fill(self, minute: int, price: int, path: History) -> None:
-        # After a pause longer than a block the history knows what happened; between blocks, the close.
-        for missed in range(max(self._at + MINUTE, minute - TAPE_KEPT), minute, MINUTE):
-            self._minutes[missed] = path.span(missed, missed + MINUTE)
-        close = self._minutes[self._at].close if self._at == minute - MINUTE else price
-        self._minutes[minute] = Bar(minute, close, close, close, close, 0, 0)
+    def _finish(self, path: History) -> None:
+        """Let the minute that a pause cut short end where the path was when it ended."""
+        if known := self._minutes.get(self._at):
+            rest = path.span(self._at, self._at + MINUTE)._replace(volume=0, trades=0)
+            self._minutes[self._at] = fold((known, rest))
 
     def _forget(self, before: int) -> None:
         while (oldest := next(iter(self._minutes))) < before:

@@ -187,12 +187,12 @@ class Simulator:
 
     async def _save_now_and_then(self, folder: Path) -> None:
         while True:
-            await asyncio.sleep(SAVE_EVERY)
             encoded = state_encode(self.world.dump())
             try:
                 await asyncio.to_thread(state_write, folder, encoded)
             except OSError:
                 logger.exception("the world could not be saved")
+            await asyncio.sleep(SAVE_EVERY)
 
     # --- /info ---------------------------------------------------------------------------------
     def _account(self, request: web.Request) -> Account:

@@ -96,7 +96,7 @@ class Market:
         elapsed = min(LONGEST_STEP, (now - self.time) / 1000)
         self.time = now
         self.oracle = self.path.price(now)
-        self.tape.roll(now, self.mark, self.path)
+        self.tape.roll(now, self.path)
         fills = self._desk.step(self.oracle, elapsed, self.path.lots_per_second(now))
         self._age(elapsed, now)
         events: list[Event] = []

@@ -1,12 +1,16 @@
 """A small world on a fake clock, and a running venue for clients that block."""
 
 import asyncio
+import json
 import threading
 from pathlib import Path
 
 import pytest
 
+from market.simulator.faults import Faults
+from market.simulator.limits import LENIENT, Account
 from market.simulator.server import Config, Simulator, wall_clock
+from market.simulator.streams import Session, Streams
 from market.simulator.universe import UNIVERSE
 from market.simulator.world import World
 
@@ -34,6 +38,45 @@ def small_world(now=NOW, seed=3, coins=FEW, **options):
 @pytest.fixture
 def world():
     return small_world()
+
+
+class Line:
+    """A venue with one session on a fake clock."""
+
+    def __init__(self, limits=LENIENT):
+        self.world = small_world()
+        self.faults = Faults(self.world)
+        self.streams = Streams(self.world, limits, self.faults)
+        self.raw = []
+        self.account = Account()
+        self.session = Session(self.raw.append, self.account, NOW)
+        self.streams.open(self.session)
+
+    @property
+    def now(self):
+        return self.world.now
+
+    def say(self, message):
+        text = message if isinstance(message, str) else json.dumps(message)
+        self.streams.receive(self.session, text, self.now)
+        return self.heard()
+
+    def subscribe(self, **subscription):
+        return self.say({"method": "subscribe", "subscription": subscription})
+
+    def heard(self):
+        frames = [json.loads(frame) for frame in self.raw]
+        self.raw.clear()
+        return frames
+
+    def live(self, seconds):
+        for _ in range(int(seconds * 10)):
+            self.streams.publish(self.world.step(self.now + 100), self.now)
+        return self.heard()
+
+
+def channels(frames):
+    return [frame["channel"] for frame in frames]
 
 
 class Running:

@@ -76,6 +76,17 @@ def test_it_ends_cleanly_and_remembers_the_world(tmp_path, number):
     assert {b["t"] - a["t"] for a, b in pairwise(candles)} == {MINUTE}
 
 
+def test_it_remembers_the_world_when_it_is_killed(tmp_path):
+    with simulator(tmp_path, "--seed", "6") as (process, url):
+        deadline = time.monotonic() + 10
+        while not (tmp_path / "world.json").exists():
+            ask(url, type="exchangeStatus")
+            assert time.monotonic() < deadline
+        process.kill()
+        process.wait()
+    assert state_read(tmp_path)["seed"] == 6
+
+
 def test_it_follows_recorded_prices(tmp_path):
     with simulator(tmp_path, "--follow", str(shared("candles", "hyperliquid_perp_5m"))) as (_, url):
         [meta, contexts] = ask(url, type="metaAndAssetCtxs")

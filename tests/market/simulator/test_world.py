@@ -1,5 +1,6 @@
 """The population on a fake clock: deterministic, alive, and always around the price."""
 
+import json
 from itertools import pairwise
 from random import Random
 
@@ -213,6 +214,22 @@ def test_after_a_restart_there_is_no_hole_and_no_jump():
         kept = {bar.time: bar for bar in bars}
         last = max(written)
         assert all(kept[time] == bar for time, bar in written.items() if time != last), coin
+
+
+def test_a_minute_that_was_cut_short_ends_where_the_next_begins():
+    first = small_world()
+    play(first, 45)  # the clock stands at 14:47:25
+    second = small_world(now=first.now + 5 * MINUTE)
+    second.restore(json.loads(json.dumps(first.dump())))
+    play(second, 1)
+    cut = first.now - first.now % MINUTE
+    for coin, market in second.markets.items():
+        told = {bar.time: bar for bar in first.markets[coin].tape.minutes()}[cut]
+        ended, after = market.tape.snapshot("1m", cut, cut + MINUTE, second.now)
+        assert ended.open == told.open
+        assert ended.volume == told.volume
+        assert ended.high >= told.high
+        assert ended.close == after.open
 
 
 def test_trade_ids_go_on_after_a_restart():
