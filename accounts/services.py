@@ -1,10 +1,13 @@
-"""Who is behind a credential. Each returns the user's id, or None for anything that is not valid."""
+"""Who is behind a credential. Each look-up returns None for anything that is not valid."""
 
+import hashlib
+import secrets
 from importlib import import_module
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.utils.crypto import constant_time_compare
 from rest_framework_simplejwt.exceptions import TokenError
@@ -40,3 +43,27 @@ def _active_user(pk: Any) -> User | None:
         return User.objects.filter(pk=pk, is_active=True).first() if pk else None
     except (ValidationError, ValueError):
         return None
+
+
+# --- one-time sign-in codes ------------------------------------------------------------------------
+CODE_SECONDS = 3600
+
+
+def sign_in_code_mint(*, user: User) -> str:
+    """A code that signs this user in once within the hour. Only its hash is kept."""
+    code = secrets.token_urlsafe(32)
+    cache.set(_code_key(code), str(user.pk), CODE_SECONDS)
+    return code
+
+
+def sign_in_code_redeem(*, code: str) -> User | None:
+    """The user of a code that has not been used; of two who bring it at once, one gets None."""
+    key = _code_key(code)
+    pk = cache.get(key)
+    if pk is None or not cache.delete(key):
+        return None
+    return _active_user(pk)
+
+
+def _code_key(code: str) -> str:
+    return f"sign-in-code:{hashlib.sha256(code.encode()).hexdigest()}"

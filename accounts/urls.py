@@ -1,6 +1,7 @@
 from django.contrib.auth import views as auth_views
 from django.urls import path
 
+from accounts import views
 from accounts.forms import SignInForm
 
 app_name = "accounts"
@@ -14,5 +15,6 @@ urlpatterns = [
         ),
         name="login",
     ),
+    path("link/", views.sign_in_link, name="link"),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),
 ]

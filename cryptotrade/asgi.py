@@ -10,7 +10,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cryptotrade.settings")
 _http = get_asgi_application()  # sets Django up: what follows may import models
 
 from accounts.services import session_user, token_user  # noqa: E402
+from bots.consumers import SupervisorConsumer  # noqa: E402
 from market.consumers import StreamConsumer  # noqa: E402
+from market.feed.worker import FeedConsumer  # noqa: E402
+from wallets.consumers import ExecutionConsumer  # noqa: E402
+
+WORKERS = (FeedConsumer, ExecutionConsumer, SupervisorConsumer)
 
 _stream = StreamConsumer(session_user=session_user, token_user=token_user)
 
@@ -27,6 +32,6 @@ application = ProtocolTypeRouter(
     {
         "http": _http,
         "websocket": _websocket,
-        "channel": ChannelNameRouter({}),
+        "channel": ChannelNameRouter({worker.channel: worker.as_asgi() for worker in WORKERS}),
     }
 )

@@ -21,12 +21,17 @@ def text(name: str, default: str | None = None) -> str:
     return value
 
 
-def secret(name: str) -> str | None:
-    """The value of `name`, or the stripped content of the file named by `{name}_FILE`, or None."""
+def secret(name: str, *, folder: Path | None = None) -> str | None:
+    """The value of `name`, or what the file `{name}_FILE` holds, or what `folder/name` holds, or None.
+
+    `folder` is where `make run` keeps the secrets that it generated for this clone.
+    """
     if value := os.environ.get(name):
         return value
     if path := os.environ.get(f"{name}_FILE"):
         return Path(path).read_text(encoding="utf-8").strip()
+    if folder and (kept := folder / name.lower()).is_file():
+        return kept.read_text(encoding="utf-8").strip()
     return None
 
 

@@ -14,7 +14,9 @@ VAR_DIR = Path(env.text("CRYPTOTRADE_VAR", str(BASE_DIR / "var"))).resolve()
 # --- who may call us ---------------------------------------------------------------------------
 DEBUG = env.flag("DEBUG", default=False)
 PRODUCTION = env.flag("PRODUCTION", default=False)  # behind TLS: secure cookies, HSTS, redirect
-SECRET_KEY = env.secret("SECRET_KEY") or ""  # empty is refused by Django at first use
+SECRET_KEY = (
+    env.secret("SECRET_KEY", folder=VAR_DIR / "secrets") or ""
+)  # empty is refused by Django at first use
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 TRUSTED_PROXY_COUNT = env.number("TRUSTED_PROXY_COUNT", 0)
@@ -137,7 +139,7 @@ CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "cryptotrade.errors.csrf_failure"
 SIMPLE_JWT = {
     "ALGORITHM": "HS256",
-    "SIGNING_KEY": env.secret("JWT_SIGNING_KEY") or "",
+    "SIGNING_KEY": env.secret("JWT_SIGNING_KEY", folder=VAR_DIR / "secrets") or "",
     "AUDIENCE": "cryptotrade",
     "ISSUER": "cryptotrade",
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=30),
@@ -209,7 +211,14 @@ WHITENOISE_AUTOREFRESH = DEBUG
 # --- venues ------------------------------------------------------------------------------------
 # The feed worker reads each of these; `simulator` speaks the same protocol as `hyperliquid`.
 VENUES = env.words("VENUES", "simulator")
-SIMULATOR_URL = env.text("SIMULATOR_URL", f"http://127.0.0.1:{env.number('SIMULATOR_PORT', 8010)}")
+SIMULATOR_PORT = env.number("SIMULATOR_PORT", 8010)
+SIMULATOR_URL = env.text("SIMULATOR_URL", f"http://127.0.0.1:{SIMULATOR_PORT}")
+SIMULATOR_CONTROL_PORT = env.number("SIMULATOR_CONTROL_PORT", 8011)
+SIMULATOR_SEED = env.number("SIMULATOR_SEED", 0)  # 0: go on with the last one
+SIMULATOR_FOLLOW = env.text("SIMULATOR_FOLLOW", "")  # folder of recorded candles
+SIMULATOR_FOLLOW_FROM = env.text("SIMULATOR_FOLLOW_FROM", "")
+SIMULATOR_SPEED = env.text("SIMULATOR_SPEED", "1")
+SIMULATOR_LIMITS = env.text("SIMULATOR_LIMITS", "lenient")  # or `documented`: those of the venue
 HYPERLIQUID_URL = env.text("HYPERLIQUID_URL", "https://api.hyperliquid.xyz")
 STORE_TRADES = env.flag("STORE_TRADES", default=False)
 

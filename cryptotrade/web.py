@@ -1,4 +1,4 @@
-"""The web server: uvicorn with the choices that were measured (docs/adr/0004-uvicorn-serves.md)."""
+"""The web server: uvicorn with the choices that were measured (docs/adr/0005-uvicorn-serves.md)."""
 
 import socket
 from typing import Any

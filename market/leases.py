@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from django.apps import apps
-from django.db import models, transaction
+from django.db import DatabaseError, InterfaceError, models, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
@@ -161,14 +161,17 @@ class Keeper:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
-        if self.worker:
-            await sync_to_async(worker_release)(self.worker)
-            self.worker = None
-        self._renewed_at = float("-inf")
+        worker, self.worker, self._renewed_at = self.worker, None, float("-inf")
+        if worker:
+            try:
+                await database_sync_to_async(worker_release)(worker)
+            except (DatabaseError, InterfaceError):
+                # It ends by itself; a database that is away must not keep us from stopping.
+                logger.warning("lease not released", extra={"channel": self.channel}, exc_info=True)
 
     async def _register(self) -> None:
         asked = self._clock()
-        self.worker = await sync_to_async(worker_register)(channel=self.channel)
+        self.worker = await database_sync_to_async(worker_register)(channel=self.channel)
         self._renewed_at = asked
 
     async def _renew_forever(self) -> None:
@@ -176,7 +179,7 @@ class Keeper:
             await asyncio.sleep(RENEW_EVERY)
             asked = self._clock()  # before the query: the lease may start any time after it
             try:
-                if self.worker and await sync_to_async(worker_renew)(self.worker):
+                if self.worker and await database_sync_to_async(worker_renew)(self.worker):
                     self._renewed_at = asked
                 else:
                     await self._register()

@@ -4,6 +4,7 @@ from market.hub.client import Client
 from market.hub.process import Hub
 from market.hub.publish import Publisher, user_event_publish, venue_group
 from market.hub.snapshots import Snapshot, VenueStatus, topic_read, topic_watch, venue_statuses
+from market.hub.workers import WorkerConsumer
 
 __all__ = [
     "Client",
@@ -11,6 +12,7 @@ __all__ = [
     "Publisher",
     "Snapshot",
     "VenueStatus",
+    "WorkerConsumer",
     "topic_read",
     "topic_watch",
     "user_event_publish",

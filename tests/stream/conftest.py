@@ -1,4 +1,6 @@
 import asyncio
+import contextlib
+import itertools
 import json
 import time
 
@@ -6,6 +8,7 @@ import pytest
 import redis as redis_sync
 from django.conf import settings as django_settings
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from market.hub import Publisher
 from tests.stream.server import ServerThread
@@ -22,6 +25,9 @@ def _empty_redis():
 def server(db):
     with ServerThread() as running:
         yield running
+
+
+_epochs = itertools.count(1)  # as a lease would: never the same twice, whoever still remembers
 
 
 class Stream:
@@ -63,8 +69,9 @@ class Stream:
         return self.socket.close_code
 
     async def _drain(self):
-        async for frame in self.socket:
-            self.frames.append(json.loads(frame))
+        with contextlib.suppress(ConnectionClosed):
+            async for frame in self.socket:
+                self.frames.append(json.loads(frame))
 
 
 @pytest.fixture
@@ -85,7 +92,7 @@ async def dial(server):
 @pytest.fixture
 async def feed():
     """A publisher for venue `simulator` with three instruments and first ticks."""
-    publisher = Publisher("simulator", epoch=7, simulated=True)
+    publisher = Publisher("simulator", epoch=10 * next(_epochs), simulated=True)
     publisher.symbols(["BTC", "ETH", "PURR/USDC"])
     publisher.offer_ticks({"BTC": {"last": "100.0", "t": 1}, "ETH": {"last": "10.0", "t": 1}})
     await publisher.flush(status="live", age_ms=5)

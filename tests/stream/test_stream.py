@@ -14,7 +14,7 @@ async def test_a_subscription_is_answered_with_a_snapshot_and_then_pushes(dial, 
     ok = await stream.ok("ticks.simulator")
     assert ok["op"] == "ok"
     assert ok["snap"]["BTC"]["last"] == "100.0"
-    assert (ok["epoch"], ok["seq"], ok["recovered"]) == (7, 1, False)
+    assert (ok["epoch"], ok["seq"], ok["recovered"]) == (feed.epoch, 1, False)
     feed.offer_ticks({"BTC": {"last": "101.0", "t": 2}})
     await feed.flush(**LIVE)
     assert await stream.push(ok["id"]) == [2, 2, {"BTC": {"last": "101.0", "t": 2}}]
@@ -86,11 +86,11 @@ async def test_trades_are_recovered_from_where_a_client_was(dial, feed):
 async def test_a_new_writer_means_a_new_epoch_and_a_fresh_snapshot(dial, feed):
     stream = await dial()
     ok = await stream.ok("ticks.simulator")
-    successor = Publisher("simulator", epoch=8, simulated=True)
+    successor = Publisher("simulator", epoch=feed.epoch + 1, simulated=True)
     successor.symbols(["BTC"])
     successor.offer_ticks({"BTC": {"last": "200.0", "t": 9}})
     await successor.flush(**LIVE)
-    fresh = await stream.until(lambda f: f["op"] == "ok" and f["epoch"] == 8)
+    fresh = await stream.until(lambda f: f["op"] == "ok" and f["epoch"] == feed.epoch + 1)
     assert fresh["id"] == ok["id"]
     assert fresh["snap"] == {"BTC": {"last": "200.0", "t": 9}}
     feed.offer_ticks({"BTC": {"last": "1.0", "t": 10}})  # the old one did not notice

@@ -1,0 +1,110 @@
+"""`market-feed`: the Channels worker that claims venues and keeps one task for each."""
+
+import asyncio
+import logging
+from typing import Any
+
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
+from django.db.models import Q
+
+from market.feed.venue import VenueFeed
+from market.hub import Publisher, WorkerConsumer
+from market.leases import Claim, LeaseLost, claim, release, still_owned
+from market.models import Venue
+from market.services import venue_ensure
+from market.venues import venue_feed, venue_kind
+
+logger = logging.getLogger(__name__)
+
+CHANNEL = "market-feed"
+PAUSE_AFTER_CRASH = 5.0
+DATABASE_AWAY = (DatabaseError, InterfaceError)
+
+
+def venues_free(worker: Any) -> list[tuple[Claim, bool]]:
+    """Claim the enabled venues of the settings that nobody drives: (claim, simulated) each."""
+    for name in settings.VENUES:
+        kind = venue_kind(name)
+        venue_ensure(name=name, title=kind.title, simulated=kind.simulated)
+    claims = claim(Venue, worker, where=Q(enabled=True, name__in=settings.VENUES))
+    simulated = dict(Venue.objects.values_list("name", "simulated"))
+    return [(held, simulated[held.pk]) for held in claims]
+
+
+def venues_to_leave(held: list[Claim]) -> list[Claim]:
+    """Those that were disabled, or that another worker has taken."""
+    enabled = set(Venue.objects.filter(enabled=True).values_list("name", flat=True))
+    return [one for one in held if one.pk not in enabled or not still_owned(one)]
+
+
+def _crashed(task: asyncio.Task[None]) -> bool:
+    if not task.done() or task.cancelled():
+        return False
+    return task.exception() is not None and not isinstance(task.exception(), LeaseLost)
+
+
+class FeedConsumer(WorkerConsumer):
+    """One task for each venue that this process has claimed."""
+
+    channel = CHANNEL
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._feeds: dict[str, VenueFeed] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._claims: dict[str, Claim] = {}
+        self._not_before: dict[str, float] = {}
+
+    async def interest_changed(self, message: dict[str, Any]) -> None:
+        for name, feed in self._feeds.items():
+            if message.get("venue", name) == name:
+                feed.interest_changed()
+
+    async def reconcile(self) -> None:
+        await self._sweep()
+        assert self.keeper.worker is not None
+        for held, simulated in await database_sync_to_async(venues_free)(self.keeper.worker):
+            self._start(held, simulated=simulated)
+
+    def _start(self, held: Claim, *, simulated: bool) -> None:
+        name = str(held.pk)
+        publisher = Publisher(name, held.epoch, simulated=simulated)
+        feed = VenueFeed(venue_feed(name), publisher, held, safe=self.keeper.safe)
+        self._claims[name], self._feeds[name] = held, feed
+        self._tasks[name] = asyncio.create_task(feed.run(), name=f"feed {name}")
+        logger.info("venue claimed", extra={"venue": name, "epoch": held.epoch})
+
+    async def _sweep(self) -> None:
+        """End what should not run, bury what ended, and let go of it."""
+        for held in await database_sync_to_async(venues_to_leave)(list(self._claims.values())):
+            self._tasks[str(held.pk)].cancel()
+        now = asyncio.get_running_loop().time()
+        ended = [name for name, task in self._tasks.items() if task.done() or task.cancelling()]
+        for name in ended:
+            # Until then it stays ours, so that a venue that crashes us is not tried every second.
+            pause = PAUSE_AFTER_CRASH if _crashed(self._tasks[name]) else 0.0
+            if now >= self._not_before.setdefault(name, now + pause):
+                await self._bury(name)
+
+    async def _bury(self, name: str) -> None:
+        (result,) = await asyncio.gather(self._tasks.pop(name), return_exceptions=True)
+        held = self._claims.pop(name)
+        self._feeds.pop(name)
+        self._not_before.pop(name, None)
+        if isinstance(result, LeaseLost):
+            logger.warning("venue lost", extra={"venue": name, "reason": str(result)})
+        elif isinstance(result, Exception):
+            logger.error("venue crashed", extra={"venue": name}, exc_info=result)
+        await database_sync_to_async(release)(held)
+
+    async def drain(self) -> None:
+        """Stop all venues at once, then give everything back."""
+        for task in self._tasks.values():
+            task.cancel()
+        for name in list(self._tasks):
+            try:
+                await self._bury(name)
+            except DATABASE_AWAY as problem:
+                logger.warning("venue not released", extra={"venue": name, "reason": str(problem)})

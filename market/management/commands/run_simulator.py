@@ -1,0 +1,76 @@
+"""`manage.py run_simulator`: the simulated venue, speaking Hyperliquid's protocol on the loopback."""
+
+import asyncio
+import logging
+import signal
+from argparse import ArgumentParser
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from market.simulator.birth import WorldOptions, world_open
+from market.simulator.limits import PROFILES
+from market.simulator.server import Config, Simulator, wall_clock
+
+logger = logging.getLogger(__name__)
+
+
+def _moment(text: str) -> int:
+    """ISO time to ms; UTC unless it says otherwise."""
+    moment = datetime.fromisoformat(text)
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+class Command(BaseCommand):
+    help = "Run the simulated venue. Needs neither PostgreSQL nor Redis."
+    requires_system_checks = ()
+    requires_migrations_checks = False
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        options: list[tuple[str, Callable[[str], Any], Any, str]] = [
+            ("--host", str, "127.0.0.1", "address to listen on"),
+            ("--port", int, settings.SIMULATOR_PORT, "port of the venue; 0 takes a free one"),
+            ("--control-port", int, settings.SIMULATOR_CONTROL_PORT, "port of faults and state"),
+            ("--seed", int, settings.SIMULATOR_SEED, "of all randomness; default: the last one used"),
+            ("--follow", Path, settings.SIMULATOR_FOLLOW, "folder of recorded candles to play"),
+            ("--follow-from", _moment, settings.SIMULATOR_FOLLOW_FROM, "ISO time in the recording"),
+            ("--speed", float, settings.SIMULATOR_SPEED, "of playback; 1 is real time"),
+            ("--state", Path, settings.VAR_DIR / "simulator", "folder that remembers the world"),
+        ]
+        for name, kind, default, text in options:
+            parser.add_argument(name, type=kind, default=default or None, help=text)
+        parser.add_argument("--limits", choices=PROFILES, default=settings.SIMULATOR_LIMITS)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        wanted = WorldOptions(
+            seed=options["seed"],
+            follow=options["follow"],
+            follow_from=options["follow_from"],
+            speed=options["speed"],
+        )
+        try:
+            world = world_open(wanted, state=options["state"], now=wall_clock())
+        except (ValueError, OSError) as problem:
+            raise CommandError(str(problem)) from problem
+        config = Config(
+            host=options["host"],
+            port=options["port"] or 0,
+            control_port=options["control_port"] or 0,
+            limits=PROFILES[options["limits"]],
+            state=options["state"],
+        )
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(Simulator(world, config)))
+
+
+async def _serve(simulator: Simulator) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await simulator.serve(stop)
+    logger.info("simulator stopped")

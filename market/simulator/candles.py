@@ -1,0 +1,156 @@
+"""Candles in units and lots: buckets of time, folding, and the tape of what was traded lately."""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import NamedTuple, Protocol
+
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+INTERVALS = {
+    "1m": MINUTE, "3m": 3 * MINUTE, "5m": 5 * MINUTE, "15m": 15 * MINUTE, "30m": 30 * MINUTE,
+    "1h": HOUR, "2h": 2 * HOUR, "4h": 4 * HOUR, "8h": 8 * HOUR, "12h": 12 * HOUR,
+    "1d": DAY, "3d": 3 * DAY, "1w": 7 * DAY, "1M": 31 * DAY,
+}  # fmt: skip
+SNAPSHOT_MOST = 5000
+TAPE_KEPT = DAY
+
+
+class Bar(NamedTuple):
+    """Open time in ms, prices in units, volume in lots, number of trades."""
+
+    time: int
+    open: int
+    high: int
+    low: int
+    close: int
+    volume: int
+    trades: int
+
+
+class History(Protocol):
+    """Prices that can be asked for at any time since `start`, always with the same answer."""
+
+    start: int
+
+    def span(self, begin: int, end: int) -> Bar:
+        """The bar of [begin, end); exact, and meant for minutes or less."""
+        ...
+
+    def coarse(self, begin: int, end: int) -> Bar:
+        """The bar of a long stretch, cheaply: open and close exact, high and low plausible."""
+        ...
+
+
+def fold(bars: Iterable[Bar]) -> Bar:
+    """One bar out of consecutive ones; there must be at least one."""
+    time, opened, high, low, close, volume, trades = next(iterator := iter(bars))
+    for bar in iterator:
+        high, low = max(high, bar.high), min(low, bar.low)
+        close, volume, trades = bar.close, volume + bar.volume, trades + bar.trades
+    return Bar(time, opened, high, low, close, volume, trades)
+
+
+def bucket(interval: str, time: int) -> tuple[int, int]:
+    """Begin and end of the interval that holds `time`. Months are those of the calendar, UTC."""
+    if interval != "1M":
+        length = INTERVALS[interval]
+        return time - time % length, time - time % length + length
+    day = datetime.fromtimestamp(time / 1000, UTC)
+    begin = datetime(day.year, day.month, 1, tzinfo=UTC)
+    end = datetime(day.year + day.month // 12, day.month % 12 + 1, 1, tzinfo=UTC)
+    return int(begin.timestamp()) * 1000, int(end.timestamp()) * 1000
+
+
+def _buckets(interval: str, first: int, last: int) -> list[tuple[int, int]]:
+    """The buckets from the one that holds `first` to the one that holds `last`; the newest 5000."""
+    if interval != "1M":
+        length = INTERVALS[interval]
+        first = max(first, last - (SNAPSHOT_MOST - 1) * length)
+    edges = [bucket(interval, first)[0]]
+    while edges[-1] <= last:
+        edges.append(bucket(interval, edges[-1])[1])
+    return list(pairwise(edges))
+
+
+class Tape:
+    """The minutes that were really traded, kept for a day; everything older comes from the history."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._minutes: dict[int, Bar] = {}
+        self._at = 0
+        self._before: dict[str, tuple[int, int, Bar | None]] = {}  # the open bars without their last minute
+
+    def roll(self, now: int, price: int, path: History) -> None:
+        """Begin the minute of `now` if it is new: a quiet minute is a flat bar, not a hole.
+
+        `path` tells what happened while nobody watched. It is not this tape's own history, which may be
+        busy in another thread.
+        """
+        minute = now - now % MINUTE
+        if minute <= self._at:
+            return
+        if not self._at:
+            self._minutes[minute] = path.span(minute, now + 1)
+        else:
+            self._fill(minute, price, path)
+        self._at = minute
+        self._forget(minute - TAPE_KEPT)
+
+    def _fill(self, minute: int, price: int, path: History) -> None:
+        # After a pause longer than a block the history knows what happened; between blocks, the close.
+        for missed in range(max(self._at + MINUTE, minute - TAPE_KEPT), minute, MINUTE):
+            self._minutes[missed] = path.span(missed, missed + MINUTE)
+        close = self._minutes[self._at].close if self._at == minute - MINUTE else price
+        self._minutes[minute] = Bar(minute, close, close, close, close, 0, 0)
+
+    def _forget(self, before: int) -> None:
+        while (oldest := next(iter(self._minutes))) < before:
+            del self._minutes[oldest]
+
+    def trade(self, price: int, lots: int) -> None:
+        """Add a trade to the current minute."""
+        _, opened, high, low, _, volume, trades = self._minutes[self._at]
+        self._minutes[self._at] = Bar(
+            self._at, opened, max(high, price), min(low, price), price, volume + lots, trades + 1
+        )
+
+    def restore(self, minutes: Iterable[Bar]) -> None:
+        """Take up the `minutes` of an earlier life."""
+        self._minutes = {bar.time: bar for bar in minutes}
+        self._at = max(self._minutes, default=0)
+
+    def minutes(self) -> Iterator[Bar]:
+        """What has to be remembered over a restart."""
+        return iter(self._minutes.values())
+
+    def bar(self, interval: str, now: int, path: History) -> Bar:
+        """The bar of `interval` that is open now. `path` as in `roll`."""
+        begin = bucket(interval, now)[0]
+        minute = now - now % MINUTE
+        if self._before.get(interval, (0, 0))[:2] != (begin, minute):
+            known = self._bar(begin, minute, minute - 1, path) if begin < minute else None
+            self._before[interval] = (begin, minute, known)
+        known = self._before[interval][2]
+        current = self._minute(minute, path)
+        return fold((known, current)) if known else current
+
+    def snapshot(self, interval: str, start: int, end: int, now: int) -> list[Bar]:
+        """The bars that begin in or overlap [start, end], oldest first, the newest 5000."""
+        start, end = max(start, self._history.start), min(end, now)
+        if start > end:
+            return []
+        return [self._bar(begin, stop, now, self._history) for begin, stop in _buckets(interval, start, end)]
+
+    def _bar(self, begin: int, end: int, now: int, history: History) -> Bar:
+        if end <= now - TAPE_KEPT:
+            return history.coarse(max(begin, history.start), end)._replace(time=begin)
+        stop = min(end, now + 1)
+        if end - begin > DAY:
+            return fold(self._bar(day, day + DAY, now, history) for day in range(begin, stop, DAY))
+        return fold(self._minute(minute, history) for minute in range(begin, stop, MINUTE))
+
+    def _minute(self, minute: int, history: History) -> Bar:
+        return self._minutes.get(minute) or history.span(minute, minute + MINUTE)

@@ -1,0 +1,78 @@
+"""The control plane, on a port of its own: what the world looks like inside, and what shall go wrong."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import orjson
+from aiohttp import web
+
+from market.simulator import wire
+from market.simulator.faults import BadFault, Faults, fault_parse
+from market.simulator.world import World
+
+
+class Controlled(Protocol):
+    """What the control plane needs of the running venue."""
+
+    world: World
+    faults: Faults
+
+    def counters(self) -> dict[str, int]: ...
+
+
+def state(venue: Controlled) -> dict[str, Any]:
+    """Seed, time, middle prices, counters, faults, and the recorded price of each followed coin."""
+    world = venue.world
+    listed = {coin: market.listing for coin, market in world.markets.items()}
+    return {
+        "seed": world.seed,
+        "time": world.now,
+        "counters": venue.counters(),
+        "mids": wire.mids(world),
+        "followed": {coin: listed[coin].price_text(units) for coin, units in world.followed().items()},
+        "playback": world.playback
+        and {"recorded_time": world.playback.recorded(world.now), "speed": world.playback.speed},
+        "faults": venue.faults.listing(world.now),
+    }
+
+
+def control_app(venue: Controlled) -> web.Application:
+    """`GET /state`, `GET|POST|DELETE /faults`."""
+    app = web.Application(client_max_size=4096)
+    routes: list[tuple[str, str, Callable[[web.Request], Any]]] = [
+        ("GET", "/state", _Control(venue).state),
+        ("GET", "/faults", _Control(venue).faults),
+        ("POST", "/faults", _Control(venue).begin),
+        ("DELETE", "/faults", _Control(venue).clear),
+    ]
+    app.add_routes([web.route(method, path, handler) for method, path, handler in routes])
+    return app
+
+
+class _Control:
+    def __init__(self, venue: Controlled) -> None:
+        self._venue = venue
+
+    async def state(self, request: web.Request) -> web.Response:
+        return _json(state(self._venue))
+
+    async def faults(self, request: web.Request) -> web.Response:
+        return _json(self._venue.faults.listing(self._venue.world.now))
+
+    async def begin(self, request: web.Request) -> web.Response:
+        try:
+            fault = fault_parse(orjson.loads(await request.read()), self._venue.world.markets)
+        except orjson.JSONDecodeError:
+            return _json({"error": "the body is not JSON"}, 400)
+        except BadFault as problem:
+            return _json({"error": str(problem)}, 400)
+        self._venue.faults.begin(fault, self._venue.world.now)
+        return _json(self._venue.faults.listing(self._venue.world.now))
+
+    async def clear(self, request: web.Request) -> web.Response:
+        self._venue.faults.clear()
+        return _json([])
+
+
+def _json(body: Any, status: int = 200) -> web.Response:
+    return web.Response(status=status, body=orjson.dumps(body), content_type="application/json")

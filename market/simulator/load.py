@@ -1,0 +1,64 @@
+"""How much the simulator can do: for the benchmark, without sockets, so that only its own work counts."""
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from market.simulator.faults import Faults
+from market.simulator.limits import LENIENT, Account
+from market.simulator.streams import Session, Streams
+from market.simulator.universe import UNIVERSE
+from market.simulator.world import World
+
+START = 1_763_650_000_000
+BLOCK_MS = 100
+HURRY = 20.0  # times the usual trades a second
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Per second of one core: market events (trades and quote changes) and encoded frames."""
+
+    events: float
+    trades: float
+    frames: float
+    market_seconds: float  # simulated per CPU second
+
+
+def simulator_throughput(seconds: float, hurry: float = HURRY) -> float:
+    """Events per CPU second of a busy market whose every stream is read."""
+    return simulator_measure(seconds, hurry).events
+
+
+def simulator_measure(seconds: float, hurry: float = HURRY) -> Throughput:
+    """Run a market with `hurry` times the usual trading for `seconds` of CPU time."""
+    listings = tuple(replace(listing, rate=listing.rate * hurry) for listing in UNIVERSE)
+    world = World(seed=1, now=START, listings=listings)
+    streams = Streams(world, LENIENT, Faults(world))
+    session = Session(lambda _frame: None, Account(), START)
+    streams.open(session)
+    for subscription in _everything(world):
+        asked = orjson.dumps({"method": "subscribe", "subscription": subscription}).decode()
+        streams.receive(session, asked, START)
+    now = START
+    began = time.process_time()
+    while (spent := time.process_time() - began) < seconds:
+        now += BLOCK_MS
+        streams.publish(world.step(now), now)
+    return Throughput(
+        events=(world.trades + world.quotes) / spent,
+        trades=world.trades / spent,
+        frames=streams.frames / spent,
+        market_seconds=(now - START) / 1000 / spent,
+    )
+
+
+def _everything(world: World) -> list[dict[str, Any]]:
+    per_coin = [
+        {"type": kind, "coin": coin} for coin in world.markets for kind in ("bbo", "trades", "activeAssetCtx")
+    ]
+    candles = [{"type": "candle", "coin": coin, "interval": "1m"} for coin in world.markets]
+    books = [{"type": "l2Book", "coin": coin, "fast": True} for coin in world.markets]
+    return [{"type": "allMids"}, *per_coin, *candles, *books]

@@ -1,0 +1,262 @@
+"""The simulated venue without its sockets: stepped by whoever has a clock, the same for the same seed."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+from random import Random
+from typing import Any, NamedTuple
+
+from market.domain.events import Side
+from market.domain.matching import Filled, Level
+from market.simulator.candles import DAY, HOUR, MINUTE, Bar, Tape
+from market.simulator.follow import Playback, RecordedPath, Recording
+from market.simulator.numbers import gauss, mix, seed_of
+from market.simulator.paths import Path, ScaledPath, SeededPath, Walk
+from market.simulator.population import Desk
+from market.simulator.universe import UNIVERSE, Listing
+
+TRADES_KEPT = 200
+TRADES_SAVED = 50
+IDS_SKIPPED = 1_000_000  # more trades than a life that ended by force can have told since it saved
+LONGEST_STEP = 1.0
+TRADE_IDS = 1 << 50
+SCATTER = 0x2545F4914F6CDD1D % TRADE_IDS | 1  # odd, so that scattered ids are still all different
+PREMIUM = 0.0003
+FUNDING_BASE = 0.0001
+FUNDING_CLAMP = 0.0005
+
+
+class Trade(NamedTuple):
+    """One match as the public sees it; `order` is the taker's and the same for all its matches."""
+
+    time: int
+    price: int
+    lots: int
+    side: Side
+    id: int
+    order: int
+
+
+class Traded(NamedTuple):
+    """Trades of one step, in order."""
+
+    coin: str
+    trades: tuple[Trade, ...]
+
+
+class Quoted(NamedTuple):
+    """The best bid or offer is another, in price or size."""
+
+    coin: str
+
+
+Event = Traded | Quoted
+
+
+@dataclass
+class Disturbance:
+    """What is wrong with one market on purpose, until when (ms)."""
+
+    frozen_until: int = 0
+    empty_side: Side | None = None
+    empty_until: int = 0
+
+
+class Market:
+    """One instrument: its book, its tape and its slow facts."""
+
+    def __init__(self, listing: Listing, path: Path, rng: Random, tape: Tape, now: int) -> None:
+        self.listing = listing
+        self.path = path
+        self.tape = tape
+        self.trades: deque[Trade] = deque(maxlen=TRADES_KEPT)
+        self.disturbed = Disturbance()
+        self.time = now
+        self._key = seed_of(listing.coin)
+        self._desk = Desk(listing, rng, count(1))
+        self._desk.step(path.price(now), 0.0, path.lots_per_second(now))
+        self._quote = self._top()
+        self.mark = self._middle()
+        self.oracle = path.price(now)
+        self.previous_day = path.price(now - DAY)
+        day = self._day_before(now)
+        self.day_lots = float(sum(bar.volume for bar in day))
+        self.day_notional = sum(listing.notional(bar.close, bar.volume) for bar in day)
+        self._minute = now // MINUTE
+
+    def _day_before(self, now: int) -> list[Bar]:
+        begin = max(now - DAY, self.path.start)
+        return [self.path.coarse(time, min(time + HOUR, now)) for time in range(begin, now, HOUR)]
+
+    # --- time passes ---------------------------------------------------------------------------
+    def step(self, now: int, ids: Iterator[int]) -> list[Event]:
+        if self.disturbed.frozen_until > now:
+            return []
+        elapsed = min(LONGEST_STEP, (now - self.time) / 1000)
+        self.time = now
+        self.oracle = self.path.price(now)
+        self.tape.roll(now, self.mark, self.path)
+        fills = self._desk.step(self.oracle, elapsed, self.path.lots_per_second(now))
+        self._age(elapsed, now)
+        events: list[Event] = []
+        if fills:
+            events.append(Traded(self.listing.coin, tuple(self._print(fill, now, ids) for fill in fills)))
+        if (quote := self._top()) != self._quote:
+            self._quote = quote
+            self.mark = self._middle()
+            events.append(Quoted(self.listing.coin))
+        return events
+
+    def _age(self, elapsed: float, now: int) -> None:
+        # A rolling day, without remembering it: what leaves the window is its average.
+        kept = 1.0 - elapsed * 1000 / DAY
+        self.day_lots *= kept
+        self.day_notional *= kept
+        if now // MINUTE != self._minute:
+            self._minute = now // MINUTE
+            self.previous_day = self.path.price(now - DAY)
+
+    def _print(self, fill: Filled, now: int, ids: Iterator[int]) -> Trade:
+        self.tape.trade(fill.price, fill.size)
+        self.day_lots += fill.size
+        self.day_notional += self.listing.notional(fill.price, fill.size)
+        trade = Trade(now, fill.price, fill.size, fill.side, next(ids), fill.taker_id)
+        self.trades.append(trade)
+        return trade
+
+    # --- what can be seen ----------------------------------------------------------------------
+    def levels(self, side: Side) -> Iterator[Level]:
+        """Price levels from the best outwards; none while that side is disturbed."""
+        if self.disturbed.empty_side == side and self.disturbed.empty_until > self.time:
+            return iter(())
+        return self._desk.book.levels(side)
+
+    def best(self, side: Side) -> Level | None:
+        return next(self.levels(side), None)
+
+    def _top(self) -> tuple[Level | None, Level | None]:
+        return self.best("buy"), self.best("sell")
+
+    def _middle(self) -> int:
+        bid, ask = (self._desk.book.best(side) for side in ("buy", "sell"))
+        return self.listing.floor(((bid or 0) + (ask or 0)) // 2) if bid and ask else self.mark
+
+    def premium_at(self, time: int) -> float:
+        """How far perpetual buyers go above the oracle; wanders over hours."""
+        begin, share = divmod(time, 8 * HOUR)
+        before, after = gauss(self._key, begin), gauss(self._key, begin + 1)
+        return PREMIUM * (before + (after - before) * share / (8 * HOUR))
+
+    def funding_at(self, time: int) -> float:
+        """The hourly rate."""
+        premium = self.premium_at(time)
+        return (premium + max(-FUNDING_CLAMP, min(FUNDING_CLAMP, FUNDING_BASE - premium))) / 8
+
+    def open_interest(self) -> int:
+        """Lots."""
+        usual = self.listing.daily * 0.7 / self.listing.notional(self.mark, 1)
+        return round(usual * (1.0 + 100 * self.premium_at(self.time + HOUR)))
+
+
+class World:
+    """All markets of one seed."""
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        now: int,
+        listings: Iterable[Listing] = UNIVERSE,
+        recordings: Mapping[str, Recording] | None = None,
+        playback: Playback | None = None,
+    ) -> None:
+        self.seed = seed
+        self.now = now
+        self.listings = tuple(listings)
+        self.playback = playback
+        self.recordings = dict(recordings or {})
+        self.steps = self.trades = self.quotes = 0
+        self.next_trade = 1
+        paths, histories = self._paths(seed), self._paths(seed)  # two threads may walk at a time
+        self.markets = {
+            listing.coin: self._market(listing, paths[listing.coin], Tape(histories[listing.coin]))
+            for listing in self.listings
+            if not listing.delisted
+        }
+
+    def _market(self, listing: Listing, path: Path, tape: Tape) -> Market:
+        rng = Random(mix(self.seed, seed_of(listing.coin), self.now))
+        return Market(listing, path, rng, tape, self.now)
+
+    def _paths(self, seed: int) -> dict[str, Path]:
+        common = Walk(mix(seed, 0))
+        by_coin = {listing.coin: listing for listing in self.listings}
+        paths: dict[str, Path] = {}
+        for listing in self.listings:
+            leader = by_coin.get(listing.tracks or "")
+            if listing.coin in self.recordings and self.playback:
+                paths[listing.coin] = RecordedPath(self.recordings[listing.coin], self.playback)
+            elif leader:
+                paths[listing.coin] = ScaledPath(listing, leader, paths[leader.coin])
+            else:
+                paths[listing.coin] = SeededPath(listing, seed, common)
+        return paths
+
+    def _trade_ids(self) -> Iterator[int]:
+        while True:
+            self.next_trade += 1  # before the yield: the consumer may never come back
+            yield self.next_trade * SCATTER % TRADE_IDS
+
+    def step(self, now: int) -> list[Event]:
+        """Let time pass until `now` (ms). Returns what happened, in order."""
+        self.now = now
+        self.steps += 1
+        ids = self._trade_ids()
+        events = [event for market in self.markets.values() for event in market.step(now, ids)]
+        self.trades += sum(len(event.trades) for event in events if isinstance(event, Traded))
+        self.quotes += sum(isinstance(event, Quoted) for event in events)
+        return events
+
+    def followed(self) -> dict[str, int]:
+        """Coins that play a recording, with the recorded price of now in units."""
+        return {coin: self.markets[coin].path.price(self.now) for coin in self.recordings}
+
+    # --- over a restart ------------------------------------------------------------------------
+    def dump(self) -> dict[str, Any]:
+        """All that cannot be computed again from seed and time."""
+        return {
+            "seed": self.seed,
+            "now": self.now,
+            "next_trade": self.next_trade,
+            "playback": self.playback and vars(self.playback),
+            "followed": sorted(self.recordings),
+            "mids": {coin: market.listing.price_text(market.mark) for coin, market in self.markets.items()},
+            "minutes": {
+                coin: [tuple(bar) for bar in market.tape.minutes()] for coin, market in self.markets.items()
+            },
+            "trades": {
+                coin: [tuple(trade) for trade in market.trades][-TRADES_SAVED:]
+                for coin, market in self.markets.items()
+            },
+        }
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Take up the tapes of `dump`. Tapes of another seed, or of another recording, are left."""
+        self.next_trade = max(self.next_trade, saved["next_trade"] + IDS_SKIPPED)
+        if saved["seed"] != self.seed or saved["playback"] != (self.playback and vars(self.playback)):
+            return
+        same = self._same_path(set(saved["followed"]))
+        for coin, market in self.markets.items():
+            if coin in saved["minutes"] and same(coin):
+                market.tape.restore(Bar(*row) for row in saved["minutes"][coin])
+                market.trades.extend(Trade(*row) for row in saved["trades"][coin])
+
+    def _same_path(self, followed: set[str]) -> Callable[[str], bool]:
+        tracks = {listing.coin: listing.tracks or listing.coin for listing in self.listings}
+
+        def same(coin: str) -> bool:
+            leader = coin if coin in self.recordings or coin in followed else tracks[coin]
+            return (leader in followed) == (leader in self.recordings)
+
+        return same

@@ -1,0 +1,299 @@
+"""Hyperliquid's wire format: stream frames and `/info` answers to domain values, and back. Pure.
+
+Everything that a venue may send is either decoded, ignored because we do not use it, or a
+`ParseError`; never another exception. Numbers must be plain decimal strings.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import orjson
+
+from market.domain.errors import ParseError
+from market.domain.events import INTERVALS, Book, Candle, Context, Level, Mids, Quote, Side, Trade, Trades
+from market.domain.session import Ack, Message, Pong, Refusal
+from market.domain.subscriptions import StreamKind, Subscription
+
+GREETING = b"Websocket connection established."
+TIME_LIMIT = 1 << 53
+_NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,24})?").fullmatch
+_BROKEN = (KeyError, TypeError, IndexError, ValueError, AttributeError)
+_SIDES: dict[str, Side] = {"B": "buy", "A": "sell"}
+_KIND_TO_WIRE = {
+    "mids": "allMids",
+    "quote": "bbo",
+    "context": "activeAssetCtx",
+    "candle": "candle",
+    "trades": "trades",
+    "book": "l2Book",
+    "fast_book": "l2Book",
+}
+_WIRE_TO_KIND: dict[str, StreamKind] = {
+    "allMids": "mids",
+    "bbo": "quote",
+    "activeAssetCtx": "context",
+    "activeSpotAssetCtx": "context",
+    "candle": "candle",
+    "trades": "trades",
+    "l2Book": "book",
+}
+T = TypeVar("T")
+
+
+class HyperliquidCodec:
+    """`market.domain.session.Codec` for Hyperliquid and for what speaks like it."""
+
+    def decode(self, frame: bytes) -> Sequence[Message]:
+        return frame_decode(frame)
+
+    def subscribe(self, subscription: Subscription) -> bytes:
+        return _command("subscribe", subscription)
+
+    def unsubscribe(self, subscription: Subscription) -> bytes:
+        return _command("unsubscribe", subscription)
+
+    def ping(self) -> bytes:
+        return b'{"method":"ping"}'
+
+
+def frame_decode(frame: bytes) -> Sequence[Message]:
+    """What one stream frame says; empty for channels that we do not use. Raises `ParseError`."""
+    if frame == GREETING:
+        return ()
+    try:
+        message = orjson.loads(frame)
+        read = _CHANNELS.get(message["channel"])
+        return read(message.get("data")) if read else ()
+    except _BROKEN as problem:
+        raise ParseError(f"frame not understood ({type(problem).__name__})", frame[:200]) from problem
+
+
+def subscription_to_wire(subscription: Subscription) -> dict[str, Any]:
+    """The `subscription` object of a command."""
+    wire: dict[str, Any] = {"type": _KIND_TO_WIRE[subscription.kind]}
+    if subscription.symbol:
+        wire["coin"] = subscription.symbol
+    if subscription.interval:
+        wire["interval"] = subscription.interval
+    if subscription.kind == "fast_book":
+        wire["fast"] = True
+    return wire
+
+
+def _command(method: str, subscription: Subscription) -> bytes:
+    return orjson.dumps({"method": method, "subscription": subscription_to_wire(subscription)})
+
+
+# --- numbers and names -----------------------------------------------------------------------------
+def _number(value: Any) -> str:
+    if isinstance(value, str) and _NUMBER(value):
+        return value
+    raise ParseError("not a decimal number", value)
+
+
+def _signed(value: Any) -> str:
+    return "-" + _number(value[1:]) if value[:1] == "-" else _number(value)
+
+
+def _maybe(read: Callable[[Any], str], value: Any) -> str | None:
+    return None if value is None else read(value)
+
+
+def _time(value: Any) -> int:
+    if type(value) is int and 0 <= value < TIME_LIMIT:
+        return value
+    raise ParseError("not a time in ms", value)
+
+
+def _name(value: Any) -> str:
+    if isinstance(value, str) and value:
+        return value
+    raise ParseError("not a name", value)
+
+
+# --- stream channels -------------------------------------------------------------------------------
+def _bbo(data: Any) -> Sequence[Message]:
+    bid, ask = data["bbo"]
+    return (
+        Quote(
+            _name(data["coin"]),
+            None if bid is None else _number(bid["px"]),
+            None if ask is None else _number(ask["px"]),
+            _time(data["time"]),
+        ),
+    )
+
+
+def _context(data: Any) -> Sequence[Message]:
+    return (context_read(_name(data["coin"]), data["ctx"]),)
+
+
+def context_read(symbol: str, ctx: Any) -> Context:
+    return Context(
+        symbol,
+        mark=_number(ctx["markPx"]),
+        previous_day=_number(ctx["prevDayPx"]),
+        volume24h=_number(ctx["dayNtlVlm"]),
+        mid=_maybe(_number, ctx.get("midPx")),
+        oracle=_maybe(_number, ctx.get("oraclePx")),
+        funding=_maybe(_signed, ctx.get("funding")),
+        open_interest=_maybe(_number, ctx.get("openInterest")),
+    )
+
+
+def _mids(data: Any) -> Sequence[Message]:
+    return (Mids({_name(coin): _number(mid) for coin, mid in data["mids"].items()}),)
+
+
+def _trade(wire: Any) -> Trade:
+    tid = wire["tid"]
+    if type(tid) is not int:
+        raise ParseError("not a trade id", tid)
+    side = _SIDES[wire["side"]]
+    return Trade(
+        _name(wire["coin"]), _number(wire["px"]), _number(wire["sz"]), side, _time(wire["time"]), str(tid)
+    )
+
+
+def _trades(data: Any) -> Sequence[Message]:
+    by_symbol: dict[str, list[Trade]] = {}
+    for trade in map(_trade, data):
+        by_symbol.setdefault(trade.symbol, []).append(trade)
+    # A first frame after subscribing holds the recent past, not always in order.
+    return [Trades(symbol, _in_order(trades)) for symbol, trades in by_symbol.items()]
+
+
+def _in_order(trades: Sequence[Trade]) -> tuple[Trade, ...]:
+    return tuple(sorted(trades, key=lambda trade: trade.time))
+
+
+def _levels(side: Any) -> tuple[Level, ...]:
+    return tuple([(_number(level["px"]), _number(level["sz"])) for level in side])
+
+
+def _book(data: Any) -> Sequence[Message]:
+    return (book_read(data),)
+
+
+def book_read(data: Any) -> Book:
+    bids, asks = data["levels"]
+    return Book(
+        _name(data["coin"]), _levels(bids), _levels(asks), _time(data["time"]), data.get("fast") is True
+    )
+
+
+def _candle(data: Any) -> Sequence[Message]:
+    return (candle_read(data),)
+
+
+def candle_read(wire: Any) -> Candle:
+    if wire["i"] not in INTERVALS:
+        raise ParseError("not an interval of ours", wire["i"])
+    o, h, l, c, v = [Decimal(_number(wire[key])) for key in "ohlcv"]  # noqa: E741 -- the venue's names
+    if not l <= min(o, c) <= max(o, c) <= h:
+        raise ParseError("a candle whose prices leave its range", wire)
+    return Candle(_name(wire["s"]), wire["i"], _time(wire["t"]), o, h, l, c, v)
+
+
+def _response(data: Any) -> Sequence[Message]:
+    subscription = _subscription(data["subscription"])
+    if subscription is None:
+        return ()
+    return (Ack(subscription, data["method"] == "subscribe"),)
+
+
+def _subscription(wire: Any) -> Subscription | None:
+    kind = _WIRE_TO_KIND.get(wire["type"])
+    if kind is None:
+        return None
+    if kind == "book" and wire.get("fast") is True:
+        kind = "fast_book"
+    return Subscription(kind, wire.get("coin") or "", wire.get("interval") or "")
+
+
+def _error(data: Any) -> Sequence[Message]:
+    text = str(data)
+    start = text.find("{")
+    subscription = None
+    if start >= 0:
+        try:
+            subscription = _subscription(orjson.loads(text[start:]))
+        except _BROKEN:  # an error frame need not name a subscription
+            subscription = None
+    if subscription and text.startswith("Already subscribed"):
+        return (Ack(subscription, subscribed=True),)
+    if subscription and text.startswith("Already unsubscribed"):
+        return (Ack(subscription, subscribed=False),)
+    return (Refusal(text, subscription),)
+
+
+def _pong(data: Any) -> Sequence[Message]:
+    return (Pong(),)
+
+
+_CHANNELS: dict[str, Callable[[Any], Sequence[Message]]] = {
+    "bbo": _bbo,
+    "activeAssetCtx": _context,
+    "activeSpotAssetCtx": _context,
+    "allMids": _mids,
+    "trades": _trades,
+    "l2Book": _book,
+    "candle": _candle,
+    "subscriptionResponse": _response,
+    "error": _error,
+    "pong": _pong,
+}
+
+
+# --- answers of POST /info ---------------------------------------------------------------------------
+def guarded(read: Callable[[], T], source: Any) -> T:
+    """What `read` returns; whatever `source` lacks for it becomes a `ParseError`."""
+    try:
+        return read()
+    except _BROKEN as problem:
+        raise ParseError(f"answer not understood ({type(problem).__name__})", source) from problem
+
+
+def answer_read(body: bytes, read: Callable[[Any], T]) -> T:
+    """Decode an answer by `read`. Raises `ParseError`."""
+    return guarded(lambda: read(orjson.loads(body)), body[:200])
+
+
+def candles_read(rows: Any) -> tuple[list[Candle], list[ParseError]]:
+    """`candleSnapshot`: candles, oldest first, and what is wrong with the rows left out."""
+    return _readable(rows, candle_read)
+
+
+def trades_read(rows: Any) -> tuple[list[Trade], list[ParseError]]:
+    """`recentTrades`: trades, oldest first, and what is wrong with the rows left out."""
+    good, bad = _readable(rows, _trade)
+    return list(_in_order(good[::-1])), bad
+
+
+def _readable(rows: Any, read: Callable[[Any], T]) -> tuple[list[T], list[ParseError]]:
+    if not isinstance(rows, list):
+        raise ParseError("not a list", rows)
+    good, bad = [], []
+    for row in rows:
+        try:
+            good.append(read(row))
+        except ParseError as problem:
+            bad.append(problem)
+    return good, bad
+
+
+def mids_read(answer: Any) -> Mids:
+    """`allMids`."""
+    return Mids({_name(coin): _number(mid) for coin, mid in answer.items()})
+
+
+def contexts_read(answer: Any) -> list[Context]:
+    """`metaAndAssetCtxs` and `spotMetaAndAssetCtxs`; instruments that never traded are left out."""
+    meta, contexts = answer
+    return [
+        context_read(_name(ctx.get("coin") or meta["universe"][number]["name"]), ctx)
+        for number, ctx in enumerate(contexts)
+        if ctx["markPx"] is not None
+    ]

@@ -1,0 +1,73 @@
+"""Hyperliquid's instrument lists to domain instruments with their tick and lot rules. Pure.
+
+Rules: a price has at most 5 significant figures and 6 (perp) or 8 (spot) minus `szDecimals` decimals;
+an order is worth at least 10 units of the quote currency. Source: the venue's "Tick and lot size" page.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from market.domain.errors import ParseError
+from market.domain.instruments import Instrument, Kind, Rules
+from market.domain.topics import SYMBOL
+
+FIGURES = 5
+DECIMALS: dict[Kind, int] = {"perp": 6, "spot": 8}
+MIN_NOTIONAL = Decimal(10)
+COLLATERAL = "USDC"
+
+
+def _rules(kind: Kind, size_decimals: Any) -> Rules:
+    if type(size_decimals) is not int or not 0 <= size_decimals <= DECIMALS[kind]:
+        raise ParseError("szDecimals out of range", size_decimals)
+    return Rules(size_decimals, DECIMALS[kind] - size_decimals, FIGURES, MIN_NOTIONAL)
+
+
+def _symbol(value: Any) -> str:
+    if isinstance(value, str) and SYMBOL.fullmatch(value):
+        return value
+    raise ParseError("not a symbol", value)
+
+
+def perps_read(venue: str, meta: Any, tokens: Mapping[int, Any] | None = None) -> list[Instrument]:
+    """`meta`: perpetuals, delisted ones included as not trading. `tokens` names the collateral."""
+    token = (tokens or {}).get(meta.get("collateralToken", 0))
+    return [_perp(venue, wire, token["name"] if token else COLLATERAL) for wire in meta["universe"]]
+
+
+def _perp(venue: str, wire: Any, quote: str) -> Instrument:
+    symbol = _symbol(wire["name"])
+    return Instrument(
+        venue=venue,
+        symbol=symbol,
+        kind="perp",
+        base=symbol.rpartition(":")[2],
+        quote=quote,
+        rules=_rules("perp", wire["szDecimals"]),
+        max_leverage=wire.get("maxLeverage"),
+        trading=not wire.get("isDelisted"),
+    )
+
+
+def tokens_read(spot_meta: Any) -> dict[int, Any]:
+    """`spotMeta.tokens` by index."""
+    return {token["index"]: token for token in spot_meta["tokens"]}
+
+
+def spots_read(venue: str, spot_meta: Any) -> list[Instrument]:
+    """`spotMeta`: spot pairs, under the venue's names for them (`PURR/USDC`, `@107`)."""
+    tokens = tokens_read(spot_meta)
+    return [_spot(venue, wire, tokens) for wire in spot_meta["universe"]]
+
+
+def _spot(venue: str, wire: Any, tokens: Mapping[int, Any]) -> Instrument:
+    base, quote = (tokens[number] for number in wire["tokens"])
+    return Instrument(
+        venue=venue,
+        symbol=_symbol(wire["name"]),
+        kind="spot",
+        base=base["name"],
+        quote=quote["name"],
+        rules=_rules("spot", base["szDecimals"]),
+    )

@@ -1,0 +1,75 @@
+"""A small world on a fake clock, and a running venue for clients that block."""
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+
+from market.simulator.server import Config, Simulator, wall_clock
+from market.simulator.universe import UNIVERSE
+from market.simulator.world import World
+
+NOW = 1_763_650_000_000  # 2025-11-20 14:46:40 UTC
+FEW = ("BTC", "ETH", "DOGE", "PURR/USDC", "@107", "HYPE")
+SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
+
+
+def listings_of(*coins):
+    return tuple(listing for listing in UNIVERSE if listing.coin in coins)
+
+
+def shared(*parts):
+    """A path in the recorded data beside the project; skips the test where there is none."""
+    path = SHARED.joinpath(*parts)
+    if not path.exists():
+        pytest.skip(f"no recorded data at {path}")
+    return path
+
+
+def small_world(now=NOW, seed=3, coins=FEW, **options):
+    return World(seed=seed, now=now, listings=listings_of(*coins), **options)
+
+
+@pytest.fixture
+def world():
+    return small_world()
+
+
+class Running:
+    """A simulator with a thread and an event loop of its own."""
+
+    def __init__(self, world, **config):
+        self._config = Config(port=0, control_port=0, **config)
+        self.simulator = None
+        self._world = world
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._main()))
+
+    async def _main(self):
+        self.loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self.simulator = Simulator(self._world, self._config)
+        await self.simulator.start()
+        self._ready.set()
+        await self._stop.wait()
+        await self.simulator.stop()
+
+    def __enter__(self):
+        self._thread.start()
+        assert self._ready.wait(20)
+        self.url = f"http://127.0.0.1:{self.simulator.port}"
+        self.control_url = f"http://127.0.0.1:{self.simulator.control_port}"
+        return self
+
+    def __exit__(self, *_):
+        self.loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def venue():
+    """The whole universe, running."""
+    with Running(World(seed=3, now=wall_clock())) as running:
+        yield running

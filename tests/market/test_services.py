@@ -1,0 +1,104 @@
+"""Rows written by the feed: instruments, candles and trades, fenced by the lease."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from market import leases, models
+from market.domain.events import Candle, Trade
+from market.domain.instruments import Instrument, Rules
+from market.services import candles_store, instrument_sync, trades_store, venue_ensure
+
+pytestmark = pytest.mark.django_db
+
+BTC = Instrument("simulator", "BTC", "perp", "BTC", "USDC", Rules(5, 1, 5, Decimal(10)), 40)
+PURR = Instrument("simulator", "PURR/USDC", "spot", "PURR", "USDC", Rules(0, 8, 5, Decimal(10)))
+
+
+@pytest.fixture
+def held():
+    venue_ensure(name="simulator", title="Simulator", simulated=True)
+    worker = leases.worker_register(channel="market-feed")
+    (claim,) = leases.claim(models.Venue, worker)
+    return claim
+
+
+def candle(open_time=60_000, close="2", symbol="BTC"):
+    return Candle(
+        symbol, "1m", open_time, Decimal(1), Decimal(3), Decimal("0.5"), Decimal(close), Decimal("7.25")
+    )
+
+
+def test_a_venue_keeps_what_an_administrator_set(db):
+    venue_ensure(name="simulator", title="Old", simulated=False)
+    models.Venue.objects.update(enabled=False)
+    venue = venue_ensure(name="simulator", title="Simulator", simulated=True)
+    assert (venue.title, venue.simulated, venue.enabled) == ("Simulator", True, False)
+
+
+def test_listed_instruments_get_rows_with_their_rules(held):
+    ids = instrument_sync(venue="simulator", instruments=[BTC, PURR], held=held)
+    assert ids.keys() == {"BTC", "PURR/USDC"}
+    row = models.Instrument.objects.get(symbol="BTC")
+    assert (row.size_decimals, row.price_decimals, row.significant_figures) == (5, 1, 5)
+    assert (row.min_notional, row.max_leverage, row.trading) == (10, 40, True)
+
+
+def test_a_second_sync_changes_only_what_changed(held, django_assert_max_num_queries):
+    ids = instrument_sync(venue="simulator", instruments=[BTC, PURR])
+    before = {row.symbol: row.updated_at for row in models.Instrument.objects.all()}
+    again = instrument_sync(venue="simulator", instruments=[replace(BTC, max_leverage=50), PURR])
+    rows = {row.symbol: row for row in models.Instrument.objects.all()}
+    assert again == ids
+    assert rows["BTC"].max_leverage == 50
+    assert rows["BTC"].updated_at > before["BTC"]
+    assert rows["PURR/USDC"].updated_at == before["PURR/USDC"]
+
+
+def test_what_is_listed_no_more_stops_trading_but_stays(held):
+    instrument_sync(venue="simulator", instruments=[BTC, PURR])
+    ids = instrument_sync(venue="simulator", instruments=[BTC])
+    assert ids.keys() == {"BTC"}
+    assert models.Instrument.objects.get(symbol="PURR/USDC").trading is False
+
+
+def test_candles_are_written_once_and_revised_by_a_later_word(held):
+    ids = instrument_sync(venue="simulator", instruments=[BTC])
+    assert candles_store(held=held, ids=ids, candles=[candle(), candle(120_000), candle(close="2.5")]) == 2
+    assert candles_store(held=held, ids=ids, candles=[candle(close="2.75")]) == 1
+    rows = models.Candle.objects.order_by("open_time").values_list("open_time", "close", "volume")
+    assert list(rows) == [(60_000, Decimal("2.75"), Decimal("7.25")), (120_000, Decimal(2), Decimal("7.25"))]
+
+
+def test_candles_of_unknown_instruments_are_left_out(held):
+    assert candles_store(held=held, ids={}, candles=[candle()]) == 0
+    assert not models.Candle.objects.exists()
+
+
+def test_known_trades_are_not_written_again(held):
+    ids = instrument_sync(venue="simulator", instruments=[BTC])
+    trades = [Trade("BTC", "100.5", "0.1", "buy", 5, str(number)) for number in range(3)]
+    assert trades_store(held=held, ids=ids, trades=trades[:2]) == 2
+    assert trades_store(held=held, ids=ids, trades=trades) == 1
+    assert models.Trade.objects.count() == 3
+
+
+WRITES = {
+    "candles": lambda held, ids: candles_store(held=held, ids=ids, candles=[candle()]),
+    "trades": lambda held, ids: trades_store(
+        held=held, ids=ids, trades=[Trade("BTC", "1", "1", "buy", 5, "1")]
+    ),
+    "instruments": lambda held, ids: instrument_sync(venue="simulator", instruments=[PURR], held=held),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_a_worker_that_lost_its_lease_writes_nothing(held, write):
+    ids = instrument_sync(venue="simulator", instruments=[BTC])
+    models.Venue.objects.update(owner_epoch=held.epoch + 1)
+    with pytest.raises(leases.LeaseLost):
+        write(held, ids)
+    assert models.Instrument.objects.count() == 1
+    assert not models.Candle.objects.exists()
+    assert not models.Trade.objects.exists()
