@@ -245,6 +245,12 @@ def test_dead_server_is_said_and_everything_greys_and_comes_back(page: Page, fee
         wait_until(lambda scope=scope: not stale_since(page, scope), f"{scope} is fresh")
     wait_until(lambda: text_of(page, ".last-price") != last, "prices move again")
     expect(page.locator("#announcer")).to_contain_text("The stream is back")
+    # One trade a flush, each one dearer by one: what was missed meanwhile was read again, once, in order.
+    prices = page.evaluate(
+        "[...document.querySelectorAll('.tape tbody td:first-child')].map(td => td.innerText)"
+    )
+    numbers = [int(price.replace(",", "")) for price in prices]
+    assert numbers == list(range(numbers[0], numbers[0] - len(numbers), -1))
 
 
 def test_frozen_server_is_noticed_without_a_close(page: Page, feed: Feed, server: Server):

@@ -6,8 +6,10 @@ import pytest
 import redis
 from django.conf import settings
 from django.db import DatabaseError
+from django.test import Client
 
-from market import hub
+from cryptotrade.errors import error_response
+from market import hub, selectors
 from tests.market import world
 
 pytestmark = pytest.mark.django_db
@@ -201,6 +203,36 @@ def test_unknown_address_is_a_page_that_says_where_to_go(client, market, path):
     page = answer.content.decode()
     assert "NOT_FOUND" in page
     assert "Open the markets" in page
+
+
+def test_failure_on_our_side_is_a_page_with_its_request_id_and_no_internals(client, market, monkeypatch):
+    def fail(**_asked):
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(selectors, "board_get", fail)
+    client.raise_request_exception = False
+    answer = client.get("/market/", headers={"accept": "text/html"})
+    page = answer.content.decode()
+    assert answer.status_code == 500
+    assert "INTERNAL_ERROR" in page
+    assert answer.headers["X-Request-ID"] in page
+    assert "secret detail" not in page
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(400, "Not understood"), (403, "Not allowed"), (503, "Not available now")]
+)
+def test_every_error_is_a_page_that_says_what_to_do(rf, status, words):
+    page = error_response(rf.get("/market/", headers={"accept": "text/html"}), status).content.decode()
+    assert words in page
+    assert "See the status" in page
+
+
+def test_expired_form_says_so(alice):
+    browser = Client(enforce_csrf_checks=True)
+    answer = browser.post("/accounts/login/", {"username": "x"}, headers={"accept": "text/html"})
+    assert answer.status_code == 403
+    assert "This form has expired" in answer.content.decode()
 
 
 def test_unknown_interval_falls_back(client, market):
