@@ -1,15 +1,19 @@
 """Pages as served: true values first, and an answer for every state of the world."""
 
 import re
+from datetime import timedelta
 
 import pytest
 import redis
 from django.conf import settings
 from django.db import DatabaseError
 from django.test import Client
+from django.utils import timezone
 
+from accounts.models import User
 from cryptotrade.errors import error_response
-from market import hub, selectors
+from market import hub, leases, selectors
+from market.models import Venue, Worker
 from tests.market import world
 
 pytestmark = pytest.mark.django_db
@@ -269,3 +273,31 @@ def test_symbols_are_escaped(client, market):
     page = client.get("/market/").content.decode()
     assert "<b>x" not in page
     assert "&lt;b&gt;x" in page
+
+
+def test_status_names_the_worker_that_holds_a_venue_and_keeps_its_host_to_itself(client, market):
+    worker = leases.worker_register(channel="market-feed")
+    (held,) = leases.claim(Venue, worker)
+    page = client.get("/status/").content.decode()
+    assert f"market-feed {str(worker)[:8]}" in page
+    assert held.epoch == 1
+    row = Worker.objects.get(pk=worker)
+    assert row.host not in page
+    assert "Running" in page
+
+
+def test_status_says_when_a_lease_has_ended(client, market):
+    worker = leases.worker_register(channel="market-feed")
+    leases.claim(Venue, worker)
+    Worker.objects.update(lease_until=timezone.now() - timedelta(minutes=1))
+    page = client.get("/status/").content.decode()
+    assert "lease ended" in page
+    assert "Gone" in page
+
+
+@pytest.mark.parametrize("kind", ["venue", "instrument", "worker"])
+def test_administrators_look_but_do_not_add(client, market, kind):
+    client.force_login(User.objects.create_superuser("root@example.org", "correct horse battery"))
+    leases.worker_register(channel="market-feed")
+    assert client.get(f"/admin/market/{kind}/").status_code == 200
+    assert client.get(f"/admin/market/{kind}/add/").status_code == 403
