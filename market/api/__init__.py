@@ -4,7 +4,7 @@ from django.urls import path
 
 from market.api import views
 
-urlpatterns = [
+_routes = [
     path("venues", views.VenueList.as_view(), name="venues"),
     path("instruments", views.InstrumentList.as_view(), name="instruments"),
     path("ticks", views.TickList.as_view(), name="ticks"),
@@ -12,3 +12,6 @@ urlpatterns = [
     path("book", views.BookDetail.as_view(), name="book"),
     path("trades", views.TradeList.as_view(), name="trades"),
 ]
+
+# Both spellings work; the schema names the one without a slash (cryptotrade/openapi.py).
+urlpatterns = [*_routes, *(path(f"{route.pattern}/", route.callback) for route in _routes)]

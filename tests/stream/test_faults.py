@@ -23,10 +23,9 @@ def own_redis(settings, tmp_path_factory):
     server.start()
     url = f"unix://{server.socket}"
     settings.REDIS_URL = url
-    settings.CHANNEL_LAYERS = {
-        name: {**layer, "CONFIG": {**layer["CONFIG"], "hosts": [url]}}
-        for name, layer in settings.CHANNEL_LAYERS.items()
-    }
+    stream = settings.CHANNEL_LAYERS["stream"]
+    stream = {**stream, "CONFIG": {**stream["CONFIG"], "hosts": [url]}}
+    settings.CHANNEL_LAYERS = {**settings.CHANNEL_LAYERS, "stream": stream}
     yield server
     server.stop()
 

@@ -33,6 +33,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         var: Path = settings.VAR_DIR
         var.mkdir(parents=True, exist_ok=True)
+        Path(settings.STATIC_ROOT).mkdir(exist_ok=True)  # empty: files are found where they were installed
         with _only_one(var):
             port = env.number("PORT", 8000)
             _refuse_taken(port)

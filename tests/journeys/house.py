@@ -1,0 +1,160 @@
+"""The whole house as `make run` starts it, in a folder and on ports of its own."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import psutil
+from websockets.asyncio.client import connect
+
+ROOT = Path(__file__).resolve().parents[2]
+TAKEN_FROM_US = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "JWT_SIGNING_KEY", "DJANGO_SETTINGS_MODULE")
+
+
+_clock = threading.Event()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(condition, seconds, what):
+    """Poll until `condition()` is truthy and return it."""
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        _clock.wait(0.1)  # processes are watched from outside: there is nothing to await but the clock
+    return result
+
+
+class House:
+    def __init__(self, var, **environment):
+        self.var = Path(var)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.stream_url = f"ws://127.0.0.1:{self.port}/ws/stream"
+        self._environment = environment
+
+    def start(self):
+        inherited = {name: value for name, value in os.environ.items() if name not in TAKEN_FROM_US}
+        own = {
+            "CRYPTOTRADE_VAR": str(self.var),
+            "PORT": str(self.port),
+            "SIMULATOR_PORT": str(free_port()),
+            "SIMULATOR_CONTROL_PORT": str(free_port()),
+        }
+        self.environment = {**inherited, **own, **self._environment}
+        self.log = (self.var / "up.out").open("ab")
+        self.process = subprocess.Popen(
+            [sys.executable, "manage.py", "up"],
+            cwd=ROOT, env=self.environment, stdout=self.log, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+
+    def output(self):
+        return (self.var / "up.out").read_text(errors="replace")
+
+    def get(self, path):
+        """(status, decoded JSON or text)."""
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+                status, body = answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            status, body = error.code, error.read()
+        except OSError:
+            return 0, None
+        with contextlib.suppress(ValueError):
+            return status, json.loads(body)
+        return status, body.decode()
+
+    def wait_until_ready(self, seconds=120):
+        wait_for(lambda: self.get("/ready")[0] == 200, seconds, "ready\n" + self.output()[-3000:])
+
+    def child(self, words):
+        """The process whose command line holds all these words."""
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if all(word in " ".join(process.cmdline()) for word in words.split()):
+                    return process
+        return None
+
+    def kill(self, words):
+        victim = wait_for(lambda: self.child(words), 20, f"a process {words}")
+        victim.send_signal(signal.SIGKILL)
+        return victim.pid
+
+    def processes(self):
+        """Everything that belongs to this house, wherever it hangs in the process tree."""
+        found = []
+        for process in psutil.process_iter(["cmdline", "environ"]):
+            words = " ".join(process.info["cmdline"] or [])
+            environ = process.info["environ"] or {}
+            if str(self.var) in words or environ.get("CRYPTOTRADE_VAR") == str(self.var):
+                found.append(process)
+        return found
+
+    def interrupt(self, seconds=30):
+        """One Ctrl-C. Returns the exit status."""
+        self.process.send_signal(signal.SIGINT)
+        status = self.process.wait(seconds)
+        self.log.close()
+        return status
+
+    def destroy(self):
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+
+
+class Watcher:
+    """A client that proves continuity: within an epoch no update is skipped or repeated."""
+
+    def __init__(self, url):
+        self.url = url
+        self.at, self.names, self.values = {}, {}, {}
+
+    async def __aenter__(self):
+        self.socket = await connect(self.url, compression=None, open_timeout=20)
+        return self
+
+    async def __aexit__(self, *_):
+        await self.socket.close()
+
+    async def watch(self, topic):
+        await self.socket.send(json.dumps({"op": "sub", "topic": topic}))
+        await self.until(lambda: topic in self.at, 15, topic)
+
+    async def until(self, condition, seconds, what):
+        deadline = time.monotonic() + seconds
+        while not condition():
+            left = deadline - time.monotonic()
+            assert left > 0, f"{what}: not within {seconds} s; last {self.values.get('venues')}"
+            with contextlib.suppress(TimeoutError):
+                self.read(json.loads(await asyncio.wait_for(self.socket.recv(), left)))
+
+    def read(self, frame):
+        if frame["op"] == "ok":
+            self.names[frame["id"]] = frame["topic"]
+            self.at[frame["topic"]] = (frame["epoch"], frame["seq"])
+            self.values[frame["topic"]] = frame["snap"]
+        for number, first, last, body in frame.get("m", []):
+            topic = self.names[number]
+            epoch, seen = self.at[topic]
+            assert first == seen + 1, f"{topic}: {first} after {seen}"
+            self.at[topic] = (epoch, last)
+            if isinstance(body, dict):
+                self.values[topic] = {**(self.values[topic] or {}), **body}
+
+    def status(self):
+        return (self.values.get("venues") or {}).get("simulator", {}).get("status")
