@@ -34,6 +34,7 @@ class NotAvailable(APIException):
 class PublicView(APIView):
     """Open to anybody, read only. A live value that nobody knows is a 503."""
 
+    authentication_classes = ()
     permission_classes = (AllowAny,)
 
     def handle_exception(self, exc: Exception) -> Response:

@@ -1,7 +1,7 @@
 // The state of the stream and of the venues' feeds: status bar, pills, feed rows, panels.
 
 import { age as ageText } from "./format.js";
-import { ageOf, venueReported, venueState } from "./fresh.js";
+import { ageOf, isOld, venueReported, venueState } from "./fresh.js";
 import { part, setData, setStale, setText } from "./paint.js";
 
 const RANK = { down: 0, late: 1, live: 2 };
@@ -89,13 +89,14 @@ function paintWorst(title, status, age) {
 }
 
 /** Chart, book and tape: as fresh as their topic. Without one value yet there is nothing to be stale. */
-export function paintPanels(stream) {
+export function paintPanels(stream, { withAges }) {
   for (const panel of document.querySelectorAll("[data-panel-topic]")) {
     const topic = panel.dataset.panelTopic;
     const age = ageOf(topic, null, stream.carries(topic));
     const known = ageOf(topic, null, false) !== null;
-    if (known) setText(part(panel, "age"), ageText(age));
-    if (known && panel.offsetParent) setStale(panel, age > Number(panel.dataset.staleAfter));
+    if (!known) continue;
+    if (withAges) setText(part(panel, "age"), ageText(age));
+    if (panel.offsetParent) setStale(panel, isOld(age, Number(panel.dataset.staleAfter)));
   }
 }
 

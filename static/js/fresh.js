@@ -3,7 +3,14 @@
 // lost nothing arrives, so everything ages by itself.
 
 const arrivals = new Map(); // "topic symbol" or "topic" → time
-const venues = new Map(); // name → {status, seen: time of its newest frame, told: time of the last report}
+const venues = new Map(); // name → {status, seen: time of its newest frame}
+
+export const LOOK_EVERY = 250;
+const LATE_AFTER = 3_000;
+const DOWN_AFTER = 10_000;
+
+/** What will be too old before the next look is too old now, so that the limit is kept, not passed. */
+export const isOld = (age, limit) => age === null || age > limit - LOOK_EVERY;
 
 export const now = () => performance.now();
 const key = (topic, symbol) => (symbol ? `${topic} ${symbol}` : topic);
@@ -19,15 +26,15 @@ export function assumed(topic, symbol, age) {
 }
 
 export function venueReported(name, { status, age_ms: age }) {
-  venues.set(name, { status, seen: now() - age, told: now() });
+  venues.set(name, { status, seen: now() - age });
 }
 
 export function venueState(name) {
   const venue = venues.get(name);
   if (!venue) return null;
   const age = now() - venue.seen;
-  const silent = now() - venue.told > 3_000;
-  const status = age > 10_000 ? "down" : silent && venue.status === "live" ? "late" : venue.status;
+  const late = venue.status === "live" && isOld(age, LATE_AFTER);
+  const status = age > DOWN_AFTER ? "down" : late ? "late" : venue.status;
   return { status, age };
 }
 

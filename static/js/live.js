@@ -1,7 +1,7 @@
 // Paints `data-field` leaves of `data-live` scopes from ticks, and greys what is too old.
 
 import { direction, format } from "./format.js";
-import { ageOf, arrived, assumed } from "./fresh.js";
+import { ageOf, arrived, assumed, isOld } from "./fresh.js";
 import { schedule, setData, setStale, setText } from "./paint.js";
 
 const FLASH = 240;
@@ -94,19 +94,30 @@ function paintMove(leaf, move) {
   setTimeout(() => delete leaf.dataset.flash, FLASH);
 }
 
-/** Once a second: ages and staleness of what is on screen. */
+/** Once a second: the ages of what is on screen. */
 export function paintAges() {
-  for (const sharing of scopes.values()) {
-    for (const scope of sharing) if (visible(scope.element)) paintAge(scope);
+  for (const { scope, age } of agesOnScreen()) {
+    for (const leaf of scope.fields) if (leaf.dataset.field === "age") setText(leaf, format(age, "age"));
   }
   paintTitle();
 }
 
-function paintAge({ element, topic, symbol, fields }) {
-  const age = ageOf(topic, symbol, hasTick(element, topic, symbol));
-  for (const leaf of fields) if (leaf.dataset.field === "age") setText(leaf, format(age, "age"));
-  const limit = Number(element.dataset.staleAfter);
-  if (limit) setStale(element, age === null || age > limit);
+/** At every look: what is too old goes grey. */
+export function paintStale() {
+  for (const { scope, age } of agesOnScreen()) {
+    const limit = Number(scope.element.dataset.staleAfter);
+    if (limit) setStale(scope.element, isOld(age, limit));
+  }
+}
+
+function* agesOnScreen() {
+  for (const sharing of scopes.values()) {
+    for (const scope of sharing) {
+      if (!visible(scope.element)) continue;
+      const { element, topic, symbol } = scope;
+      yield { scope, age: ageOf(topic, symbol, hasTick(element, topic, symbol)) };
+    }
+  }
 }
 
 // An instrument that never had a tick has no value that a live venue could vouch for.

@@ -4,8 +4,9 @@ import * as board from "./board.js";
 import { bookHandler, start as startBook } from "./book.js";
 import { paintClock, paintPanels, paintStream, paintVenues, venuesHandler } from "./feeds.js";
 import { Interest } from "./interest.js";
+import { LOOK_EVERY } from "./fresh.js";
 import * as keys from "./keys.js";
-import { paintAges, scan, ticksHandler } from "./live.js";
+import { paintAges, paintStale, scan, ticksHandler } from "./live.js";
 import { schedule } from "./paint.js";
 import { Stream } from "./stream.js";
 import { tapeHandler } from "./tape.js";
@@ -21,8 +22,13 @@ const paintState = () => paintStream(stream.state, performance.now() - stream.si
 function everySecond() {
   paintVenues(stream.state);
   paintAges();
-  paintPanels(stream);
+  paintPanels(stream, { withAges: true });
   paintClock();
+}
+
+function everyLook() {
+  paintStale();
+  paintPanels(stream, { withAges: false });
 }
 
 function bind() {
@@ -37,6 +43,7 @@ startBook();
 bind();
 document.body.addEventListener("htmx:afterSettle", bind);
 setInterval(() => schedule(everySecond), 1_000);
+setInterval(() => schedule(everyLook), LOOK_EVERY);
 stream.start();
 
 if (document.querySelector("[data-chart]")) {

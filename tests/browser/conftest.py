@@ -104,6 +104,7 @@ class Feed:
         self.price = 71_284
         self.candle: list[Any] | None = None
         self.epoch = 0
+        self.spoke = 0.0  # when the last flush was done
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -129,6 +130,7 @@ class Feed:
             self.price += 1
             self._offer(publisher, number)
             await publisher.flush(status="live", age_ms=20)
+            self.spoke = time.time()
             await asyncio.sleep(0.1)
         await publisher.close()
 

@@ -1,13 +1,19 @@
 """Pages as served: true values first, and an answer for every state of the world."""
 
 import re
+from datetime import timedelta
 
 import pytest
 import redis
 from django.conf import settings
 from django.db import DatabaseError
+from django.test import Client
+from django.utils import timezone
 
-from market import hub
+from accounts.models import User
+from cryptotrade.errors import error_response
+from market import hub, leases, selectors
+from market.models import Venue, Worker
 from tests.market import world
 
 pytestmark = pytest.mark.django_db
@@ -203,6 +209,36 @@ def test_unknown_address_is_a_page_that_says_where_to_go(client, market, path):
     assert "Open the markets" in page
 
 
+def test_failure_on_our_side_is_a_page_with_its_request_id_and_no_internals(client, market, monkeypatch):
+    def fail(**_asked):
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(selectors, "board_get", fail)
+    client.raise_request_exception = False
+    answer = client.get("/market/", headers={"accept": "text/html"})
+    page = answer.content.decode()
+    assert answer.status_code == 500
+    assert "INTERNAL_ERROR" in page
+    assert answer.headers["X-Request-ID"] in page
+    assert "secret detail" not in page
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(400, "Not understood"), (403, "Not allowed"), (503, "Not available now")]
+)
+def test_every_error_is_a_page_that_says_what_to_do(rf, status, words):
+    page = error_response(rf.get("/market/", headers={"accept": "text/html"}), status).content.decode()
+    assert words in page
+    assert "See the status" in page
+
+
+def test_expired_form_says_so(alice):
+    browser = Client(enforce_csrf_checks=True)
+    answer = browser.post("/accounts/login/", {"username": "x"}, headers={"accept": "text/html"})
+    assert answer.status_code == 403
+    assert "This form has expired" in answer.content.decode()
+
+
 def test_unknown_interval_falls_back(client, market):
     assert "candles.simulator.BTC.15m" in client.get("/market/simulator/BTC/?interval=7x").content.decode()
 
@@ -237,3 +273,31 @@ def test_symbols_are_escaped(client, market):
     page = client.get("/market/").content.decode()
     assert "<b>x" not in page
     assert "&lt;b&gt;x" in page
+
+
+def test_status_names_the_worker_that_holds_a_venue_and_keeps_its_host_to_itself(client, market):
+    worker = leases.worker_register(channel="market-feed")
+    (held,) = leases.claim(Venue, worker)
+    page = client.get("/status/").content.decode()
+    assert f"market-feed {str(worker)[:8]}" in page
+    assert held.epoch == 1
+    row = Worker.objects.get(pk=worker)
+    assert row.host not in page
+    assert "Running" in page
+
+
+def test_status_says_when_a_lease_has_ended(client, market):
+    worker = leases.worker_register(channel="market-feed")
+    leases.claim(Venue, worker)
+    Worker.objects.update(lease_until=timezone.now() - timedelta(minutes=1))
+    page = client.get("/status/").content.decode()
+    assert "lease ended" in page
+    assert "Gone" in page
+
+
+@pytest.mark.parametrize("kind", ["venue", "instrument", "worker"])
+def test_administrators_look_but_do_not_add(client, market, kind):
+    client.force_login(User.objects.create_superuser("root@example.org", "correct horse battery"))
+    leases.worker_register(channel="market-feed")
+    assert client.get(f"/admin/market/{kind}/").status_code == 200
+    assert client.get(f"/admin/market/{kind}/add/").status_code == 403
