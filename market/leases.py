@@ -119,7 +119,7 @@ def fence(held: Claim) -> None:
     ours = manager.select_for_update(no_key=True, of=("self",)).filter(
         pk=held.pk, owner_epoch=held.epoch, owner__lease_until__gte=Now()
     )
-    if not ours.exists():
+    if not list(ours):  # not exists(): that would drop the lock
         raise LeaseLost(f"{held.model.__name__} {held.pk} is not ours under epoch {held.epoch}")
 
 
