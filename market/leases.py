@@ -129,6 +129,16 @@ def still_owned(held: Claim) -> bool:
     return bool(manager.filter(pk=held.pk, owner_epoch=held.epoch, owner__isnull=False).exists())
 
 
+def task_goes_on() -> bool:
+    """False once the current task was cancelled. For the loops of workers, instead of `True`.
+
+    redis-py now and then takes a cancellation for a timeout of its own, and asgiref loses one that
+    arrives as a thread ends: a loop that relied on the exception alone would then never stop.
+    """
+    task = asyncio.current_task()
+    return task is not None and not task.cancelling()
+
+
 class Keeper:
     """Keeps the lease of one worker process alive and says when to stop acting.
 
@@ -175,7 +185,7 @@ class Keeper:
         self._renewed_at = asked
 
     async def _renew_forever(self) -> None:
-        while True:
+        while task_goes_on():
             await asyncio.sleep(RENEW_EVERY)
             asked = self._clock()  # before the query: the lease may start any time after it
             try:

@@ -13,7 +13,7 @@ from django.db.models import Q
 
 from market.feed.venue import VenueFeed
 from market.hub import Publisher
-from market.leases import Claim, Keeper, LeaseLost, claim, release, still_owned
+from market.leases import Claim, Keeper, LeaseLost, claim, release, still_owned, task_goes_on
 from market.models import Venue
 from market.services import venue_ensure
 from market.venues import venue_feed, venue_kind
@@ -90,7 +90,7 @@ class FeedConsumer(AsyncConsumer):  # type: ignore[misc]
 
     # --- life ----------------------------------------------------------------------------------------
     async def _live(self) -> None:
-        while True:
+        while task_goes_on():
             await self._woken.wait()
             self._woken.clear()
             try:

@@ -283,6 +283,7 @@ def own_redis(tmp_path_factory, settings):
     server.stop()
 
 
+@pytest.mark.slow
 async def test_without_redis_the_feed_lives_on_and_publishes_all_when_it_is_back(
     own_redis, claimed, venue, shallow, monkeypatch
 ):
