@@ -119,7 +119,7 @@ def fence(held: Claim) -> None:
     ours = manager.select_for_update(no_key=True, of=("self",)).filter(
         pk=held.pk, owner_epoch=held.epoch, owner__lease_until__gte=Now()
     )
-    if not ours.exists():
+    if not list(ours):  # not exists(): that would drop the lock
         raise LeaseLost(f"{held.model.__name__} {held.pk} is not ours under epoch {held.epoch}")
 
 
@@ -127,6 +127,16 @@ def still_owned(held: Claim) -> bool:
     """A look without a lock, for the wake loop."""
     manager: Any = held.model._default_manager
     return bool(manager.filter(pk=held.pk, owner_epoch=held.epoch, owner__isnull=False).exists())
+
+
+def task_goes_on() -> bool:
+    """False once the current task was cancelled. For the loops of workers, instead of `True`.
+
+    redis-py now and then takes a cancellation for a timeout of its own, and asgiref loses one that
+    arrives as a thread ends: a loop that relied on the exception alone would then never stop.
+    """
+    task = asyncio.current_task()
+    return task is not None and not task.cancelling()
 
 
 class Keeper:
@@ -175,7 +185,7 @@ class Keeper:
         self._renewed_at = asked
 
     async def _renew_forever(self) -> None:
-        while True:
+        while task_goes_on():
             await asyncio.sleep(RENEW_EVERY)
             asked = self._clock()  # before the query: the lease may start any time after it
             try:

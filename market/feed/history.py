@@ -16,7 +16,7 @@ from market.domain.candles import bucket, first_gap
 from market.domain.errors import MarketError, VenueRefused
 from market.domain.events import INTERVALS, Candle
 from market.feed.desk import Desk
-from market.leases import Claim
+from market.leases import Claim, task_goes_on
 from market.models import Candle as CandleRow
 from market.services import candles_store
 from market.venues.base import Feed
@@ -55,7 +55,7 @@ class History:
         self._held = held
 
     async def run(self) -> None:
-        while True:
+        while task_goes_on():
             await self._desk.resumed.wait()
             self._desk.resumed.clear()
             await self._round()
@@ -64,7 +64,7 @@ class History:
         """Every instrument in every interval; broken off when a new gap asks for a new round."""
         left = {(symbol, interval) for symbol in self._desk.symbols for interval in DEPTH}
         total, failures = len(left), Counter[Job]()
-        while left and not self._desk.resumed.is_set():
+        while left and task_goes_on() and not self._desk.resumed.is_set():
             job = self._next(left)
             left.remove(job)
             if not await self._succeeds(job) and failures[job] < TRIES - 1:

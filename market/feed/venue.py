@@ -16,7 +16,7 @@ from market.domain.subscriptions import backoff
 from market.feed.desk import Desk
 from market.feed.history import History
 from market.hub import Publisher
-from market.leases import Claim, LeaseLost
+from market.leases import Claim, LeaseLost, task_goes_on
 from market.services import candles_store, instrument_sync, trades_store
 from market.venues.base import Feed
 
@@ -90,7 +90,7 @@ class VenueFeed:
     async def _list(self) -> None:
         """What the venue trades: now, as soon as it answers, and again every ten minutes."""
         pauses = backoff(random.random)
-        while True:
+        while task_goes_on():
             try:
                 await self._list_once()
             except (MarketError, *DATABASE_AWAY) as problem:
@@ -125,7 +125,7 @@ class VenueFeed:
 
     # --- who looks ---------------------------------------------------------------------------------
     async def _look(self) -> None:
-        while True:
+        while task_goes_on():
             try:
                 topics = await self._publisher.interest()
             except REDIS_AWAY:
@@ -142,7 +142,7 @@ class VenueFeed:
 
     async def _refill(self) -> None:
         """Trades since a gap, or from before somebody began to look."""
-        while True:
+        while task_goes_on():
             await self.desk.refill.wait()
             self.desk.refill.clear()
             while self.desk.to_refill:
@@ -161,7 +161,7 @@ class VenueFeed:
     async def _flush_always(self) -> None:
         clock = asyncio.get_running_loop().time
         said, said_at = "", float("-inf")
-        while True:
+        while task_goes_on():
             await asyncio.sleep(FLUSH_EVERY)
             if not self._safe():
                 raise LeaseLost(f"{self._venue}: the lease could not be renewed in time")
@@ -188,12 +188,12 @@ class VenueFeed:
 
     # --- out to PostgreSQL ---------------------------------------------------------------------------
     async def _settle(self) -> None:
-        while True:
+        while task_goes_on():
             await asyncio.sleep(STORE_EVERY)
             self.desk.settle()
 
     async def _store_always(self) -> None:
-        while True:
+        while task_goes_on():
             await asyncio.sleep(STORE_EVERY)
             candles, trades = self.desk.take_closed(), self.desk.take_trades()
             try:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from channels.consumer import AsyncConsumer
 from channels.utils import await_many_dispatch
 
-from market.leases import Keeper
+from market.leases import Keeper, task_goes_on
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class WorkerConsumer(AsyncConsumer):  # type: ignore[misc]
         self._woken.set()
 
     async def _live(self) -> None:
-        while True:
+        while task_goes_on():
             await self._woken.wait()
             self._woken.clear()
             try:

@@ -1,0 +1,238 @@
+"""The Hyperliquid client against a scripted venue: reconnects, silence, 429 and broken answers."""
+
+import asyncio
+import json
+
+import pytest
+
+from market.domain.errors import ParseError, VenueRefused, VenueUnavailable
+from market.domain.events import Quote
+from market.domain.subscriptions import Limits, Subscription
+from market.venues import venue_feed
+from market.venues.budget import Budget
+from market.venues.hyperliquid.client import HyperliquidFeed, stream_url
+from market.venues.hyperliquid.rest import InfoClient
+from market.venues.stream import is_loopback
+from tests.market import fake_venue
+from tests.market.fake_venue import FakeVenue, until
+
+MIDS, BTC = Subscription("mids"), Subscription("quote", "BTC")
+
+
+class Listener:
+    def __init__(self):
+        self.heard, self.opened, self.lost = [], 0, []
+
+    def connected(self):
+        self.opened += 1
+
+    def disconnected(self, reason):
+        self.lost.append(reason)
+
+    def event(self, event):
+        self.heard.append(event)
+
+
+@pytest.fixture
+async def venue():
+    async with FakeVenue() as fake:
+        yield fake
+
+
+@pytest.fixture
+async def listening(venue):
+    """Start a client; returns it and what it hears. Stopped at the end."""
+    running = []
+
+    def start(*, limits=None, wanted=(MIDS, BTC), **options):
+        feed = HyperliquidFeed("simulator", venue.url, limits=limits or Limits(), first_pause=0.02, **options)
+        feed.desire(wanted)
+        listener = Listener()
+        running.append((asyncio.create_task(feed.run(listener)), feed))
+        return feed, listener
+
+    yield start
+    for task, feed in running:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await feed.close()
+
+
+async def test_it_subscribes_and_hears(venue, listening):
+    _, listener = listening()
+    await until(lambda: venue.has(type="allMids") and venue.has(type="bbo", coin="BTC"))
+    await venue.push("bbo", fake_venue.bbo("BTC", "1", "2"))
+    await until(lambda: listener.heard)
+    assert listener.heard == [Quote("BTC", "1", "2", 1)]
+
+
+async def test_a_venue_that_hangs_up_is_called_again_and_asked_for_everything(venue, listening):
+    _, listener = listening()
+    await until(lambda: venue.has(type="bbo", coin="BTC"))
+    venue.drop()
+    await until(lambda: len(venue.subscribed) == 2 and venue.has(type="bbo", coin="BTC"))
+    assert listener.opened == 2
+    assert len(listener.lost) == 1
+
+
+async def test_a_line_that_is_open_but_silent_is_replaced(venue, listening):
+    _, listener = listening(limits=Limits(silence=0.3))
+    await until(lambda: venue.sockets)
+    venue.mute = True
+    await until(lambda: listener.lost)
+    assert listener.lost[0] == "no data for 0.3 s"
+    venue.mute = False
+    await until(lambda: venue.has(type="bbo", coin="BTC"))
+
+
+async def test_pongs_alone_do_not_keep_a_line_alive(venue, listening):
+    _, listener = listening(limits=Limits(silence=0.4, ping_every=0.05))
+    await until(lambda: listener.lost)
+    assert venue.commands["ping"] >= 2
+    assert listener.lost[0] == "no data for 0.4 s"
+
+
+async def test_a_venue_that_is_away_is_called_until_it_is_back(venue, listening):
+    venue.refuses = True
+    _, listener = listening()
+    await until(lambda: venue.refused >= 2)
+    assert listener.opened == 0
+    venue.refuses = False
+    await until(lambda: venue.has(type="bbo", coin="BTC"))
+
+
+async def test_junk_and_error_frames_do_not_end_the_line(venue, listening):
+    _, listener = listening()
+    await until(lambda: venue.has(type="bbo", coin="BTC"))
+    await venue.push_raw("Websocket connection established.")
+    await venue.push_raw("rubbish {")
+    await venue.push("error", "Cannot track more than 10 total users.")
+    await venue.push("bbo", fake_venue.bbo("BTC", "NaN", "2"))
+    await venue.push("bbo", fake_venue.bbo("BTC", "1", "2"))
+    await until(lambda: listener.heard)
+    assert listener.heard == [Quote("BTC", "1", "2", 1)]
+    assert listener.opened == 1
+
+
+async def test_what_is_wanted_may_change_while_it_runs(venue, listening):
+    feed, _ = listening()
+    await until(lambda: venue.has(type="bbo", coin="BTC"))
+    feed.desire([MIDS, Subscription("fast_book", "BTC")])
+    await until(lambda: venue.has(type="l2Book", coin="BTC", fast=True))
+    await until(lambda: not venue.has(type="bbo", coin="BTC"))
+
+
+async def test_more_than_one_connection_takes_is_spread_and_the_rest_named(venue, listening):
+    limits = Limits(subscriptions=2, connections=2)
+    wanted = [Subscription("quote", symbol) for symbol in "ABCDE"]
+    feed, listener = listening(limits=limits, wanted=wanted)
+    assert feed.desire(wanted) == wanted[4:]
+    await until(lambda: len(venue.subscribed) == 2 and all(len(held) == 2 for held in venue.subscribed))
+    assert listener.opened == 2
+
+
+async def test_a_tap_sees_every_raw_frame_with_its_time(venue, listening):
+    seen = []
+    _, listener = listening(tap=lambda frame, at: seen.append((frame, at)))
+    await until(lambda: venue.has(type="bbo", coin="BTC"))
+    await venue.push("bbo", fake_venue.bbo("BTC", "1", "2"))
+    await until(lambda: listener.heard)
+    assert json.loads(seen[-1][0])["channel"] == "bbo"
+    assert seen[-1][1] > 1_700_000_000_000_000_000
+
+
+# --- requests ----------------------------------------------------------------------------------------
+@pytest.fixture
+async def feed(venue):
+    feed = HyperliquidFeed("simulator", venue.url, first_pause=0.001)
+    yield feed
+    await feed.close()
+
+
+async def test_instruments_contexts_candles_and_trades(venue, feed):
+    venue.bars["BTC", "1m"] = [fake_venue.candle(60_000), fake_venue.candle(0)]
+    venue.answers["recentTrades"] = [fake_venue.trade(2, time=9), fake_venue.trade(1, time=5)]
+    assert [i.symbol for i in await feed.instruments()] == ["BTC", "ETH"]
+    assert [c.mark for c in await feed.contexts()] == ["101.0", "101.0"]
+    assert [c.open_time for c in await feed.candles("BTC", "1m", 0, 60_000)] == [0, 60_000]
+    assert [t.id for t in await feed.recent_trades("BTC")] == ["1", "2"]
+
+
+@pytest.mark.parametrize("fault", [429, 500, 502])
+async def test_a_busy_venue_is_asked_again(venue, feed, fault):
+    feed._rest._budget = Budget(capacity=1e6, per_minute=1e9)
+    venue.faults.extend([fault, fault])
+    assert len(await feed.recent_trades("BTC")) == 0
+    assert len(venue.asked) == 3
+
+
+async def test_a_venue_that_stays_busy_is_unavailable(venue, feed):
+    feed._rest._budget = Budget(capacity=1e6, per_minute=1e9)
+    venue.faults.extend([503] * 9)
+    with pytest.raises(VenueUnavailable, match="recentTrades: HTTP 503"):
+        await feed.recent_trades("BTC")
+    assert len(venue.asked) == 5
+
+
+async def test_a_refusal_is_not_asked_again(venue, feed):
+    venue.faults.append(422)
+    with pytest.raises(VenueRefused, match="HTTP 422"):
+        await feed.recent_trades("BTC")
+    assert len(venue.asked) == 1
+
+
+async def test_an_answer_that_makes_no_sense_is_a_parse_error(venue, feed):
+    venue.answers["meta"] = {"universe": 3}
+    with pytest.raises(ParseError):
+        await feed.instruments()
+
+
+async def test_nobody_there_is_unavailable():
+    client = InfoClient("simulator", "http://127.0.0.1:1", first=0.001)
+    with pytest.raises(VenueUnavailable):
+        await client.post({"type": "meta"}, weight=1)
+    await client.close()
+
+
+def test_the_stream_address_follows_from_the_base_address():
+    assert stream_url("http://127.0.0.1:8010") == "ws://127.0.0.1:8010/ws"
+    assert stream_url("https://api.hyperliquid.xyz/") == "wss://api.hyperliquid.xyz/ws"
+
+
+@pytest.mark.parametrize(
+    ("url", "ours"),
+    [
+        ("ws://127.0.0.1:1/ws", True),
+        ("ws://localhost/", True),
+        ("ws://[::1]:2/", True),
+        ("wss://api.x.io/", False),
+    ],
+)
+def test_addresses_of_this_machine_are_known(url, ours):
+    assert is_loopback(url) is ours
+
+
+def test_venues_are_made_from_the_settings(settings):
+    settings.SIMULATOR_URL = "http://127.0.0.1:8010"
+    assert venue_feed("simulator").venue == "simulator"
+
+
+# --- budget ------------------------------------------------------------------------------------------
+def test_a_budget_lets_a_burst_through_and_then_paces():
+    budget = Budget(capacity=100, per_minute=60)
+    waits = [budget.take(50, 0.0) for _ in range(4)]
+    assert waits == [0, 0, 50, 100]
+    assert budget.take(1, 200.0) == 0
+
+
+def test_a_polite_request_leaves_room_for_an_urgent_one():
+    budget = Budget(capacity=100, per_minute=60, reserve=30)
+    assert budget.take(70, 0.0) == 0
+    assert budget.take(10, 0.0) == 10
+    assert budget.take(10, 0.0, urgent=True) == 0
+
+
+def test_a_venue_that_says_too_much_empties_the_budget():
+    budget = Budget(capacity=100, per_minute=60)
+    budget.exhaust(0.0)
+    assert budget.take(10, 0.0) == 10

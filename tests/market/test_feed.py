@@ -1,0 +1,310 @@
+"""One venue's feed, whole: a scripted venue on one side, real Redis and PostgreSQL on the other."""
+
+import asyncio
+import time
+from types import SimpleNamespace
+
+import orjson
+import pytest
+import redis
+from asgiref.sync import sync_to_async
+from django.conf import settings as house
+
+from cryptotrade.embedded import EmbeddedRedis, services_at
+from market import leases, models
+from market.domain.subscriptions import Limits
+from market.feed import history
+from market.feed import venue as venue_module
+from market.feed.venue import VenueFeed
+from market.hub import Publisher
+from market.hub.snapshots import interest_key, log_key, snap_key
+from market.services import venue_ensure
+from market.venues.hyperliquid.client import HyperliquidFeed
+from tests.market import fake_venue
+from tests.market.fake_venue import FakeVenue, until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NOW = int(time.time() * 1000)
+MINUTE = NOW - NOW % 60_000
+
+
+@pytest.fixture
+def shallow(monkeypatch):
+    """A little history, so that a test need not bring a day of minutes."""
+    monkeypatch.setattr(history, "DEPTH", {"1m": 5, "5m": 2})
+
+
+@pytest.fixture
+def store():
+    with redis.Redis.from_url(house.REDIS_URL) as client:
+        client.flushdb()
+        yield client
+
+
+@pytest.fixture
+async def venue():
+    async with FakeVenue() as fake:
+        yield fake
+
+
+@pytest.fixture
+def claimed():
+    venue_ensure(name="simulator", title="Simulator", simulated=True)
+    worker = leases.worker_register(channel="market-feed")
+    (held,) = leases.claim(models.Venue, worker)
+    return held
+
+
+@pytest.fixture
+async def running(claimed, venue, store, shallow):
+    """Start the feed of the claimed venue; stopped at the end."""
+    started = []
+
+    def start(*, limits=None, safe=lambda: True):
+        feed = HyperliquidFeed("simulator", venue.url, limits=limits or Limits(), first_pause=0.02)
+        publisher = Publisher("simulator", claimed.epoch, simulated=True)
+        house_feed = VenueFeed(feed, publisher, claimed, safe=safe)
+        task = asyncio.create_task(house_feed.run())
+        started.append(task)
+        return SimpleNamespace(feed=house_feed, task=task)
+
+    yield start
+    for task in started:
+        task.cancel()
+    await asyncio.gather(*started, return_exceptions=True)
+
+
+def snap(store, topic):
+    raw = store.hget(snap_key("simulator"), topic)
+    return orjson.loads(raw) if raw else None
+
+
+def value(store, topic):
+    found = snap(store, topic)
+    return found[2] if found else None
+
+
+def status(store):
+    return (snap(store, "_status") or {}).get("status")
+
+
+def log(store, topic):
+    return [orjson.loads(row)[2] for row in store.lrange(log_key(topic), 0, -1)]
+
+
+def look(store, *topics):
+    store.zadd(interest_key("simulator"), dict.fromkeys(topics, time.time() + 60))
+
+
+async def rows(model, **where):
+    return await sync_to_async(lambda: list(model.objects.filter(**where).order_by("pk")))()
+
+
+async def subscribed(venue):
+    await until(lambda: venue.has(type="candle", coin="ETH", interval="1m"))
+
+
+async def test_ticks_reach_redis_with_instruments_and_status(running, venue, store):
+    running()
+    await subscribed(venue)
+    await venue.push("bbo", fake_venue.bbo("BTC", "100.0", "101.0", NOW))
+    await until(lambda: (value(store, "ticks.simulator") or {}).get("BTC", {}).get("bid"))
+    tick = value(store, "ticks.simulator")["BTC"]
+    assert tick == {
+        "bid": "100.0", "ask": "101.0", "last": None, "mark": "101.0", "change24h": "1.0000",
+        "volume24h": "5.0", "t": NOW,
+    }  # fmt: skip
+    await until(lambda: status(store) == "live")
+    assert snap(store, "_status")["simulated"] is True
+    assert snap(store, "_symbols") == ["BTC", "ETH"]
+    assert {row.symbol for row in await rows(models.Instrument)} == {"BTC", "ETH"}
+
+
+async def test_a_feed_without_its_venue_says_that_it_is_down(running, venue, store):
+    venue.faults.extend([500] * 1000)
+    running()
+    await until(lambda: status(store) == "down")
+
+
+async def test_books_are_fetched_only_while_somebody_looks(running, venue, store):
+    feed = running().feed
+    await subscribed(venue)
+    assert not venue.has(type="l2Book", coin="BTC", fast=True)
+    look(store, "book.simulator.BTC", "book.simulator.NOPE", "nonsense")
+    feed.interest_changed()
+    await until(
+        lambda: venue.has(type="l2Book", coin="BTC", fast=True) and venue.has(type="l2Book", coin="BTC")
+    )
+    await venue.push("l2Book", fake_venue.book("BTC", "98", "102", 5))
+    await venue.push("l2Book", fake_venue.book("BTC", "99", "101", 6, fast=True))
+    await until(lambda: (value(store, "book.simulator.BTC") or {}).get("t") == 6)
+    assert value(store, "book.simulator.BTC")["bids"] == [["99", "1"], ["98", "1"]]
+    store.delete(interest_key("simulator"))
+    feed.interest_changed()
+    await until(lambda: not venue.has(type="l2Book", coin="BTC", fast=True))
+
+
+async def test_trades_begin_with_the_recent_ones_and_each_comes_once(running, venue, store):
+    venue.answers["recentTrades"] = [fake_venue.trade(2, time=20), fake_venue.trade(1, time=10)]
+    feed = running().feed
+    await subscribed(venue)
+    look(store, "trades.simulator.BTC")
+    feed.interest_changed()
+    await until(lambda: venue.has(type="trades", coin="BTC"))
+    await venue.push("trades", [fake_venue.trade(2, time=20), fake_venue.trade(3, time=30, side="A")])
+    await until(lambda: len(log(store, "trades.simulator.BTC")) == 3)
+    assert log(store, "trades.simulator.BTC")[-1] == ["100.0", "1", "sell", 30, "3"]
+
+
+async def test_trades_of_a_gap_are_refilled_in_order(running, venue, store):
+    feed = running().feed
+    await subscribed(venue)
+    look(store, "trades.simulator.BTC")
+    feed.interest_changed()
+    await until(lambda: venue.has(type="trades", coin="BTC"))
+    await venue.push("trades", [fake_venue.trade(1, time=10)])
+    await until(lambda: len(log(store, "trades.simulator.BTC")) == 1)
+    venue.answers["recentTrades"] = [fake_venue.trade(n, time=10 * n) for n in (4, 3, 2, 1)]
+    venue.drop()
+    await until(lambda: len(venue.subscribed) == 2 and venue.has(type="trades", coin="BTC"))
+    await venue.push("trades", [fake_venue.trade(5, time=50)])
+    await until(lambda: len(log(store, "trades.simulator.BTC")) == 5)
+    assert [item[4] for item in log(store, "trades.simulator.BTC")] == ["1", "2", "3", "4", "5"]
+
+
+async def test_history_is_fetched_at_the_start_and_stored(running, venue, store):
+    venue.bars["BTC", "1m"] = [fake_venue.candle(MINUTE - n * 60_000) for n in range(5)]
+    venue.bars["BTC", "5m"] = [fake_venue.candle(MINUTE - MINUTE % 300_000 - 300_000, interval="5m")]
+    running()
+    async with asyncio.timeout(10):
+        while len(await rows(models.Candle)) < 5:
+            await asyncio.sleep(0.02)
+    stored = {(row.interval, row.open_time) for row in await rows(models.Candle)}
+    closed = {("1m", MINUTE - n * 60_000) for n in range(1, 5)}
+    assert stored == closed | {("5m", MINUTE - MINUTE % 300_000 - 300_000)}
+
+
+async def test_a_gap_is_backfilled_from_the_first_missing_candle(running, venue, store):
+    venue.bars["BTC", "1m"] = [fake_venue.candle(MINUTE - n * 60_000) for n in (4, 3)]
+    running()
+    await subscribed(venue)
+    await until(lambda: len(venue.snapshots()) == 2)
+    venue.bars["BTC", "1m"] += [fake_venue.candle(MINUTE - n * 60_000) for n in (2, 1)]
+    venue.drop()
+    await until(lambda: len([s for s in venue.snapshots() if s["coin"] == "BTC"]) == 2)
+    again = [s for s in venue.snapshots() if s["coin"] == "BTC"][-1]
+    assert again["startTime"] == MINUTE - 2 * 60_000
+    async with asyncio.timeout(10):
+        while len(await rows(models.Candle, interval="1m", instrument__symbol="BTC")) < 4:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_live_minute_that_ends_is_stored_and_longer_candles_are_folded(
+    running, venue, store, monkeypatch
+):
+    monkeypatch.setattr(history, "DEPTH", {"1m": 1440})
+    feed = running().feed
+    await subscribed(venue)
+    look(store, "candles.simulator.BTC.1d")
+    feed.interest_changed()
+    day = MINUTE - MINUTE % 86_400_000
+    first = max(day, MINUTE - 60_000)
+    await venue.push("candle", fake_venue.candle(first, close="110", volume="2"))
+    await venue.push("candle", fake_venue.candle(first + 60_000, close="120", volume="3"))
+    await until(lambda: (value(store, "candles.simulator.BTC.1d") or [0] * 6)[5] == "5")
+    assert value(store, "candles.simulator.BTC.1d") == [day, "100", "200", "50", "120", "5"]
+    async with asyncio.timeout(10):
+        while not await rows(models.Candle, open_time=first, interval="1m"):
+            await asyncio.sleep(0.02)
+
+
+async def test_trades_are_stored_when_asked_for(running, venue, store, settings):
+    settings.STORE_TRADES = True
+    running()
+    await until(lambda: venue.has(type="trades", coin="BTC"))
+    await venue.push("trades", [fake_venue.trade(7, time=10)])
+    async with asyncio.timeout(10):
+        while not (stored := await rows(models.Trade)):
+            await asyncio.sleep(0.02)
+    assert [(row.trade_id, row.side, row.price) for row in stored] == [("7", "buy", 100)]
+
+
+async def test_a_silent_venue_is_called_again_and_says_down_meanwhile(running, venue, store):
+    running(limits=Limits(silence=0.4))
+    await subscribed(venue)
+    venue.mute = True
+    await until(lambda: len(venue.subscribed) >= 2)
+    venue.mute = False
+    await until(lambda: venue.has(type="candle", coin="ETH", interval="1m"))
+    await venue.push("bbo", fake_venue.bbo("BTC", "5", "6", NOW))
+    await until(lambda: (value(store, "ticks.simulator") or {}).get("BTC", {}).get("bid") == "5")
+
+
+async def test_a_worker_that_lost_its_lease_stops_at_once(running, venue):
+    held = running()
+    await subscribed(venue)
+    await models.Venue.objects.aupdate(owner_epoch=99)
+    await venue.push("candle", fake_venue.candle(MINUTE))
+    await venue.push("candle", fake_venue.candle(MINUTE + 60_000))
+    with pytest.raises(leases.LeaseLost):
+        await asyncio.wait_for(held.task, 10)
+
+
+async def test_a_worker_that_cannot_renew_stops_publishing_by_its_own_clock(running, venue, store):
+    state = {"safe": True}
+    held = running(safe=lambda: state["safe"])
+    await subscribed(venue)
+    state["safe"] = False
+    with pytest.raises(leases.LeaseLost):
+        await asyncio.wait_for(held.task, 10)
+
+
+async def test_a_feed_that_is_stopped_says_that_it_is_down(running, venue, store):
+    held = running()
+    await subscribed(venue)
+    await venue.push("bbo", fake_venue.bbo("BTC", "5", "6", NOW))
+    await until(lambda: status(store) == "live")
+    held.task.cancel()
+    await asyncio.gather(held.task, return_exceptions=True)
+    assert status(store) == "down"
+
+
+@pytest.fixture
+def own_redis(tmp_path_factory, settings):
+    """A Redis that a test may stop and start."""
+    var = tmp_path_factory.mktemp("redis")
+    server = EmbeddedRedis(var)
+    server.start()
+    url = services_at(var).redis_url
+    settings.REDIS_URL = url
+    layer = settings.CHANNEL_LAYERS["stream"] | {"CONFIG": {"hosts": [url], "prefix": "t"}}
+    settings.CHANNEL_LAYERS = settings.CHANNEL_LAYERS | {"stream": layer}
+    yield server, url
+    server.stop()
+
+
+@pytest.mark.slow
+async def test_without_redis_the_feed_lives_on_and_publishes_all_when_it_is_back(
+    own_redis, claimed, venue, shallow, monkeypatch
+):
+    monkeypatch.setattr(venue_module, "RETRY_FLUSH", 0.05)
+    server, url = own_redis
+    feed = HyperliquidFeed("simulator", venue.url, first_pause=0.02)
+    house_feed = VenueFeed(feed, Publisher("simulator", 1, simulated=True), claimed, safe=lambda: True)
+    task = asyncio.create_task(house_feed.run())
+    try:
+        await subscribed(venue)
+        failures = venue_module.FLUSH_FAILURES.labels("simulator")._value.get
+        before = failures()
+        await asyncio.to_thread(server.stop)
+        await venue.push("bbo", fake_venue.bbo("BTC", "7", "8", NOW))
+        await until(lambda: failures() > before)
+        assert len(venue.subscribed) == 1
+        assert not task.done()
+        await asyncio.to_thread(server.start)
+        with redis.Redis.from_url(url) as fresh:
+            await until(lambda: (value(fresh, "ticks.simulator") or {}).get("BTC", {}).get("bid") == "7")
+        assert len(venue.subscribed) == 1
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
