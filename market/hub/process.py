@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 import redis.asyncio
+from channels.layers import get_channel_layer
 from django.conf import settings
 from prometheus_client import Gauge, Histogram
 
@@ -31,6 +32,7 @@ BEAT_TICKS = 5 * TICKS_PER_SECOND
 ANSWER_WITHOUT_VALUE_TICKS = 2 * TICKS_PER_SECOND
 BLOCKED_SECONDS = 10.0
 VENUES = "venues"
+FEED_CHANNEL = "market-feed"
 
 CLIENTS = Gauge("hub_clients", "Connected websockets")
 TICK_SECONDS = Histogram("hub_tick_seconds", "Time to write one tick to all clients")
@@ -156,7 +158,7 @@ class Hub:
         if name.kind != VENUES:
             self.source.need(key)
         if name.symbol is not None and name.venue:
-            self._soon(self._declare_interest(name.venue, [key]))
+            self._soon(self._ask_for(name.venue, key))
         if name.kind == "me" and client.user_id:
             self._soon(self.source.listen_to_user(client.user_id))
         return topic
@@ -221,6 +223,12 @@ class Hub:
         if keys:
             until = time.time() + INTEREST_SECONDS
             await self._redis.zadd(interest_key(venue), dict.fromkeys(keys, until))
+
+    async def _ask_for(self, venue: str, key: str) -> None:
+        """The first reader of a topic: say so now, not at the feed's next look a second later."""
+        await self._declare_interest(venue, [key])
+        nudge = {"type": "interest.changed", "venue": venue}
+        await get_channel_layer().send(FEED_CHANNEL, nudge)
 
     async def drain(self, seconds: float) -> None:
         """Close every client with 1012, spread over `seconds` so that they do not return all at once."""
