@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import pytest
 import redis
+from channels.db import database_sync_to_async
 from channels.testing import ApplicationCommunicator
 from django.conf import settings as house
 from django.core.management import CommandError, call_command
@@ -23,6 +24,15 @@ from market.management.commands.run_worker import WakingWorker
 from tests.market.fake_venue import FakeVenue, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+async def _hang_up(transactional_db):
+    """Django's async queries leave their thread's connection open; the test database could not be dropped."""
+    yield
+    await database_sync_to_async(lambda: connection.close())()
+
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
