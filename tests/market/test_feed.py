@@ -8,7 +8,9 @@ import orjson
 import pytest
 import redis
 from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from django.conf import settings as house
+from django.db import connection
 
 from cryptotrade.embedded import EmbeddedRedis, services_at
 from market import leases, models
@@ -24,6 +26,15 @@ from tests.market import fake_venue
 from tests.market.fake_venue import FakeVenue, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+async def _hang_up(transactional_db):
+    """Django's async queries leave their thread's connection open; the test database could not be dropped."""
+    yield
+    await database_sync_to_async(lambda: connection.close())()
+
+
 NOW = int(time.time() * 1000)
 MINUTE = NOW - NOW % 60_000
 
