@@ -1,6 +1,7 @@
 """The web server: uvicorn with the choices that were measured (docs/adr/0005-uvicorn-serves.md)."""
 
 import socket
+import warnings
 from typing import Any
 
 import uvicorn
@@ -9,6 +10,8 @@ from market.domain.commands import FRAME_BYTES
 from market.hub import Hub
 
 DRAIN_SECONDS = 2.0
+# WhiteNoise hands whole files to Django as a synchronous iterator; they are small and cached by browsers.
+warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 
 
 def web_config(application: Any, *, port: int, host: str = "127.0.0.1") -> uvicorn.Config:
