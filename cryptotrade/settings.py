@@ -3,7 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from cryptotrade import env
 from cryptotrade.embedded import services_at
@@ -103,6 +103,17 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL},
 }
+
+
+def _stream_prefix(url: str) -> str:
+    """By database number: Redis publishes to all databases of a server, and houses may share one."""
+    parts = urlsplit(url)
+    number = parse_qs(parts.query).get("db", [""])[0]
+    if not number and parts.scheme != "unix":
+        number = parts.path.strip("/")
+    return f"ct-stream-{number or 0}"
+
+
 CHANNEL_LAYERS = {
     # Commands to workers: at most once, a faster wake and nothing more.
     "default": {
@@ -113,7 +124,7 @@ CHANNEL_LAYERS = {
     # Market data: one message per venue and flush, one channel per process (docs/life-of-a-tick.md).
     "stream": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL], "prefix": "ct-stream"},
+        "CONFIG": {"hosts": [REDIS_URL], "prefix": _stream_prefix(REDIS_URL)},
     },
 }
 
