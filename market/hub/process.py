@@ -25,6 +25,7 @@ from market.domain.topics import TopicClass, TopicName
 from market.hub.client import GOING_AWAY, TRY_LATER, Client
 from market.hub.snapshots import INTEREST_SECONDS, interest_key
 from market.hub.source import Source
+from market.leases import task_goes_on
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ class Hub:
     async def _persist(self, work: Any) -> None:
         """Run `work` for ever: when Redis is away it starts again, with growing pauses."""
         pause = 0.1
-        while True:
+        while task_goes_on():
             started = time.monotonic()
             try:
                 await work()
@@ -179,7 +180,7 @@ class Hub:
         loop = asyncio.get_running_loop()
         period = 1 / TICKS_PER_SECOND
         due = loop.time()
-        while True:
+        while task_goes_on():
             due = max(due + period, loop.time() - 1)
             await asyncio.sleep(max(0.0, due - loop.time()))
             with TICK_SECONDS.time():
@@ -200,7 +201,7 @@ class Hub:
         """Write `venues` once a second: it is each reader's proof of life for what does not move."""
         topic = self.fanout.topic(VENUES, TopicClass.STATE)
         loop = asyncio.get_running_loop()
-        while True:
+        while task_goes_on():
             body = {name: feed.state(loop.time()) for name, feed in self.source.venues.items()}
             topic.update(epoch=self._epoch, first=topic.seq + 1, last=topic.seq + 1, body=body)
             with contextlib.suppress(TimeoutError):
@@ -209,7 +210,7 @@ class Hub:
 
     async def _refresh(self) -> None:
         """Keep the symbols current, tell the feeds what is watched, drop what nobody reads."""
-        while True:
+        while task_goes_on():
             known = await self.source.read_symbols()
             watched = self.fanout.watched()
             for venue in self.source.venues:
