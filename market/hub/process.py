@@ -22,7 +22,7 @@ from prometheus_client import Gauge, Histogram
 from market.domain.commands import TOPICS_PER_CONNECTION, CommandError, Subscribe
 from market.domain.fanout import TICKS_PER_SECOND, Delivery, Fanout, Join, Topic
 from market.domain.topics import TopicClass, TopicName
-from market.hub.client import GOING_AWAY, TRY_LATER, Client
+from market.hub.client import FRAMES, GOING_AWAY, TRY_LATER, Client, Text
 from market.hub.snapshots import INTEREST_SECONDS, interest_key
 from market.hub.source import Source
 from market.leases import task_goes_on
@@ -247,6 +247,8 @@ def _is_blocked(client: Client) -> bool:
 
 
 def _deliver(delivery: Delivery) -> None:
-    for seat in delivery.seats:
-        for frame in delivery.frames:
-            seat.client.write(frame)
+    seats = list(delivery.seats)
+    for text in map(Text, delivery.frames):
+        for seat in seats:
+            seat.client.write_shared(text)
+    FRAMES.inc(len(seats) * len(delivery.frames))
