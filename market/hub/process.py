@@ -20,7 +20,8 @@ from django.conf import settings
 from prometheus_client import Gauge, Histogram
 
 from market.domain.commands import TOPICS_PER_CONNECTION, CommandError, Subscribe
-from market.domain.fanout import TICKS_PER_SECOND, Delivery, Fanout, Join, Topic
+from market.domain.fanout import TICKS_PER_SECOND, Delivery, Fanout, Join
+from market.domain.reading import Topic
 from market.domain.topics import TopicClass, TopicName
 from market.hub.client import FRAMES, GOING_AWAY, TRY_LATER, Client, Text
 from market.hub.snapshots import INTEREST_SECONDS, interest_key
