@@ -15,7 +15,7 @@ from django.db import connection
 from cryptotrade.embedded import EmbeddedRedis, services_at
 from market import leases, models
 from market.domain.subscriptions import Limits
-from market.feed import history
+from market.feed import desk, history
 from market.feed import venue as venue_module
 from market.feed.venue import VenueFeed
 from market.hub import Publisher
@@ -35,7 +35,7 @@ async def _hang_up(transactional_db):
     await database_sync_to_async(lambda: connection.close())()
 
 
-NOW = int(time.time() * 1000)
+NOW = 1_795_200_030_000  # half a minute into a minute
 MINUTE = NOW - NOW % 60_000
 
 
@@ -56,6 +56,12 @@ def store():
 async def venue():
     async with FakeVenue() as fake:
         yield fake
+
+
+@pytest.fixture(autouse=True)
+def _still_clock(monkeypatch):
+    """The wall clock stands at NOW: no minute ends while a test looks at minutes."""
+    monkeypatch.setattr(desk, "time", SimpleNamespace(time=lambda: NOW / 1000, monotonic=time.monotonic))
 
 
 @pytest.fixture
