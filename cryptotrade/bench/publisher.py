@@ -51,6 +51,7 @@ class HubSink:
         self._publisher = Publisher(VENUE, int(time.time() * 1000), simulated=True)
         self._publisher.symbols(load.symbols())
         self._offered: set[str] = set()
+        self._closing = False
         self._flushing = asyncio.create_task(self._flush_always())
 
     async def offer(self, topic: str, turn: int, due: int) -> None:
@@ -72,7 +73,7 @@ class HubSink:
             self._publisher.offer_candle(symbol, "1m", update)
 
     async def _flush_always(self) -> None:
-        while True:
+        while not self._closing:
             await self._flush()
             await asyncio.sleep(FLUSH_EVERY)
 
@@ -83,8 +84,8 @@ class HubSink:
         await self._publisher.flush(status="live", age_ms=1)
 
     async def close(self) -> None:
-        self._flushing.cancel()
-        await asyncio.gather(self._flushing, return_exceptions=True)
+        self._closing = True  # not cancelled: what is half-way through Redis would leave its lock behind
+        await self._flushing
         await self._flush()
         await self._publisher.close()
 
@@ -162,7 +163,7 @@ async def _discard(reader: asyncio.StreamReader) -> None:
 
 async def publish(sink: Sink, load: Load, stopped: asyncio.Event) -> int:
     """Offer what is due until stopped. Returns by how much the latest offer was late, in ns."""
-    worst = offered = 0
+    worst = 0
     for due, number, turn in load.schedule(time.monotonic_ns() + LEAD_NS):
         wait = due - time.monotonic_ns()
         if wait > 0:
@@ -172,8 +173,7 @@ async def publish(sink: Sink, load: Load, stopped: asyncio.Event) -> int:
         if stopped.is_set():
             break
         await sink.offer(load.names()[number], turn, due)
-        offered += 1
-        if offered == 1:
+        if not turn and not number:
             _say({"publishing": True})
     return worst
 
