@@ -74,7 +74,13 @@ def _medians(rows: Sequence[Row], peers: Iterable[Peer], options: Options) -> li
         for scene in scenes(options)
         for peer in peers
     ]
-    return [{**median_of(group), "runs": len(group)} for group in groups if group]
+    return [summary(group) for group in groups if group]
+
+
+def summary(rows: Sequence[Row]) -> Row:
+    """Medians of the runs; what spoils a figure is the worst of them."""
+    worst = {key: max(row[key] for row in rows) for key in ("client_cpu", "publisher_late_ms", "lost")}
+    return {**median_of(rows), **worst, "runs": len(rows)}
 
 
 def remarks(row: Row) -> list[str]:
@@ -88,6 +94,7 @@ def remarks(row: Row) -> list[str]:
             "delivered_share"
         ]
         < 0.9,
+        f"{who}: {row['undelivered']} updates had not come 2 s after the end": row["undelivered"],
         f"{who}: the feed was up to {row['publisher_late_ms']:g} ms late": row["publisher_late_ms"] > LATE_MS,
     }
     return [text for text, holds in found.items() if holds]

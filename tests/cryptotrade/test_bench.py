@@ -162,6 +162,7 @@ ROW = {
     "client_cpu": 0.2,
     "client_bound": False,
     "lost": 0,
+    "undelivered": 0,
     "delivered_share": 1.0,
     "publisher_late_ms": 1.0,
 }
@@ -176,6 +177,7 @@ def test_a_sound_row_needs_no_remark():
     [
         ({"client_bound": True, "client_cpu": 0.81}, "CLIENT BOUND"),
         ({"lost": 3}, "lost 3"),
+        ({"undelivered": 9}, "9 updates had not come"),
         ({"delivered_share": 0.4}, "could not keep up"),
         ({"publisher_late_ms": 90.0}, "late"),
     ],
