@@ -1,0 +1,5 @@
+from accounts.models.api_keys import ApiKey
+from accounts.models.sessions import AuthSession
+from accounts.models.users import User, UserManager
+
+__all__ = ["ApiKey", "AuthSession", "User", "UserManager"]
