@@ -16,6 +16,7 @@ import pytest
 _running = []
 os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(48))
 os.environ.setdefault("JWT_SIGNING_KEY", secrets.token_urlsafe(48))
+os.environ.setdefault("MFA_KEY", secrets.token_urlsafe(48))
 
 
 @pytest.hookimpl(wrapper=True)  # a wrapper runs before pytest-django's own hook loads the settings
