@@ -14,6 +14,7 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 EXTRA = (
     "user_id", "order_id", "duration_ms", "venue", "channel", "topic", "symbol", "worker", "epoch",
     "count", "reason", "delay_s", "service", "status", "path", "method",
+    "seq", "hash", "action", "subject",
 )  # fmt: skip
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 
@@ -48,6 +49,7 @@ class RequestIdMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         offered = request.headers.get("X-Request-ID", "")
         current = offered if _ACCEPTED_ID.fullmatch(offered) else uuid.uuid4().hex
+        request.META["REQUEST_ID"] = current  # for those below the roof, who do not know this module
         token = request_id.set(current)
         try:
             response = self.get_response(request)

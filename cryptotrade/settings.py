@@ -124,6 +124,23 @@ CHANNEL_LAYERS = {
     },
 }
 
+# How often who may do what, as n/seconds (docs/security.md says by whom each is counted).
+LIMITS = {
+    name: env.text(f"LIMIT_{name.upper()}", rule)
+    for name, rule in {
+        "auth": "10/60",
+        "auth_account": "5/300",
+        "mail_code": "3/600",
+        "mail_code_address": "10/600",
+        "step_up": "10/60",
+        "read": "300/60",
+        "write": "60/60",
+        "order": "120/60",
+        "export": "5/3600",
+        "stream_connect": "120/60",
+        "stream_command": "20/1",
+    }.items()
+}
 # Connections to /ws/stream, per web process.
 STREAM_PER_ADDRESS = env.number("STREAM_PER_ADDRESS", 512)
 STREAM_PER_USER = env.number("STREAM_PER_USER", 32)

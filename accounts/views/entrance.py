@@ -8,7 +8,6 @@ from allauth.account.models import Login
 from allauth.mfa.base import views as mfa
 from allauth.mfa.webauthn.views import LoginWebAuthnView
 from django.contrib import messages
-from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -31,6 +30,9 @@ class SignUp(Unprocessable, allauth.SignupView):
 @method_decorator(never_cache, name="dispatch")
 class Verify(Unprocessable, allauth.ConfirmEmailVerificationCodeView):
     template_name = "account/verify.html"
+
+
+verify = Verify.as_view()
 
 
 @method_decorator(never_cache, name="dispatch")
@@ -69,7 +71,6 @@ class SignOut(allauth.LogoutView):
 
 
 @never_cache
-@login_not_required
 @require_http_methods(["GET", "POST"])
 def sign_in_link(request: HttpRequest) -> HttpResponse:
     """The page behind a one-time link. Its script posts the code that stands after the `#`."""
@@ -83,7 +84,6 @@ def sign_in_link(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@login_not_required
 def inactive(request: HttpRequest) -> HttpResponse:
     """Where allauth sends somebody whose account is switched off."""
     messages.error(request, "This account is switched off.")
