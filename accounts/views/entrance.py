@@ -16,7 +16,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from accounts.services import sign_in_code_redeem
-from accounts.views.base import Unprocessable
+from accounts.views.base import Unprocessable, passkey_options
 
 
 class SignIn(Unprocessable, allauth.LoginView):
@@ -60,6 +60,12 @@ class SecondFactor(mfa.AuthenticateView):
         answer: HttpResponse = super().form_invalid(form)
         answer.status_code = 422
         return answer
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context: dict[str, Any] = super().get_context_data(**kwargs)
+        options = context["js_data"]["request_options"]
+        known = options["publicKey"].get("allowCredentials")
+        return {**context, "passkey_options": passkey_options(options) if known else ""}
 
 
 class PasskeySignIn(LoginWebAuthnView):
