@@ -1,0 +1,73 @@
+"""What the endpoints of this package share: errors, permissions, the object of a route."""
+
+from typing import Any, TypeVar
+
+from django.http import Http404
+from rest_framework.exceptions import APIException, Throttled
+from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from accounts.domain.rules import Act
+from accounts.models import ApiKey, AuthSession, User
+from accounts.selectors import user_may
+from accounts.services import LimitReached
+
+Owned = TypeVar("Owned", ApiKey, AuthSession)
+SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+class Conflict(APIException):
+    status_code = 409
+    default_detail = "That cannot be done as things are."
+    default_code = "CONFLICT"
+
+
+def throttled(error: LimitReached) -> Throttled:
+    return Throttled(wait=error.retry_after_s)
+
+
+class ScopePermission(BasePermission):
+    """What an API key may do: safe methods with `read`; others only with the scope the view names.
+
+    A view says `scopes = {"POST": "trade"}`; `scopes = None` keeps keys out altogether.
+    """
+
+    message = "This API key does not have the scope for that."
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        if not isinstance(request.auth, ApiKey):
+            return True
+        scopes: dict[str, str] | None = getattr(view, "scopes", {})
+        if scopes is None:
+            return False
+        wanted = scopes.get(str(request.method), ApiKey.Scope.READ if request.method in SAFE else None)
+        return wanted in request.auth.scopes
+
+
+class PeopleOnly(BasePermission):
+    """Signed in as a person, with a session that can be ended and proven again; not with an API key."""
+
+    message = "API keys cannot do this."
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return not isinstance(request.auth, ApiKey)
+
+
+PERSON = (IsAuthenticated, PeopleOnly)
+
+
+def signed_in_user(request: Request) -> User:
+    """The user, where `IsAuthenticated` has let the request in."""
+    user: Any = request.user
+    if not isinstance(user, User):
+        raise TypeError("a view without IsAuthenticated asked for its user")
+    return user
+
+
+def object_or_404(request: Request, found: Owned | None, *, kind: str) -> Owned:
+    """`found` when the rules let this user do this to it; what is not yours does not exist."""
+    act = Act.READ if request.method in SAFE else Act.CHANGE
+    if found is None or not user_may(user=request.user, act=act, kind=kind, owner=found.user_id):
+        raise Http404("There is no such thing, or it is not yours.")
+    return found
