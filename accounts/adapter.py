@@ -18,6 +18,18 @@ from accounts.limits import client_address
 from accounts.services import SID, credentials_end_all
 
 
+# allauth's name of a message → what we say.
+SENTENCES = {
+    "email_confirmed.txt": "Your e-mail address is confirmed.",
+    "email_confirmation_failed.txt": "This address cannot be used.",
+    "password_changed.txt": "Your password is changed. Everything else that was signed in is signed out.",
+    "totp_activated.txt": "Your authenticator is on. You will be asked for its code when you sign in.",
+    "totp_deactivated.txt": "Your authenticator is off. A password alone opens this account now.",
+    "webauthn_added.txt": "Your passkey is added.",
+    "webauthn_removed.txt": "Your passkey is removed.",
+}
+
+
 def attempted_email(request: HttpRequest, credentials: dict[str, Any] | None) -> str:
     """The account that somebody tries to get into, spelt the way that failures are counted by."""
     typed = (credentials or {}).get("email") or (credentials or {}).get("username") or ""
@@ -91,6 +103,20 @@ class AccountAdapter(DefaultAccountAdapter):
             )
             action = AuditAction.PASSWORD_CHANGED if own else AuditAction.PASSWORD_RESET
             record(action=action, actor=user, subject=f"user:{user.pk}", request=request)
+
+    # --- words -----------------------------------------------------------------------------------
+    def add_message(
+        self,
+        request: HttpRequest,
+        level: int,
+        message_template: str | None = None,
+        message_context: dict[str, Any] | None = None,
+        extra_tags: str = "",
+        message: str | None = None,
+    ) -> None:
+        """Only what we have a sentence for; the pages say the rest by themselves."""
+        if text := message or SENTENCES.get((message_template or "").rpartition("/")[2]):
+            super().add_message(request, level, message=str(text), extra_tags=extra_tags)
 
     # --- mail ------------------------------------------------------------------------------------
     def render_mail(

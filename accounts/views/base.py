@@ -1,8 +1,10 @@
 """What the account pages have in common."""
 
+import json
 from typing import Any
 
 from django.contrib.auth.mixins import LoginRequiredMixin
+from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
@@ -42,3 +44,8 @@ def note(request: HttpRequest, action: AuditAction, **data: Any) -> None:
     """Record what the signed-in user did to their own account."""
     user = owner(request)
     record(action=action, actor=user, subject=f"user:{user.pk}", data=data, request=request)
+
+
+def passkey_options(options: dict[str, Any]) -> str:
+    """What a browser needs to make or use a passkey, as JSON for `data-options`."""
+    return json.dumps(options, cls=DjangoJSONEncoder)

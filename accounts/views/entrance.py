@@ -8,7 +8,6 @@ from allauth.account.models import Login
 from allauth.mfa.base import views as mfa
 from allauth.mfa.webauthn.views import LoginWebAuthnView
 from django.contrib import messages
-from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -17,7 +16,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from accounts.services import sign_in_code_redeem
-from accounts.views.base import Unprocessable
+from accounts.views.base import Unprocessable, passkey_options
 
 
 class SignIn(Unprocessable, allauth.LoginView):
@@ -31,6 +30,9 @@ class SignUp(Unprocessable, allauth.SignupView):
 @method_decorator(never_cache, name="dispatch")
 class Verify(Unprocessable, allauth.ConfirmEmailVerificationCodeView):
     template_name = "account/verify.html"
+
+
+verify = Verify.as_view()
 
 
 @method_decorator(never_cache, name="dispatch")
@@ -59,6 +61,12 @@ class SecondFactor(mfa.AuthenticateView):
         answer.status_code = 422
         return answer
 
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context: dict[str, Any] = super().get_context_data(**kwargs)
+        options = context["js_data"]["request_options"]
+        known = options["publicKey"].get("allowCredentials")
+        return {**context, "passkey_options": passkey_options(options) if known else ""}
+
 
 class PasskeySignIn(LoginWebAuthnView):
     """GET gives a script the challenge, POST brings the passkey's answer."""
@@ -69,7 +77,6 @@ class SignOut(allauth.LogoutView):
 
 
 @never_cache
-@login_not_required
 @require_http_methods(["GET", "POST"])
 def sign_in_link(request: HttpRequest) -> HttpResponse:
     """The page behind a one-time link. Its script posts the code that stands after the `#`."""
@@ -83,7 +90,6 @@ def sign_in_link(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@login_not_required
 def inactive(request: HttpRequest) -> HttpResponse:
     """Where allauth sends somebody whose account is switched off."""
     messages.error(request, "This account is switched off.")

@@ -3,7 +3,6 @@
 from typing import Any
 
 from allauth.account import views as allauth
-from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes import views as recovery
 from allauth.mfa.totp import views as totp
@@ -16,7 +15,7 @@ from django.views.generic import TemplateView
 from accounts.audit import AuditAction
 from accounts.services import SID, sessions_revoke_all
 from accounts.step_up import step_up_required
-from accounts.views.base import AccountPage, note, owner
+from accounts.views.base import AccountPage, note, owner, passkey_options
 
 
 def _factors_changed(request: HttpRequest, action: AuditAction, **data: Any) -> None:
@@ -95,6 +94,10 @@ class NewRecoveryCodes(AccountPage, recovery.GenerateRecoveryCodesView):
 @method_decorator(step_up_required("second_factor.change"), name="dispatch")
 class AddPasskey(AccountPage, webauthn.AddWebAuthnView):
     template_name = "mfa/passkey_add.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context = super().get_context_data(**kwargs)
+        return {**context, "passkey_options": passkey_options(context["js_data"]["creation_options"])}
 
     def form_valid(self, form: Any) -> HttpResponse:
         answer: HttpResponse = super().form_valid(form)
