@@ -98,7 +98,7 @@ class SecondFactorForm(CodeMixin, AuthenticateForm):
 
 
 # --- account -------------------------------------------------------------------------------------
-class ProfileForm(forms.ModelForm[User]):
+class ProfileForm(forms.ModelForm):
     class Meta:
         model = User
         fields = ("name",)

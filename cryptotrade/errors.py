@@ -57,12 +57,21 @@ def api_exception_handler(exception: Exception, context: dict[str, Any]) -> Resp
     if response is None:
         logger.error("unhandled error in the API", exc_info=exception)
         return Response(error_body(500), status=500)
-    details = response.data if isinstance(exception, exceptions.ValidationError) else None
-    message = None if details is not None else _message_of(exception)
+    details = (
+        response.data
+        if isinstance(exception, exceptions.ValidationError)
+        else getattr(exception, "details", None)
+    )
+    message = _message_of(exception)
     if isinstance(exception, exceptions.ValidationError):
         message = "Some fields are not right; details say which."
-    response.data = error_body(response.status_code, message, details=details)
+    response.data = error_body(response.status_code, message, code=_code_of(exception), details=details)
     return response
+
+
+def _code_of(exception: Exception) -> str | None:
+    codes = exception.get_codes() if isinstance(exception, exceptions.APIException) else None
+    return codes if isinstance(codes, str) and codes.isupper() else None
 
 
 def _message_of(exception: Exception) -> str | None:
