@@ -27,9 +27,7 @@ def anyone():
 
 
 def login(client, who, **more):
-    return client.post(
-        f"{AUTH}/login", {"email": f"{who}@example.org", "password": PASSWORDS[who], **more}
-    )
+    return client.post(f"{AUTH}/login", {"email": f"{who}@example.org", "password": PASSWORDS[who], **more})
 
 
 def code_of(response):
