@@ -4,6 +4,7 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -99,3 +100,21 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return error_response(request, 403, "This form has expired. Load the page again and resend it.")
+
+
+def locked_out(request: HttpRequest, response: HttpResponse | None, credentials: Any) -> HttpResponse:
+    """After five failures of one account from one address: refused without a look at the password."""
+    seconds = int(settings.AXES_COOLOFF_TIME.total_seconds())
+    sentence = (
+        f"Five wrong passwords for this account from here. Wait {seconds // 60} minutes, or recover it."
+    )
+    answer = error_response(request, 429, sentence)
+    answer["Retry-After"] = str(seconds)
+    return answer
+
+
+def too_many(request: HttpRequest) -> HttpResponse:
+    """allauth's counts per mailbox and per second factor."""
+    answer = error_response(request, 429, "Too many codes were asked for. Wait ten minutes.")
+    answer["Retry-After"] = "600"
+    return answer

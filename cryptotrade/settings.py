@@ -171,6 +171,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
 SESSION_COOKIE_NAME = "__Host-session" if PRODUCTION else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if PRODUCTION else "csrftoken"
 CSRF_COOKIE_HTTPONLY = True
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # no cookie of its own
 CSRF_FAILURE_VIEW = "cryptotrade.errors.csrf_failure"
 # Tokens in cookies, for browsers. `__Host-` would forbid the narrow path of the refresh token.
 ACCESS_COOKIE = "__Host-access" if PRODUCTION else "access"

@@ -32,7 +32,7 @@ def keys(request: HttpRequest) -> HttpResponse:
 
 
 @method_decorator(step_up_required("api_key.create"), name="dispatch")
-class NewKey(AccountPage, FormView[ApiKeyForm]):
+class NewKey(AccountPage, FormView):
     here = "keys"
     template_name = "account/key_new.html"
     form_class = ApiKeyForm
@@ -44,7 +44,9 @@ class NewKey(AccountPage, FormView[ApiKeyForm]):
         except TooManyKeys as error:
             form.add_error(None, str(error))
             return self.form_invalid(form)
-        return render(self.request, "account/key_made.html", {**_context(self.request), "key": key, "secret": secret})
+        return render(
+            self.request, "account/key_made.html", {**_context(self.request), "key": key, "secret": secret}
+        )
 
 
 @never_cache

@@ -24,7 +24,7 @@ from accounts.step_up import step_up_required
 from accounts.views.base import AccountPage, note, owner
 
 
-class Profile(AccountPage, UpdateView[User, ProfileForm]):
+class Profile(AccountPage, UpdateView):
     here = "profile"
     template_name = "account/profile.html"
     form_class = ProfileForm
@@ -66,7 +66,7 @@ def export(request: HttpRequest) -> HttpResponse:
 
 
 @method_decorator(step_up_required("account.delete"), name="dispatch")
-class Delete(AccountPage, FormView[DeleteForm]):
+class Delete(AccountPage, FormView):
     here = "profile"
     template_name = "account/delete.html"
     form_class = DeleteForm

@@ -20,7 +20,7 @@ WRONG = {
 }
 
 
-class StepUp(AccountPage, FormView[StepUpForm]):
+class StepUp(AccountPage, FormView):
     template_name = "account/step_up.html"
     form_class = StepUpForm
 
@@ -49,9 +49,7 @@ class StepUp(AccountPage, FormView[StepUpForm]):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         asked = self.request.POST.get("act") or self.request.GET.get("act", "")
         act = asked if asked in GATED else ""
-        return super().get_context_data(
-            **kwargs, act=act, sentence=GATED.get(act, ""), next=self._way_back()
-        )
+        return super().get_context_data(**kwargs, act=act, sentence=GATED.get(act, ""), next=self._way_back())
 
     def _way_back(self) -> str:
         asked = self.request.POST.get("next") or self.request.GET.get("next", "")
