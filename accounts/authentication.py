@@ -9,6 +9,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication, CSRFCheck, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from accounts.models import ApiKey, AuthSession, User
@@ -16,6 +17,7 @@ from accounts.selectors import KEY_PREFIX, api_key_find, session_find
 from accounts.services import SID, access_read, api_key_used, session_seen
 
 Answer = tuple[User, AuthSession | ApiKey] | None
+SAFE = ("GET", "HEAD", "OPTIONS")
 REFUSED = "That credential is not valid."
 
 
@@ -56,7 +58,7 @@ class CookieAuthentication(BaseAuthentication):
 class PageAuthentication(SessionAuthentication):
     """The session of a page; `SessionMiddleware` of this app has refused those that were ended."""
 
-    def authenticate(self, request: Request) -> Answer:  # type: ignore[override]
+    def authenticate(self, request: Request) -> Answer:
         found = super().authenticate(request)
         if found is None:
             return None
@@ -84,7 +86,25 @@ def _by_key(secret: str, request: Request) -> Answer:
 def csrf_enforce(request: Request | HttpRequest) -> None:
     """Django's own CSRF check (token and origin) for what a cookie vouches for. Raises `PermissionDenied`."""
     plain: Any = getattr(request, "_request", request)
-    check = CSRFCheck(lambda _: None)  # type: ignore[arg-type,return-value]
+    check: Any = CSRFCheck(lambda _: None)  # type: ignore[arg-type]
     check.process_request(plain)
     if check.process_view(plain, None, (), {}):
         raise PermissionDenied("The CSRF token is missing or not right.")
+
+
+class ScopePermission(BasePermission):
+    """What an API key may do: safe methods with `read`; others only with the scope the view names.
+
+    A view says `scopes = {"POST": "trade"}`; `scopes = None` keeps keys out altogether.
+    """
+
+    message = "This API key does not have the scope for that."
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if not isinstance(request.auth, ApiKey):
+            return True
+        scopes: dict[str, str] | None = getattr(view, "scopes", {})
+        if scopes is None:
+            return False
+        wanted = scopes.get(str(request.method), ApiKey.Scope.READ if request.method in SAFE else None)
+        return wanted in request.auth.scopes

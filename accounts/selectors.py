@@ -38,7 +38,7 @@ def session_list(*, user: User) -> QuerySet[AuthSession]:
 
 
 def _open_sessions(now: datetime) -> QuerySet[AuthSession]:
-    return AuthSession.objects.open_at(now).select_related("user")  # type: ignore[attr-defined,no-any-return]
+    return AuthSession.objects.open_at(now).select_related("user")
 
 
 # --- API keys ------------------------------------------------------------------------------------------

@@ -9,11 +9,10 @@ from functools import wraps
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from rest_framework.exceptions import APIException
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from accounts.models import AuthSession
 from accounts.selectors import session_find
@@ -35,7 +34,7 @@ GATED: dict[str, str] = {
     "admin.audit_export": "Export the audit trail",
 }
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 class StepUpNeeded(APIException):
@@ -62,7 +61,7 @@ def step_up_required(act: str) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def gated(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def gated(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if step_up_is_fresh(request_session(request)):
                 return view(request, *args, **kwargs)
             return step_up_redirect(request, act)
@@ -93,7 +92,7 @@ def _way_back(request: HttpRequest) -> str:
 class StepUpRequired(BasePermission):
     """Asks for a fresh proof where the view's `step_up_act` (one act, or one per method) says so."""
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
+    def has_permission(self, request: Request, view: Any) -> bool:
         acts = getattr(view, "step_up_act", None)
         act = acts.get(request.method) if isinstance(acts, dict) else acts
         if act is None:

@@ -153,7 +153,10 @@ class StepUp(APIView):
         session = request_session(request)
         if session is None:
             raise PermissionDenied
-        proof = {"password": body.validated_data.get("password", ""), "totp": body.validated_data.get("code", "")}
+        proof = {
+            "password": body.validated_data.get("password", ""),
+            "totp": body.validated_data.get("code", ""),
+        }
         try:
             right = step_up_pass(session=session, request=request._request, **proof)
         except LimitReached as error:

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.common import PERSON, Conflict, ScopePermission, signed_in_user, throttled
+from accounts.api.common import PERSON, Conflict, signed_in_user, throttled
 from accounts.api.serializers import (
     CodeBody,
     MeBody,
@@ -19,6 +19,7 @@ from accounts.api.serializers import (
     SecondFactorOffer,
     SecondFactorState,
 )
+from accounts.authentication import ScopePermission
 from accounts.models import AuthSession, User
 from accounts.selectors import role_of
 from accounts.services import (
@@ -60,9 +61,8 @@ class Me(APIView):
 
 
 def _me(user: User) -> dict[str, object]:
-    extra = {"role": role_of(user).value, "second_factor": second_factor_state(user=user)[0]}
-    shown = ("id", "email", "name", "date_joined")
-    return dict(MeBody({**{field: getattr(user, field) for field in shown}, **extra}).data)
+    body = dict(MeBody(user).data)
+    return {**body, "role": role_of(user).value, "second_factor": second_factor_state(user=user)[0]}
 
 
 class Password(APIView):

@@ -174,7 +174,9 @@ class KeyCreate(serializers.Serializer[Fields]):
         min_length=1,
         max_length=len(ApiKey.Scope.values),
     )
-    days = serializers.IntegerField(min_value=1, max_value=MOST_DAYS, default=90, help_text="Life of the key.")
+    days = serializers.IntegerField(
+        min_value=1, max_value=MOST_DAYS, default=90, help_text="Life of the key."
+    )
 
 
 class KeyCreated(KeyBody):
@@ -182,5 +184,7 @@ class KeyCreated(KeyBody):
 
     key = serializers.CharField(read_only=True)
 
-    class Meta(KeyBody.Meta):
+    class Meta:
+        model = ApiKey
         fields = (*KeyBody.Meta.fields, "key")
+        read_only_fields = KeyBody.Meta.read_only_fields

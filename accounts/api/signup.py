@@ -35,7 +35,9 @@ class Verify(APIView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
 
-    @extend_schema(request=VerifyBody, responses=VerifiedBody, summary="Confirm an address by the mailed code")
+    @extend_schema(
+        request=VerifyBody, responses=VerifiedBody, summary="Confirm an address by the mailed code"
+    )
     def post(self, request: Request) -> Response:
         body = VerifyBody(data=request.data)
         body.is_valid(raise_exception=True)

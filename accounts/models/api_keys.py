@@ -32,7 +32,7 @@ class ApiKey(models.Model):
         ordering = ("-created_at",)
         indexes = (
             # Ending all keys of a user, and counting them.
-            models.Index("user", condition=models.Q(revoked_at=None), name="api_key_open"),
+            models.Index(fields=["user"], condition=models.Q(revoked_at=None), name="api_key_open"),
         )
         constraints = (
             models.CheckConstraint(

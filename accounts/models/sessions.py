@@ -59,9 +59,9 @@ class AuthSession(models.Model):
         ordering = ("-last_seen_at",)
         indexes = (
             # The sessions page, and ending all sessions of a user.
-            models.Index("user", condition=models.Q(revoked_at=None), name="auth_session_open"),
+            models.Index(fields=["user"], condition=models.Q(revoked_at=None), name="auth_session_open"),
             # The clean-up of dead sessions.
-            models.Index("last_seen_at", name="auth_session_last_seen"),
+            models.Index(fields=["last_seen_at"], name="auth_session_last_seen"),
         )
         constraints = (
             models.CheckConstraint(condition=models.Q(kind__in=["web", "api"]), name="auth_session_kind"),

@@ -34,13 +34,13 @@ from accounts.services.step_up import LimitReached, second_factor_check, step_up
 from accounts.services.tokens import CredentialRefused, TokenPair, access_read, tokens_issue, tokens_refresh
 
 __all__ = [
+    "SID",
+    "SIGNED_OUT",
     "CredentialRefused",
     "EmailUnverified",
     "LimitReached",
     "PasswordRefused",
     "Principal",
-    "SID",
-    "SIGNED_OUT",
     "SecondFactorMissing",
     "SecondFactorRefused",
     "SignInRefused",

@@ -21,10 +21,10 @@ def sign_in_code_mint(*, user: User) -> str:
 def sign_in_code_redeem(*, code: str) -> User | None:
     """The user of a code that has not been used; of two who bring it at once, one gets None."""
     key = _code_key(code)
-    pk = cache.get(key)
+    pk = uuid_or_none(cache.get(key))
     if pk is None or not cache.delete(key):
         return None
-    return User.objects.filter(pk=uuid_or_none(pk), is_active=True).first()
+    return User.objects.filter(pk=pk, is_active=True).first()
 
 
 def _code_key(code: str) -> str:

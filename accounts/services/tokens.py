@@ -82,7 +82,7 @@ def _claims(refresh: str) -> RefreshToken:
 
 
 def _locked(claims: RefreshToken, now: datetime) -> AuthSession | None:
-    sessions = AuthSession.objects.open_at(now)  # type: ignore[attr-defined]
+    sessions = AuthSession.objects.open_at(now)
     key = uuid_or_none(claims.get(SID))
     locked = sessions.select_related("user").select_for_update(no_key=True, of=("self",))
     session: AuthSession | None = locked.filter(sid=key).first() if key else None
@@ -94,9 +94,7 @@ def _rotate(session: AuthSession, jti: str, now: datetime) -> TokenPair | None:
     if jti == session.refresh_jti:
         session.refresh_previous, session.refresh_jti = jti, uuid4().hex
         session.refresh_rotated_at = session.last_seen_at = now
-        session.save(
-            update_fields=["refresh_jti", "refresh_previous", "refresh_rotated_at", "last_seen_at"]
-        )
+        session.save(update_fields=["refresh_jti", "refresh_previous", "refresh_rotated_at", "last_seen_at"])
         return _pair(session)
     rotated = session.refresh_rotated_at
     if jti == session.refresh_previous and rotated is not None and now - rotated <= GRACE:
@@ -118,7 +116,7 @@ def _pair(session: AuthSession) -> TokenPair:
     return TokenPair(
         access=str(refresh.access_token),
         refresh=str(refresh),
-        access_seconds=int(AccessToken.lifetime.total_seconds()),  # type: ignore[union-attr]
+        access_seconds=int(AccessToken.lifetime.total_seconds()),
         refresh_seconds=int(RefreshToken.lifetime.total_seconds()),
         session=session,
     )
