@@ -17,7 +17,6 @@ from accounts.audit import AuditAction, record
 from accounts.limits import client_address
 from accounts.services import SID, credentials_end_all
 
-
 # allauth's name of a message → what we say.
 SENTENCES = {
     "email_confirmed.txt": "Your e-mail address is confirmed.",

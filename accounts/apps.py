@@ -6,6 +6,9 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
+        from accounts import vault
+
+        vault.one_use_install()
         # Django's own hooks: every way to sign in or out runs through them, the admin's included.
         from accounts.services import signing
 

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponseBase
 
 from accounts.models import ApiKey, User
 
-NEW_PASSWORD_HELP = "8 characters or more; a few words are best. Well-known passwords are refused."
+RULES_IN_WORDS = "8 characters or more; a few words are best. Well-known passwords are refused."
 CODE_ATTRIBUTES = {"inputmode": "numeric", "autocomplete": "one-time-code", "maxlength": "12"}
 
 
@@ -58,7 +58,7 @@ class SignInForm(Plain, allauth.LoginForm):
 
 
 class SignUpForm(Plain, allauth.SignupForm):
-    words: ClassVar = {"email": {"label": "E-mail"}, "password1": {"help_text": NEW_PASSWORD_HELP}}
+    words: ClassVar = {"email": {"label": "E-mail"}, "password1": {"help_text": RULES_IN_WORDS}}
 
     def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponseBase | None]:
         """The new user; or, for an address that has an account, the same answer after the same work."""
@@ -86,7 +86,7 @@ class RecoverCodeForm(CodeMixin, allauth.ConfirmPasswordResetCodeForm):
 
 
 class NewPasswordForm(Plain, allauth.ResetPasswordKeyForm):
-    words: ClassVar = {"password1": {"label": "New password", "help_text": NEW_PASSWORD_HELP}}
+    words: ClassVar = {"password1": {"label": "New password", "help_text": RULES_IN_WORDS}}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -112,7 +112,7 @@ class ChangeEmailForm(Plain, allauth.AddEmailForm):
 class ChangePasswordForm(Plain, allauth.ChangePasswordForm):
     words: ClassVar = {
         "oldpassword": {"label": "Present password", "help_text": ""},
-        "password1": {"label": "New password", "help_text": NEW_PASSWORD_HELP},
+        "password1": {"label": "New password", "help_text": RULES_IN_WORDS},
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

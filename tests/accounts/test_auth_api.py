@@ -8,7 +8,7 @@ from django.core.cache import cache
 from rest_framework.test import APIClient
 
 from accounts.models import AuditEntry, AuthSession, User
-from tests.accounts.people import PASSWORDS, bearer, browser, mailed_code, program, totp, verified
+from tests.accounts.programs import PASSWORDS, bearer, browser, mailed_code, program, totp, verified
 
 V1 = "/api/v1"
 AUTH = f"{V1}/auth"

@@ -13,7 +13,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import AuditEntry, AuthSession
 from accounts.services import CredentialRefused, tokens_refresh
-from tests.accounts.people import bearer, program, request
+from tests.accounts.programs import bearer, program, request
 
 ME = "/api/v1/me"
 
