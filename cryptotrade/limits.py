@@ -75,7 +75,7 @@ def _tell(response: HttpResponse, verdict: Verdict | None) -> HttpResponse:
     response["X-RateLimit-Remaining"] = str(verdict.remaining)
     response["X-RateLimit-Reset"] = str(verdict.reset_s)
     if response.status_code == 429:
-        response["Retry-After"] = str(verdict.retry_after_s)
+        response.headers.setdefault("Retry-After", str(verdict.retry_after_s))  # a lockout says its own
     return response
 
 
