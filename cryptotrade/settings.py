@@ -1,5 +1,6 @@
 """Settings in reading order. Values that differ between hosts come from the environment (`env.py`)."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -147,7 +148,8 @@ STREAM_PER_USER = env.number("STREAM_PER_USER", 32)
 
 # --- who you are -------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.BCryptSHA256PasswordHasher"]
+PASSWORD_HASHERS = ["accounts.hashers.PooledBcryptHasher"]
+HASH_THREADS = env.number("HASH_THREADS", max(1, (os.cpu_count() or 2) - 1))
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
