@@ -9,6 +9,7 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cryptotrade.settings")
 _http = get_asgi_application()  # sets Django up: what follows may import models
 
+from accounts.selectors import credentials_live  # noqa: E402
 from accounts.services import session_user, token_user  # noqa: E402
 from bots.consumers import SupervisorConsumer  # noqa: E402
 from cryptotrade.errors import BodyLimit  # noqa: E402
@@ -19,7 +20,9 @@ from wallets.consumers import ExecutionConsumer  # noqa: E402
 
 WORKERS = (FeedConsumer, ExecutionConsumer, SupervisorConsumer)
 
-_stream = StreamConsumer(session_user=session_user, token_user=token_user, wait=stream_wait)
+_stream = StreamConsumer(
+    session_user=session_user, token_user=token_user, credentials_live=credentials_live, wait=stream_wait
+)
 
 
 async def _websocket(scope: dict[str, Any], receive: Any, send: Any) -> None:

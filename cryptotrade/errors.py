@@ -83,10 +83,10 @@ def api_exception_handler(exception: Exception, context: dict[str, Any]) -> Resp
     response = drf_exception_handler(exception, context)
     if response is None:
         return _failure(exception)
-    details = response.data if isinstance(exception, exceptions.ValidationError) else None
+    details = getattr(exception, "details", None)
     message = _message_of(exception)
     if isinstance(exception, exceptions.ValidationError):
-        message = "Some fields are not right; details say which."
+        details, message = response.data, "Some fields are not right; details say which."
     body = error_body(response.status_code, message, code=_code_of(exception), details=details)
     response.data = body
     return response
@@ -157,6 +157,24 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     message = "This form has expired. Load the page again and resend it."
     return error_response(request, 403, message, code="CSRF_FAILED")
+
+
+def locked_out(request: HttpRequest, response: HttpResponse | None, credentials: Any) -> HttpResponse:
+    """After five failures of one account from one address: refused without a look at the password."""
+    seconds = int(settings.AXES_COOLOFF_TIME.total_seconds())
+    sentence = (
+        f"Five wrong passwords for this account from here. Wait {seconds // 60} minutes, or recover it."
+    )
+    answer = error_response(request, 429, sentence)
+    answer["Retry-After"] = str(seconds)
+    return answer
+
+
+def too_many(request: HttpRequest) -> HttpResponse:
+    """allauth's counts per mailbox and per second factor."""
+    answer = error_response(request, 429, "Too many codes were asked for. Wait ten minutes.")
+    answer["Retry-After"] = "600"
+    return answer
 
 
 class ErrorsMiddleware:

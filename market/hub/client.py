@@ -39,7 +39,8 @@ class Client:
     """A connected websocket. `on_blocked` is called at the moment its socket stops taking frames."""
 
     __slots__ = (
-        "__weakref__", "_finishing", "_outbox", "_send", "address", "blocked_since", "closing", "on_blocked", "user_id",
+        "__weakref__", "_finishing", "_outbox", "_send", "address", "blocked_since", "closing", "credential",
+        "on_blocked", "until", "user_id",
     )  # fmt: skip
 
     def __init__(self, send: Send, *, address: str, on_blocked: Callable[["Client"], None]) -> None:
@@ -49,6 +50,8 @@ class Client:
         self.address = address
         self.on_blocked = on_blocked
         self.user_id: str | None = None
+        self.credential: str | None = None  # the handle of what it signed in with (market/hub/guard.py)
+        self.until: float | None = None  # Unix time at which that ends by itself
         self.blocked_since: float | None = None
         self.closing = False
 

@@ -22,6 +22,7 @@ from market.domain.commands import TOPICS_PER_CONNECTION, CommandError, Subscrib
 from market.domain.fanout import TICKS_PER_SECOND, Delivery, Fanout, Join, Topic
 from market.domain.topics import TopicClass, TopicName
 from market.hub.client import GOING_AWAY, TRY_LATER, Client
+from market.hub.guard import Guard
 from market.hub.snapshots import INTEREST_SECONDS, interest_key
 from market.hub.source import Source
 
@@ -44,6 +45,7 @@ class Hub:
     def __init__(self) -> None:
         self.fanout = Fanout()
         self.clients: set[Client] = set()
+        self.guard = Guard(self.clients)
         self.per_address: Multiset[str] = Multiset()
         self.per_user: Multiset[str] = Multiset()
         self.draining = False
@@ -65,7 +67,14 @@ class Hub:
         return running
 
     def start(self) -> None:
-        loops = (self.source.listen, self.source.heal, self._tick_forever, self._watch_venues, self._refresh)
+        loops = (
+            self.source.listen,
+            self.source.heal,
+            self._tick_forever,
+            self._watch_venues,
+            self._refresh,
+            self.guard.watch,
+        )
         for work in loops:
             self._tasks.append(asyncio.create_task(self._persist(work), name=f"hub {work.__name__}"))
 

@@ -22,7 +22,7 @@ from cryptotrade.embedded import EmbeddedPostgres, EmbeddedRedis, ServiceUnavail
 from cryptotrade.supervision import Supervisor
 
 MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
-SECRETS = ("SECRET_KEY", "JWT_SIGNING_KEY")
+SECRETS = ("SECRET_KEY", "JWT_SIGNING_KEY", "MFA_KEY")
 SERVICE_CHECK_SECONDS = 1.0
 
 
