@@ -17,6 +17,7 @@ from accounts.selectors import KEY_PREFIX, api_key_find, session_find
 from accounts.services import SID, access_read, api_key_used, session_seen
 
 Answer = tuple[User, AuthSession | ApiKey] | None
+CHALLENGE = 'Bearer realm="api"'
 SAFE = ("GET", "HEAD", "OPTIONS")
 REFUSED = "That credential is not valid."
 
@@ -34,7 +35,7 @@ class BearerAuthentication(BaseAuthentication):
         return _by_token(credential, request)
 
     def authenticate_header(self, request: Request) -> str:
-        return 'Bearer realm="api"'
+        return CHALLENGE
 
 
 class CookieAuthentication(BaseAuthentication):
@@ -52,7 +53,7 @@ class CookieAuthentication(BaseAuthentication):
         return found
 
     def authenticate_header(self, request: Request) -> str:
-        return 'Bearer realm="api"'
+        return CHALLENGE
 
 
 class PageAuthentication(SessionAuthentication):

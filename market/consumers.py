@@ -50,15 +50,21 @@ class Principal(Protocol):
 
 
 Identify = Callable[[str], Principal | None]
+Wait = Callable[[Scope], Awaitable[int]]  # seconds until a connection from there may begin; 0: now
+
+
+async def _no_wait(scope: Scope) -> int:
+    return 0
 
 
 @dataclass(frozen=True)
 class StreamConsumer:
-    """ASGI application. Its functions are given by the roof: we know no accounts."""
+    """ASGI application. What it must ask about callers is given by the roof: we know no accounts."""
 
     session_user: Identify
     token_user: Identify
     credentials_live: CredentialsLive
+    wait: Wait = _no_wait
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
@@ -103,6 +109,9 @@ class _Conversation:
         try:
             if self._hub.per_address[self._client.address] > settings.STREAM_PER_ADDRESS:
                 raise CommandError("too_many_connections", "Too many connections from here.", fatal=True)
+            if seconds := await self._consumer.wait(self._scope):
+                message = f"Too many connections from here; try again in {seconds} s."
+                raise CommandError("rate_limited", message, fatal=True)
             if token := _bearer(self._scope):
                 await self._sign_in(self._consumer.token_user, token)
         except CommandError as error:

@@ -7,12 +7,11 @@ from django.http import HttpRequest
 from django.middleware.csrf import get_token
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.exceptions import APIException, AuthenticationFailed, PermissionDenied
-from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.common import PERSON, signed_in_user, throttled
+from accounts.api.common import PERSON, OpenView, signed_in_user, throttled
 from accounts.api.cookies import cookies_clear, cookies_set
 from accounts.api.serializers import (
     LoginBody,
@@ -56,10 +55,7 @@ class EmailNotVerified(APIException):
         self.details = {"verification": verification}
 
 
-class Login(APIView):
-    authentication_classes = ()
-    permission_classes = (AllowAny,)
-
+class Login(OpenView):
     @extend_schema(
         request=LoginBody,
         responses=TokensBody,
@@ -91,10 +87,7 @@ class Login(APIView):
         return _answer(request, tokens_issue(session=session), in_cookies=asked["cookies"])
 
 
-class Refresh(APIView):
-    authentication_classes = ()
-    permission_classes = (AllowAny,)
-
+class Refresh(OpenView):
     @extend_schema(
         request=RefreshBody,
         responses=TokensBody,

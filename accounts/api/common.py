@@ -4,16 +4,17 @@ from typing import Any, TypeVar
 
 from django.http import Http404
 from rest_framework.exceptions import APIException, Throttled
-from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.permissions import AllowAny, BasePermission, IsAuthenticated
 from rest_framework.request import Request
+from rest_framework.views import APIView
 
+from accounts.authentication import CHALLENGE, SAFE
 from accounts.domain.rules import Act
 from accounts.models import ApiKey, AuthSession, User
 from accounts.selectors import user_may
 from accounts.services import LimitReached
 
 Owned = TypeVar("Owned", ApiKey, AuthSession)
-SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 class Conflict(APIException):
@@ -24,6 +25,16 @@ class Conflict(APIException):
 
 def throttled(error: LimitReached) -> Throttled:
     return Throttled(wait=error.retry_after_s)
+
+
+class OpenView(APIView):
+    """For visitors: no credential is read, yet a refusal is a 401 that says what would be one."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+    def get_authenticate_header(self, request: Request) -> str:
+        return CHALLENGE
 
 
 class PeopleOnly(BasePermission):

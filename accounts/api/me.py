@@ -91,9 +91,7 @@ class Password(APIView):
 
 class SecondFactor(APIView):
     permission_classes = (*PERSON, StepUpRequired)
-    step_up_act: ClassVar[dict[str, str]] = {
-        method: "second_factor.change" for method in ("POST", "PUT", "DELETE")
-    }
+    step_up_act: ClassVar[dict[str, str]] = dict.fromkeys(("POST", "PUT", "DELETE"), "second_factor.change")
 
     @extend_schema(responses=SecondFactorState, summary="Whether a second factor is on")
     def get(self, request: Request) -> Response:

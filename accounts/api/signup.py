@@ -2,21 +2,16 @@
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import ValidationError
-from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from accounts.api.common import throttled
+from accounts.api.common import OpenView, throttled
 from accounts.api.serializers import PendingBody, SignUpBody, VerifiedBody, VerifyBody
 from accounts.services import LimitReached, SignUpInvalid, VerificationFailed, sign_up, verification_finish
 from accounts.services.signing_up import CODE_SECONDS
 
 
-class SignUp(APIView):
-    authentication_classes = ()
-    permission_classes = (AllowAny,)
-
+class SignUp(OpenView):
     @extend_schema(request=SignUpBody, responses={202: PendingBody}, summary="Sign up: a code is mailed")
     def post(self, request: Request) -> Response:
         body = SignUpBody(data=request.data)
@@ -31,10 +26,7 @@ class SignUp(APIView):
         return Response({"verification": handle, "expires_in": CODE_SECONDS}, status=202)
 
 
-class Verify(APIView):
-    authentication_classes = ()
-    permission_classes = (AllowAny,)
-
+class Verify(OpenView):
     @extend_schema(
         request=VerifyBody, responses=VerifiedBody, summary="Confirm an address by the mailed code"
     )

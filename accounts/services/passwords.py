@@ -6,10 +6,9 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from accounts.audit import AuditAction, record
-from accounts.limits import LimitClass, take
 from accounts.models import AuthSession
 from accounts.services.sessions import credentials_end_all
-from accounts.services.step_up import LimitReached
+from accounts.services.step_up import tries_count
 
 
 class PasswordRefused(Exception):
@@ -21,11 +20,9 @@ class PasswordRefused(Exception):
 
 
 def password_change(*, session: AuthSession, current: str, new: str, request: HttpRequest) -> None:
-    """Set a new password: every other session and every API key ends. Raises `PasswordRefused`."""
+    """Set a new password: every other session and every API key ends. Raises `PasswordRefused`, `LimitReached`."""
     user = session.user
-    verdict = take(LimitClass.STEP_UP, user=str(user.pk))
-    if not verdict.allowed:
-        raise LimitReached(verdict.retry_after_s)
+    tries_count(user)
     if not user.check_password(current):
         raise PasswordRefused("current", ["That is not your password."])
     try:

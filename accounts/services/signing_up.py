@@ -26,6 +26,7 @@ from django.contrib.messages.storage.base import BaseStorage
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
+from accounts.models import User
 from accounts.services.step_up import LimitReached
 
 CODE_SECONDS = 600
@@ -80,13 +81,14 @@ def sign_up(*, email: str, password: str, name: str, request: HttpRequest) -> st
 
     Raises `SignUpInvalid` for a bad password or address, `LimitReached` when mails were sent too often.
     """
-    data = {"email": email, "password1": password, "password2": password, "name": name}
+    data = {"email": email, "password1": password, "password2": password}
     form = get_form_class(app_settings.FORMS, "signup", SignupForm)(data=data)
     if not form.is_valid():
         raise SignUpInvalid({_FIELDS.get(field, field): [*texts] for field, texts in form.errors.items()})
     with _apart(request) as store, transaction.atomic():
         user, response = form.try_save(request)
         if user is not None:
+            User.objects.filter(pk=user.pk).update(name=name)
             response = complete_signup(request, user=user)
         _refuse_too_many(response)
         return _handle(store)

@@ -39,9 +39,8 @@ def step_up_pass(*, session: AuthSession, request: HttpRequest, password: str = 
     False when it is not right. Raises `LimitReached`, and `LimitsUnavailable` without Redis: then
     nobody may guess. A browser gets a new session key, so that one seen before is worth nothing.
     """
-    verdict = take(LimitClass.STEP_UP, user=str(session.user_id))
-    if not verdict.allowed:
-        raise LimitReached(verdict.retry_after_s)
+    if session.kind == AuthSession.Kind.API:  # at the door a program is counted by address alone
+        tries_count(session.user)
     by_code = bool(totp)
     user = session.user
     right = second_factor_check(user=user, code=totp) if by_code else user.check_password(password)
@@ -55,6 +54,13 @@ def step_up_pass(*, session: AuthSession, request: HttpRequest, password: str = 
         request=request,
     )
     return right
+
+
+def tries_count(user: User) -> None:
+    """Count a guess at what this user knows. Raises `LimitReached`."""
+    verdict = take(LimitClass.STEP_UP, user=str(user.pk))
+    if not verdict.allowed:
+        raise LimitReached(verdict.retry_after_s)
 
 
 def _prove(session: AuthSession, request: HttpRequest, *, second_factor: bool) -> None:

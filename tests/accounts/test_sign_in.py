@@ -64,7 +64,13 @@ def test_lockout_hits_one_account(client, alice, bob):
 
 
 def test_spelling_and_browser_do_not_start_a_new_count(client, alice):
-    spellings = ["alice@example.org", "Alice@example.org", "ALICE@EXAMPLE.ORG", "alice@example.ORG", "aLice@example.org"]
+    spellings = [
+        "alice@example.org",
+        "Alice@example.org",
+        "ALICE@EXAMPLE.ORG",
+        "alice@example.ORG",
+        "aLice@example.org",
+    ]
     answers = [
         sign_in(client, email=email, password="wrong", HTTP_USER_AGENT=f"browser {n}", **ATTACKER).status_code
         for n, email in enumerate(spellings)
