@@ -235,6 +235,8 @@ class BodyLimit:
         async def counted() -> dict[str, Any]:
             nonlocal left
             message: dict[str, Any] = await receive()
+            while TOO_LARGE in scope and message["type"] == "http.request":
+                message = await receive()  # the rest of the body, which nobody reads
             left -= len(message.get("body", b""))
             if left < 0 and message["type"] == "http.request":
                 scope[TOO_LARGE] = True

@@ -8,8 +8,8 @@ from django.core import mail
 from django.test import Client
 
 from accounts.models import AuditEntry, User
-from tests.accounts import people
-from tests.accounts.people import PASSWORD, code_in, sign_in, sign_up
+from tests.accounts import visitor
+from tests.accounts.visitor import PASSWORD, code_in, sign_in, sign_up
 
 VERIFY = "/accounts/verify/"
 
@@ -116,7 +116,7 @@ def test_long_password_counts_to_its_last_letter(client, db, settings):
 
 def test_two_sign_ups_at_once_leave_one_account(client, db, monkeypatch):
     """The other one wins between our look at the address and our insert."""
-    people.confirm(User.objects.create_user("carol@example.org", PASSWORD))
+    visitor.confirm(User.objects.create_user("carol@example.org", PASSWORD))
     monkeypatch.setattr(
         "allauth.account.internal.flows.manage_email.assess_unique_email", lambda email, user=None: True
     )

@@ -14,7 +14,7 @@ from accounts.models import User
 from cryptotrade.errors import error_response
 from market import hub, leases, selectors
 from market.models import Venue, Worker
-from tests.accounts import people
+from tests.accounts import visitor
 from tests.market import world
 
 pytestmark = pytest.mark.django_db
@@ -261,8 +261,8 @@ def test_sign_in_refuses_with_one_sentence_and_keeps_the_address(client, alice):
 
 
 def test_sign_in_and_out(client, alice):
-    people.confirm(alice)
-    answer = people.sign_in(client)
+    visitor.confirm(alice)
+    answer = visitor.sign_in(client)
     assert answer.headers["Location"] == "/market/"
     assert "Sign out" in client.get("/market/").content.decode()
     assert client.post("/accounts/logout/").headers["Location"] == "/"
