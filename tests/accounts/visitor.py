@@ -32,7 +32,7 @@ def sign_up(client, email="carol@example.org", password=PASSWORD):
 
 def code_in(mail):
     """The six digits of a mail."""
-    return re.search(r"^Your code: (\d{6})$", mail.body, re.M)[1]
+    return re.search(r"^Your code: (\d{6})$", mail.body, re.MULTILINE)[1]
 
 
 def totp_code(secret, *, ahead=0):
