@@ -1,5 +1,6 @@
 """Settings in reading order. Values that differ between hosts come from the environment (`env.py`)."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -159,7 +160,8 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",  # refuses first, so that a locked-out guess costs no hash
     "allauth.account.auth_backends.AuthenticationBackend",
 ]
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.BCryptSHA256PasswordHasher"]
+PASSWORD_HASHERS = ["accounts.hashers.PooledBcryptHasher"]
+HASH_THREADS = env.number("HASH_THREADS", max(1, (os.cpu_count() or 2) - 1))
 AUTH_PASSWORD_VALIDATORS = [
     {
         "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
