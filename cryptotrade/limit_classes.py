@@ -57,7 +57,8 @@ def spend(request: HttpRequest, cls: LimitClass, user: str | None) -> Verdict | 
 
 def _account(request: HttpRequest) -> str | None:
     """The account that a sign-in names, wherever it comes from."""
-    given: Any = request.POST
+    # The API takes JSON alone and refuses the rest itself: reading a form here would hide that it is one.
+    given: Any = None if request.path_info.startswith("/api/") else request.POST
     if request.content_type == "application/json":
         try:
             given = orjson.loads(request.body)
