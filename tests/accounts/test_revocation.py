@@ -246,8 +246,11 @@ def test_a_refresh_that_races_a_revocation_leaves_nothing_open(alice):
 def test_a_yes_is_remembered_for_two_seconds_at_most(alice):
     session = program(alice).pair.session
     assert session_is_live(session.sid)
-    assert 0 < cache.client.get_client().pttl(cache.make_key(f"session-live:{session.sid}")) <= 2000 \
-        if hasattr(cache, "client") else True
+    assert (
+        0 < cache.client.get_client().pttl(cache.make_key(f"session-live:{session.sid}")) <= 2000
+        if hasattr(cache, "client")
+        else True
+    )
     AuthSession.objects.filter(pk=session.pk).update(revoked_reason="by hand")
     session_revoke(sid=session.sid, reason="revoked", actor=None)
     assert not session_is_live(session.sid)
