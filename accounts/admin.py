@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 from django.contrib import admin, messages
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
+from unfold import decorators
 from unfold.admin import ModelAdmin
-from unfold.decorators import action, display
 
 from accounts import services
 from accounts.audit import AuditAction, exported, record
@@ -23,6 +23,8 @@ from accounts.models import ApiKey, AuditEntry, AuthSession, User
 from accounts.selectors import role_of, user_may
 from accounts.step_up import request_session, step_up_redirect
 
+action: Callable[..., Callable[[Any], Any]] = decorators.action
+display: Callable[..., Callable[[Any], Any]] = decorators.display
 EXPORT_ROWS = 50_000
 # What a spreadsheet takes for a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")

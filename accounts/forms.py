@@ -1,10 +1,15 @@
 """The forms of allauth in our words, and our own. A field shows its label above and its help below."""
 
+import struct
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from allauth.account import forms as allauth
+from allauth.mfa.adapter import get_adapter as mfa_adapter
 from allauth.mfa.base.forms import AuthenticateForm
 from allauth.mfa.totp.forms import ActivateTOTPForm
+from allauth.mfa.webauthn.forms import AddWebAuthnForm, AuthenticateWebAuthnForm, LoginWebAuthnForm
+from cryptography.exceptions import InvalidSignature
 from django import forms
 from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, transaction
@@ -40,7 +45,6 @@ class CodeMixin(Plain):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["code"].label = self.code_label
-        self.fields["code"].max_length = 16
         self.fields["code"].widget.attrs.update(CODE_ATTRIBUTES)
 
 
@@ -59,6 +63,7 @@ class SignInForm(Plain, allauth.LoginForm):
 
 class SignUpForm(Plain, allauth.SignupForm):
     words: ClassVar = {"email": {"label": "E-mail"}, "password1": {"help_text": RULES_IN_WORDS}}
+    account_already_exists: bool
 
     def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponseBase | None]:
         """The new user; or, for an address that has an account, the same answer after the same work."""
@@ -95,6 +100,35 @@ class NewPasswordForm(Plain, allauth.ResetPasswordKeyForm):
 
 class SecondFactorForm(CodeMixin, AuthenticateForm):
     code_label = "Code from your authenticator, or a recovery code"
+
+
+# --- passkeys ------------------------------------------------------------------------------------
+# What the parsers underneath raise for answers that no browser gives.
+MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, struct.error, InvalidSignature)
+
+
+def _refusing_junk(check: Callable[[], Any]) -> Any:
+    try:
+        return check()
+    except MALFORMED as error:
+        raise mfa_adapter().validation_error("incorrect_code") from error
+
+
+class AddPasskeyForm(Plain, AddWebAuthnForm):
+    words: ClassVar = {"name": {"label": "Name", "help_text": "So that you know it again in the list."}}
+
+    def clean(self) -> Any:
+        return _refusing_junk(super().clean)
+
+
+class PasskeySignInForm(LoginWebAuthnForm):
+    def clean_credential(self) -> Any:
+        return _refusing_junk(super().clean_credential)
+
+
+class PasskeyFactorForm(AuthenticateWebAuthnForm):
+    def clean_credential(self) -> Any:
+        return _refusing_junk(super().clean_credential)
 
 
 # --- account -------------------------------------------------------------------------------------

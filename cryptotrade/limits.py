@@ -76,7 +76,7 @@ def _tell(response: HttpResponse, verdict: Verdict | None) -> HttpResponse:
     response["X-RateLimit-Limit"] = str(verdict.limit)
     response["X-RateLimit-Remaining"] = str(verdict.remaining)
     response["X-RateLimit-Reset"] = str(verdict.reset_s)
-    if response.status_code == 429 and "Retry-After" not in response:
+    if not verdict.allowed:  # a 429 of others (lockout, codes) brings its own
         response["Retry-After"] = str(verdict.retry_after_s)
     return response
 

@@ -37,6 +37,10 @@ def program(user, *, fresh=True):
     return client
 
 
+def access_of(user):
+    return program(user).pair.access
+
+
 def bearer(token):
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")

@@ -22,11 +22,6 @@ KEYS, ME = "/api/v1/api-keys", "/api/v1/me"
 WANTED = {"name": "grid bot", "scopes": ["trade", "read"], "days": 7}
 
 
-@pytest.fixture(autouse=True)
-def _empty_cache():
-    cache.clear()
-
-
 def test_a_key_is_shown_once_and_stored_hashed(alice):
     client = program(alice)
     made = client.post(KEYS, WANTED)
