@@ -363,6 +363,9 @@ UNFOLD = {
     "SITE_SUBHEADER": "Administration",
     "SITE_URL": "/market/",
     "SITE_SYMBOL": "candlestick_chart",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda _request: f"{STATIC_URL}icons/mark.svg"},
+    ],
     "SHOW_VIEW_ON_SITE": False,
     "SIDEBAR": {
         "navigation": [
