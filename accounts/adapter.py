@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.login import record_authentication
 from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from django.core.mail import EmailMessage
@@ -73,6 +74,8 @@ class AccountAdapter(DefaultAccountAdapter):
             record(
                 action=AuditAction.USER_SIGNED_UP, actor=saved, subject=f"user:{saved.pk}", request=request
             )
+        # Whoever has just chosen the password need not prove it again before the first key.
+        record_authentication(request, saved, method="password")
         return saved
 
     def confirm_email(self, request: HttpRequest, email_address: Any) -> bool:

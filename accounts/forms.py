@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from allauth.account import forms as allauth
-from allauth.mfa.base.forms import AuthenticateForm
 from allauth.mfa.adapter import get_adapter as mfa_adapter
+from allauth.mfa.base.forms import AuthenticateForm
 from allauth.mfa.totp.forms import ActivateTOTPForm
 from allauth.mfa.webauthn.forms import AddWebAuthnForm, AuthenticateWebAuthnForm, LoginWebAuthnForm
 from cryptography.exceptions import InvalidSignature
@@ -45,7 +45,6 @@ class CodeMixin(Plain):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["code"].label = self.code_label
-        self.fields["code"].max_length = 16
         self.fields["code"].widget.attrs.update(CODE_ATTRIBUTES)
 
 
@@ -64,6 +63,7 @@ class SignInForm(Plain, allauth.LoginForm):
 
 class SignUpForm(Plain, allauth.SignupForm):
     words: ClassVar = {"email": {"label": "E-mail"}, "password1": {"help_text": RULES_IN_WORDS}}
+    account_already_exists: bool
 
     def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponseBase | None]:
         """The new user; or, for an address that has an account, the same answer after the same work."""

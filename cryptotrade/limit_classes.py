@@ -21,14 +21,12 @@ ROUTES: tuple[tuple[re.Pattern[str], frozenset[str], LimitClass | None], ...] = 
     (re.compile(pattern), methods, cls)
     for pattern, methods, cls in (
         (r"/(health|ready|metrics)$", ANY, None),
-        (r"/(account|api/v1)/(.+/)?step-up/?$", UNSAFE, LimitClass.STEP_UP),
-        (r"/accounts/reauthenticate/", UNSAFE, LimitClass.STEP_UP),
-        (r"/(account|api/v1/me|admin/.+)/export/?$", ANY, LimitClass.EXPORT),
-        (r"/accounts/(signup|email|password/reset)/$", UNSAFE, LimitClass.MAIL_CODE),
-        (r"/api/v1/auth/(signup|password/reset)/?$", UNSAFE, LimitClass.MAIL_CODE),
-        (r"/(accounts|api/v1/auth)/(logout|refresh)/?$", UNSAFE, LimitClass.WRITE),
-        (r"/(accounts|api/v1/auth)/", UNSAFE, LimitClass.AUTH),
-        (r"/admin/login/", UNSAFE, LimitClass.AUTH),
+        (r"/account/step-up/|/api/v1/auth/step-up/?$", UNSAFE, LimitClass.STEP_UP),
+        (r"/(account|api/v1/me)/export/?$", ANY, LimitClass.EXPORT),
+        (r"/accounts/(signup|recover)/$|/account/email/$", UNSAFE, LimitClass.MAIL_CODE),
+        (r"/api/v1/auth/signup/?$", UNSAFE, LimitClass.MAIL_CODE),
+        (r"/accounts/logout/|/api/v1/auth/((logout|refresh)/?$|sessions)", UNSAFE, LimitClass.WRITE),
+        (r"/(accounts|api/v1/auth)/|/account/(password|delete)/", UNSAFE, LimitClass.AUTH),
         (r"/(api/v1/)?orders(/|$)", UNSAFE, LimitClass.ORDER),
     )
 )
@@ -56,19 +54,22 @@ def spend(request: HttpRequest, cls: LimitClass, user: str | None) -> Verdict | 
 
 
 def _account(request: HttpRequest) -> str | None:
-    """The account that a sign-in names, wherever it comes from."""
-    # The API takes JSON alone and refuses the rest itself: reading a form here would hide that it is one.
-    given: Any = None if request.path_info.startswith("/api/") else request.POST
-    if request.content_type == "application/json":
-        try:
-            given = orjson.loads(request.body)
-        except orjson.JSONDecodeError:
-            return None
+    """The account that a sign-in names: in a form, or in JSON for the API."""
+    given: Any = request.POST if not request.path_info.startswith("/api/") else _json(request)
     if not hasattr(given, "get"):
         return None
     return next(
         (name for field in ACCOUNT_FIELDS if isinstance(name := given.get(field), str) and name), None
     )
+
+
+def _json(request: HttpRequest) -> Any:
+    if request.content_type != "application/json":
+        return None
+    try:
+        return orjson.loads(request.body)
+    except orjson.JSONDecodeError:
+        return None
 
 
 class Throttle(BaseThrottle):

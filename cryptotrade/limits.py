@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from accounts.limits import LimitClass, LimitsUnavailable, Verdict, address_of, take_async
@@ -48,7 +49,8 @@ class LimitsMiddleware:
 
 
 def _is_program(request: HttpRequest) -> bool:
-    return request.path_info.startswith("/api/") and "HTTP_AUTHORIZATION" in request.META
+    shown = "HTTP_AUTHORIZATION" in request.META or settings.ACCESS_COOKIE in request.COOKIES
+    return shown and request.path_info.startswith("/api/")
 
 
 def _refusal(request: HttpRequest, cls: LimitClass) -> HttpResponse | None:

@@ -10,7 +10,7 @@ from cryptotrade import env, mail
 from cryptotrade.embedded import services_at
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR_DIR = Path(env.text("CRYPTOTRADE_VAR", str(BASE_DIR / "var"))).resolve()
+VAR_DIR = env.var_dir()
 
 # --- who may call us ---------------------------------------------------------------------------
 DEBUG = env.flag("DEBUG", default=False)
@@ -25,7 +25,8 @@ TRUSTED_PROXY_COUNT = env.number("TRUSTED_PROXY_COUNT", 0)
 # --- the house ---------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "daphne",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",
+    "cryptotrade.apps.BackofficeConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -280,6 +281,8 @@ EMAIL_HOST, EMAIL_PORT = _SMTP.host, _SMTP.port
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _SMTP.user, _SMTP.password
 EMAIL_USE_TLS, EMAIL_USE_SSL = _SMTP.starttls, _SMTP.tls
 
+SILENCED_SYSTEM_CHECKS = ["anymail.W003"]  # SendGrid is one of two transports; SMTP is the other
+
 # --- headers -----------------------------------------------------------------------------------
 SECURE_SSL_REDIRECT = PRODUCTION
 SECURE_REDIRECT_EXEMPT = [r"^health$", r"^ready$"]
@@ -351,6 +354,41 @@ SPECTACULAR_SETTINGS = {
     "PREPROCESSING_HOOKS": ["cryptotrade.openapi.one_spelling"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+}
+
+# --- the administration ------------------------------------------------------------------------
+UNFOLD = {
+    "SITE_TITLE": "CryptoTrade",
+    "SITE_HEADER": "CryptoTrade",
+    "SITE_SUBHEADER": "Administration",
+    "SITE_URL": "/market/",
+    "SITE_SYMBOL": "candlestick_chart",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda _request: f"{STATIC_URL}icons/mark.svg"},
+    ],
+    "SHOW_VIEW_ON_SITE": False,
+    "SIDEBAR": {
+        "navigation": [
+            {
+                "title": "People",
+                "items": [
+                    {"title": "Users", "icon": "group", "link": "/admin/accounts/user/"},
+                    {"title": "Sessions", "icon": "devices", "link": "/admin/accounts/authsession/"},
+                    {"title": "API keys", "icon": "key", "link": "/admin/accounts/apikey/"},
+                    {"title": "Audit", "icon": "history", "link": "/admin/accounts/auditentry/"},
+                ],
+            },
+            {
+                "title": "House",
+                "items": [
+                    {"title": "Venues", "icon": "hub", "link": "/admin/market/venue/"},
+                    {"title": "Instruments", "icon": "list", "link": "/admin/market/instrument/"},
+                    {"title": "Workers and leases", "icon": "memory", "link": "/admin/market/worker/"},
+                    {"title": "Health", "icon": "monitor_heart", "link": "/status/"},
+                ],
+            },
+        ],
+    },
 }
 
 # --- time, language, files ---------------------------------------------------------------------

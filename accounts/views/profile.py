@@ -33,7 +33,7 @@ class Profile(AccountPage, UpdateView):
     def get_object(self, queryset: Any = None) -> User:
         return owner(self.request)
 
-    def form_valid(self, form: ProfileForm) -> HttpResponse:
+    def form_valid(self, form: Any) -> HttpResponse:
         answer = super().form_valid(form)
         note(self.request, AuditAction.USER_CHANGED, name=form.cleaned_data["name"])
         messages.success(self.request, "Saved.")

@@ -96,7 +96,7 @@ class _Orders(APIView):
         (["read", "trade"], {"get", "post"}),
         (["bots"], set()),
     ],
-    ids=str,
+    ids=("read", "trade", "both", "bots"),  # not by the sets, which print in any order
 )
 def test_a_scope_opens_what_it_names_and_nothing_else(alice, scopes, allowed):
     _, secret = key_of(alice, scopes)

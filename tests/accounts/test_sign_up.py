@@ -4,8 +4,10 @@ import time
 
 import pytest
 from allauth.account.models import EmailAddress
+from django.contrib.auth.hashers import BCryptSHA256PasswordHasher
 from django.core import mail
 from django.test import Client
+from django.utils.module_loading import import_string
 
 from accounts.models import AuditEntry, User
 from tests.accounts import visitor
@@ -128,4 +130,4 @@ def test_two_sign_ups_at_once_leave_one_account(client, db, monkeypatch):
 def test_settings_use_bcrypt_first():
     from cryptotrade import settings as real
 
-    assert real.PASSWORD_HASHERS[0].endswith("BCryptSHA256PasswordHasher")
+    assert issubclass(import_string(real.PASSWORD_HASHERS[0]), BCryptSHA256PasswordHasher)

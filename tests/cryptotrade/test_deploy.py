@@ -20,7 +20,7 @@ PRODUCTION = {
     "DATABASE_URL": "postgresql://app@127.0.0.1/cryptotrade",
     "REDIS_URL": "redis://127.0.0.1:6379/0",
     "SENDGRID_API_KEY": "not-a-real-key",
-    "DEFAULT_FROM_EMAIL": "trade@example.org",
+    "MAIL_FROM": "trade@example.org",
 }
 
 
