@@ -19,7 +19,7 @@ WORKDIR /app
 COPY --from=python /venv /venv
 COPY --from=assets /build/node_modules node_modules
 COPY . .
-RUN SECRET_KEY=build JWT_SIGNING_KEY=build python manage.py collectstatic --noinput --verbosity 0
+RUN SECRET_KEY=build JWT_SIGNING_KEY=build MFA_KEY=build python manage.py collectstatic --noinput --verbosity 0
 USER cryptotrade
 VOLUME /data
 EXPOSE 8000

@@ -18,7 +18,7 @@ test: $(VENV)/.dev node_modules/.installed
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	SECRET_KEY=check $(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/djade --check $$(git ls-files 'templates/*.html')
 	SECRET_KEY=check $(MANAGE) makemigrations --check --dry-run --skip-checks

@@ -6,6 +6,10 @@ import sys
 
 from django.core.management import execute_from_command_line
 
+from cryptotrade import env
+
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cryptotrade.settings")
+    if sys.argv[1:2] == ["up"]:
+        env.secrets_make(env.var_dir() / "secrets")  # before the settings are read, which want them
     execute_from_command_line(sys.argv)

@@ -5,10 +5,12 @@ A missing required value raises `ImproperlyConfigured`; there are no default sec
 """
 
 import os
+import secrets
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
+GENERATED = ("SECRET_KEY", "JWT_SIGNING_KEY", "MFA_KEY")  # what `make run` makes for this clone
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off"}
 
@@ -57,3 +59,20 @@ def number(name: str, default: int) -> int:
 def words(name: str, default: str = "") -> list[str]:
     """A comma-separated list; blanks are dropped."""
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
+
+
+def var_dir() -> Path:
+    """Where this clone keeps its state."""
+    return Path(os.environ.get("CRYPTOTRADE_VAR") or Path(__file__).resolve().parent.parent / "var").resolve()
+
+
+def secrets_make(folder: Path) -> None:
+    """Generate what is in neither the environment nor `folder`; readable by us alone."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in GENERATED:
+        path = folder / name.lower()
+        if secret(name) or path.exists():
+            continue
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_urlsafe(48))

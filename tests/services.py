@@ -16,6 +16,12 @@ import pytest
 _running = []
 os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(48))
 os.environ.setdefault("JWT_SIGNING_KEY", secrets.token_urlsafe(48))
+os.environ.setdefault("MFA_KEY", secrets.token_urlsafe(48))
+# All tests come from one address; those about limits set their own.
+for _name in ("AUTH", "AUTH_ACCOUNT", "MAIL_CODE", "MAIL_CODE_ADDRESS", "STEP_UP", "READ", "WRITE", "ORDER"):
+    os.environ.setdefault(f"LIMIT_{_name}", "100000/60")
+os.environ.setdefault("LIMIT_EXPORT", "100000/60")
+os.environ.setdefault("LIMIT_STREAM_CONNECT", "100000/60")
 
 
 @pytest.hookimpl(wrapper=True)  # a wrapper runs before pytest-django's own hook loads the settings

@@ -71,7 +71,7 @@ class Client:
 
     __slots__ = (
         "__weakref__", "_finishing", "_outbox", "_send", "_wire", "address", "blocked_since", "closing",
-        "on_blocked", "user_id",
+        "credential", "on_blocked", "until", "user_id",
     )  # fmt: skip
 
     def __init__(
@@ -89,6 +89,8 @@ class Client:
         self.address = address
         self.on_blocked = on_blocked
         self.user_id: str | None = None
+        self.credential: str | None = None  # the handle of what it signed in with (market/hub/guard.py)
+        self.until: float | None = None  # Unix time at which that ends by itself
         self.blocked_since: float | None = None
         self.closing = False
 

@@ -24,6 +24,7 @@ from market.domain.fanout import TICKS_PER_SECOND, Delivery, Fanout, Join
 from market.domain.reading import Topic
 from market.domain.topics import TopicClass, TopicName
 from market.hub.client import FRAMES, GOING_AWAY, TRY_LATER, Client, Text
+from market.hub.guard import Guard
 from market.hub.snapshots import INTEREST_SECONDS, interest_key
 from market.hub.source import Source
 from market.leases import task_goes_on
@@ -48,6 +49,7 @@ class Hub:
     def __init__(self) -> None:
         self.fanout = Fanout()
         self.clients: set[Client] = set()
+        self.guard = Guard(self.clients)
         self.per_address: Multiset[str] = Multiset()
         self.per_user: Multiset[str] = Multiset()
         self.draining = False
@@ -69,7 +71,14 @@ class Hub:
         return running
 
     def start(self) -> None:
-        loops = (self.source.listen, self.source.heal, self._tick_forever, self._watch_venues, self._refresh)
+        loops = (
+            self.source.listen,
+            self.source.heal,
+            self._tick_forever,
+            self._watch_venues,
+            self._refresh,
+            self.guard.watch,
+        )
         for work in loops:
             self._tasks.append(asyncio.create_task(self._persist(work), name=f"hub {work.__name__}"))
 

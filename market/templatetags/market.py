@@ -34,7 +34,7 @@ INTERVAL_WORDS = {
 def theme(context: dict[str, Any]) -> str:
     """The reader's theme from their cookie; dark when unknown."""
     request: HttpRequest | None = context.get("request")
-    chosen = request.COOKIES.get("theme", "") if request else ""
+    chosen = request.COOKIES.get("theme", "") if request else context.get("theme_of", "")
     return chosen if chosen in THEMES else THEMES[0]
 
 

@@ -19,7 +19,14 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 ROOT = Path(__file__).resolve().parents[2]
-TAKEN_FROM_US = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "JWT_SIGNING_KEY", "DJANGO_SETTINGS_MODULE")
+TAKEN_FROM_US = (
+    "DATABASE_URL",
+    "REDIS_URL",
+    "SECRET_KEY",
+    "JWT_SIGNING_KEY",
+    "MFA_KEY",
+    "DJANGO_SETTINGS_MODULE",
+)
 
 
 _clock = threading.Event()

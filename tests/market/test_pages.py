@@ -14,6 +14,7 @@ from accounts.models import User
 from cryptotrade.errors import error_response
 from market import hub, leases, selectors
 from market.models import Venue, Worker
+from tests.accounts import visitor
 from tests.market import world
 
 pytestmark = pytest.mark.django_db
@@ -234,7 +235,7 @@ def test_every_error_is_a_page_that_says_what_to_do(rf, status, words):
 
 def test_expired_form_says_so(alice):
     browser = Client(enforce_csrf_checks=True)
-    answer = browser.post("/accounts/login/", {"username": "x"}, headers={"accept": "text/html"})
+    answer = browser.post("/accounts/login/", {"login": "x"}, headers={"accept": "text/html"})
     assert answer.status_code == 403
     assert "This form has expired" in answer.content.decode()
 
@@ -252,7 +253,7 @@ def test_theme_is_rendered_by_the_server(client, cookie, theme):
 
 
 def test_sign_in_refuses_with_one_sentence_and_keeps_the_address(client, alice):
-    answer = client.post("/accounts/login/", {"username": "alice@example.org", "password": "wrong"})
+    answer = client.post("/accounts/login/", {"login": "alice@example.org", "password": "wrong"})
     page = answer.content.decode()
     assert "E-mail and password do not match." in page
     assert 'value="alice@example.org"' in page
@@ -260,9 +261,8 @@ def test_sign_in_refuses_with_one_sentence_and_keeps_the_address(client, alice):
 
 
 def test_sign_in_and_out(client, alice):
-    answer = client.post(
-        "/accounts/login/", {"username": "alice@example.org", "password": "correct horse battery"}
-    )
+    visitor.confirm(alice)
+    answer = visitor.sign_in(client)
     assert answer.headers["Location"] == "/market/"
     assert "Sign out" in client.get("/market/").content.decode()
     assert client.post("/accounts/logout/").headers["Location"] == "/"

@@ -3,8 +3,10 @@
 import asyncio
 
 import pytest
+from asgiref.sync import sync_to_async
 
 from market.hub import Publisher, user_event_publish
+from tests.accounts.programs import access_of
 
 LIVE = {"status": "live", "age_ms": 5}
 
@@ -161,13 +163,11 @@ async def test_unsubscribed_is_silent(dial, feed):
 
 @pytest.mark.django_db(transaction=True)
 async def test_private_events_need_a_user_and_reach_only_that_user(dial, feed, alice, bob):
-    from rest_framework_simplejwt.tokens import AccessToken
-
     stream, other = await dial(), await dial()
     await stream.say(op="sub", topic="me")
     assert (await stream.next())["code"] == "unauthenticated"
     for who, connection in ((alice, stream), (bob, other)):
-        await connection.say(op="auth", token=str(AccessToken.for_user(who)))
+        await connection.say(op="auth", token=await sync_to_async(access_of)(who))
         assert (await connection.next())["user"] == str(who.pk)
     ok = await stream.ok("me")
     await other.ok("me")

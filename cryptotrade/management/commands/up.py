@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import fcntl
 import os
-import secrets
 import signal
 import socket
 import subprocess
@@ -22,7 +21,6 @@ from cryptotrade.embedded import EmbeddedPostgres, EmbeddedRedis, ServiceUnavail
 from cryptotrade.supervision import Supervisor
 
 MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
-SECRETS = ("SECRET_KEY", "JWT_SIGNING_KEY")
 SERVICE_CHECK_SECONDS = 1.0
 
 
@@ -37,7 +35,6 @@ class Command(BaseCommand):
         with _only_one(var):
             port = env.number("PORT", 8000)
             _refuse_taken(port)
-            _ensure_secrets(var / "secrets")
             house = House(var, port, self._say)
             try:
                 house.start_services()
@@ -181,15 +178,3 @@ def _refuse_taken(port: int) -> None:
 
 def _free_port(wanted: int) -> int:
     return _bound_port(wanted) or _bound_port(0) or wanted
-
-
-def _ensure_secrets(folder: Path) -> None:
-    """Generate what is in neither the environment nor `folder`; readable by us alone."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in SECRETS:
-        path = folder / name.lower()
-        if env.secret(name) or path.exists():
-            continue
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_urlsafe(48))

@@ -1,0 +1,124 @@
+"""Oneself: profile, password, second factor."""
+
+from typing import ClassVar
+
+from django.contrib.auth import update_session_auth_hash
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.exceptions import PermissionDenied, ValidationError
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.api.common import PERSON, Conflict, signed_in_user, throttled
+from accounts.api.serializers import (
+    CodeBody,
+    MeBody,
+    PasswordBody,
+    RecoveryCodes,
+    SecondFactorOffer,
+    SecondFactorState,
+)
+from accounts.authentication import ScopePermission
+from accounts.models import AuthSession, User
+from accounts.selectors import role_of
+from accounts.services import (
+    LimitReached,
+    PasswordRefused,
+    SecondFactorRefused,
+    password_change,
+    second_factor_disable,
+    second_factor_enable,
+    second_factor_offer,
+    second_factor_state,
+    user_rename,
+)
+from accounts.step_up import StepUpRequired, request_session
+
+
+def _session(request: Request) -> AuthSession:
+    session = request_session(request)
+    if session is None:
+        raise PermissionDenied
+    return session
+
+
+class Me(APIView):
+    permission_classes = (IsAuthenticated, ScopePermission)
+
+    @extend_schema(responses=MeBody, summary="Who you are")
+    def get(self, request: Request) -> Response:
+        return Response(_me(signed_in_user(request)))
+
+    @extend_schema(request=MeBody, responses=MeBody, summary="Change your name")
+    def patch(self, request: Request) -> Response:
+        user = signed_in_user(request)
+        body = MeBody(user, data=request.data, partial=True)
+        body.is_valid(raise_exception=True)
+        if "name" in body.validated_data:
+            user_rename(user=user, name=body.validated_data["name"], request=request._request)
+        return Response(_me(user))
+
+
+def _me(user: User) -> dict[str, object]:
+    body = dict(MeBody(user).data)
+    return {**body, "role": role_of(user).value, "second_factor": second_factor_state(user=user)[0]}
+
+
+class Password(APIView):
+    permission_classes = PERSON
+
+    @extend_schema(
+        request=PasswordBody,
+        responses={204: OpenApiResponse(description="Changed")},
+        summary="Change your password",
+        description="Every other session and every API key ends.",
+    )
+    def post(self, request: Request) -> Response:
+        body = PasswordBody(data=request.data)
+        body.is_valid(raise_exception=True)
+        session = _session(request)
+        try:
+            password_change(session=session, **body.validated_data, request=request._request)
+        except PasswordRefused as error:
+            raise ValidationError({error.field: error.reasons}) from error
+        except LimitReached as error:
+            raise throttled(error) from error
+        if session.kind == AuthSession.Kind.WEB:
+            update_session_auth_hash(request._request, session.user)
+        return Response(status=204)
+
+
+class SecondFactor(APIView):
+    permission_classes = (*PERSON, StepUpRequired)
+    step_up_act: ClassVar[dict[str, str]] = dict.fromkeys(("POST", "PUT", "DELETE"), "second_factor.change")
+
+    @extend_schema(responses=SecondFactorState, summary="Whether a second factor is on")
+    def get(self, request: Request) -> Response:
+        enabled, left = second_factor_state(user=signed_in_user(request))
+        return Response({"enabled": enabled, "recovery_codes_left": left})
+
+    @extend_schema(request=None, responses=SecondFactorOffer, summary="Begin: get a TOTP secret")
+    def post(self, request: Request) -> Response:
+        try:
+            secret, url = second_factor_offer(session=_session(request))
+        except SecondFactorRefused as error:
+            raise Conflict(str(error)) from error
+        return Response({"secret": secret, "url": url}, headers={"Cache-Control": "no-store"})
+
+    @extend_schema(request=CodeBody, responses=RecoveryCodes, summary="Turn it on with the first code")
+    def put(self, request: Request) -> Response:
+        body = CodeBody(data=request.data)
+        body.is_valid(raise_exception=True)
+        try:
+            codes = second_factor_enable(
+                session=_session(request), code=body.validated_data["code"], request=request._request
+            )
+        except SecondFactorRefused as error:
+            raise ValidationError({"code": [str(error)]}) from error
+        return Response({"recovery_codes": codes}, headers={"Cache-Control": "no-store"})
+
+    @extend_schema(responses={204: OpenApiResponse(description="Off")}, summary="Turn it off")
+    def delete(self, request: Request) -> Response:
+        second_factor_disable(session=_session(request), request=request._request)
+        return Response(status=204)

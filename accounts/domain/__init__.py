@@ -1,0 +1,1 @@
+"""Pure rules of accounts: no Django, clock or randomness."""

@@ -1,0 +1,82 @@
+"""Name, e-mail address, one's data, and the end of the account."""
+
+import json
+from typing import Any
+
+from allauth.account import views as allauth
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.contrib.auth.decorators import login_required
+from django.core.serializers.json import DjangoJSONEncoder
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse_lazy
+from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
+from django.views.generic import FormView, UpdateView
+
+from accounts.audit import AuditAction
+from accounts.forms import DeleteForm, ProfileForm
+from accounts.models import User
+from accounts.services.people import account_delete, account_export
+from accounts.step_up import step_up_required
+from accounts.views.base import AccountPage, note, owner
+
+
+class Profile(AccountPage, UpdateView):
+    here = "profile"
+    template_name = "account/profile.html"
+    form_class = ProfileForm
+    success_url = reverse_lazy("account:profile")
+
+    def get_object(self, queryset: Any = None) -> User:
+        return owner(self.request)
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        answer = super().form_valid(form)
+        note(self.request, AuditAction.USER_CHANGED, name=form.cleaned_data["name"])
+        messages.success(self.request, "Saved.")
+        return answer
+
+
+@method_decorator(step_up_required("email.change"), name="dispatch")
+class ChangeEmail(AccountPage, allauth.EmailView):
+    """Asks for the new address; it replaces the old one once its code has been entered."""
+
+    here = "profile"
+    template_name = "account/email.html"
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        answer: HttpResponse = allauth.AjaxCapableProcessFormViewMixin.post(self, request, *args, **kwargs)
+        return answer
+
+
+@never_cache
+@login_required
+@require_POST
+@step_up_required("account.export")
+def export(request: HttpRequest) -> HttpResponse:
+    """Everything that is kept about the user, as one JSON file. Nothing in it opens anything."""
+    user = owner(request)
+    content = json.dumps(account_export(user=user, request=request), cls=DjangoJSONEncoder, indent=1)
+    name = f"cryptotrade-{timezone.now():%Y-%m-%d}.json"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return HttpResponse(content, content_type="application/json", headers=headers)
+
+
+@method_decorator(step_up_required("account.delete"), name="dispatch")
+class Delete(AccountPage, FormView):
+    here = "profile"
+    template_name = "account/delete.html"
+    form_class = DeleteForm
+    success_url = reverse_lazy("market:landing")
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return {**super().get_form_kwargs(), "user": owner(self.request)}
+
+    def form_valid(self, form: DeleteForm) -> HttpResponse:
+        account_delete(user=owner(self.request), request=self.request)
+        logout(self.request)
+        messages.success(self.request, "Your account is deleted.")
+        return super().form_valid(form)

@@ -1,0 +1,15 @@
+from django.apps import AppConfig
+from django.contrib.admin import apps
+
+
+class CryptotradeConfig(AppConfig):
+    name = "cryptotrade"
+    default = True
+
+    def ready(self) -> None:
+        from cryptotrade import checks, openapi  # noqa: F401  they register themselves
+
+
+class BackofficeConfig(apps.AdminConfig):
+    default = False
+    default_site = "cryptotrade.backoffice.HouseAdminSite"

@@ -1,0 +1,46 @@
+"""Headers of every response that Django's own middleware does not know."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+
+from cryptotrade.logging import user_of
+
+# Nothing of a browser's hardware is ever asked for; passkeys and copying a new key are.
+PERMISSIONS = ", ".join(
+    [
+        *(
+            f"{feature}=()"
+            for feature in (
+                "accelerometer", "autoplay", "browsing-topics", "camera", "display-capture",
+                "encrypted-media", "gamepad", "geolocation", "gyroscope", "hid", "idle-detection",
+                "local-fonts", "magnetometer", "microphone", "midi", "payment", "picture-in-picture",
+                "screen-wake-lock", "serial", "usb", "xr-spatial-tracking",
+            )
+        ),
+        *(
+            f"{feature}=(self)"
+            for feature in (
+                "clipboard-write", "fullscreen", "publickey-credentials-create", "publickey-credentials-get",
+            )
+        ),
+    ]
+)  # fmt: skip
+
+
+class HeadersMiddleware:
+    """Outermost but for the request id, so that static files, redirects and errors have them too."""
+
+    sync_capable = True
+    async_capable = False
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        response["Permissions-Policy"] = PERMISSIONS
+        response["Cross-Origin-Resource-Policy"] = "same-origin"
+        if user_of(request) and "Cache-Control" not in response:
+            response["Cache-Control"] = "private, no-store"  # what is yours stays in no cache
+        return response

@@ -1,0 +1,155 @@
+"""Whether an address has an account is told to its mailbox only: same answers, same work."""
+
+import re
+from typing import ClassVar
+
+import pytest
+from django.contrib.auth.hashers import MD5PasswordHasher
+from django.core import mail
+from django.test import Client
+
+from tests.accounts import visitor
+from tests.accounts.visitor import PASSWORD, sign_in, sign_up
+
+KNOWN, UNKNOWN = "alice@example.org", "nopey@example.org"  # of one length
+OF_THE_MOMENT = ("X-Request-ID", "Expires", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+
+
+class Counting(MD5PasswordHasher):
+    count: ClassVar[list[int]] = []
+
+    def encode(self, password, salt):
+        self.count.append(1)
+        return super().encode(password, salt)
+
+
+@pytest.fixture(autouse=True)
+def _alice(alice):
+    visitor.confirm(alice)
+
+
+@pytest.fixture
+def hashed(monkeypatch, settings):
+    """How often a password was hashed: what a sign-in costs, told without a clock."""
+    count = []
+
+    settings.PASSWORD_HASHERS = [f"{__name__}.Counting"]
+    monkeypatch.setattr(Counting, "count", count)
+    return count
+
+
+def told(answer, email):
+    """The answer without what differs between any two requests."""
+    body = re.sub(
+        r'name="csrfmiddlewaretoken" value="\w+"|request <code>\w+</code>', "", answer.content.decode()
+    )
+    headers = {name: value for name, value in answer.headers.items() if name not in OF_THE_MOMENT}
+    return answer.status_code, headers, sorted(answer.cookies), body.replace(email, "<address>")
+
+
+def both(act):
+    """What is told of a known and of an unknown address, by browsers that know nothing."""
+    return [told(act(Client(), email), email) for email in (KNOWN, UNKNOWN)]
+
+
+def test_sign_in_tells_nothing():
+    known, unknown = both(lambda client, email: sign_in(client, email=email, password="wrong wrong"))
+    assert known == unknown
+    assert known[0] == 422
+
+
+def test_sign_in_costs_the_same(hashed):
+    costs = []
+    for email in (KNOWN, UNKNOWN):
+        hashed.clear()
+        sign_in(Client(), email=email, password="wrong wrong")
+        costs.append(len(hashed))
+    assert costs == [1, 1]
+
+
+def test_lockout_tells_nothing():
+    def guess(client, email):
+        for _ in range(4):
+            sign_in(client, email=email, password="wrong wrong")
+        return sign_in(client, email=email, password="wrong wrong")
+
+    known, unknown = both(guess)
+    assert known == unknown
+    assert known[0] == 429
+
+
+def test_sign_up_tells_nothing():
+    known, unknown = both(lambda client, email: sign_up(client, email=email))
+    assert known == unknown
+    assert known[1]["Location"] == "/accounts/verify/"
+
+
+def test_page_after_sign_up_tells_nothing():
+    def next_page(client, email):
+        sign_up(client, email=email)
+        return client.get("/accounts/verify/")
+
+    known, unknown = both(next_page)
+    assert known == unknown
+    assert known[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/accounts/verify/", "/accounts/recover/code/"])
+def test_wrong_codes_tell_nothing(path):
+    def try_codes(client, email):
+        if "verify" in path:
+            sign_up(client, email=email)
+        else:
+            client.post("/accounts/recover/", {"email": email})
+        for _ in range(2):
+            client.post(path, {"code": "not it", "action": "verify"})
+        answer = client.post(path, {"code": "not it", "action": "verify"})
+        assert answer.status_code == 302
+        return client.get(answer.headers["Location"])
+
+    known, unknown = both(try_codes)
+    assert known == unknown
+
+
+def test_sign_up_costs_the_same_work_and_one_mail(hashed):
+    costs = []
+    for email in (KNOWN, UNKNOWN):
+        hashed.clear()
+        mail.outbox.clear()
+        sign_up(Client(), email=email)
+        costs.append((len(hashed), len(mail.outbox)))
+    assert costs == [(1, 1), (1, 1)]
+
+
+def test_recovery_tells_nothing():
+    known, unknown = both(lambda client, email: client.post("/accounts/recover/", {"email": email}))
+    assert known == unknown
+    assert [letter.to for letter in mail.outbox] == [[KNOWN], [UNKNOWN]]
+
+
+def test_recovery_costs_the_same(hashed):
+    for email in (KNOWN, UNKNOWN):
+        Client().post("/accounts/recover/", {"email": email})
+    assert hashed == []
+
+
+def test_mail_to_an_unknown_address_holds_no_code(client):
+    client.post("/accounts/recover/", {"email": UNKNOWN})
+    sign_up(client, email=KNOWN)
+    assert not any(re.search(r"\b\d{6}\b", letter.body) for letter in mail.outbox)
+
+
+def test_password_is_judged_before_the_address():
+    known, unknown = both(lambda client, email: sign_up(client, email=email, password="short"))
+    assert known == unknown
+    assert known[0] == 422
+
+
+def test_new_address_of_somebody_else_is_not_told(client, bob):
+    visitor.confirm(bob)
+    sign_in(client, password=PASSWORD)
+    answers = []
+    for email in ("bob@example.org", UNKNOWN):
+        answer = client.post("/account/email/", {"email": email, "action_add": ""})
+        answers.append((answer.status_code, answer.headers.get("Location")))
+    assert answers[0] == answers[1] == (302, "/accounts/verify/")

@@ -1,0 +1,71 @@
+"""Passkeys on the server's side; tests/browser/test_accounts.py makes and uses a real one."""
+
+import html
+import json
+import re
+
+import pytest
+from allauth.mfa.models import Authenticator
+
+from tests.accounts import visitor
+
+JUNK = [
+    "",
+    "nothing",
+    "{}",
+    '{"id": "x"}',
+    '{"id": 1, "rawId": "AA", "type": "public-key", "response": {}}',
+    "[]",
+    "1",
+]
+
+
+@pytest.fixture
+def signed_in(client, alice):
+    visitor.confirm(alice)
+    visitor.sign_in(client)
+    return client
+
+
+def options(page):
+    return json.loads(html.unescape(re.search(r'data-options="([^"]*)"', page)[1]))["publicKey"]
+
+
+def test_options_to_make_one_come_with_the_form(signed_in, alice):
+    made = options(signed_in.get("/account/passkeys/new/").content.decode())
+    assert made["rp"] == {"id": "testserver", "name": "CryptoTrade"}
+    assert made["user"]["name"] == alice.email
+    assert len(made["challenge"]) >= 40
+
+
+def test_each_page_has_its_own_challenge(signed_in):
+    one, two = (options(signed_in.get("/account/passkeys/new/").content.decode()) for _ in range(2))
+    assert one["challenge"] != two["challenge"]
+
+
+@pytest.mark.parametrize("credential", JUNK)
+def test_junk_is_refused_when_adding(signed_in, credential):
+    answer = signed_in.post("/account/passkeys/new/", {"name": "x", "credential": credential})
+    assert answer.status_code == 422
+    assert not Authenticator.objects.exists()
+
+
+@pytest.mark.parametrize("credential", JUNK)
+def test_junk_is_refused_when_signing_in(client, db, credential):
+    client.get("/accounts/login/passkey/", headers={"accept": "application/json"})
+    answer = client.post("/accounts/login/passkey/", {"credential": credential})
+    assert answer.headers["Location"] == "/accounts/login/"
+    assert client.get("/account/").status_code == 302
+
+
+def test_challenge_for_signing_in_names_nobody(client, db):
+    answer = client.get("/accounts/login/passkey/", headers={"accept": "application/json"})
+    asked = answer.json()["request_options"]["publicKey"]
+    assert not asked.get("allowCredentials")
+    assert asked["userVerification"] == "required"
+
+
+def test_nobody_removes_anothers_passkey(signed_in, bob):
+    foreign = Authenticator.objects.create(user=bob, type=Authenticator.Type.WEBAUTHN, data={"name": "b"})
+    assert signed_in.post(f"/account/passkeys/{foreign.pk}/remove/").status_code == 404
+    assert Authenticator.objects.filter(pk=foreign.pk).exists()
