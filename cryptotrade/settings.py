@@ -255,6 +255,7 @@ MFA_REAUTHENTICATION_REQUIRED = False  # our own step-up gates these acts (accou
 
 # --- lockout: django-axes ----------------------------------------------------------------------
 # Counted per account *and* address: whoever guesses locks out themselves, not the owner elsewhere.
+AXES_HANDLER = "accounts.lockout.LockoutHandler"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
