@@ -198,20 +198,25 @@ def overflow(page: Page) -> list[str]:
     )
 
 
+def shoot(page: Page, path: str, width: int) -> None:
+    """For a person to compare with the mocks: SHOTS=folder pytest tests/browser/test_accounts.py"""
+    if folder := os.environ.get("SHOTS"):
+        for theme in ("dark", "light"):
+            page.evaluate("theme => document.documentElement.dataset.theme = theme", theme)
+            name = f"{path.strip('/').replace('/', '-')}-{width}-{theme}.png"
+            page.screenshot(path=f"{folder}/{name}", full_page=True, animations="disabled")
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_leaves_the_viewport(page: Page, market: object, dora: User, width: int):
     page.set_viewport_size({"width": width, "height": 900})
     for path in DOORS:
         page.goto(path)
         assert overflow(page) == [], path
+        shoot(page, path, width)
     sign_in(page)
     expect(page).to_have_url(re.compile("/market/$"))
     for path in INSIDE:
         page.goto(path)
         assert overflow(page) == [], path
-        if folder := os.environ.get("SHOTS"):
-            for theme in ("dark", "light"):
-                page.evaluate("theme => document.documentElement.dataset.theme = theme", theme)
-                page.screenshot(
-                    path=f"{folder}/{path.strip('/').replace('/', '-')}-{width}-{theme}.png", full_page=True
-                )
+        shoot(page, path, width)
