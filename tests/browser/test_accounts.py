@@ -163,6 +163,16 @@ def test_passkey_is_made_and_signs_in_alone(watched: Watched, server: Server, ma
     expect(page).to_have_url(f"{home}/market/")
 
 
+def test_passkeys_are_not_offered_at_an_address_without_a_name(page: Page, market: object, dora: User):
+    sign_in(page)
+    page.goto("/account/passkeys/new/")
+    page.get_by_role("button", name="Add the passkey").click()
+    expect(page.get_by_text("Passkeys need a host name.")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    page.goto("/accounts/login/")
+    expect(page.get_by_role("button", name="Sign in with a passkey")).to_be_hidden()
+
+
 def test_session_elsewhere_is_ended_without_leaving_the_page(
     page: Page, watched: Watched, market: object, dora: User
 ):
