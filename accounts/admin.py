@@ -206,7 +206,7 @@ class AuditEntryAdmin(HouseAdmin):
     """Select, then export. A whole trail that can be verified: `manage.py audit export`."""
 
     kind = "audit"
-    list_display = ("seq", "recorded_at", "who", "action", "subject", "address", "request_id")
+    list_display = ("seq", "at", "who", "action", "subject", "address", "request_id")
     list_filter = ("action", "recorded_at")
     search_fields = ("subject", "actor", "address", "request_id")
     fields = (
@@ -223,6 +223,10 @@ class AuditEntryAdmin(HouseAdmin):
         people = User.objects.filter(pk=OuterRef("actor")).values("email")[:1]
         rows: QuerySet[AuditEntry] = super().get_queryset(request)
         return rows.annotate(email=people)
+
+    @display(description="at, UTC", ordering="recorded_at")
+    def at(self, entry: AuditEntry) -> str:
+        return f"{entry.recorded_at:%Y-%m-%d %H:%M:%S}"
 
     @display(description="who")
     def who(self, entry: Any) -> str:

@@ -352,6 +352,10 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "PREPROCESSING_HOOKS": ["cryptotrade.openapi.one_spelling"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "cryptotrade.openapi.every_refusal",
+    ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
 }
@@ -363,6 +367,9 @@ UNFOLD = {
     "SITE_SUBHEADER": "Administration",
     "SITE_URL": "/market/",
     "SITE_SYMBOL": "candlestick_chart",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda _request: f"{STATIC_URL}icons/mark.svg"},
+    ],
     "SHOW_VIEW_ON_SITE": False,
     "SIDEBAR": {
         "navigation": [

@@ -1,0 +1,289 @@
+"""The administration: a second factor to enter, a fresh proof to act, and nothing secret to see."""
+
+import csv
+import io
+import json
+from datetime import timedelta
+
+import pytest
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from axes.models import AccessAttempt
+from django.conf import settings as django_settings
+from django.contrib import admin
+from django.contrib.sessions.models import Session
+from django.core.management import call_command
+from django.test import Client
+from django.utils import timezone
+
+from accounts import services
+from accounts.admin import inert
+from accounts.audit import record
+from accounts.domain.rules import Role
+from accounts.models import ApiKey, AuditEntry, AuthSession, User
+from accounts.services import SID
+from tests.market import world
+
+LISTS = [
+    "accounts/user",
+    "accounts/authsession",
+    "accounts/apikey",
+    "accounts/auditentry",
+    "market/venue",
+    "market/instrument",
+    "market/worker",
+]
+MARKER = "marker-that-nobody-may-see"
+
+
+def staff(role, *, second_factor=True, fresh=True):
+    """A signed-in member of staff."""
+    user = User.objects.create_user(f"{role}@example.org", "correct horse battery", name=role.value)
+    services.role_set(user=user, role=role, actor=None)
+    user.refresh_from_db()
+    client = Client()
+    client.force_login(user)
+    now = timezone.now()
+    AuthSession.objects.filter(sid=client.session[SID]).update(
+        second_factor_at=now if second_factor else None, step_up_at=now if fresh else None
+    )
+    client.user = user
+    return client
+
+
+@pytest.fixture
+def boss(db):
+    return staff(Role.ADMINISTRATOR)
+
+
+@pytest.fixture
+def helper(db):
+    return staff(Role.SUPPORT)
+
+
+@pytest.fixture
+def things(alice):
+    """One of everything, with secrets where secrets are kept."""
+    world.market_make()
+    session = AuthSession.objects.create(
+        user=alice, kind="api", password_mark=MARKER, refresh_jti=MARKER[:32]
+    )
+    key = ApiKey.objects.create(
+        user=alice, name="my key", hint="ctk_abcd", digest=MARKER, scopes=["read"], expires_at=timezone.now()
+    )
+    Authenticator.objects.create(user=alice, type="totp", data={"secret": MARKER})
+    User.objects.filter(pk=alice.pk).update(password=f"bcrypt${MARKER}")
+    record(action="user.changed", actor=alice, subject=f"user:{alice.pk}", data={"name": "x"})
+    return {"user": alice, "session": session, "key": key}
+
+
+def act(client, model, name, *rows, **more):
+    data = {"action": name, "_selected_action": [str(row.pk) for row in rows], **more}
+    return client.post(f"/admin/accounts/{model}/", data, follow=False)
+
+
+# --- who gets in ----------------------------------------------------------------------------------------
+def test_visitors_are_sent_to_the_houses_own_sign_in(client, db):
+    answer = client.get("/admin/")
+    assert answer.status_code == 302
+    assert answer["Location"].startswith("/admin/login/")
+    answer = client.get(answer["Location"])
+    assert answer["Location"] == "/accounts/login/?next=/admin/"
+
+
+def test_nobody_signs_in_at_the_admin_itself(client, alice):
+    answer = client.post("/admin/login/", {"username": alice.email, "password": "correct horse battery"})
+    assert answer.status_code == 302
+    assert answer["Location"].startswith("/accounts/login/")
+    assert "_auth_user_id" not in client.session
+
+
+def test_traders_are_refused(client, alice):
+    client.force_login(alice)
+    assert client.get("/admin/", follow=True).status_code == 403
+
+
+@pytest.mark.parametrize("role", [Role.SUPPORT, Role.ADMINISTRATOR])
+def test_staff_without_a_second_factor_are_told_so(db, role):
+    answer = staff(role, second_factor=False).get("/admin/", follow=True)
+    assert answer.status_code == 403
+    assert "SECOND_FACTOR_REQUIRED" in answer.content.decode()
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_administrators_see_every_list(boss, things, path):
+    assert boss.get(f"/admin/{path}/").status_code == 200
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_support_reads_people_and_markets_and_nothing_that_gives_access(helper, things, path):
+    wanted = 403 if path in ("accounts/authsession", "accounts/apikey", "accounts/auditentry") else 200
+    assert helper.get(f"/admin/{path}/").status_code == wanted
+
+
+def test_only_our_own_models_are_shown(db):
+    assert {model._meta.app_label for model in admin.site._registry} == {"accounts", "market"}
+
+
+# --- nothing secret -------------------------------------------------------------------------------------
+def test_no_page_of_the_admin_shows_a_secret(boss, things):
+    paths = [f"/admin/{path}/" for path in LISTS]
+    paths += [f"/admin/accounts/user/{things['user'].pk}/change/"]
+    paths += [f"/admin/accounts/authsession/{things['session'].pk}/change/"]
+    paths += [f"/admin/accounts/apikey/{things['key'].pk}/change/"]
+    paths += ["/admin/accounts/auditentry/1/change/", "/admin/", f"/admin/search/?s={MARKER}"]
+    for path in paths:
+        answer = boss.get(path)
+        assert answer.status_code == 200, path
+        assert MARKER not in answer.content.decode().replace(f"s={MARKER}", ""), path
+
+
+@pytest.mark.parametrize("path", LISTS[:4])
+def test_nothing_is_edited_added_or_deleted_by_hand(boss, things, path):
+    first = admin.site._registry
+    model = next(model for model in first if f"{model._meta.app_label}/{model._meta.model_name}" == path)
+    row = model.objects.first()
+    assert boss.get(f"/admin/{path}/add/").status_code == 403
+    assert boss.post(f"/admin/{path}/{row.pk}/change/", {"email": "x@y.z", "subject": "x"}).status_code == 403
+    assert boss.post(f"/admin/{path}/{row.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert act(boss, path.split("/")[1], "delete_selected", row, post="yes").status_code in (200, 302)
+    assert model.objects.filter(pk=row.pk).exists()
+
+
+# --- dangerous acts -------------------------------------------------------------------------------------
+ACTS = ["disable", "enable", "end_credentials", "make_trader", "make_support", "make_administrator"]
+
+
+@pytest.mark.parametrize("name", ACTS)
+def test_act_without_a_fresh_proof_asks_for_one(db, things, name):
+    boss = staff(Role.ADMINISTRATOR, fresh=False)
+    answer = act(boss, "user", name, things["user"])
+    assert answer.status_code == 302
+    assert answer["Location"].startswith("/account/step-up/")
+    things["session"].refresh_from_db()
+    assert things["session"].revoked_at is None
+
+
+@pytest.mark.parametrize("name", ACTS)
+def test_support_may_not_act(helper, things, name):
+    act(helper, "user", name, things["user"])
+    things["user"].refresh_from_db()
+    things["session"].refresh_from_db()
+    assert things["user"].is_active
+    assert not things["user"].is_staff
+    assert things["session"].revoked_at is None
+
+
+def test_disabling_ends_everything_and_is_audited(boss, things):
+    assert act(boss, "user", "disable", things["user"]).status_code == 302
+    for thing in things.values():
+        thing.refresh_from_db()
+    assert not things["user"].is_active
+    assert things["session"].revoked_at
+    assert things["key"].revoked_at
+    entry = AuditEntry.objects.get(action="user.disabled")
+    assert (entry.actor, entry.subject) == (boss.user.pk, f"user:{things['user'].pk}")
+
+
+def test_roles_are_given_and_taken(boss, things):
+    act(boss, "user", "make_support", things["user"])
+    things["user"].refresh_from_db()
+    assert things["user"].is_staff
+    act(boss, "user", "make_trader", things["user"])
+    things["user"].refresh_from_db()
+    assert not things["user"].is_staff
+
+
+def test_nobody_acts_on_oneself(boss):
+    act(boss, "user", "disable", boss.user)
+    act(boss, "user", "make_trader", boss.user)
+    boss.user.refresh_from_db()
+    assert boss.user.is_active
+    assert boss.user.is_superuser
+
+
+def test_session_and_key_are_ended(boss, things):
+    act(boss, "authsession", "end", things["session"])
+    act(boss, "apikey", "end", things["key"])
+    for name in ("session", "key"):
+        things[name].refresh_from_db()
+        assert things[name].revoked_at
+
+
+# --- the audit trail ------------------------------------------------------------------------------------
+def test_trail_is_filtered_and_exported(boss, things):
+    record(action="user.changed", actor=None, subject="user:1", data={"name": "=1+1"})
+    assert (
+        "user.changed" in boss.get("/admin/accounts/auditentry/?action__exact=user.changed").content.decode()
+    )
+    rows = list(AuditEntry.objects.filter(action="user.changed"))
+    answer = act(boss, "auditentry", "export_json", *rows)
+    lines = [json.loads(line) for line in answer.content.decode().splitlines()]
+    assert [line["action"] for line in lines] == ["user.changed"] * 2
+    assert AuditEntry.objects.filter(action="audit.exported", actor=boss.user.pk).count() == 1
+
+
+def test_csv_holds_no_formula(boss, db):
+    for number, text in enumerate(("=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1", "plain")):
+        record(action="user.changed", actor=None, subject=text, data={"n": number})
+    rows = AuditEntry.objects.filter(action="user.changed")
+    answer = act(boss, "auditentry", "export_csv", *rows)
+    table = list(csv.DictReader(io.StringIO(answer.content.decode())))
+    assert [row["subject"][:2] for row in table] == ["'=", "'+", "'-", "'@", "'\t", "pl"]
+    assert table[0]["seq"].isdigit()
+
+
+def test_cells_are_inert():
+    assert inert(None) == ""
+    assert inert({"a": "=1"}) == '{"a": "=1"}'
+    assert inert(-5) == "'-5"
+
+
+def test_export_asks_for_a_fresh_proof(db, things):
+    boss = staff(Role.ADMINISTRATOR, fresh=False)
+    answer = act(boss, "auditentry", "export_csv", AuditEntry.objects.first())
+    assert answer["Location"].startswith("/account/step-up/")
+
+
+def test_exports_are_limited(boss, things, settings):
+    settings.LIMITS = {**settings.LIMITS, "export": "1/3600"}
+    entry = AuditEntry.objects.first()
+    assert act(boss, "auditentry", "export_csv", entry).status_code == 200
+    assert act(boss, "auditentry", "export_csv", entry).status_code == 302
+
+
+def test_only_the_administration_has_the_looser_policy(boss, things):
+    assert "'unsafe-eval'" in boss.get("/admin/")["Content-Security-Policy"]
+    assert "unsafe" not in boss.get("/market/")["Content-Security-Policy"]
+    assert "unsafe" not in str(django_settings.CONTENT_SECURITY_POLICY)
+
+
+# --- clean-up -------------------------------------------------------------------------------------------
+def test_cleanup_removes_what_had_its_day_and_nothing_else(alice, bob, capsys):
+    now = timezone.now()
+    old, new = now - timedelta(days=31), now - timedelta(days=29)
+    for when in (old, new):
+        AuthSession.objects.create(user=alice, kind="api", password_mark="x", revoked_at=when)
+        AuthSession.objects.create(user=alice, kind="web", password_mark="x", last_seen_at=when)
+        ApiKey.objects.create(
+            user=alice, name="k", hint="h", digest=str(when), scopes=["read"], expires_at=when
+        )
+        attempt = AccessAttempt.objects.create(
+            username=str(when), ip_address="192.0.2.1", failures_since_start=1
+        )
+        AccessAttempt.objects.filter(pk=attempt.pk).update(attempt_time=when)
+    Session.objects.create(session_key="old", session_data="x", expire_date=now - timedelta(seconds=1))
+    Session.objects.create(session_key="new", session_data="x", expire_date=now + timedelta(days=1))
+    record(action="user.changed", actor=alice, subject="user:1")
+    stale = User.objects.create_user("stale@example.org", "x", date_joined=old)
+    EmailAddress.objects.create(user=stale, email=stale.email, verified=False)
+    waiting = User.objects.create_user("waiting@example.org", "x", date_joined=new)
+    EmailAddress.objects.create(user=waiting, email=waiting.email, verified=False)
+    User.objects.filter(pk=bob.pk).update(date_joined=old)  # made by hand, without an address row
+    call_command("cleanup")
+    assert "failed sign-ins: 1" in capsys.readouterr().out
+    assert (AuthSession.objects.count(), ApiKey.objects.count(), AccessAttempt.objects.count()) == (2, 1, 1)
+    assert list(Session.objects.values_list("session_key", flat=True)) == ["new"]
+    assert set(User.objects.values_list("email", flat=True)) == {alice.email, bob.email, waiting.email}
+    assert AuditEntry.objects.count() == 1
+    call_command("cleanup")
