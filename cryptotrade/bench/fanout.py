@@ -17,18 +17,19 @@ ONE_TOPIC, PAGE = "one_topic", "page"
 ONE_TOPIC_HZ = 20.0
 LATE_MS = 50.0
 COLUMNS = (
-    "name", "scenario", "deliveries_per_cpu_s", "updates_per_cpu_s", "p50_ms", "p99_ms", "p999_ms", "lost",
+    "name", "scenario", "deliveries_per_cpu_s", "updates_per_cpu_s", "messages_per_cpu_s", "p50_ms", "p99_ms", "p999_ms", "lost",
     "undelivered", "delivered_share", "rss_mb", "server_cpu", "redis_cpu", "client_cpu", "client_bound",
 )  # fmt: skip
 METHOD = (
-    "deliveries are websocket messages; elements are updates of one topic within them (a push of ours holds "
-    "many, a message of a peer one); updates are what the reader then knows of, conflated ones included",
+    "deliveries are updates of one topic that reached a reader, each with its own body (a push of ours holds "
+    "many, a message of a peer one); updates add those that were conflated into them; messages are websocket "
+    "messages",
     "open loop: latency counts from when an update was due, not from when it was sent; for us, who conflate, "
     "it is the age of the newest value in each element of a push, with the feed's flush (50 ms) and the "
     "reader's rate in it",
     "CPU is that of the server's process tree; Redis is beside it in redis_cpu, and nobody else's is counted",
-    f"ratios: deliveries from `{ONE_TOPIC}`, elements and updates from `{PAGE}`; one client of `{PAGE}` is sent "
-    "topics × rate messages a second by every peer, and one message per flush by us",
+    f"ratios: deliveries and updates from `{PAGE}`, where every client is sent topics × rate updates a second; "
+    f"messages from `{ONE_TOPIC}`, where one message is one update for everybody",
 )
 Say = Callable[[str], None]
 
@@ -101,7 +102,7 @@ def remarks(row: Row) -> list[str]:
 
 
 def ratios(results: Sequence[Row]) -> dict[str, Any]:
-    """{peer: {"deliveries", "elements", "updates", and all of them for each scene}}: ours by theirs."""
+    """{peer: {"deliveries", "updates", "messages", and all of them for each scene}}: ours by theirs."""
     ours = {row["scenario"]: row for row in results if row["name"] == OURS}
     found: dict[str, Any] = {}
     for row in results:
@@ -110,14 +111,14 @@ def ratios(results: Sequence[Row]) -> dict[str, Any]:
         mine = ours[row["scenario"]]
         pair = {
             key: ratio(mine[f"{key}_per_cpu_s"], row[f"{key}_per_cpu_s"])
-            for key in ("deliveries", "elements", "updates")
+            for key in ("deliveries", "updates", "messages")
         }
         found.setdefault(row["name"], {})[row["scenario"]] = pair
     return {
         peer: {
-            "deliveries": by.get(ONE_TOPIC, {}).get("deliveries"),
-            "elements": by.get(PAGE, {}).get("elements"),
+            "deliveries": by.get(PAGE, {}).get("deliveries"),
             "updates": by.get(PAGE, {}).get("updates"),
+            "messages": by.get(ONE_TOPIC, {}).get("messages"),
             **by,
         }
         for peer, by in found.items()

@@ -207,7 +207,7 @@ class Crowd:
                 tally.update(_tally(frame, times, latency))
         p50, p99, p999 = latency.percentiles(QUANTILES)
         return {
-            **{key: tally[key] for key in ("deliveries", "elements", "updates")},
+            **{key: tally[key] for key in ("messages", "deliveries", "updates")},
             "p50_ms": p50,
             "p99_ms": p99,
             "p999_ms": p999,
@@ -224,8 +224,8 @@ def _tally(frame: Frame, times: list[int], latency: Histogram) -> dict[str, int]
             latency.add(at - said.due)
     updates = sum(said.last - said.first + 1 for said in pushed)
     return {
-        "deliveries": len(times),
-        "elements": len(times) * len(pushed),
+        "messages": len(times),
+        "deliveries": len(times) * len(pushed),
         "updates": len(times) * updates,
     }
 

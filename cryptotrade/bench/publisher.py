@@ -45,6 +45,9 @@ class HubSink:
     """Our own way: a `Publisher`, flushed through Redis as the feed worker does it."""
 
     def __init__(self, load: Load) -> None:
+        import django
+
+        django.setup()  # the hub knows the rows of leases
         from market.hub import Publisher
 
         self.seqs: dict[str, int] = dict.fromkeys(load.names(), 0)
