@@ -55,6 +55,7 @@ class HubSink:
         self._publisher.symbols(load.symbols())
         self._offered: set[str] = set()
         self._closing = False
+        self.begun = asyncio.Event()  # Redis knows what may be subscribed
         self._flushing = asyncio.create_task(self._flush_always())
 
     async def offer(self, topic: str, turn: int, due: int) -> None:
@@ -85,6 +86,7 @@ class HubSink:
             self.seqs[topic] += 1
         self._offered.clear()
         await self._publisher.flush(status="live", age_ms=1)
+        self.begun.set()
 
     async def close(self) -> None:
         self._closing = True  # not cancelled: what is half-way through Redis would leave its lock behind
@@ -148,7 +150,9 @@ class NchanSink(LinesSink):
 
 async def make_sink(order: Order, load: Load) -> Sink:
     if order.sink == "hub":
-        return HubSink(load)
+        sink = HubSink(load)
+        await sink.begun.wait()
+        return sink
     if order.sink in ("core", "pubsub"):
         return GroupSink(load, order.sink)
     reader, writer = await asyncio.open_connection("127.0.0.1", order.port)

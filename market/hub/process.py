@@ -155,7 +155,7 @@ class Hub:
         if name.symbol is None or name.symbol in feed.symbols:
             return
         with contextlib.suppress(redis.exceptions.RedisError, OSError):  # then we know what we knew
-            await self.source.read_symbols_if_old(asyncio.get_running_loop().time())
+            await self.source.read_symbols_if_old(asyncio.get_running_loop().time(), empty=not feed.symbols)
         if not feed.symbols:
             message = "The venue has not reported its instruments yet; try again shortly."
             raise CommandError("unavailable", message, topic=name.text)

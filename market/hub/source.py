@@ -194,8 +194,8 @@ class Source:
             feed.symbols = frozenset(orjson.loads(raw)) if raw else feed.symbols
         return all(feed.symbols for feed in self.venues.values())
 
-    async def read_symbols_if_old(self, now: float) -> None:
-        """For a symbol that we do not know: it may be new. At most four looks a second."""
-        if now - self._symbols_read_at > 0.25:
+    async def read_symbols_if_old(self, now: float, *, empty: bool) -> None:
+        """For a symbol that we do not know: it may be new. At most four looks a second, unless we know none."""
+        if empty or now - self._symbols_read_at > 0.25:
             self._symbols_read_at = now
             await self.read_symbols()
