@@ -10,9 +10,10 @@ NPM := $(shell command -v npm 2>/dev/null)
 run: $(VENV)/.runtime node_modules/.installed
 	@exec $(MANAGE) up
 
+# By file, not by group: pytest-xdist 3.8 ignores groups under pytest 9.2 (pytest-xdist issue 1386).
 test: $(VENV)/.dev node_modules/.installed
 	$(BIN)/python -m tests.browser.chromium
-	$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

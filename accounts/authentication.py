@@ -64,7 +64,9 @@ class PageAuthentication(SessionAuthentication):
         if found is None:
             return None
         session = session_find(request._request.session.get(SID))
-        return (session.user, session) if session else None
+        if session is None or session.user_id != found[0].pk:
+            return None
+        return session.user, session
 
 
 def _by_token(token: str, request: Request) -> Answer:

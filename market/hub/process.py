@@ -15,16 +15,19 @@ from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 import redis.asyncio
+from channels.layers import get_channel_layer
 from django.conf import settings
 from prometheus_client import Gauge, Histogram
 
 from market.domain.commands import TOPICS_PER_CONNECTION, CommandError, Subscribe
-from market.domain.fanout import TICKS_PER_SECOND, Delivery, Fanout, Join, Topic
+from market.domain.fanout import TICKS_PER_SECOND, Delivery, Fanout, Join
+from market.domain.reading import Topic
 from market.domain.topics import TopicClass, TopicName
-from market.hub.client import GOING_AWAY, TRY_LATER, Client
+from market.hub.client import FRAMES, GOING_AWAY, TRY_LATER, Client, Text
 from market.hub.guard import Guard
 from market.hub.snapshots import INTEREST_SECONDS, interest_key
 from market.hub.source import Source
+from market.leases import task_goes_on
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +35,7 @@ BEAT_TICKS = 5 * TICKS_PER_SECOND
 ANSWER_WITHOUT_VALUE_TICKS = 2 * TICKS_PER_SECOND
 BLOCKED_SECONDS = 10.0
 VENUES = "venues"
+FEED_CHANNEL = "market-feed"
 
 CLIENTS = Gauge("hub_clients", "Connected websockets")
 TICK_SECONDS = Histogram("hub_tick_seconds", "Time to write one tick to all clients")
@@ -89,7 +93,7 @@ class Hub:
     async def _persist(self, work: Any) -> None:
         """Run `work` for ever: when Redis is away it starts again, with growing pauses."""
         pause = 0.1
-        while True:
+        while task_goes_on():
             started = time.monotonic()
             try:
                 await work()
@@ -165,7 +169,7 @@ class Hub:
         if name.kind != VENUES:
             self.source.need(key)
         if name.symbol is not None and name.venue:
-            self._soon(self._declare_interest(name.venue, [key]))
+            self._soon(self._ask_for(name.venue, key))
         if name.kind == "me" and client.user_id:
             self._soon(self.source.listen_to_user(client.user_id))
         return topic
@@ -186,7 +190,7 @@ class Hub:
         loop = asyncio.get_running_loop()
         period = 1 / TICKS_PER_SECOND
         due = loop.time()
-        while True:
+        while task_goes_on():
             due = max(due + period, loop.time() - 1)
             await asyncio.sleep(max(0.0, due - loop.time()))
             with TICK_SECONDS.time():
@@ -207,7 +211,7 @@ class Hub:
         """Write `venues` once a second: it is each reader's proof of life for what does not move."""
         topic = self.fanout.topic(VENUES, TopicClass.STATE)
         loop = asyncio.get_running_loop()
-        while True:
+        while task_goes_on():
             body = {name: feed.state(loop.time()) for name, feed in self.source.venues.items()}
             topic.update(epoch=self._epoch, first=topic.seq + 1, last=topic.seq + 1, body=body)
             with contextlib.suppress(TimeoutError):
@@ -216,7 +220,7 @@ class Hub:
 
     async def _refresh(self) -> None:
         """Keep the symbols current, tell the feeds what is watched, drop what nobody reads."""
-        while True:
+        while task_goes_on():
             known = await self.source.read_symbols()
             watched = self.fanout.watched()
             for venue in self.source.venues:
@@ -230,6 +234,12 @@ class Hub:
         if keys:
             until = time.time() + INTEREST_SECONDS
             await self._redis.zadd(interest_key(venue), dict.fromkeys(keys, until))
+
+    async def _ask_for(self, venue: str, key: str) -> None:
+        """The first reader of a topic: say so now, not at the feed's next look a second later."""
+        await self._declare_interest(venue, [key])
+        nudge = {"type": "interest.changed", "venue": venue}
+        await get_channel_layer().send(FEED_CHANNEL, nudge)
 
     async def drain(self, seconds: float) -> None:
         """Close every client with 1012, spread over `seconds` so that they do not return all at once."""
@@ -247,6 +257,8 @@ def _is_blocked(client: Client) -> bool:
 
 
 def _deliver(delivery: Delivery) -> None:
-    for seat in delivery.seats:
-        for frame in delivery.frames:
-            seat.client.write(frame)
+    seats = list(delivery.seats)
+    for text in map(Text, delivery.frames):
+        for seat in seats:
+            seat.client.write_shared(text)
+    FRAMES.inc(len(seats) * len(delivery.frames))

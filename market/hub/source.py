@@ -21,6 +21,7 @@ from market.domain.fanout import Fanout
 from market.domain.topics import TopicClass
 from market.hub.publish import LAYER, user_group, venue_group
 from market.hub.snapshots import STATUS, SYMBOLS, log_decode, log_key, snap_key, snapshot_decode
+from market.leases import task_goes_on
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ class Source:
         # Never `wait_for(receive)`: a cancelled receive deletes the channel.
         receiving = asyncio.ensure_future(self._layer.receive(channel))
         try:
-            while True:
+            while task_goes_on():
                 done, _ = await asyncio.wait({receiving}, timeout=SILENT_SECONDS)
                 if not done and await self._is_deaf():
                     logger.warning("hub: no flush arrives although the feed writes; subscribing anew")
@@ -156,10 +157,10 @@ class Source:
                 self.need(key)
 
     async def heal(self) -> None:
-        while True:
+        while task_goes_on():
             await self._missing_found.wait()
             self._missing_found.clear()
-            while self._missing:
+            while self._missing and task_goes_on():
                 wanted = dict(self._missing)
                 await self._load(wanted)
                 RESYNCS.inc()

@@ -83,11 +83,10 @@ class Tape:
         self._at = 0
         self._before: dict[str, tuple[int, int, Bar | None]] = {}  # the open bars without their last minute
 
-    def roll(self, now: int, path: History) -> None:
+    def roll(self, now: int) -> None:
         """Begin the minute of `now` if it is new: a quiet minute is a flat bar, not a hole.
 
-        `path` tells what happened while nobody watched. It is not this tape's own history, which may be
-        busy in another thread.
+        The history tells what happened while nobody watched.
         """
         minute = now - now % MINUTE
         if minute <= self._at:
@@ -96,15 +95,15 @@ class Tape:
             close = self._minutes[self._at].close
             self._minutes[minute] = Bar(minute, close, close, close, close, 0, 0)
         else:
-            self._finish(path)
-            self._minutes[minute] = path.span(minute, now + 1)
+            self._finish()
+            self._minutes[minute] = self._history.span(minute, now + 1)
         self._at = minute
         self._forget(minute - TAPE_KEPT)
 
-    def _finish(self, path: History) -> None:
+    def _finish(self) -> None:
         """Let the minute that a pause cut short end where the path was when it ended."""
         if known := self._minutes.get(self._at):
-            rest = path.span(self._at, self._at + MINUTE)._replace(volume=0, trades=0)
+            rest = self._history.span(self._at, self._at + MINUTE)._replace(volume=0, trades=0)
             self._minutes[self._at] = fold((known, rest))
 
     def _forget(self, before: int) -> None:
@@ -127,15 +126,15 @@ class Tape:
         """What has to be remembered over a restart."""
         return iter(self._minutes.values())
 
-    def bar(self, interval: str, now: int, path: History) -> Bar:
-        """The bar of `interval` that is open now. `path` as in `roll`."""
+    def bar(self, interval: str, now: int) -> Bar:
+        """The bar of `interval` that is open now."""
         begin = bucket(interval, now)[0]
         minute = now - now % MINUTE
         if self._before.get(interval, (0, 0))[:2] != (begin, minute):
-            known = self._bar(begin, minute, minute - 1, path) if begin < minute else None
+            known = self._bar(begin, minute, minute - 1) if begin < minute else None
             self._before[interval] = (begin, minute, known)
         known = self._before[interval][2]
-        current = self._minute(minute, path)
+        current = self._minute(minute)
         return fold((known, current)) if known else current
 
     def snapshot(self, interval: str, start: int, end: int, now: int) -> list[Bar]:
@@ -143,15 +142,15 @@ class Tape:
         start, end = max(start, self._history.start), min(end, now)
         if start > end:
             return []
-        return [self._bar(begin, stop, now, self._history) for begin, stop in _buckets(interval, start, end)]
+        return [self._bar(begin, stop, now) for begin, stop in _buckets(interval, start, end)]
 
-    def _bar(self, begin: int, end: int, now: int, history: History) -> Bar:
+    def _bar(self, begin: int, end: int, now: int) -> Bar:
         if end <= now - TAPE_KEPT:
-            return history.coarse(max(begin, history.start), end)._replace(time=begin)
+            return self._history.coarse(max(begin, self._history.start), end)._replace(time=begin)
         stop = min(end, now + 1)
         if end - begin > DAY:
-            return fold(self._bar(day, day + DAY, now, history) for day in range(begin, stop, DAY))
-        return fold(self._minute(minute, history) for minute in range(begin, stop, MINUTE))
+            return fold(self._bar(day, day + DAY, now) for day in range(begin, stop, DAY))
+        return fold(self._minute(minute) for minute in range(begin, stop, MINUTE))
 
-    def _minute(self, minute: int, history: History) -> Bar:
-        return self._minutes.get(minute) or history.span(minute, minute + MINUTE)
+    def _minute(self, minute: int) -> Bar:
+        return self._minutes.get(minute) or self._history.span(minute, minute + MINUTE)

@@ -37,21 +37,21 @@ class Path(History, Protocol):
 class _Octave:
     """Smooth noise of one period: a random value at each multiple of it, eased in between."""
 
-    __slots__ = ("_index", "amplitude", "begin", "key", "period", "rise")
+    __slots__ = ("_amplitude", "_key", "_piece", "period")
 
     def __init__(self, key: int, period: int) -> None:
-        self.key = key
+        self._key = key
         self.period = period
-        self.amplitude = LIKE_BROWNIAN * sqrt(period / DAY)
-        self._index = -1
-        self.begin = self.rise = 0.0
+        self._amplitude = LIKE_BROWNIAN * sqrt(period / DAY)
+        self._piece = (-1, 0.0, 0.0)
 
-    def move_to(self, index: int) -> None:
-        if index == self._index:
-            return
-        self._index = index
-        self.begin = self.amplitude * gauss(self.key, index)
-        self.rise = self.amplitude * gauss(self.key, index + 1) - self.begin
+    def piece(self, index: int) -> tuple[int, float, float]:
+        """Index, value at the beginning and rise. Two threads may ask at once, so it is replaced whole."""
+        piece = self._piece
+        if piece[0] != index:
+            begin = self._amplitude * gauss(self._key, index)
+            piece = self._piece = (index, begin, self._amplitude * gauss(self._key, index + 1) - begin)
+        return piece
 
 
 class Walk:
@@ -64,9 +64,9 @@ class Walk:
         total = 0.0
         for octave in self._octaves:
             index, rest = divmod(time, octave.period)
-            octave.move_to(index)
+            _, begin, rise = octave.piece(index)
             share = rest / octave.period
-            total += octave.begin + octave.rise * share * share * (3.0 - 2.0 * share)
+            total += begin + rise * share * share * (3.0 - 2.0 * share)
         return total
 
 
@@ -87,9 +87,10 @@ class SeededPath:
         self._lots = lots_a_day / SECONDS_OF_DAY
 
     def price(self, time: int) -> int:
-        if self._priced[0] != time:  # neighbouring bars ask for the price between them twice
-            self._priced = (time, self._price(time))
-        return self._priced[1]
+        priced = self._priced  # neighbouring bars ask for the price between them twice
+        if priced[0] != time:
+            priced = self._priced = (time, self._price(time))
+        return priced[1]
 
     def _price(self, time: int) -> int:
         drift = self._listing.sigma * self._own.at(time)

@@ -113,7 +113,7 @@ class Simulator:
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._runners: list[web.AppRunner] = []
-        # One thread: long candle histories must not hold up the blocks, nor race with each other.
+        # Long candle histories must not hold up the blocks; one at a time is enough.
         self._historian = ThreadPoolExecutor(1, thread_name_prefix="historian")
 
     # --- life ----------------------------------------------------------------------------------

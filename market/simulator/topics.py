@@ -99,7 +99,7 @@ def frame_of(world: World, topic: Topic) -> bytes | None:
         return frame("l2Book", _book(world, topic))
     if topic.kind == "candle":
         interval = topic.interval or "1m"
-        bar = market.tape.bar(interval, world.now, market.path)
+        bar = market.tape.bar(interval, world.now)
         return frame("candle", wire.candle(market.listing, interval, bar))
     if topic.kind == "activeAssetCtx":
         channel = "activeSpotAssetCtx" if market.listing.is_spot else "activeAssetCtx"

@@ -66,10 +66,10 @@ class Disturbance:
 class Market:
     """One instrument: its book, its tape and its slow facts."""
 
-    def __init__(self, listing: Listing, path: Path, rng: Random, tape: Tape, now: int) -> None:
+    def __init__(self, listing: Listing, path: Path, rng: Random, now: int) -> None:
         self.listing = listing
         self.path = path
-        self.tape = tape
+        self.tape = Tape(path)
         self.trades: deque[Trade] = deque(maxlen=TRADES_KEPT)
         self.disturbed = Disturbance()
         self.time = now
@@ -96,7 +96,7 @@ class Market:
         elapsed = min(LONGEST_STEP, (now - self.time) / 1000)
         self.time = now
         self.oracle = self.path.price(now)
-        self.tape.roll(now, self.path)
+        self.tape.roll(now)
         fills = self._desk.step(self.oracle, elapsed, self.path.lots_per_second(now))
         self._age(elapsed, now)
         events: list[Event] = []
@@ -178,16 +178,16 @@ class World:
         self.recordings = dict(recordings or {})
         self.steps = self.trades = self.quotes = 0
         self.next_trade = 1
-        paths, histories = self._paths(seed), self._paths(seed)  # two threads may walk at a time
+        paths = self._paths(seed)
         self.markets = {
-            listing.coin: self._market(listing, paths[listing.coin], Tape(histories[listing.coin]))
+            listing.coin: self._market(listing, paths[listing.coin])
             for listing in self.listings
             if not listing.delisted
         }
 
-    def _market(self, listing: Listing, path: Path, tape: Tape) -> Market:
+    def _market(self, listing: Listing, path: Path) -> Market:
         rng = Random(mix(self.seed, seed_of(listing.coin), self.now))
-        return Market(listing, path, rng, tape, self.now)
+        return Market(listing, path, rng, self.now)
 
     def _paths(self, seed: int) -> dict[str, Path]:
         common = Walk(mix(seed, 0))

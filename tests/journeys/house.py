@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
 
 ROOT = Path(__file__).resolve().parents[2]
 TAKEN_FROM_US = (
@@ -165,3 +166,45 @@ class Watcher:
 
     def status(self):
         return (self.values.get("venues") or {}).get("simulator", {}).get("status")
+
+
+class Crowd:
+    """Readers in a thread of their own, who come back when they are cut off and check every number."""
+
+    def __init__(self, url, size):
+        self.url, self.size = url, size
+        self.frames = 0
+        self.breaks = []
+
+    def __enter__(self):
+        self._over = asyncio.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._live()), daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join(20)
+
+    async def _live(self):
+        self._loop = asyncio.get_running_loop()
+        readers = [asyncio.create_task(self._read()) for _ in range(self.size)]
+        await self._over.wait()
+        for reader in readers:
+            reader.cancel()
+        await asyncio.gather(*readers, return_exceptions=True)
+
+    async def _read(self):
+        while True:
+            try:
+                async with Watcher(self.url) as watcher:
+                    for topic in ("ticks.simulator", "book.simulator.BTC", "trades.simulator.BTC"):
+                        await watcher.socket.send(json.dumps({"op": "sub", "topic": topic}))
+                    async for frame in watcher.socket:
+                        watcher.read(json.loads(frame))
+                        self.frames += 1
+            except AssertionError as broken:
+                self.breaks.append(str(broken))
+                return
+            except (OSError, WebSocketException):
+                await asyncio.sleep(0.5)

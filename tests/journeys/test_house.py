@@ -5,8 +5,10 @@ import json
 import stat
 
 import pytest
+from playwright.sync_api import sync_playwright
 
-from tests.journeys.house import House, Watcher, wait_for
+from tests.browser.chromium import FLAGS, chromium_path
+from tests.journeys.house import Crowd, House, Watcher, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("house")]
 
@@ -101,6 +103,37 @@ async def test_a_killed_web_process_is_back_and_a_client_continues_by_number(hou
         answer = json.loads(await asyncio.wait_for(watcher.socket.recv(), 15))
         assert answer["recovered"] is True
         assert answer["seq"] == seq + len(answer["snap"])
+
+
+@pytest.fixture(scope="module")
+def page(house):
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.goto(f"{house.url}/market/simulator/BTC/")
+        yield page
+        browser.close()
+
+
+@pytest.mark.parametrize(
+    "victim", ["run_worker market-feed", "manage.py web", "run_simulator", "redis-server"]
+)
+@pytest.mark.browser
+def test_an_open_page_survives_a_kill_under_load(house, page, victim):
+    """Sixty other readers, one page that nobody reloads: it says what is stale, and recovers."""
+    stale = "document.querySelectorAll('[data-live][data-stale=true]').length > 0"
+    ladder = "document.querySelector('.ladder').innerText"
+    with Crowd(house.stream_url, 60) as crowd:
+        page.wait_for_function(f"() => !({stale})", timeout=60_000)
+        wait_for(lambda: crowd.frames > 600, 60, "the crowd reads")
+        house.kill(victim)
+        if victim != "redis-server":  # which may be back before anything is three seconds old
+            page.wait_for_function(f"() => {stale}", timeout=20_000)
+        page.wait_for_function(f"() => !({stale})", timeout=90_000)
+        before = page.evaluate(ladder)
+        page.wait_for_function(f"before => {ladder} !== before", arg=before, timeout=60_000)
+        page.wait_for_function("() => document.querySelector('#stream-state').innerText.includes('Live')")
+        assert crowd.breaks == []
 
 
 def test_one_interrupt_leaves_no_process_and_a_second_run_keeps_the_history(house):

@@ -8,12 +8,14 @@ import orjson
 import pytest
 import redis
 from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from django.conf import settings as house
+from django.db import connection
 
 from cryptotrade.embedded import EmbeddedRedis, services_at
 from market import leases, models
 from market.domain.subscriptions import Limits
-from market.feed import history
+from market.feed import desk, history
 from market.feed import venue as venue_module
 from market.feed.venue import VenueFeed
 from market.hub import Publisher
@@ -24,7 +26,16 @@ from tests.market import fake_venue
 from tests.market.fake_venue import FakeVenue, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
-NOW = int(time.time() * 1000)
+
+
+@pytest.fixture(autouse=True)
+async def _hang_up(transactional_db):
+    """Django's async queries leave their thread's connection open; the test database could not be dropped."""
+    yield
+    await database_sync_to_async(lambda: connection.close())()
+
+
+NOW = 1_795_200_030_000  # half a minute into a minute
 MINUTE = NOW - NOW % 60_000
 
 
@@ -45,6 +56,12 @@ def store():
 async def venue():
     async with FakeVenue() as fake:
         yield fake
+
+
+@pytest.fixture(autouse=True)
+def _still_clock(monkeypatch):
+    """The wall clock stands at NOW: no minute ends while a test looks at minutes."""
+    monkeypatch.setattr(desk, "time", SimpleNamespace(time=lambda: NOW / 1000, monotonic=time.monotonic))
 
 
 @pytest.fixture

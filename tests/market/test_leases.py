@@ -5,6 +5,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+from channels.db import database_sync_to_async
 from django.db import DatabaseError, OperationalError, connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -13,6 +14,13 @@ from market import leases, models
 from market.leases import Keeper, LeaseLost
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+async def _hang_up(transactional_db):
+    """Django's async queries leave their thread's connection open; the test database could not be dropped."""
+    yield
+    await database_sync_to_async(lambda: connection.close())()
 
 
 @pytest.fixture

@@ -286,3 +286,11 @@ def test_sharding_respects_the_limit_and_moves_nothing_that_stays(before, after)
 def test_backoff_doubles_to_a_cap_and_is_spread_by_the_jitter():
     assert list(itertools.islice(backoff(lambda: 1.0, first=1, most=6), 5)) == [1, 2, 4, 6, 6]
     assert list(itertools.islice(backoff(lambda: 0.0, first=1, most=6), 3)) == [0.5, 1, 2]
+
+
+def test_streams_that_were_left_no_longer_count_as_a_silent_crowd():
+    session = settled(Limits(subscriptions=5, crowd=4))
+    session.desired([MIDS, SUBSCRIPTIONS[1]])
+    ack(session, session.due(20.0), 20.0)
+    session.receive(b"mids", 60.0)
+    assert session.is_stale(60.0) is None

@@ -130,6 +130,8 @@ class House:
         self.say("up", f"ready: {url}")
         self.say("up", f"sign in as the demo trader, once: {link}")
         self.say("up", f"or with the e-mail and password in {self.var / 'demo.json'}")
+        if "filebased" in settings.EMAIL_BACKEND:
+            self.say("up", f"codes and other mail are kept in {settings.EMAIL_FILE_PATH}")
         self.say("up", "Ctrl-C stops everything; the data stay")
 
 
@@ -160,20 +162,21 @@ def _lock(lock: IO[str], var: Path) -> None:
     lock.flush()
 
 
-def _refuse_taken(port: int) -> None:
+def _bound_port(port: int) -> int | None:
+    """The port that was bound on trial (0: any free one), or None when it is taken."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            raise CommandError(f"port {port} is in use; choose another: make run PORT=8001") from None
+            return None
+        return int(probe.getsockname()[1])
+
+
+def _refuse_taken(port: int) -> None:
+    if _bound_port(port) is None:
+        raise CommandError(f"port {port} is in use; choose another: make run PORT=8001")
 
 
 def _free_port(wanted: int) -> int:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", wanted))
-        except OSError:
-            probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return _bound_port(wanted) or _bound_port(0) or wanted

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 WAKE_EVERY = 1.0
 DRAIN_WITHIN = 4.0
 PAUSE_WITHOUT_REDIS = 1.0
+LOG_EVERY = 30.0
 REDIS_AWAY = (redis.RedisError, OSError, TimeoutError)
 
 
@@ -43,11 +44,15 @@ class WakingWorker(Worker):  # type: ignore[misc]
             await asyncio.sleep(WAKE_EVERY)
 
     async def _listen_always(self) -> None:
+        told = float("-inf")
         while True:
             try:
                 await self.listener(self.channel)
             except REDIS_AWAY as problem:
-                logger.warning("no nudges", extra={"channel": self.channel, "reason": str(problem)})
+                now = asyncio.get_running_loop().time()
+                if now - told > LOG_EVERY:
+                    told = now
+                    logger.warning("no nudges", extra={"channel": self.channel, "reason": str(problem)})
             except ValueError as problem:
                 logger.warning(
                     "a nudge without type", extra={"channel": self.channel, "reason": str(problem)}

@@ -1,6 +1,8 @@
 """The population on a fake clock: deterministic, alive, and always around the price."""
 
 import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from random import Random
 
@@ -183,9 +185,23 @@ def test_the_open_bar_agrees_with_the_snapshot(world):
     market = world.markets["BTC"]
     for interval in ("1m", "15m", "4h", "1d", "1w", "1M"):
         assert (
-            market.tape.bar(interval, world.now, market.path)
+            market.tape.bar(interval, world.now)
             == (market.tape.snapshot(interval, world.now, world.now, world.now)[-1])
         )
+
+
+def test_two_threads_may_ask_for_history_at_once(world):
+    market = world.markets["ETH"]
+    asked = [("1m", NOW - days * DAY, NOW - days * DAY + 2000 * MINUTE, NOW) for days in (2, 9, 30, 80)]
+    alone = [market.tape.snapshot(*ask) for ask in asked]
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # the usual 5 ms would hide a race
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            together = list(threads.map(lambda ask: market.tape.snapshot(*ask), asked * 3))
+    finally:
+        sys.setswitchinterval(usual)
+    assert together == alone * 3
 
 
 def test_history_is_the_same_in_every_life_of_a_seed():

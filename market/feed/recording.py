@@ -1,0 +1,181 @@
+"""Recordings: raw frames with their receive times, and a feed that plays them again.
+
+A file is gzipped JSON lines. The first is `{"recording": 1, "venue": …, "instruments": […]}`; each
+other one `{"at": <ns since 1970>, "frame": <text>}`. Logs of the older form `<ns> <frame>` without a
+first line are read too; their instruments are those that their frames name.
+"""
+
+import asyncio
+import contextlib
+import gzip
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import orjson
+
+from market.domain.errors import ParseError
+from market.domain.events import Candle, Context, Mids, Trade
+from market.domain.instruments import Instrument, Rules
+from market.domain.session import Codec, Refusal, Session, Undecodable
+from market.domain.subscriptions import Limits, Subscription
+from market.venues.base import Sink
+
+VERSION = 1
+QUIET_AT_START = 0.5  # s: lets the publisher announce the instruments before the first frame
+
+
+class Recorder:
+    """A `Tap` that writes a file; use as a context manager."""
+
+    def __init__(self, path: Path, venue: str, instruments: Iterable[Instrument]) -> None:
+        self.frames = 0
+        self._file = gzip.open(path, "wb")  # noqa: SIM115 -- closed by __exit__
+        listed = [asdict(instrument) for instrument in instruments]
+        self._write({"recording": VERSION, "venue": venue, "instruments": listed})
+
+    def __enter__(self) -> "Recorder":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def __call__(self, frame: bytes, at: int) -> None:
+        self.frames += 1
+        self._write({"at": at, "frame": frame.decode(errors="replace")})
+
+    def _write(self, row: dict[str, Any]) -> None:
+        self._file.write(orjson.dumps(row, default=str) + b"\n")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A file that was checked: what it is of, and where it lies."""
+
+    path: Path
+    venue: str | None
+    instruments: tuple[Instrument, ...]
+
+    def frames(self) -> Iterator[tuple[int, bytes]]:
+        """(receive time in ns, raw frame), in the order in which they came."""
+        for line in _lines(self.path):
+            if (row := _row(line)) is not None:
+                yield row
+
+
+def recording_open(path: Path, venue: str, codec: Codec) -> Recording:
+    """Read the first line, or all frames of a log that has none. Raises `ParseError` or `OSError`."""
+    head = next(_lines(path), b"{}")
+    if not head.startswith(b"{"):
+        bare = Recording(path, None, ())
+        symbols = {symbol for _, frame in bare.frames() for symbol in _symbols(codec, frame)}
+        return Recording(path, None, tuple(_unlisted(venue, symbol) for symbol in sorted(symbols)))
+    try:
+        said = orjson.loads(head)
+        if said["recording"] != VERSION:
+            raise ParseError("a recording of another version", said["recording"])
+        instruments = tuple(_instrument(row) for row in said["instruments"])
+        return Recording(path, said["venue"], instruments)
+    except (KeyError, TypeError, ValueError, ArithmeticError) as problem:
+        raise ParseError("not a recording", head[:100]) from problem
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    with gzip.open(path, "rb") as file, contextlib.suppress(EOFError):  # a recorder that was killed
+        for line in file:
+            yield line.strip()
+
+
+def _row(line: bytes) -> tuple[int, bytes] | None:
+    """One frame; None for the first line and for a last one that was cut off."""
+    if line[:1].isdigit():
+        at, _, frame = line.partition(b" ")
+        return int(at), frame
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return (row["at"], row["frame"].encode()) if "frame" in row else None
+
+
+def _symbols(codec: Codec, frame: bytes) -> list[str]:
+    try:
+        messages = codec.decode(frame)
+    except ParseError:  # counted and logged when it is played
+        return []
+    return [
+        symbol
+        for message in messages
+        for symbol in (message.mids if isinstance(message, Mids) else [getattr(message, "symbol", "")])
+        if symbol
+    ]
+
+
+def _instrument(row: dict[str, Any]) -> Instrument:
+    rules = row["rules"] | {"min_notional": Decimal(row["rules"]["min_notional"])}
+    return Instrument(**(row | {"rules": Rules(**rules)}))
+
+
+def _unlisted(venue: str, symbol: str) -> Instrument:
+    return Instrument(venue, symbol, "perp", symbol, "USDC", Rules(8, 8))
+
+
+class ReplayFeed:
+    """`market.venues.base.Feed` that speaks from a recording, `speed` times as fast as it was heard."""
+
+    def __init__(self, venue: str, recording: Recording, codec: Codec, *, speed: float = 1.0) -> None:
+        self.venue = venue
+        self.finished = asyncio.Event()
+        self.played = 0
+        self.rejected = 0
+        self._recording = recording
+        self._session = Session(codec, Limits())
+        self._speed = speed
+        self._desired = asyncio.Event()
+
+    async def instruments(self) -> list[Instrument]:
+        return list(self._recording.instruments)
+
+    async def contexts(self) -> list[Context]:
+        return []
+
+    async def candles(self, symbol: str, interval: str, start: int, end: int) -> list[Candle]:
+        return []
+
+    async def recent_trades(self, symbol: str) -> list[Trade]:
+        return []
+
+    def desire(self, subscriptions: Iterable[Subscription]) -> Sequence[Subscription]:
+        self._desired.set()
+        return []
+
+    async def run(self, sink: Sink) -> None:
+        await self._desired.wait()
+        await asyncio.sleep(QUIET_AT_START)
+        sink.connected()
+        began, first = time.monotonic(), None
+        for at, frame in self._recording.frames():
+            first = at if first is None else first
+            due = began + (at - first) / 1e9 / self._speed
+            # At least a breath per frame: the flush must get its turn at any speed.
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            self._play(frame, sink)
+        self.finished.set()
+        await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        return
+
+    def _play(self, frame: bytes, sink: Sink) -> None:
+        self.played += 1
+        for received in self._session.receive(frame, time.monotonic()):
+            if isinstance(received, Undecodable | Refusal):
+                self.rejected += 1
+            else:
+                sink.event(received)

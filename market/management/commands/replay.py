@@ -1,0 +1,89 @@
+"""`manage.py replay FILE [--speed X] [--venue V]`: play a recording as if the venue spoke now.
+
+The frames take the same path as live ones, up to the browser. The venue is leased meanwhile, shows as
+simulated, and nothing is stored.
+"""
+
+import asyncio
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from channels.db import database_sync_to_async
+from django.core.management.base import BaseCommand, CommandError
+from django.db.models import Q
+
+from market.domain.errors import MarketError
+from market.feed.recording import Recording, ReplayFeed, recording_open
+from market.feed.venue import VenueFeed
+from market.hub import Publisher
+from market.leases import Claim, Keeper, claim, release
+from market.models import Venue
+from market.services import venue_ensure
+from market.venues import venue_codec, venue_kind
+
+CHANNEL = "replay"
+LAST_FLUSH = 0.5
+DEFAULT_VENUE = "simulator"
+
+
+def venue_take(venue: str, worker: Any) -> Claim | None:
+    """The lease of a venue, or None when a feed worker has it."""
+    kind = venue_kind(venue)
+    venue_ensure(name=venue, title=kind.title, simulated=kind.simulated)
+    return next(iter(claim(Venue, worker, where=Q(pk=venue))), None)
+
+
+async def replay(venue: str, recording: Recording, speed: float) -> ReplayFeed:
+    """Play it to its end. Raises `CommandError` when the venue is taken."""
+    keeper = Keeper(CHANNEL)
+    worker = await keeper.start()
+    try:
+        held = await database_sync_to_async(venue_take)(venue, worker)
+        if held is None:
+            raise CommandError(f"{venue} is driven by a feed worker; stop it or name another --venue")
+        try:
+            return await _play(venue, recording, speed, held, keeper)
+        finally:
+            await database_sync_to_async(release)(held)
+    finally:
+        await keeper.stop()
+
+
+async def _play(venue: str, recording: Recording, speed: float, held: Claim, keeper: Keeper) -> ReplayFeed:
+    feed = ReplayFeed(venue, recording, venue_codec(venue), speed=speed)
+    publisher = Publisher(venue, held.epoch, simulated=True)
+    playing = asyncio.create_task(VenueFeed(feed, publisher, held, safe=keeper.safe, store=False).run())
+    ending = asyncio.create_task(feed.finished.wait())
+    await asyncio.wait({playing, ending}, return_when=asyncio.FIRST_COMPLETED)
+    if not playing.done():
+        await asyncio.sleep(LAST_FLUSH)
+    playing.cancel()
+    ending.cancel()
+    await asyncio.gather(playing, ending, return_exceptions=True)
+    if not playing.cancelled() and (problem := playing.exception()):
+        raise problem
+    return feed
+
+
+class Command(BaseCommand):
+    help = "Play a recording through the feed."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", type=Path)
+        parser.add_argument("--speed", type=float, default=1.0, help="2 plays twice as fast")
+        parser.add_argument("--venue", help="default: the one that was recorded")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["speed"] <= 0:
+            raise CommandError("--speed must be more than 0")
+        venue = options["venue"]
+        try:
+            recording = recording_open(
+                options["file"], venue or DEFAULT_VENUE, venue_codec(venue or DEFAULT_VENUE)
+            )
+        except (MarketError, OSError) as error:
+            raise CommandError(str(error)) from error
+        venue = venue or recording.venue or DEFAULT_VENUE
+        feed = asyncio.run(replay(venue, recording, options["speed"]))
+        self.stdout.write(f"{feed.played} frames played as {venue}, {feed.rejected} not understood")

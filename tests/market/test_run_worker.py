@@ -1,0 +1,267 @@
+"""The worker process: claims, crashes, drains on SIGTERM, and a standby that takes over after kill -9."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+import redis
+from channels.db import database_sync_to_async
+from channels.testing import ApplicationCommunicator
+from django.conf import settings as house
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.db.models.functions import Now
+
+from market import models
+from market.feed import worker as worker_module
+from market.feed.worker import FeedConsumer
+from market.hub.snapshots import snap_key
+from market.management.commands.run_worker import WakingWorker
+from tests.market.fake_venue import FakeVenue, until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+async def _hang_up(transactional_db):
+    """Django's async queries leave their thread's connection open; the test database could not be dropped."""
+    yield
+    await database_sync_to_async(lambda: connection.close())()
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+async def venue(settings):
+    async with FakeVenue() as fake:
+        settings.SIMULATOR_URL = fake.url
+        settings.VENUES = ["simulator"]
+        yield fake
+
+
+@pytest.fixture
+async def consumer(venue):
+    talk = ApplicationCommunicator(FeedConsumer.as_asgi(), {"type": "channel", "channel": "market-feed"})
+    yield talk
+    talk.future.cancel()
+    await asyncio.gather(talk.future, return_exceptions=True)
+
+
+async def wake(consumer, true, *, within=15):
+    """Wake the consumer as its worker does, until `true()`."""
+    async with asyncio.timeout(within):
+        while not await true():
+            await consumer.send_input({"type": "wake"})
+            await asyncio.sleep(0.05)
+
+
+async def row():
+    return await models.Venue.objects.filter(pk="simulator").afirst()
+
+
+async def owned():
+    found = await row()
+    return bool(found and found.owner_id)
+
+
+async def test_a_wake_creates_the_venue_claims_it_and_connects(consumer, venue):
+    await wake(consumer, owned)
+    await until(lambda: venue.has(type="bbo", coin="BTC"))
+    found = await row()
+    assert (found.title, found.simulated, found.owner_epoch) == ("Simulator", True, 1)
+
+
+async def test_a_drained_consumer_leaves_no_lease_and_no_line(consumer, venue):
+    await wake(consumer, owned)
+    await until(lambda: venue.sockets)
+    consumer.future.cancel()
+    await asyncio.gather(consumer.future, return_exceptions=True)
+    assert not await owned()
+    assert not await models.Worker.objects.aexists()
+    await until(lambda: not venue.sockets)
+
+
+async def test_a_venue_that_is_disabled_is_left_and_taken_again(consumer, venue):
+    await wake(consumer, owned)
+    await models.Venue.objects.aupdate(enabled=False)
+
+    async def left():
+        return not await owned()
+
+    await wake(consumer, left)
+    await models.Venue.objects.aupdate(enabled=True)
+    await wake(consumer, owned)
+    assert (await row()).owner_epoch == 2
+
+
+async def test_a_venue_whose_feed_crashed_is_started_again(consumer, venue, monkeypatch):
+    monkeypatch.setattr(worker_module, "PAUSE_AFTER_CRASH", 0.0)
+    crashes = []
+
+    async def crash(self):
+        crashes.append(self)
+        raise RuntimeError("a bug")
+
+    real = worker_module.VenueFeed.run
+    monkeypatch.setattr(worker_module.VenueFeed, "run", crash)
+
+    async def crashed_twice():
+        return len(crashes) >= 2
+
+    await wake(consumer, crashed_twice)
+    monkeypatch.setattr(worker_module.VenueFeed, "run", real)
+
+    async def connected():
+        return venue.has(type="bbo", coin="BTC")
+
+    await wake(consumer, connected)
+
+
+async def test_a_lease_that_was_taken_away_ends_the_feed_of_the_loser(consumer, venue):
+    await wake(consumer, owned)
+    await until(lambda: venue.sockets)
+    rival = await models.Worker.objects.acreate(channel="market-feed", host="x", pid=1, lease_until=Now())
+    await models.Venue.objects.aupdate(owner=rival, owner_epoch=7)
+
+    async def claimed_again():  # the rival's lease is over at once, so it comes back, under a newer epoch
+        return (await row()).owner_epoch == 8
+
+    await wake(consumer, claimed_again)
+    await until(lambda: len(venue.subscribed) >= 2)
+
+
+async def test_an_unknown_message_is_harmless(consumer, venue):
+    await consumer.send_input({"type": "no.such"})
+    await consumer.send_input({"type": "interest.changed", "venue": "simulator"})
+    await wake(consumer, owned)
+
+
+async def test_a_worker_wakes_its_consumer_though_redis_is_away():
+    heard = []
+
+    async def application(scope, receive, send):
+        while True:
+            heard.append(((await receive())["type"], scope["channel"]))
+
+    class Away:
+        async def receive(self, channel):
+            raise redis.ConnectionError("away")
+
+    worker = WakingWorker(application, "market-feed", Away())
+    serving = asyncio.create_task(worker.arun())
+    await until(lambda: heard)
+    serving.cancel()
+    await worker.drain()
+    await asyncio.gather(serving, return_exceptions=True)
+    assert heard[0] == ("wake", "market-feed")
+
+
+async def test_nudges_reach_the_consumer_through_the_layer():
+    heard, inbox = [], asyncio.Queue()
+
+    async def application(scope, receive, send):
+        while True:
+            heard.append((await receive())["type"])
+
+    class Layer:
+        async def receive(self, channel):
+            return await inbox.get()
+
+    worker = WakingWorker(application, "market-feed", Layer())
+    serving = asyncio.create_task(worker.arun())
+    inbox.put_nowait({"no": "type"})
+    inbox.put_nowait({"type": "interest.changed"})
+    await until(lambda: "interest.changed" in heard)
+    serving.cancel()
+    await worker.drain()
+    await asyncio.gather(serving, return_exceptions=True)
+
+
+def test_a_name_that_nobody_serves_is_refused():
+    with pytest.raises(CommandError, match="market-feed"):
+        call_command("run_worker", "nonsense")
+
+
+# --- whole processes -----------------------------------------------------------------------------------
+def environment(venue):
+    database = connection.settings_dict
+    host = quote(database["HOST"], safe="")
+    place = f"{database['USER']}:{quote(database['PASSWORD'])}@{host}" + (
+        f":{database['PORT']}" if database["PORT"] else ""
+    )
+    return os.environ | {
+        "DATABASE_URL": f"postgresql://{place}/{database['NAME']}",
+        "REDIS_URL": house.REDIS_URL,
+        "SIMULATOR_URL": venue.url,
+        "VENUES": "simulator",
+    }
+
+
+@pytest.fixture
+async def process(venue):
+    """Start `run_worker market-feed` processes; killed at the end."""
+    with redis.Redis.from_url(house.REDIS_URL) as client:
+        client.flushdb()
+    started = []
+
+    async def start():
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "manage.py", "run_worker", "market-feed", cwd=ROOT, env=environment(venue)
+        )
+        started.append(child)
+        return child
+
+    yield start
+    for child in started:
+        if child.returncode is None:
+            child.kill()
+        await child.wait()
+
+
+async def owner_pid():
+    found = await models.Venue.objects.select_related("owner").filter(owner__isnull=False).afirst()
+    return found.owner.pid if found else None
+
+
+async def eventually(true, *, within):
+    async with asyncio.timeout(within):
+        while not await true():
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_drains_the_process_in_five_seconds(process, venue, number):
+    child = await process()
+    await until(lambda: venue.has(type="bbo", coin="BTC"), within=30)
+    child.send_signal(number)
+    assert await asyncio.wait_for(child.wait(), 5) == 0
+    assert not await owned()
+    assert not await models.Worker.objects.aexists()
+
+
+@pytest.mark.slow
+async def test_a_standby_takes_over_after_kill_9(process, venue):
+    first = await process()
+    await until(lambda: venue.has(type="bbo", coin="BTC"), within=30)
+    second = await process()
+
+    async def both_live():
+        return await models.Worker.objects.acount() == 2
+
+    await eventually(both_live, within=30)
+    assert await owner_pid() == first.pid
+    first.kill()
+
+    async def taken_over():
+        return await owner_pid() == second.pid
+
+    await eventually(taken_over, within=15)
+    await until(lambda: venue.has(type="bbo", coin="BTC"), within=10)
+    with redis.Redis.from_url(house.REDIS_URL) as client:
+        assert client.hexists(snap_key("simulator"), "_status")
