@@ -37,6 +37,13 @@ class Plain(forms.Form):
             first.widget.attrs["autofocus"] = True
 
 
+class CodeInput(forms.TextInput):
+    """A one-time code is, like a password, not sent back into the page."""
+
+    def format_value(self, value: Any) -> None:
+        return None
+
+
 class CodeMixin(Plain):
     """A field `code` made for one-time codes, whose label says how many digits."""
 
@@ -45,7 +52,7 @@ class CodeMixin(Plain):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["code"].label = self.code_label
-        self.fields["code"].widget.attrs.update(CODE_ATTRIBUTES)
+        self.fields["code"].widget = CodeInput({**self.fields["code"].widget.attrs, **CODE_ATTRIBUTES})
 
 
 # --- entrance ------------------------------------------------------------------------------------
@@ -161,7 +168,9 @@ class EnableTotpForm(CodeMixin, ActivateTOTPForm):
 class StepUpForm(Plain):
     """One proof: the code when there is a second factor, else the password."""
 
-    code = forms.CharField(required=False, max_length=16, label="Code from your authenticator")
+    code = forms.CharField(
+        required=False, max_length=16, label="Code from your authenticator", widget=CodeInput
+    )
     password = forms.CharField(
         required=False, strip=False, widget=forms.PasswordInput({"autocomplete": "current-password"})
     )

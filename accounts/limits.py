@@ -21,6 +21,7 @@ from django.http import HttpRequest
 
 CONNECTIONS = 16
 PATIENCE_SECONDS = 1.0
+NOBODY = "0.0.0.0"  # noqa: S104  over a unix socket a peer has no address, and columns want one
 
 # KEYS: buckets. ARGV: n and window in ms of each. All buckets take, or none does.
 # Answers of the tightest bucket: allowed, n, left, ms until one more fits.
@@ -178,9 +179,9 @@ def address_of(peer: str, forwarded: str) -> str:
     """Of `X-Forwarded-For` only what our TRUSTED_PROXY_COUNT proxies appended is believed."""
     hops = [hop.strip() for hop in forwarded.split(",")]
     proxies = settings.TRUSTED_PROXY_COUNT
-    if not proxies or len(hops) < proxies:
-        return peer
-    return hops[-proxies] if _is_address(hops[-proxies]) else peer
+    if proxies and len(hops) >= proxies and _is_address(hops[-proxies]):
+        return hops[-proxies]
+    return peer or NOBODY
 
 
 def address_key(address: str) -> str:

@@ -1,5 +1,7 @@
-"""What the OpenAPI document leaves out, and how it names the ways to sign in."""
+"""What the OpenAPI document leaves out, what every operation may answer, and the ways to sign in."""
 
+from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
@@ -11,6 +13,33 @@ Endpoint = tuple[str, str, str, Any]  # path, path pattern, method, view
 def one_spelling(endpoints: list[Endpoint]) -> list[Endpoint]:
     """Every route of the API also answers with a slash behind it; the document names it once."""
     return [endpoint for endpoint in endpoints if not endpoint[0].endswith("/")]
+
+
+def every_refusal(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Adds the refusals that no endpoint decides for itself, all in the one error shape."""
+    schema = {"$ref": "#/components/schemas/Error"}
+    for path, operations in result["paths"].items():
+        for operation in operations.values():
+            for status in _refusals(path, operation):
+                told = {
+                    "description": HTTPStatus(status).phrase,
+                    "content": {"application/json": {"schema": schema}},
+                }
+                operation["responses"].setdefault(str(status), told)
+    return result
+
+
+def _refusals(path: str, operation: dict[str, Any]) -> Iterator[int]:
+    yield from (429, 503)
+    if any(scheme for scheme in operation.get("security", ()) if scheme):
+        yield from (401, 403)
+    if "/auth/" in path:
+        yield 401  # of what was sent in the body
+    pages = any(parameter["name"] == "cursor" for parameter in operation.get("parameters", ()))
+    if "{" in path or pages:
+        yield 404
+    if operation.get("requestBody"):
+        yield from (400, 409, 413, 415)
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -266,6 +266,7 @@ MFA_REAUTHENTICATION_REQUIRED = False  # our own step-up gates these acts (accou
 
 # --- lockout: django-axes ----------------------------------------------------------------------
 # Counted per account *and* address: whoever guesses locks out themselves, not the owner elsewhere.
+AXES_HANDLER = "accounts.lockout.LockoutHandler"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
@@ -363,6 +364,10 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "PREPROCESSING_HOOKS": ["cryptotrade.openapi.one_spelling"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "cryptotrade.openapi.every_refusal",
+    ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
 }

@@ -60,6 +60,9 @@ function asJson(credential) {
   });
 }
 
+// A passkey belongs to a name. Browsers refuse 127.0.0.1, where localhost would do.
+const NAMELESS = /^[\d.]+$|:/.test(location.hostname);
+
 async function ask(form) {
   const button = form.querySelector("button[type=submit]");
   const problem = form.querySelector("[data-passkey-error]");
@@ -71,7 +74,9 @@ async function ask(form) {
     form.elements.credential.value = asJson(credential);
     form.submit();
   } catch (error) {
-    problem.textContent = `The browser gave no passkey (${error.name}). Try again, or use another way.`;
+    problem.textContent = NAMELESS
+      ? `Passkeys need a host name. Open this page under localhost instead of ${location.hostname}.`
+      : `The browser gave no passkey (${error.name}). Try again, or use another way.`;
     problem.hidden = false;
     button.disabled = false;
   }
@@ -79,7 +84,7 @@ async function ask(form) {
 
 for (const form of document.querySelectorAll("form[data-passkey]")) {
   if (!window.PublicKeyCredential) continue;
-  form.hidden = false;
+  form.hidden = NAMELESS && form.dataset.passkey === "get";
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     ask(form);

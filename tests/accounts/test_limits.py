@@ -165,6 +165,11 @@ def test_forged_forwarding_header_does_not_move_the_address(settings, proxies, f
     assert address_of("10.0.0.1", forwarded) == expected
 
 
+def test_peer_without_an_address_is_still_counted():
+    assert address_of("", "") == "0.0.0.0"
+    assert take(LimitClass.READ, address=address_of("", "")).allowed
+
+
 @pytest.mark.parametrize(
     ("address", "key"),
     [

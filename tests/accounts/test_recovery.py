@@ -7,7 +7,7 @@ from django.core import mail
 from django.test import Client
 
 from accounts.models import AuditEntry, AuthSession
-from accounts.selectors import api_key_find
+from accounts.selectors import api_key_find, session_find
 from accounts.services import api_key_create
 from tests.accounts import visitor
 from tests.accounts.visitor import NEW_PASSWORD, PASSWORD, code_in, sign_in
@@ -111,6 +111,8 @@ def test_change_keeps_this_browser_and_ends_the_others(client, alice):
     _, secret = api_key_create(user=alice, name="desk", scopes=["read"], days=7)
     assert change(client).headers["Location"] == "/account/security/"
     assert is_in(client)
+    assert session_find(client.session["sid"]) is not None
+    assert session_find(elsewhere.session["sid"]) is None
     assert not is_in(elsewhere)
     assert api_key_find(secret) is None
     assert "changed" in mail.outbox[-1].subject

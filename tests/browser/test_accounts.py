@@ -163,6 +163,16 @@ def test_passkey_is_made_and_signs_in_alone(watched: Watched, server: Server, ma
     expect(page).to_have_url(f"{home}/market/")
 
 
+def test_passkeys_are_not_offered_at_an_address_without_a_name(page: Page, market: object, dora: User):
+    sign_in(page)
+    page.goto("/account/passkeys/new/")
+    page.get_by_role("button", name="Add the passkey").click()
+    expect(page.get_by_text("Passkeys need a host name.")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    page.goto("/accounts/login/")
+    expect(page.get_by_role("button", name="Sign in with a passkey")).to_be_hidden()
+
+
 def test_session_elsewhere_is_ended_without_leaving_the_page(
     page: Page, watched: Watched, market: object, dora: User
 ):
@@ -198,20 +208,25 @@ def overflow(page: Page) -> list[str]:
     )
 
 
+def shoot(page: Page, path: str, width: int) -> None:
+    """For a person to compare with the mocks: SHOTS=folder pytest tests/browser/test_accounts.py"""
+    if folder := os.environ.get("SHOTS"):
+        for theme in ("dark", "light"):
+            page.evaluate("theme => document.documentElement.dataset.theme = theme", theme)
+            name = f"{path.strip('/').replace('/', '-')}-{width}-{theme}.png"
+            page.screenshot(path=f"{folder}/{name}", full_page=True, animations="disabled")
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_leaves_the_viewport(page: Page, market: object, dora: User, width: int):
     page.set_viewport_size({"width": width, "height": 900})
     for path in DOORS:
         page.goto(path)
         assert overflow(page) == [], path
+        shoot(page, path, width)
     sign_in(page)
     expect(page).to_have_url(re.compile("/market/$"))
     for path in INSIDE:
         page.goto(path)
         assert overflow(page) == [], path
-        if folder := os.environ.get("SHOTS"):
-            for theme in ("dark", "light"):
-                page.evaluate("theme => document.documentElement.dataset.theme = theme", theme)
-                page.screenshot(
-                    path=f"{folder}/{path.strip('/').replace('/', '-')}-{width}-{theme}.png", full_page=True
-                )
+        shoot(page, path, width)

@@ -2,7 +2,8 @@
 
 import pytest
 from django.conf import settings as django_settings
-from django.urls import URLPattern, URLResolver, get_resolver
+
+from tests.cryptotrade.routes import routes
 
 EXPECTED = {
     "X-Content-Type-Options": "nosniff",
@@ -12,24 +13,6 @@ EXPECTED = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 DIRECTIVES = ("default-src 'none'", "object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'")
-
-
-def routes():
-    """A path for every route of the house that takes no argument, and some for those that do."""
-
-    def walk(patterns, prefix):
-        for pattern in patterns:
-            text = prefix + str(pattern.pattern)
-            if isinstance(pattern, URLResolver):
-                yield from walk(pattern.url_patterns, text)
-            elif isinstance(pattern, URLPattern):
-                yield text
-
-    plain = {
-        text.replace("^", "").replace("$", "").replace("\\Z", "")
-        for text in walk(get_resolver().url_patterns, "/")
-    }
-    return sorted(text for text in plain if not set("<(?\\") & set(text))
 
 
 ODD = (

@@ -297,7 +297,10 @@ def test_status_says_when_a_lease_has_ended(client, market):
 
 @pytest.mark.parametrize("kind", ["venue", "instrument", "worker"])
 def test_administrators_look_but_do_not_add(client, market, kind):
-    client.force_login(User.objects.create_superuser("root@example.org", "correct horse battery"))
+    root = visitor.confirm(User.objects.create_superuser("root@example.org", visitor.PASSWORD))
+    secret = visitor.totp_enable(root)
+    visitor.sign_in(client, email=root.email)
+    client.post("/accounts/login/second-factor/", {"code": visitor.totp_code(secret)})
     leases.worker_register(channel="market-feed")
     assert client.get(f"/admin/market/{kind}/").status_code == 200
     assert client.get(f"/admin/market/{kind}/add/").status_code == 403

@@ -130,6 +130,8 @@ class House:
         self.say("up", f"ready: {url}")
         self.say("up", f"sign in as the demo trader, once: {link}")
         self.say("up", f"or with the e-mail and password in {self.var / 'demo.json'}")
+        if "filebased" in settings.EMAIL_BACKEND:
+            self.say("up", f"codes and other mail are kept in {settings.EMAIL_FILE_PATH}")
         self.say("up", "Ctrl-C stops everything; the data stay")
 
 
