@@ -52,11 +52,10 @@ def measure(bench: Bench, peer: Peer, scene: Scene) -> dict[str, Any]:
     with ExitStack() as stack:
         ports = Ports(free_port(), free_port())
         command = peer.command(ports, bench.folder)
+        feed = _start_feed(bench, stack, peer, scene, ports) if peer.fed_by_redis else None
         server = stack.enter_context(bench.child(peer.name, command, core=bench.cores.server))
         server.wait_listening(ports.clients, START_SECONDS)
-        feed = stack.enter_context(_module(bench, "publisher"))
-        feed.tell(_feed_order(peer, scene, ports))
-        feed.hear(START_SECONDS)
+        feed = feed or _start_feed(bench, stack, peer, scene, ports)
         crowd = stack.enter_context(_module(bench, "load"))
         crowd.tell(_crowd_order(peer, scene, ports))
         connected = crowd.hear(START_SECONDS * 2)["connected"]
@@ -73,6 +72,13 @@ def measure(bench: Bench, peer: Peer, scene: Scene) -> dict[str, Any]:
             "publisher_late_ms": published["late_ms"],
             "closed_1013": _slow_closed(peer, ports),
         }
+
+
+def _start_feed(bench: Bench, stack: ExitStack, peer: Peer, scene: Scene, ports: Ports) -> Child:
+    feed = stack.enter_context(_module(bench, "publisher"))
+    feed.tell(_feed_order(peer, scene, ports))
+    feed.hear(START_SECONDS)
+    return feed
 
 
 def _module(bench: Bench, name: str) -> Child:

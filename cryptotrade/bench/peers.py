@@ -11,7 +11,7 @@ from django.conf import settings
 
 HERE = Path(__file__).parent
 OURS = "cryptotrade"
-NCHAN_MODULES = ("/usr/lib/nginx/modules", "/usr/share/nginx/modules", "/usr/lib64/nginx/modules")
+NCHAN_MODULES = ("lib/nginx/modules", "lib64/nginx/modules", "share/nginx/modules")  # beside the binary
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,11 @@ class Peer:
         if self.dialect == "hub":
             return "/ws/stream"
         return "/sub?id=" + ",".join(topics) if self.sink == "nchan" else "/"
+
+    @property
+    def fed_by_redis(self) -> bool:
+        """Its feed can, and for us should, have spoken before the server starts."""
+        return self.sink in ("hub", "core", "pubsub")
 
     def feed_port(self, ports: Ports) -> int:
         return ports.clients if self.sink == "nchan" else ports.ingress
@@ -89,7 +94,8 @@ http {{
 
 
 def _nchan_module() -> Path | None:
-    found = (Path(folder) / "ngx_nchan_module.so" for folder in NCHAN_MODULES)
+    prefix = Path(shutil.which("nginx") or "/usr/sbin/nginx").resolve().parents[1]
+    found = (prefix / folder / "ngx_nchan_module.so" for folder in NCHAN_MODULES)
     return next((path for path in found if path.exists()), None)
 
 

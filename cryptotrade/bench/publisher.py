@@ -17,7 +17,7 @@ import uvloop
 from cryptotrade.bench.bodies import VENUE, Load, body
 from cryptotrade.bench.dialects import plain_message
 
-FLUSH_NS = 50_000_000  # as the feed worker does
+FLUSH_EVERY = 0.05  # as the feed worker does, with the same drift against the hub's own clock
 LEAD_NS = 50_000_000
 
 
@@ -42,7 +42,7 @@ class Sink(Protocol):
 
 
 class HubSink:
-    """Our own way: a `Publisher`, flushed twenty times a second through Redis."""
+    """Our own way: a `Publisher`, flushed through Redis as the feed worker does it."""
 
     def __init__(self, load: Load) -> None:
         from market.hub import Publisher
@@ -51,15 +51,13 @@ class HubSink:
         self._publisher = Publisher(VENUE, int(time.time() * 1000), simulated=True)
         self._publisher.symbols(load.symbols())
         self._offered: set[str] = set()
-        self._due = 0
+        self._closing = False
+        self._flushing = asyncio.create_task(self._flush_always())
 
     async def offer(self, topic: str, turn: int, due: int) -> None:
-        self._put(topic, body(topic, turn, due))
-        if due >= self._due:
-            self._due = due + FLUSH_NS
-            await self._flush()
-
-    def _put(self, topic: str, update: Any) -> None:
+        if self._flushing.done():
+            self._flushing.result()  # it never ends but by an error
+        update = body(topic, turn, due)
         kind, _, rest = topic.partition(".")
         symbol = rest.split(".")[1] if "." in rest else ""
         if kind == "trades":
@@ -74,6 +72,11 @@ class HubSink:
         else:
             self._publisher.offer_candle(symbol, "1m", update)
 
+    async def _flush_always(self) -> None:
+        while not self._closing:
+            await self._flush()
+            await asyncio.sleep(FLUSH_EVERY)
+
     async def _flush(self) -> None:
         for topic in self._offered:
             self.seqs[topic] += 1
@@ -81,6 +84,8 @@ class HubSink:
         await self._publisher.flush(status="live", age_ms=1)
 
     async def close(self) -> None:
+        self._closing = True  # not cancelled: what is half-way through Redis would leave its lock behind
+        await self._flushing
         await self._flush()
         await self._publisher.close()
 
@@ -168,6 +173,8 @@ async def publish(sink: Sink, load: Load, stopped: asyncio.Event) -> int:
         if stopped.is_set():
             break
         await sink.offer(load.names()[number], turn, due)
+        if not turn and not number:
+            _say({"publishing": True})
     return worst
 
 
@@ -177,7 +184,6 @@ async def run() -> None:
     sink = await make_sink(order, load)
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stopped.set)
-    _say({"publishing": True})
     late = await publish(sink, load, stopped)
     await sink.close()
     _say({"final": sink.seqs, "late_ms": round(late / 1e6, 1)})

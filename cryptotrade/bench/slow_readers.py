@@ -5,8 +5,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from cryptotrade.bench.bodies import Load
-from cryptotrade.bench.fanout import METHOD, Say, remarks
-from cryptotrade.bench.figures import median_of, ratio
+from cryptotrade.bench.fanout import METHOD, Say, remarks, summary
+from cryptotrade.bench.figures import ratio
 from cryptotrade.bench.measure import Scene, measure
 from cryptotrade.bench.options import Options
 from cryptotrade.bench.peers import OURS, peers_available
@@ -51,7 +51,7 @@ def run(bench: Bench, options: Options, say: Say) -> Row:
                     raise
                 notes.append(f"{peer.name}, {scene.name}: not measured, {problem}")
                 continue
-            results.append({**median_of(rows), "runs": len(rows)})
+            results.append(summary(rows))
     notes += [note for row in results for note in remarks(row)]
     return document("slow-readers", asdict(options), results, ratios(results), [*NOTES, *METHOD[1:3], *notes])
 

@@ -1,7 +1,9 @@
 """`make bench`: how much our parts do, beside their peers, in one run on this machine."""
 
+import contextlib
 import signal
 import sys
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
@@ -37,9 +39,9 @@ class Command(BaseCommand):
         asked = {key: options[key] for key in ("seconds", "clients", "topics", "rate", "runs")}
         asked["peers"] = tuple(options["peers"].split(",")) if options["peers"] else None
         wanted = list(BENCHMARKS) if options["benchmark"] == "all" else [options["benchmark"]]
-        signal.signal(signal.SIGTERM, _interrupt)  # so that what we started is ended, as with Ctrl-C
         try:
-            told = [self._run(name, BENCHMARKS[name].DEFAULTS.given(asked)) for name in wanted]
+            with _sigterm_as_interrupt():
+                told = [self._run(name, BENCHMARKS[name].DEFAULTS.given(asked)) for name in wanted]
         except (BenchError, ServiceUnavailable, ValueError) as problem:
             raise CommandError(str(problem)) from problem
         except KeyboardInterrupt:
@@ -64,6 +66,16 @@ class Command(BaseCommand):
             return
         for one in told:
             self.stdout.write(report.table(one, BENCHMARKS[one["benchmark"]].COLUMNS) + "\n")
+
+
+@contextlib.contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """So that what we started is ended, as with Ctrl-C."""
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -1,0 +1,249 @@
+"""The benchmarks run, say what they found in one document, and their own arithmetic is right."""
+
+import itertools
+import json
+
+import orjson
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.frames import Frame as LibraryFrame
+from websockets.frames import Opcode
+
+from cryptotrade.bench import fanout, frames, report
+from cryptotrade.bench.bodies import Load, body, due_of
+from cryptotrade.bench.dialects import Frames, HubDialect, PlainDialect, Position, plain_message
+from cryptotrade.bench.figures import Histogram, median_of, ratio
+
+# --- frames ------------------------------------------------------------------------------------------
+PAYLOADS = st.lists(st.binary(max_size=300) | st.integers(65_530, 65_540).map(bytes), max_size=6)
+
+
+def from_server(payload, opcode=Opcode.TEXT):
+    return LibraryFrame(opcode, payload).serialize(mask=False)
+
+
+@given(PAYLOADS, st.lists(st.integers(0, 200_000), max_size=8))
+def test_frames_come_out_whole_however_their_bytes_are_cut(payloads, cuts):
+    stream = b"".join(map(from_server, payloads))
+    edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
+    reader = frames.FrameReader()
+    found = [frame for a, b in itertools.pairwise(edges) for frame in reader.feed(stream[a:b])]
+    assert found == [(frames.TEXT, payload) for payload in payloads]
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
+def test_client_frames_are_masked_and_as_long_as_they_say(size):
+    frame = frames.client_frame(frames.TEXT, b"x" * size)
+    unmasked = bytes([frame[0], frame[1] & 0x7F]) + frame[2:].replace(bytes(4) + b"x" * size, b"x" * size)
+    assert frame[1] & 0x80
+    assert frames.FrameReader().feed(unmasked) == [(frames.TEXT, b"x" * size)]
+
+
+@pytest.mark.parametrize("head", [b"\x01\x01", b"\x81\x81"])
+def test_fragmented_and_masked_frames_are_refused(head):
+    with pytest.raises(frames.FrameError):
+        frames.FrameReader().feed(head + b"x")
+
+
+def test_a_handshake_is_over_when_its_blank_line_came():
+    assert frames.after_handshake(b"HTTP/1.1 101 Switching Protocols\r\nA: b\r\n") is None
+    assert frames.after_handshake(b"HTTP/1.1 101 Switching Protocols\r\nA: b\r\n\r\nmore") == b"more"
+    with pytest.raises(frames.FrameError, match="403"):
+        frames.after_handshake(b"HTTP/1.1 403 Forbidden\r\n\r\n")
+
+
+def test_a_close_frame_without_a_code_is_1005():
+    assert frames.close_code((1013).to_bytes(2, "big") + b"slow") == 1013
+    assert frames.close_code(b"") == 1005
+
+
+# --- figures -----------------------------------------------------------------------------------------
+def test_percentiles_are_the_smallest_times_that_cover_their_share():
+    histogram = Histogram()
+    for milliseconds in range(1, 101):
+        histogram.add(milliseconds * 1_000_000)
+    assert histogram.percentiles((0.5, 0.99, 1.0)) == [50.01, 99.01, 100.01]
+
+
+def test_percentiles_count_every_time():
+    histogram = Histogram()
+    histogram.add(1_000_000, times=999)
+    histogram.add(500_000_000)
+    assert histogram.percentiles((0.5, 0.999, 0.9999)) == [1.01, 1.01, 500.01]
+
+
+def test_percentiles_of_nothing_are_unknown():
+    assert Histogram().percentiles((0.5, 0.99)) == [None, None]
+
+
+def test_medians_keep_names_and_any_alarm():
+    rows = [
+        {"name": "a", "n": 1, "x": 1.0, "gone": None, "alarm": False},
+        {"name": "a", "n": 9, "x": 3.0, "gone": None, "alarm": True},
+        {"name": "a", "n": 2, "x": 2.5, "gone": 7, "alarm": False},
+    ]
+    assert median_of(rows) == {"name": "a", "n": 2, "x": 2.5, "gone": 7, "alarm": True}
+
+
+def test_a_ratio_needs_both_sides():
+    assert (ratio(3, 2), ratio(None, 2), ratio(3, 0)) == (1.5, None, None)
+
+
+# --- what is streamed ----------------------------------------------------------------------------------
+def test_every_body_says_when_it_was_due():
+    load = Load(topics=5, rate=10)
+    dues = {topic: due_of(topic, orjson.loads(orjson.dumps(body(topic, 3, 77)))) for topic in load.names()}
+    assert set(dues.values()) == {77}
+    assert {topic.partition(".")[0] for topic in dues} == {"ticks", "book", "trades", "candles"}
+
+
+def test_topics_take_turns_within_a_period():
+    first = list(itertools.islice(Load(topics=2, rate=10).schedule(1000), 4))
+    assert first == [(1000, 0, 0), (50_001_000, 1, 0), (100_001_000, 0, 1), (150_001_000, 1, 1)]
+
+
+# --- what a reader can prove ---------------------------------------------------------------------------
+def hub_frames():
+    told = Frames(HubDialect(["trades.bench.S003"], 10))
+    told.of(b'{"op":"ok","topic":"trades.bench.S003","id":4,"epoch":1,"seq":5,"recovered":false,"snap":[]}')
+    return told
+
+
+def push(first, last, due=9):
+    items = [["1", "1", "buy", due, "1"]]
+    return orjson.dumps({"op": "push", "m": [[4, first, last, items]]})
+
+
+def walk(told, *texts):
+    position, lost = Position({}), 0
+    for text in texts:
+        position, missed = position.step(told.of(text))
+        lost += missed
+    return position.seen, lost
+
+
+OK = b'{"op":"ok","topic":"trades.bench.S003","id":4,"epoch":1,"seq":5,"recovered":false,"snap":[]}'
+BEAT = b'{"op":"beat","seq":{"4":9}}'
+
+
+def test_a_conflated_range_is_no_loss():
+    assert walk(hub_frames(), OK, push(6, 8), push(9, 9), BEAT) == ({"trades.bench.S003": 9}, 0)
+
+
+def test_a_gap_between_pushes_is_counted_once():
+    assert walk(hub_frames(), OK, push(6, 6), push(9, 9), BEAT) == ({"trades.bench.S003": 9}, 2)
+
+
+def test_a_beat_proves_what_never_came():
+    assert walk(hub_frames(), OK, push(6, 6), BEAT, push(10, 10)) == ({"trades.bench.S003": 10}, 3)
+
+
+def test_a_new_snapshot_begins_anew():
+    assert walk(hub_frames(), OK, push(6, 6), OK.replace(b'"seq":5', b'"seq":20'), push(21, 21))[1] == 0
+
+
+def test_a_plain_server_is_held_to_its_numbers():
+    told = Frames(PlainDialect(["candles.bench.S001.1m"]))
+    texts = [
+        plain_message("candles.bench.S001.1m", seq, body("candles.bench.S001.1m", seq, 5))
+        for seq in (3, 4, 7)
+    ]
+    assert walk(told, b'{"ready":true}', *texts) == ({"candles.bench.S001.1m": 7}, 2)
+    assert [said.due for frame in told.all for said in frame.says] == [5, 5, 5]
+
+
+# --- the report ----------------------------------------------------------------------------------------
+ROW = {
+    "name": "cryptotrade",
+    "scenario": "page",
+    "client_cpu": 0.2,
+    "client_bound": False,
+    "lost": 0,
+    "undelivered": 0,
+    "delivered_share": 1.0,
+    "publisher_late_ms": 1.0,
+}
+
+
+def test_a_sound_row_needs_no_remark():
+    assert fanout.remarks(ROW) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"client_bound": True, "client_cpu": 0.81}, "CLIENT BOUND"),
+        ({"lost": 3}, "lost 3"),
+        ({"undelivered": 9}, "9 updates had not come"),
+        ({"delivered_share": 0.4}, "could not keep up"),
+        ({"publisher_late_ms": 90.0}, "late"),
+    ],
+)
+def test_what_spoils_a_row_is_said(change, word):
+    (remark,) = fanout.remarks({**ROW, **change})
+    assert word in remark
+
+
+# --- each benchmark, tiny --------------------------------------------------------------------------------
+TINY = ["--seconds", "1", "--clients", "20", "--topics", "4", "--runs", "1", "--peers", "websockets"]
+COMMON = {
+    "name", "scenario", "deliveries_per_cpu_s", "updates_per_cpu_s", "p50_ms", "p99_ms", "p999_ms", "lost", "rss_mb",
+}  # fmt: skip
+
+
+@pytest.fixture
+def bench(capfd):
+    def run(*arguments):
+        call_command("bench", *arguments, "--json")
+        return json.loads(capfd.readouterr().out)
+
+    return run
+
+
+def check_document(told, name):
+    assert told.keys() == {"benchmark", "parameters", "machine", "results", "ratios", "notes"}
+    assert told["benchmark"] == name
+    assert all(row.keys() >= COMMON for row in told["results"])
+    assert {row["lost"] for row in told["results"] if row["name"] == "cryptotrade"} == {0}
+    kept = [path.read_bytes() for path in (settings.VAR_DIR / "bench").glob(f"{name}-*.json")]
+    assert told in [json.loads(one) for one in kept]
+
+
+@pytest.mark.slow
+def test_the_fan_out_is_measured_beside_a_peer(bench):
+    told = bench("fanout", *TINY)
+    check_document(told, "fanout")
+    rows = {(row["name"], row["scenario"]): row for row in told["results"]}
+    assert rows.keys() == set(itertools.product(("cryptotrade", "websockets"), ("one_topic", "page")))
+    assert all(row["updates"] > 0 and row["connected"] == 20 for row in rows.values())
+    assert told["ratios"]["websockets"].keys() >= {"deliveries", "elements", "updates"}
+    page = rows["cryptotrade", "page"]
+    assert page["updates"] > page["deliveries"], "a push holds more than one update"
+    assert report.table(told, fanout.COLUMNS).startswith("== fanout ==")
+
+
+@pytest.mark.slow
+def test_slow_readers_are_measured_beside_a_peer(bench):
+    told = bench("slow-readers", *TINY)
+    check_document(told, "slow-readers")
+    assert {row["scenario"] for row in told["results"]} == {"all_fast", "some_slow"}
+    assert told["ratios"]["cryptotrade"].keys() == {"p50", "p99", "rss_growth_mb"}
+    assert all(row["connected"] == 19 for row in told["results"] if row["scenario"] == "some_slow")
+
+
+@pytest.mark.slow
+def test_the_feed_is_measured_beside_ccxt(bench):
+    told = bench("feed", "--seconds", "0.05", "--runs", "1")
+    check_document(told, "feed")
+    assert {row["name"] for row in told["results"]} == {
+        "cryptotrade", "cryptotrade to Redis", "ccxt.pro", "simulator",
+    }  # fmt: skip
+    assert told["ratios"]["ccxt.pro"]["deliveries"]
+
+
+def test_an_unknown_peer_is_an_error_that_names_the_known():
+    with pytest.raises(CommandError, match=r"no such peer: nats.*websockets"):
+        call_command("bench", "fanout", "--peers", "nats")
