@@ -9,6 +9,7 @@ from functools import wraps
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from rest_framework.exceptions import APIException
 from rest_framework.permissions import BasePermission
@@ -63,6 +64,8 @@ def step_up_required(act: str) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def gated(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if not request.user.is_authenticated:
+                return redirect_to_login(_way_back(request))
             if step_up_is_fresh(request_session(request)):
                 return view(request, *args, **kwargs)
             return step_up_redirect(request, act)

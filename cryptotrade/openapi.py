@@ -34,7 +34,7 @@ def _refusals(path: str, operation: dict[str, Any]) -> Iterator[int]:
     if any(scheme for scheme in operation.get("security", ()) if scheme):
         yield from (401, 403)
     if "/auth/" in path:
-        yield 401  # of what was sent in the body
+        yield from (401, 403)  # of what was sent in the body, or by whom
     pages = any(parameter["name"] == "cursor" for parameter in operation.get("parameters", ()))
     if "{" in path or pages:
         yield 404

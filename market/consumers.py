@@ -153,12 +153,14 @@ class _Conversation:
                 self._say({"op": "pong"})
 
     async def _try_cookie(self) -> None:
-        """Read the session at the first private topic only: public pages cost no look-up."""
+        """Read the cookies at the first private topic only: public pages cost no look-up."""
         if self._client.user_id or self._cookie_tried:
             return
         self._cookie_tried = True
         if session := _cookie(self._scope, settings.SESSION_COOKIE_NAME):
             await self._sign_in(self._consumer.session_user, session)
+        elif token := _cookie(self._scope, settings.ACCESS_COOKIE):
+            await self._sign_in(self._consumer.token_user, token)
 
     async def _sign_in(self, identify: Identify, credential: str) -> None:
         who = await database_sync_to_async(identify)(credential)

@@ -3,8 +3,9 @@
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.core.cache import cache
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.generics import ListAPIView
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
@@ -14,9 +15,16 @@ from rest_framework.views import APIView
 from accounts.api.common import PERSON, Conflict, object_or_404, signed_in_user
 from accounts.api.serializers import KeyBody, KeyCreate, KeyCreated
 from accounts.models import ApiKey
-from accounts.selectors import api_key_get, api_key_list
+from accounts.selectors import api_key_digest, api_key_get, api_key_list
 from accounts.services import TooManyKeys, api_key_create, api_key_rename, api_key_revoke
 from accounts.step_up import StepUpRequired
+
+REPEAT_SECONDS = 24 * 3600
+IDEMPOTENCY = OpenApiParameter(
+    "Idempotency-Key",
+    location=OpenApiParameter.HEADER,
+    description="A repetition is a 409, not a second key.",
+)
 
 
 class Newest(CursorPagination):
@@ -42,12 +50,14 @@ class KeyList(ListAPIView[ApiKey]):
     @extend_schema(
         request=KeyCreate,
         responses={201: KeyCreated},
+        parameters=[IDEMPOTENCY],
         summary="Create an API key",
         description="The answer holds the key; it is never shown again.",
     )
     def post(self, request: Request) -> Response:
         body = KeyCreate(data=request.data)
         body.is_valid(raise_exception=True)
+        _once(request)
         try:
             key, secret = api_key_create(
                 user=signed_in_user(request), **body.validated_data, request=request._request
@@ -77,6 +87,15 @@ class KeyDetail(APIView):
     def delete(self, request: Request, pk: UUID) -> Response:
         api_key_revoke(key=_key(request, pk), actor=signed_in_user(request), request=request._request)
         return Response(status=204)
+
+
+def _once(request: Request) -> None:
+    """A repeated `Idempotency-Key` makes no second key. The first answer cannot be given again."""
+    mark = request.headers.get("Idempotency-Key", "")
+    if mark and not cache.add(f"key-made:{request.user.pk}:{api_key_digest(mark)}", "1", REPEAT_SECONDS):
+        raise Conflict(
+            "This Idempotency-Key was used. Its API key was shown then; revoke it and make another."
+        )
 
 
 def _key(request: Request, pk: UUID) -> ApiKey:

@@ -3,10 +3,12 @@
 from allauth.account.adapter import get_adapter
 from allauth.account.internal.flows.email_verification import get_address_for_user
 from allauth.mfa.utils import is_mfa_enabled
+from axes.utils import reset
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils import timezone
 
+from accounts.limits import client_address
 from accounts.models import AuthSession, User
 from accounts.services.sessions import session_open
 from accounts.services.signing_up import verification_begin
@@ -60,6 +62,7 @@ def program_sign_in(*, email: str, password: str, code: str, request: HttpReques
     if guarded and not (code and second_factor_check(user=user, code=code)):
         raise SecondFactorMissing(tried=bool(code))
     User.objects.filter(pk=user.pk).update(last_login=now)
+    reset(ip=client_address(request), username=email.strip().lower())  # as a page's sign-in does
     return session_open(
         user=user,
         kind=AuthSession.Kind.API,

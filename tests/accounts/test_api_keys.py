@@ -127,6 +127,15 @@ def test_no_key_manages_credentials(alice, verb, path):
     assert getattr(bearer(secret), verb)(path, {}).status_code == 403
 
 
+def test_a_repeated_request_makes_no_second_key(alice, bob):
+    client, other = program(alice), program(bob)
+    headers = {"Idempotency-Key": "b9f5"}
+    assert [client.post(KEYS, WANTED, headers=headers).status_code for _ in range(2)] == [201, 409]
+    assert client.post(KEYS, WANTED, headers={"Idempotency-Key": "c001"}).status_code == 201
+    assert other.post(KEYS, WANTED, headers=headers).status_code == 201
+    assert ApiKey.objects.filter(user=alice).count() == 2
+
+
 def test_a_key_is_renamed_and_revoked_by_its_owner(alice):
     client = program(alice)
     key, secret = key_of(alice)

@@ -149,6 +149,25 @@ def test_wrong_password_unknown_address_and_disabled_user_are_told_the_same(alic
     assert said == {(401, "AUTHENTICATION_ERROR", "E-mail and password do not match.")}
 
 
+def test_five_wrong_passwords_lock_the_guesser_out_of_the_api_too(alice, anyone):
+    verified(alice)
+    wrong = {"email": alice.email, "password": "wrong"}
+    guesses = [anyone.post(f"{AUTH}/login", wrong, REMOTE_ADDR="192.0.2.66") for _ in range(5)]
+    assert [guess.status_code for guess in guesses] == [401, 401, 401, 401, 429]
+    assert code_of(guesses[-1]) == "RATE_LIMIT_EXCEEDED"
+    right = {**wrong, "password": PASSWORDS["alice"]}
+    assert anyone.post(f"{AUTH}/login", right, REMOTE_ADDR="192.0.2.66").status_code == 429
+    assert anyone.post(f"{AUTH}/login", right, REMOTE_ADDR="192.0.2.7").status_code == 200
+
+
+def test_a_right_password_forgives_the_wrong_ones_before_it(alice, anyone):
+    verified(alice)
+    for _ in range(2):
+        for _ in range(4):
+            anyone.post(f"{AUTH}/login", {"email": alice.email, "password": "wrong"})
+        assert login(anyone, "alice").status_code == 200
+
+
 def test_signing_in_is_recorded_with_its_address_and_never_the_password(alice, anyone):
     verified(alice)
     login(anyone, "alice")

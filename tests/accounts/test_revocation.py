@@ -339,6 +339,7 @@ def sockets(server):
             headers = {
                 "cookie": {"Cookie": f"session={held.session_key}"},
                 "token": {"Authorization": f"Bearer {held.pair.access}"},
+                "token in a cookie": {"Cookie": f"access={held.pair.access}"},
                 "key": {"Authorization": f"Bearer {held.key}"},
             }
             opened = {

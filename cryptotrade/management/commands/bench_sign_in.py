@@ -40,6 +40,7 @@ async def measure(url: str, in_flight: int, seconds: float) -> dict[str, Any]:
         answers: dict[int, int] = {}
         flood = [asyncio.create_task(_knock(url, answers)) for _ in range(in_flight)]
         try:
+            await _others(others, 3)  # all have loaded the form and sent it
             busy = await _others(others, seconds)
         finally:
             for knocking in flood:
@@ -71,7 +72,8 @@ async def _ask(session: aiohttp.ClientSession, path: str, due: float) -> float:
 
 async def _knock(url: str, answers: dict[int, int]) -> None:
     """Wrong passwords of one made-up account after another, as fast as they are answered."""
-    async with aiohttp.ClientSession(url, timeout=aiohttp.ClientTimeout(120)) as session:
+    jar = aiohttp.CookieJar(unsafe=True)  # it would keep no cookies of an IP address
+    async with aiohttp.ClientSession(url, cookie_jar=jar, timeout=aiohttp.ClientTimeout(120)) as session:
         async with session.get(SIGN_IN) as page:
             found = _TOKEN.search(await page.text())
         form = {"csrfmiddlewaretoken": found[1] if found else "", "password": secrets.token_hex(8)}

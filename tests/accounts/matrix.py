@@ -1,0 +1,143 @@
+"""Who may call what: every route of the house, classified. A new route fails the matrix until it is here.
+
+`verbs` are those that the route takes; whatever else is sent must be refused. A route with a `kind`
+has an object: `make(owner)` makes one and returns what stands in the path; the rules of that kind
+(accounts/domain/rules.py) say who else may touch it, unless the route is `OWNER` only.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from allauth.mfa.models import Authenticator
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from accounts.services import api_key_create, session_open
+from tests.accounts.programs import request
+
+
+class Access(StrEnum):
+    OPEN = "anybody"
+    PERSON = "whoever has signed in; no API key"
+    USER = "whoever has signed in, or an API key that may read"
+    OWNER = "the owner of the object alone"
+    RULES = "whom the rules of the object's kind let"
+    STAFF = "staff with a second factor"
+
+
+@dataclass(frozen=True)
+class Route:
+    access: Access
+    verbs: str = "GET"
+    kind: str | None = None
+    make: Callable[[Any], dict[str, Any]] | None = None
+
+
+def _session(owner):
+    return {"pk": session_open(user=owner, kind="api", request=request()).sid}
+
+
+def _page_session(owner):
+    return {"sid": _session(owner)["pk"]}
+
+
+def _key(owner):
+    return {"pk": api_key_create(user=owner, name="k", scopes=["read"], days=1)[0].pk}
+
+
+def _passkey(owner):
+    data = {"name": "key", "credential": {}, "passwordless": True}
+    return {"pk": Authenticator.objects.create(user=owner, type="webauthn", data=data).pk}
+
+
+def _instrument(owner):
+    return {"venue": "simulator", "symbol": "BTC"}
+
+
+OPEN, PERSON, USER, OWNER, RULES, STAFF = Access
+FORM = "GET POST PUT"  # Django's form views take a PUT as a POST
+ROUTES: dict[str, Route] = {
+    # --- the market, and the house itself
+    "": Route(OPEN),
+    "market/": Route(OPEN),
+    "market/<slug:venue>/<path:symbol>/": Route(OPEN, make=_instrument),
+    "status/": Route(OPEN),
+    "health": Route(OPEN),
+    "ready": Route(OPEN),
+    "metrics": Route(OPEN),
+    "api/schema/": Route(OPEN),
+    "api/docs/": Route(OPEN),
+    "api/v1/venues": Route(OPEN),
+    "api/v1/instruments": Route(OPEN),
+    "api/v1/ticks": Route(OPEN),
+    "api/v1/candles": Route(OPEN),
+    "api/v1/book": Route(OPEN),
+    "api/v1/trades": Route(OPEN),
+    # --- the way in
+    "accounts/login/": Route(OPEN, FORM),
+    "accounts/login/passkey/": Route(OPEN, FORM),
+    "accounts/login/second-factor/": Route(OPEN, FORM),
+    "accounts/logout/": Route(OPEN, "GET POST"),
+    "accounts/signup/": Route(OPEN, FORM),
+    "accounts/verify/": Route(OPEN, FORM),
+    "accounts/recover/": Route(OPEN, FORM),
+    "accounts/recover/code/": Route(OPEN, FORM),
+    "accounts/recover/password/": Route(OPEN, FORM),
+    "accounts/inactive/": Route(OPEN, FORM),
+    "accounts/link/": Route(OPEN, "GET POST"),
+    "api/v1/auth/signup": Route(OPEN, "POST"),
+    "api/v1/auth/verify": Route(OPEN, "POST"),
+    "api/v1/auth/login": Route(OPEN, "POST"),
+    "api/v1/auth/refresh": Route(OPEN, "POST"),
+    # --- one's own account
+    "account/": Route(PERSON, FORM),
+    "account/security/": Route(PERSON),
+    "account/password/": Route(PERSON, FORM),
+    "account/email/": Route(PERSON, FORM),
+    "account/totp/": Route(PERSON, FORM),
+    "account/totp/off/": Route(PERSON, FORM),
+    "account/recovery-codes/": Route(PERSON),
+    "account/recovery-codes/new/": Route(PERSON, FORM),
+    "account/passkeys/new/": Route(PERSON, FORM),
+    "account/passkeys/<int:pk>/remove/": Route(OWNER, "GET POST DELETE", "passkey", _passkey),
+    "account/export/": Route(PERSON, "POST"),
+    "account/delete/": Route(PERSON, FORM),
+    "account/sessions/": Route(PERSON),
+    "account/sessions/others/revoke/": Route(PERSON, "POST"),
+    "account/sessions/<uuid:sid>/revoke/": Route(OWNER, "POST", "session", _page_session),
+    "account/keys/": Route(PERSON),
+    "account/keys/new/": Route(PERSON, FORM),
+    "account/keys/<uuid:pk>/revoke/": Route(OWNER, "POST", "api_key", _key),
+    "account/activity/": Route(PERSON),
+    "account/step-up/": Route(PERSON, FORM),
+    "api/v1/auth/logout": Route(PERSON, "POST"),
+    "api/v1/auth/password": Route(PERSON, "POST"),
+    "api/v1/auth/2fa": Route(PERSON, "GET POST PUT DELETE"),
+    "api/v1/auth/step-up": Route(PERSON, "POST"),
+    "api/v1/auth/sessions": Route(PERSON),
+    "api/v1/auth/sessions/<uuid:pk>": Route(RULES, "DELETE", "session", _session),
+    "api/v1/api-keys": Route(PERSON, "GET POST"),
+    "api/v1/api-keys/<uuid:pk>": Route(RULES, "GET PATCH DELETE", "api_key", _key),
+    "api/v1/me": Route(USER, "GET PATCH"),
+}
+PREFIXES: dict[str, Route] = {"admin/": Route(STAFF)}
+
+
+def walk(patterns: Any = None, prefix: str = "") -> Iterator[str]:
+    """Every route of the URL conf, as it is written there."""
+    for pattern in get_resolver().url_patterns if patterns is None else patterns:
+        route = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from walk(pattern.url_patterns, route)
+        elif isinstance(pattern, URLPattern):
+            yield route
+
+
+def classified(route: str) -> Route | None:
+    """The class of a route; both spellings of an API route are one."""
+    if route.startswith("api/v1/"):
+        route = route.rstrip("/")
+    if route in ROUTES:
+        return ROUTES[route]
+    return next((found for prefix, found in PREFIXES.items() if route.startswith(prefix)), None)
