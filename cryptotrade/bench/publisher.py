@@ -150,9 +150,9 @@ class NchanSink(LinesSink):
 
 async def make_sink(order: Order, load: Load) -> Sink:
     if order.sink == "hub":
-        sink = HubSink(load)
-        await sink.begun.wait()
-        return sink
+        ours = HubSink(load)
+        await ours.begun.wait()
+        return ours
     if order.sink in ("core", "pubsub"):
         return GroupSink(load, order.sink)
     reader, writer = await asyncio.open_connection("127.0.0.1", order.port)
