@@ -7,6 +7,7 @@ from accounts.services.api_keys import (
     api_key_revoke,
     api_key_used,
 )
+from accounts.services.cleaning import expired_remove
 from accounts.services.codes import sign_in_code_mint, sign_in_code_redeem
 from accounts.services.identity import Principal, session_user, token_user
 from accounts.services.passwords import PasswordRefused, password_change
@@ -54,6 +55,7 @@ __all__ = [
     "api_key_revoke",
     "api_key_used",
     "credentials_end_all",
+    "expired_remove",
     "password_change",
     "program_sign_in",
     "role_set",

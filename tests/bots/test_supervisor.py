@@ -1,0 +1,27 @@
+"""The supervisor worker, before there are bots: it cleans, once an hour."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+
+from bots import consumers
+from bots.consumers import SupervisorConsumer
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_what_has_expired_is_removed_at_the_first_wake_and_not_at_every_one(monkeypatch):
+    now = timezone.now()
+    await Session.objects.acreate(session_key="old", session_data="", expire_date=now - timedelta(days=1))
+    await Session.objects.acreate(session_key="new", session_data="", expire_date=now + timedelta(days=1))
+    worker = SupervisorConsumer()
+    await worker.reconcile()
+    assert [s.session_key async for s in Session.objects.all()] == ["new"]
+    calls = []
+    monkeypatch.setattr(consumers, "expired_remove", lambda **_: calls.append(1) or {})
+    await worker.reconcile()
+    assert calls == []
+    worker._clean_due = 0.0
+    await worker.reconcile()
+    assert calls == [1]
