@@ -20,6 +20,7 @@ STEADY_SECONDS = 30.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
 STOP_SECONDS = 12.0
 PR_SET_PDEATHSIG = 1
+REQUESTS = "cryptotrade.logging"  # the logger of a line for every request
 
 
 def pauses() -> Iterator[float]:
@@ -97,7 +98,8 @@ class Supervisor:
             while line := await _line(stream):
                 log.write(line)
                 log.flush()
-                self._say(name, readable(line))
+                if text := readable(line):
+                    self._say(name, text)
 
     async def stop(self) -> None:
         """SIGTERM to all, SIGKILL to those that are still there after some seconds."""
@@ -132,14 +134,17 @@ def _describe(code: int) -> str:
 
 
 def readable(line: bytes) -> str:
-    """A JSON log line as one short line for people; anything else as it is."""
+    """A JSON log line as one short line for people; anything else as it is. Empty: not worth a line."""
     text = line.decode(errors="replace").rstrip()
     try:
         said = orjson.loads(text)
-        head = f"{said.pop('timestamp')[11:19]} {said.pop('level'):<7} {said.pop('message')}"
+        when, level, logger = said.pop("timestamp")[11:19], said.pop("level"), said.pop("logger")
+        message = said.pop("message")
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         return text
+    if (logger, level) == (REQUESTS, "INFO"):
+        return ""  # one for every page and poll; the file has them
     trace = said.pop("exception", None)
-    said.pop("logger", None)
     rest = " ".join(f"{key}={value}" for key, value in said.items())
-    return "\n".join(part for part in (f"{head} {rest}".rstrip(), trace) if part)
+    line = f"{when} {level:<7} {message} {rest}".rstrip()
+    return f"{line}\n{trace}" if trace else line

@@ -94,6 +94,7 @@ def test_json_lines_are_shortened_for_people_and_others_left_alone():
         "venue": "v",
     }
     assert readable(json.dumps(line).encode()) == "17:39:41 INFO    claimed venue=v"
+    assert readable(json.dumps({**line, "logger": "cryptotrade.logging"}).encode()) == ""
     assert readable(b"plain text\n") == "plain text"
     assert readable(b'{"not": "ours"}') == '{"not": "ours"}'
     assert readable(json.dumps({**line, "exception": "Traceback"}).encode()).endswith("\nTraceback")
