@@ -146,5 +146,5 @@ def readable(line: bytes) -> str:
         return ""  # one for every page and poll; the file has them
     trace = said.pop("exception", None)
     rest = " ".join(f"{key}={value}" for key, value in said.items())
-    line = f"{when} {level:<7} {message} {rest}".rstrip()
-    return f"{line}\n{trace}" if trace else line
+    short = f"{when} {level:<7} {message} {rest}".rstrip()
+    return f"{short}\n{trace}" if trace else short
