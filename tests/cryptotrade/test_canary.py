@@ -136,6 +136,24 @@ def test_secret_sent_to_every_route_stays_nowhere(visitor_of, logged, shape, sig
     assert leaks(marker, logged, shown=shown) == {}
 
 
+# Written by reading, and meant: when somebody was last here.
+VISITS = ("django_session", "accounts_authsession")
+
+
+@pytest.mark.parametrize("signed_in", [False, True], ids=["visitor", "signed in"])
+def test_reading_changes_nothing(visitor_of, signed_in):
+    redis.Redis.from_url(django_settings.REDIS_URL).flushdb()
+    world.market_make()
+    client = visitor_of(signed_in)
+    client.get("/market/")
+    before = sorted(row for row in stored() if not row.startswith(VISITS))
+    for path in routes():
+        client.get(path)
+        client.head(path)
+    assert sorted(row for row in stored() if not row.startswith(VISITS)) == before
+    assert ("_auth_user_id" in client.session) is signed_in
+
+
 def test_search_finds_what_is_there(alice, logged):
     """The net has no hole: a marker put in each place is found there."""
     marker = f"Canary-{secrets.token_hex(8)}"
