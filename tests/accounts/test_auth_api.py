@@ -1,5 +1,7 @@
 """The way of a program: sign up, verify, sign in, second factor, key, call, revoke. And of a browser's tokens."""
 
+from importlib import import_module
+
 import pytest
 from allauth.mfa.models import Authenticator
 from django.conf import settings
@@ -27,6 +29,10 @@ def login(client, who, **more):
 
 def code_of(response):
     return response.json()["error"]["code"]
+
+
+def store_of(handle):
+    return import_module(settings.SESSION_ENGINE).SessionStore(handle)
 
 
 def second_factor(client):
@@ -76,10 +82,7 @@ def test_known_and_unknown_addresses_are_answered_alike(alice, anyone):
 def test_the_handle_of_a_known_address_opens_nothing(alice, anyone):
     verified(alice)
     handle = anyone.post(f"{AUTH}/signup", {**NEWCOMER, "email": alice.email}).json()["verification"]
-    from importlib import import_module
-
-    store = import_module(settings.SESSION_ENGINE).SessionStore(handle)
-    code = store["account_email_verification_code"]["code"]
+    code = store_of(handle)["account_email_verification_code"]["code"]
     response = anyone.post(f"{AUTH}/verify", {"verification": handle, "code": code})
     assert response.status_code == 400
 
@@ -113,6 +116,18 @@ def test_an_expired_code_is_refused(db, anyone, settings):
     handle = anyone.post(f"{AUTH}/signup", NEWCOMER).json()["verification"]
     settings.ACCOUNT_EMAIL_VERIFICATION_BY_CODE_TIMEOUT = -1
     body = {"verification": handle, "code": mailed_code()}
+    assert anyone.post(f"{AUTH}/verify", body).status_code == 400
+
+
+def test_a_handle_leads_to_the_code_and_to_no_half_finished_sign_in(db, anyone):
+    handle = anyone.post(f"{AUTH}/signup", NEWCOMER).json()["verification"]
+    kept = {key for key in store_of(handle).keys() if not key.startswith("_session")}  # noqa: SIM118
+    assert kept == {"account_email_verification_code", "program_verification"}
+
+
+def test_the_session_of_a_page_is_no_handle(client, db, anyone):
+    client.post("/accounts/signup/", {"email": NEWCOMER["email"], "password1": NEWCOMER["password"]})
+    body = {"verification": client.session.session_key, "code": mailed_code()}
     assert anyone.post(f"{AUTH}/verify", body).status_code == 400
 
 

@@ -1,7 +1,9 @@
 """Token pairs: what is in them, what is refused, and what a copied refresh token sets off."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
+from threading import Barrier, BrokenBarrierError
 
 import jwt
 import pytest
@@ -12,7 +14,7 @@ from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import AuditEntry, AuthSession
-from accounts.services import CredentialRefused, tokens_refresh
+from accounts.services import CredentialRefused, tokens, tokens_refresh
 from tests.accounts.programs import bearer, program, request
 
 ME = "/api/v1/me"
@@ -143,6 +145,29 @@ def test_a_refresh_token_two_generations_old_ends_the_session_at_once(alice):
     with pytest.raises(CredentialRefused):
         tokens_refresh(refresh=first.refresh, request=request())
     assert bearer(third.access).get(ME).status_code == 401
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_refreshes_never_rotate_from_the_same_row(alice, monkeypatch):
+    """Both wait for each other between reading the row and changing it: only a lock keeps them apart."""
+    first = program(alice).pair
+    meeting = Barrier(2)
+    rotate = tokens._rotate
+
+    def slow(*arguments):
+        with suppress(BrokenBarrierError):
+            meeting.wait(0.5)
+        return rotate(*arguments)
+
+    def refresh(_):
+        try:
+            return claims(tokens_refresh(refresh=first.refresh, request=request()).refresh)["jti"]
+        finally:
+            connection.close()
+
+    monkeypatch.setattr(tokens, "_rotate", slow)
+    with ThreadPoolExecutor(2) as pool:
+        assert len(set(pool.map(refresh, range(2)))) == 1
 
 
 @pytest.mark.django_db(transaction=True)
