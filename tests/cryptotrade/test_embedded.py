@@ -57,19 +57,17 @@ def test_redis_starts_answers_and_stops(tmp_path):
     assert not second.alive()
 
 
-def test_postgres_starts_twice_on_the_same_data_and_keeps_them(tmp_path):
+def test_postgres_starts_twice_on_the_same_data_and_keeps_them(open_folder):
     import psycopg
 
-    for folder in (tmp_path, *list(tmp_path.parents)[:-2]):  # the server may be another user
-        folder.chmod(0o755)
-    url = services_at(tmp_path).database_url
-    server = EmbeddedPostgres(tmp_path)
+    url = services_at(open_folder).database_url
+    server = EmbeddedPostgres(open_folder)
     server.start()
     with psycopg.connect(url) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 7 AS value")
     assert server.alive()
     server.stop()
-    again = EmbeddedPostgres(tmp_path)
+    again = EmbeddedPostgres(open_folder)
     again.start()
     with psycopg.connect(url) as connection:
         assert connection.execute("SELECT value FROM kept").fetchone() == (7,)
