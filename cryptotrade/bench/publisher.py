@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import sys
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -95,7 +96,7 @@ class HubSink:
         await self._publisher.close()
 
 
-class PlainSink:
+class PlainSink(ABC):
     """One message per update, numbered by us."""
 
     def __init__(self, load: Load) -> None:
@@ -105,11 +106,11 @@ class PlainSink:
         self.seqs[topic] = turn + 1
         await self.send(topic, plain_message(topic, turn + 1, body(topic, turn, due)))
 
-    async def send(self, topic: str, message: bytes) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def send(self, topic: str, message: bytes) -> None: ...
 
-    async def close(self) -> None:
-        """Nothing is kept."""
+    async def close(self) -> None:  # noqa: B027  most have nothing to give back
+        """Give back what was opened."""
 
 
 class GroupSink(PlainSink):
