@@ -132,10 +132,12 @@ class Simulator:
         """One block: the world moves, the streams tell, the idle are hung up on."""
         now = self.config.clock()
         slow = self.faults.active("delay", now)
+        partial = self.faults.active("partial_fills", now)
         for line in self._connections:
             line.delay = slow.ms / 1000 if slow else 0.0
         try:
             events = self.world.step(now)
+            self.house.exchange.parts = partial.parts if partial else 1
             self.house.block(now)
             self.streams.publish(events, now)
         except Exception:  # a bad block must not stop the clock

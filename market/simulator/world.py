@@ -143,6 +143,7 @@ class Market:
 
     def submit(self, order: NewOrder, now: int, ids: Iterator[int]) -> list[Fact]:
         """Match an order now. The listener hears of its fills; the public with the next block."""
+        self.tape.roll(now)
         facts = self._desk.book.submit(order)
         self._early += [self._print(fact, now, ids) for fact in facts if isinstance(fact, Filled)]
         return facts
@@ -152,6 +153,7 @@ class Market:
 
     def reopen(self, orders: Iterable[NewOrder], now: int, ids: Iterator[int]) -> None:
         """Begin with these orders in the book; the population comes after them, and may trade with them."""
+        self.tape.roll(now)
         self._desk = Desk(self.listing, self._rng, count(1))
         for order in orders:
             self.submit(order, now, ids)

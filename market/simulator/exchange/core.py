@@ -72,6 +72,8 @@ class Exchange:
         # What the matches since the last `settle` hit: orders that rested, and (user, coin) that traded.
         self.hit: dict[int, None] = {}
         self.moved: dict[tuple[str, str], None] = {}
+        self.parts = 1  # in how many parts orders match, one a block; more than one is a fault
+        self.slicing: dict[int, int] = {}  # oid → lots of a part
         perps = [listing for listing in world.listings if not listing.is_spot]
         self.assets: dict[int, Listing] = dict(enumerate(perps)) | {
             FIRST_SPOT_ASSET + (listing.spot_index or 0): listing

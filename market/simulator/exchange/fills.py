@@ -48,6 +48,7 @@ def _population_book(exchange: Exchange, market: Market, side: str, trade: Trade
 def _part_book(exchange: Exchange, market: Market, part: Part) -> None:
     order, account = part.order, exchange.accounts[part.order.owner]
     order.left -= part.trade.lots
+    order.filled += part.trade.lots
     exchange.moved[order.owner, order.coin] = None
     if not part.taker:
         exchange.hit[order.oid] = None
@@ -159,3 +160,37 @@ def _spot_book(exchange: Exchange, account: Account, listing: Listing, part: Par
         "fee": decimal_text(fee, decimals),
         "feeToken": name if buys else "USDC",
     }
+
+
+# --- liquidation -------------------------------------------------------------------------------
+def liquidation_mark(exchange: Exchange, account: Account, market: Market, method: str) -> dict[str, Any]:
+    """What marks the fills of a liquidation."""
+    mark = market.listing.price_text(market.mark)
+    return {"liquidatedUser": account.address, "markPx": mark, "method": method}
+
+
+def backstop_book(exchange: Exchange, account: Account, market: Market, position: Position) -> None:
+    """The population takes the position at the mark, and all the margin behind it."""
+    lots, mark, listing = position.lots, market.mark, market.listing
+    worth = position.equity(mark) if position.isolated else 0
+    closed = perp_trade(account, position, -lots, mark)
+    exchange.population.positions.setdefault(listing.coin, Position()).trade(lots, mark)
+    exchange.population.raw -= lots * mark
+    if not position.isolated:
+        last = not any(row.lots and not row.isolated for row in account.positions.values())
+        worth = account.raw if last else 0
+    account.raw -= worth
+    exchange.population.raw += worth
+    row = {
+        "coin": listing.coin, "px": listing.price_text(mark), "sz": listing.size_text(abs(lots)),
+        "side": "A" if lots > 0 else "B", "time": exchange.now, "hash": shapes.NO_HASH,
+        "oid": exchange.next_oid, "crossed": True, "tid": next(exchange.world.trade_ids()), "twapId": None,
+        "startPosition": listing.size_text(lots), "dir": f"Liquidated {'Long' if lots > 0 else 'Short'}",
+        "closedPnl": decimal_text(closed.pnl, 6), "fee": "0.0", "feeToken": "USDC",
+        "liquidation": liquidation_mark(exchange, account, market, "backstop"),
+    }  # fmt: skip
+    exchange.next_oid += 1
+    exchange.moved[account.address, listing.coin] = None
+    exchange.touched.accounts |= {account.address, POPULATION}
+    exchange.log("fills", account.address, row)
+    exchange.tell(account.address, "fill", row)

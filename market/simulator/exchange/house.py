@@ -4,13 +4,27 @@ from pathlib import Path
 from typing import Any
 
 from market.domain.matching import Filled
-from market.simulator.exchange import dispatch, fills, ordering, queries, settling, transfers, triggers, twap
+from market.simulator.exchange import (
+    dispatch,
+    fills,
+    funding,
+    liquidation,
+    ordering,
+    placing,
+    queries,
+    settling,
+    transfers,
+    triggers,
+    twap,
+)
 from market.simulator.exchange.core import Exchange, Notice
 from market.simulator.exchange.journal import Journal, restore
 from market.simulator.exchange.ledger import Account
 from market.simulator.exchange.rules import LENIENT_RULES, Rules
 from market.simulator.info import Reply
 from market.simulator.world import Market, Trade, World
+
+COVER_EVERY = 1_000  # ms; it looks at every order of everybody
 
 
 class House:
@@ -21,6 +35,7 @@ class House:
         for market in world.markets.values():
             market.listener = self._matched
         self._journal: Journal | None = None
+        self._cover_due = 0
 
     def remember(self, folder: Path) -> None:
         """Take up what is in the folder, and keep it there from now on."""
@@ -64,11 +79,20 @@ class House:
         exchange = self.exchange
         exchange.now = max(now, exchange.now)
         settling.settle(exchange)
+        placing.slices_continue(exchange)
+        funding.pay_due(exchange)
+        liquidation.liquidate_due(exchange)
+        self._check_cover(now)
         ordering.schedules_fire(exchange)
         triggers.fire_due(exchange)
         twap.slices_send(exchange)
         settling.settle(exchange)
         self.commit()
+
+    def _check_cover(self, now: int) -> None:
+        if now >= self._cover_due:
+            self._cover_due = now + COVER_EVERY
+            liquidation.uncovered_cancel(self.exchange)
 
     def drain(self) -> list[Notice]:
         return self.exchange.drain()

@@ -50,6 +50,7 @@ class Order:
     status: str = "open"
     status_time: int = 0
     shown: int = 0
+    filled: int = 0
 
     @property
     def live(self) -> bool:

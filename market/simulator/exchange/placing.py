@@ -2,7 +2,15 @@
 
 from typing import Any
 
-from market.domain.matching import Cancelled, CancelReason, NewOrder, Rejected, RejectReason, TimeInForce
+from market.domain.matching import (
+    OTHER,
+    Cancelled,
+    CancelReason,
+    NewOrder,
+    Rejected,
+    RejectReason,
+    TimeInForce,
+)
 from market.simulator.exchange import checks, shapes
 from market.simulator.exchange.core import Exchange
 from market.simulator.exchange.errors import BatchRefused, OrderRefused
@@ -123,17 +131,54 @@ def execute(exchange: Exchange, order: Order) -> None:
         capped = lots < order.left
     if lots <= 0:
         raise OrderRefused("Reduce only order would increase position.", "reduceOnlyRejected")
-    new = NewOrder(order.oid, order.owner, order.side, order.price, lots, TIFS[order.tif], order.cloid)
     account.open[order.oid] = None
     exchange.touch(account)
-    facts = market.submit(new, exchange.now, exchange.world.trade_ids())
-    for fact in facts:
+    if exchange.parts > 1 and order.tif not in ("Alo", "LiquidationMarket"):
+        lots = _first_part(exchange, order, lots)
+    _submit(exchange, order, lots, "ioc" if order.oid in exchange.slicing else TIFS[order.tif])
+    _conclude(exchange, order, capped=capped)
+
+
+def _submit(exchange: Exchange, order: Order, lots: int, tif: TimeInForce) -> None:
+    """Give it to the book. Own orders that stood in its way are gone."""
+    market = exchange.market(order.coin)
+    new = NewOrder(order.oid, order.owner, order.side, order.price, lots, tif, order.cloid)
+    for fact in market.submit(new, exchange.now, exchange.world.trade_ids()):
         if isinstance(fact, Rejected):
-            account.open.pop(order.oid)
+            exchange.accounts[order.owner].open.pop(order.oid)
             raise _rejection(market, fact.reason)
         if isinstance(fact, Cancelled) and fact.order_id != order.oid:
             finish(exchange, exchange.orders[fact.order_id], "selfTradeCanceled")
-    _conclude(exchange, order, capped=capped)
+
+
+def _first_part(exchange: Exchange, order: Order, lots: int) -> int:
+    """Fault `partial_fills`: an immediate order gets a part of what there is, others the rest bit by bit."""
+    part = -(-lots // exchange.parts)
+    if order.tif == "Gtc" and part < lots and _crosses(exchange, order):
+        exchange.slicing[order.oid] = part
+    return part if order.oid in exchange.slicing or order.tif != "Gtc" else lots
+
+
+def _crosses(exchange: Exchange, order: Order) -> bool:
+    best = exchange.market(order.coin).book.best(OTHER[order.side])
+    return best is not None and (best - order.price) * order.sign <= 0
+
+
+def slices_continue(exchange: Exchange) -> None:
+    """The next part of orders that match bit by bit; what does not cross any more rests."""
+    for oid, part in list(exchange.slicing.items()):
+        order = exchange.orders.get(oid)
+        if order is None or not order.live:
+            del exchange.slicing[oid]
+            continue
+        lots = min(part, order.left)
+        if lots == order.left or not _crosses(exchange, order):
+            lots = order.left
+            del exchange.slicing[oid]
+        before = order.left
+        _submit(exchange, order, lots, "ioc" if oid in exchange.slicing else "gtc")
+        if order.left < before:
+            exchange.hit[oid] = None  # settling tells, as of any order that rested
 
 
 def _reducible(exchange: Exchange, account: Account, order: Order) -> int:
@@ -144,12 +189,14 @@ def _reducible(exchange: Exchange, account: Account, order: Order) -> int:
 def _conclude(exchange: Exchange, order: Order, *, capped: bool) -> None:
     market = exchange.market(order.coin)
     resting = market.book.order(order.oid)
-    if not order.left:
+    if order.oid in exchange.slicing:
+        announce(exchange, order, "open")
+    elif not order.left:
         finish(exchange, order, "filled")
     elif resting is not None:
         order.left = resting.size  # less than was asked for when the position is smaller
         announce(exchange, order, "open")
-    elif order.left < order.size:
+    elif order.filled:
         # The rest of an immediate order; part of it was filled, so the venue calls it cancelled.
         finish(exchange, order, "reduceOnlyCanceled" if capped else "canceled")
     else:
@@ -171,7 +218,7 @@ def _rejection(market: Market, reason: RejectReason) -> OrderRefused:
 # --- answering ---------------------------------------------------------------------------------
 def answer(exchange: Exchange, order: Order) -> dict[str, Any]:
     """What the client is told about an order that was just executed."""
-    filled = order.size - order.left
+    filled = order.filled
     if order.status == "open" and (not filled or exchange.rules.partial_ack == "resting"):
         return shapes.placed(order, "resting")
     listing = exchange.market(order.coin).listing

@@ -74,7 +74,7 @@ def fire(exchange: Exchange, order: Order) -> None:
         placing.execute(exchange, order)
     except OrderRefused as refusal:
         placing.finish(exchange, order, refusal.status or "rejected")
-    if order.group is not None and order.left < order.size:
+    if order.group is not None and order.filled:
         siblings_cancel(exchange, order)
 
 

@@ -175,7 +175,7 @@ def _send(exchange: Exchange, twap: Twap, lots: int) -> None:
         placing.execute(exchange, order)
     except OrderRefused as refusal:
         placing.refused(exchange, order, refusal)
-    twap.filled += order.size - order.left
+    twap.filled += order.filled
     twap.spent += placing.spent(exchange, order)
     settling.settle(exchange)
 
