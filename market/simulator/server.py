@@ -82,6 +82,7 @@ class Simulator:
         self._spawn(self._live())
         if self.config.state is not None:
             self._spawn(self._save_now_and_then(self.config.state))
+        logger.info("control plane at http://%s:%d", LOOPBACK, self.control_port)
         logger.info("simulator at http://%s:%d", self.config.host, self.port)
 
     async def _listen(self, app: web.Application, host: str, port: int) -> int:

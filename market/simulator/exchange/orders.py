@@ -66,7 +66,8 @@ class Order:
         return self.live and not self.armed and not self.dormant
 
     def dump(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in _NAMES}
+        saved = {name: getattr(self, name) for name in _NAMES}
+        return saved | {"trigger": list(self.trigger) if self.trigger else None}
 
 
 _NAMES = tuple(item.name for item in fields(Order))
