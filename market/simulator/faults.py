@@ -13,6 +13,7 @@ Kind = Literal[
     "disconnect", "half_open", "delay", "http_429", "http_500",
     "gap", "stale", "malformed", "empty_side", "duplicate",
     "lost_request", "lost_reply", "maintenance", "unknown_oid", "partial_fills", "reorder",
+    "post_only", "interest_cap",
 ]  # fmt: skip
 CLOSE_CODES = (1000, 1001, 1006, 1012)
 LOSSY = ("trades", "bbo")

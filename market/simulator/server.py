@@ -133,12 +133,11 @@ class Simulator:
         """One block: the world moves, the streams tell, the idle are hung up on."""
         now = self.config.clock()
         slow = self.faults.active("delay", now)
-        partial = self.faults.active("partial_fills", now)
         for line in self._connections:
             line.delay = slow.ms / 1000 if slow else 0.0
         try:
             events = self.world.step(now)
-            self.house.exchange.parts = partial.parts if partial else 1
+            self._mood(now)
             self.house.block(now)
             self.streams.publish(events, now)
         except Exception:  # a bad block must not stop the clock
@@ -146,6 +145,15 @@ class Simulator:
         idle = set(self.streams.idle(now))
         for line in [line for line in self._connections if line.session in idle]:
             self._spawn(line.close(WSCloseCode.OK))
+
+    def _mood(self, now: int) -> None:
+        """The faults that the account side itself has to know of."""
+        exchange, partial = self.house.exchange, self.faults.active("partial_fills", now)
+        exchange.parts = partial.parts if partial else 1
+        exchange.post_only = self.faults.active("post_only", now) is not None
+        cap = self.faults.active("interest_cap", now)
+        perps = {coin for coin, market in self.world.markets.items() if not market.listing.is_spot}
+        exchange.capped = {coin for coin in perps if cap and cap.coin in (None, coin)}
 
     async def _save_now_and_then(self, folder: Path) -> None:
         while True:

@@ -79,6 +79,7 @@ def new_order_check(exchange: Exchange, account: Account, order: Order) -> None:
     """Everything but the form. Raises `OrderRefused`."""
     if order.size <= 0 and not order.follows:
         raise OrderRefused("Order has zero size.")
+    _mood_check(exchange, account, order)
     _room_check(exchange, account, order)
     if order.cloid and _stands(exchange, account, order.cloid):
         raise OrderRefused("Order with this cloid is already open.")
@@ -91,6 +92,18 @@ def new_order_check(exchange: Exchange, account: Account, order: Order) -> None:
     if order.reduce_only:
         _reduce_check(exchange, account, order)
     funds_check(exchange, account, order)
+
+
+def _mood_check(exchange: Exchange, account: Account, order: Order) -> None:
+    """What the venue refuses only now and then."""
+    if exchange.post_only and not order.trigger and order.tif != "Alo":
+        raise OrderRefused("Only post-only orders allowed immediately after network upgrade")
+    if order.coin not in exchange.capped or order.reduce_only:
+        return
+    held = exchange.position(account, order.coin).lots
+    if abs(held + order.sign * order.size) > abs(held):
+        text = "Order would increase open interest while open interest is capped"
+        raise OrderRefused(text, "positionIncreaseAtOpenInterestCapRejected")
 
 
 def _stands(exchange: Exchange, account: Account, cloid: str) -> bool:

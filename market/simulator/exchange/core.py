@@ -59,21 +59,11 @@ class Exchange:
         self.accounts: dict[str, Account] = {}
         self.agents: dict[str, Agent] = {}
         self.signers: dict[str, NonceLine] = {}
-        self.orders: dict[int, Order] = {}
-        self.by_cloid: dict[tuple[str, str], int] = {}
-        self.armed: dict[str, dict[int, None]] = {}
-        self.twaps: dict[int, Any] = {}
-        self.next_oid = FIRST_OID
-        self.next_twap = 1
         self.fees: dict[str, int] = {}  # token → collected, in the unit of the token's ledger
         self.funded_until = world.now
+        self._orders_begin()
         self.notices: list[Notice] = []
         self.touched = Touched()
-        # What the matches since the last `settle` hit: orders that rested, and (user, coin) that traded.
-        self.hit: dict[int, None] = {}
-        self.moved: dict[tuple[str, str], None] = {}
-        self.parts = 1  # in how many parts orders match, one a block; more than one is a fault
-        self.slicing: dict[int, int] = {}  # oid → lots of a part
         perps = [listing for listing in world.listings if not listing.is_spot]
         self.assets: dict[int, Listing] = dict(enumerate(perps)) | {
             FIRST_SPOT_ASSET + (listing.spot_index or 0): listing
@@ -82,6 +72,21 @@ class Exchange:
         }
         self.asset_of = {listing.coin: asset for asset, listing in self.assets.items()}
         self.population = Account(POPULATION)
+
+    def _orders_begin(self) -> None:
+        self.orders: dict[int, Order] = {}
+        self.by_cloid: dict[tuple[str, str], int] = {}
+        self.armed: dict[str, dict[int, None]] = {}
+        self.twaps: dict[int, Any] = {}
+        self.next_oid = FIRST_OID
+        self.next_twap = 1
+        # What the matches since the last `settle` hit: orders that rested, and (user, coin) that traded.
+        self.hit: dict[int, None] = {}
+        self.moved: dict[tuple[str, str], None] = {}
+        self.parts = 1  # in how many parts orders match, one a block; more than one is a fault
+        self.slicing: dict[int, int] = {}  # oid → lots of a part
+        self.post_only = False  # as right after a network upgrade
+        self.capped: set[str] = set()  # perpetuals whose open interest may not grow
 
     # --- looking up ----------------------------------------------------------------------------
     def market(self, coin: str) -> Market:

@@ -109,6 +109,7 @@ def finish(exchange: Exchange, order: Order, status: str) -> None:
 
 
 def _forget(exchange: Exchange, oid: int) -> None:
+    exchange.touched.orders.add(oid)
     gone = exchange.orders.pop(oid, None)
     if gone and gone.cloid and exchange.by_cloid.get((gone.owner, gone.cloid)) == oid:
         del exchange.by_cloid[gone.owner, gone.cloid]

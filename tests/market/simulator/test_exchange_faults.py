@@ -128,6 +128,23 @@ async def test_an_order_may_be_unknown_for_a_while(client):
     assert await client.status(1) == "order"
 
 
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("post_only", "Only post-only orders allowed immediately after network upgrade asset=0"),
+        ("interest_cap", "Order would increase open interest while open interest is capped asset=0"),
+    ],
+)
+async def test_the_venue_refuses_what_it_takes_at_other_times(client, kind, text):
+    await client.fault(kind=kind, coin="BTC")
+    blocks = client.simulator.world.steps
+    async with asyncio.timeout(PATIENCE):
+        while client.simulator.world.steps < blocks + 2:
+            await asyncio.sleep(0)
+    _, answer = await client.act(client.order(1))
+    assert json.loads(answer)["response"]["data"]["statuses"] == [{"error": text}]
+
+
 async def test_a_body_that_is_not_json_is_unprocessable(client):
     async with client.http.post(f"{client.url}/exchange", data=b"{") as response:
         assert response.status == 422

@@ -107,6 +107,23 @@ def test_more_leverage_than_there_is_margin_for_is_refused(venue, alice):
     assert position(alice)["leverage"]["value"] == 20
 
 
+def test_the_fee_of_a_spot_trade_is_taken_from_what_is_received(venue, alice):
+    alice.account.raw -= 1_000 * USD
+    alice.account.holding(0).total += 1_000 * USD * 100
+    bought = alice.order("@107", "buy", venue.price("@107", 1.03), "5", tif="Ioc")["filled"]
+    balances = {row["coin"]: row for row in alice.ask("spotClearinghouseState")["balances"]}
+    assert Decimal(balances["HYPE"]["total"]) == 5 * (1 - Decimal("0.0007"))
+    entry = Decimal(balances["HYPE"]["entryNtl"])
+    assert entry == 1_000 - Decimal(balances["USDC"]["total"])
+    assert entry == pytest.approx(5 * Decimal(bought["avgPx"]), rel=Decimal("0.001"))
+    alice.order("@107", "sell", venue.price("@107", 0.97), "4", tif="Ioc")
+    fill = alice.ask("userFills")[0]
+    assert fill["feeToken"] == "USDC"
+    notional = Decimal(fill["px"]) * Decimal(fill["sz"])
+    assert Decimal(fill["fee"]) == (notional * Decimal("0.0007")).quantize(Decimal(10) ** -8)
+    assert venue.sound()
+
+
 # --- funding -----------------------------------------------------------------------------------
 def test_funding_is_paid_at_the_full_hour(venue, alice):
     bob = venue.trader()
@@ -209,13 +226,16 @@ def test_an_order_at_the_touch_that_is_no_longer_covered_is_cancelled(venue):
 
 # --- whatever happens --------------------------------------------------------------------------
 COINS = ("ETH", "@107")
+ORDERS = st.tuples(
+    st.just("order"), st.integers(0, 1), st.sampled_from(COINS), st.sampled_from(["buy", "sell"]),
+    st.sampled_from([0.97, 0.999, 1, 1.001, 1.03]), st.integers(1, 60),
+    st.sampled_from(["Gtc", "Ioc", "Alo"]), st.booleans(),
+)  # fmt: skip
 STEPS = st.lists(
     st.one_of(
-        st.tuples(
-            st.just("order"), st.integers(0, 1), st.sampled_from(COINS), st.sampled_from(["buy", "sell"]),
-            st.sampled_from([0.97, 0.999, 1, 1.001, 1.03]), st.integers(1, 60),
-            st.sampled_from(["Gtc", "Ioc", "Alo"]), st.booleans(),
-        ),
+        ORDERS,
+        ORDERS,
+        ORDERS,
         st.tuples(st.just("cancel"), st.integers(0, 1), st.integers(0, 5)),
         st.tuples(st.just("live"), st.integers(1, 8)),
         st.tuples(st.just("jump"), st.sampled_from(COINS), st.sampled_from([0.9, 0.97, 1.03, 1.1])),
@@ -223,6 +243,7 @@ STEPS = st.lists(
         st.tuples(st.just("hour")),
         st.tuples(st.just("stop"), st.integers(0, 1), st.sampled_from([0.96, 0.99, 1.02])),
     ),
+    min_size=12,
     max_size=40,
 )  # fmt: skip
 
@@ -323,7 +344,7 @@ def picture(exchange):
     return orjson.loads(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(STEPS)
 def test_the_books_add_up_and_the_journal_holds_all_of_it(tmp_path_factory, steps):
     story = Story(tmp_path_factory.mktemp("story"))
