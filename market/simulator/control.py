@@ -1,19 +1,28 @@
 """The control plane, on a port of its own: what the world looks like inside, and what shall go wrong."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, Protocol
 
 import orjson
 from aiohttp import web
 
 from market.simulator import wire
+from market.simulator.exchange import portrait, wants
+from market.simulator.exchange.books import books
+from market.simulator.exchange.errors import Unprocessable
+from market.simulator.exchange.house import House
+from market.simulator.exchange.money import USD, units_of
 from market.simulator.faults import BadFault, Faults, fault_parse
 from market.simulator.world import World
+
+USDC_MOST = 1_000_000_000
 
 
 class Controlled(Protocol):
     """What the control plane needs of the running venue."""
 
+    house: House
     world: World
     faults: Faults
 
@@ -37,13 +46,15 @@ def state(venue: Controlled) -> dict[str, Any]:
 
 
 def control_app(venue: Controlled) -> web.Application:
-    """`GET /state`, `GET|POST|DELETE /faults`."""
+    """`GET /state`, `GET|POST|DELETE /faults`, `GET|POST /accounts`."""
     app = web.Application(client_max_size=4096)
     routes: list[tuple[str, str, Callable[[web.Request], Any]]] = [
         ("GET", "/state", _Control(venue).state),
         ("GET", "/faults", _Control(venue).faults),
         ("POST", "/faults", _Control(venue).begin),
         ("DELETE", "/faults", _Control(venue).clear),
+        ("GET", "/accounts", _Control(venue).accounts),
+        ("POST", "/accounts", _Control(venue).fund),
     ]
     app.add_routes([web.route(method, path, handler) for method, path, handler in routes])
     return app
@@ -72,6 +83,21 @@ class _Control:
     async def clear(self, request: web.Request) -> web.Response:
         self._venue.faults.clear()
         return _json([])
+
+    async def accounts(self, request: web.Request) -> web.Response:
+        return _json(books(self._venue.house.exchange))
+
+    async def fund(self, request: web.Request) -> web.Response:
+        try:
+            body = orjson.loads(await request.read())
+            address = wants.address(body["address"])
+            units = units_of(Decimal(str(body["usdc"])), USD)
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, ArithmeticError, Unprocessable):
+            return _json({"error": 'expected {"address": "0x…", "usdc": 1000}'}, 400)
+        if not 0 < units <= USDC_MOST * 10**USD:
+            return _json({"error": f"usdc must be above 0 and at most {USDC_MOST}"}, 400)
+        account = self._venue.house.fund(address, units)
+        return _json(portrait.clearinghouse(self._venue.house.exchange, account))
 
 
 def _json(body: Any, status: int = 200) -> web.Response:

@@ -2,13 +2,18 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from random import Random
 from typing import Any, Literal, get_args
 
+from market.simulator.exchange.core import Notice
+from market.simulator.numbers import mix
 from market.simulator.world import World
 
 Kind = Literal[
     "disconnect", "half_open", "delay", "http_429", "http_500",
     "gap", "stale", "malformed", "empty_side", "duplicate",
+    "lost_request", "lost_reply", "maintenance", "unknown_oid", "partial_fills", "reorder",
+    "post_only", "interest_cap",
 ]  # fmt: skip
 CLOSE_CODES = (1000, 1001, 1006, 1012)
 LOSSY = ("trades", "bbo")
@@ -21,7 +26,10 @@ class BadFault(ValueError):
 
 @dataclass(frozen=True)
 class Fault:
-    """One command. `coin` None means every coin; `count` frames for gap, duplicate and malformed."""
+    """One command. `coin` None means every coin; `count` is how often it happens at most.
+
+    `share` is the probability of a lost request or reply, `parts` how many pieces a fill comes in.
+    """
 
     kind: Kind
     coin: str | None = None
@@ -30,9 +38,17 @@ class Fault:
     ms: int = 500
     count: int = 5
     side: Literal["bid", "ask"] = "ask"
+    share: float = 1.0
+    parts: int = 3
 
 
-_NUMBERS = {"seconds": (0.0, 3600.0), "ms": (0, 60_000), "count": (1, 100_000)}
+_NUMBERS = {
+    "seconds": (0.0, 3600.0),
+    "ms": (0, 60_000),
+    "count": (1, 10_000_000),
+    "share": (0.0, 1.0),
+    "parts": (2, 20),
+}
 
 
 def fault_parse(body: Any, coins: Mapping[str, Any]) -> Fault:
@@ -42,7 +58,7 @@ def fault_parse(body: Any, coins: Mapping[str, Any]) -> Fault:
     if unknown := set(body) - set(Fault.__dataclass_fields__):
         raise BadFault(f"unknown field {min(unknown)}")
     for name, (least, most) in _NUMBERS.items():
-        value = body.get(name, least or 1)
+        value = body.get(name, least)
         if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
             raise BadFault(f"{name} must be a number from {least} to {most}")
     return _checked(Fault(**body), coins)
@@ -71,6 +87,7 @@ class Faults:
     def __init__(self, world: World) -> None:
         self._world = world
         self._active: dict[Kind, _Active] = {}
+        self._rng = Random(mix(world.seed, world.now))
         self.disconnect: Callable[[int], None] = lambda _code: None
 
     def begin(self, fault: Fault, now: int) -> None:
@@ -121,6 +138,17 @@ class Faults:
         if self._counts("malformed", coin, now):
             return [frame[: len(frame) // 2]]
         return [frame, frame] if self._counts("duplicate", coin, now) else [frame]
+
+    def strikes(self, kind: Kind, now: int) -> bool:
+        """Whether a fault that comes with a probability happens this time."""
+        entry = self._active.get(kind)
+        if entry is None or entry.until <= now or self._rng.random() >= entry.fault.share:
+            return False
+        return self._counts(kind, None, now)
+
+    def notices(self, notices: list[Notice], now: int) -> list[Notice]:
+        """What the owners of accounts are told, in which order."""
+        return notices[::-1] if self.active("reorder", now) else notices
 
     def _counts(self, kind: Kind, coin: str | None, now: int) -> bool:
         entry = self._active.get(kind)

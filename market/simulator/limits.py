@@ -1,6 +1,6 @@
 """The venue's limits as numbers, and the counters that hold somebody to them. No clock: ms come in."""
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,11 @@ WEIGHTS = dict.fromkeys(
     ("l2Book", "allMids", "clearinghouseState", "orderStatus", "spotClearinghouseState", "exchangeStatus"),
     CHEAP,
 ) | {"userRole": 60}
-ITEMS_PER_WEIGHT = {"candleSnapshot": 60, "recentTrades": 20, "fundingHistory": 20, "userFills": 20}
+ITEMS_PER_WEIGHT = {"candleSnapshot": 60} | dict.fromkeys(
+    ("recentTrades", "historicalOrders", "userFills", "userFillsByTime", "fundingHistory", "userFunding",
+     "userNonFundingLedgerUpdates", "twapHistory", "userTwapSliceFills"),
+    20,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -24,11 +28,12 @@ class Limits:
     subscriptions: int | None = 1000
     messages_per_minute: int | None = 2000
     pending_posts: int | None = 100
+    users: int | None = 10
 
 
 DOCUMENTED = Limits()
 # Everything on one machine comes from one address; a page of tests would spend the documented budget.
-LENIENT = Limits(None, None, None, 10_000, None, 1000)
+LENIENT = Limits(None, None, None, 10_000, None, 1000, None)
 PROFILES = {"documented": DOCUMENTED, "lenient": LENIENT}
 
 
@@ -66,3 +71,4 @@ class Account:
     messages: Window = field(default_factory=Window)
     connections: int = 0
     subscriptions: int = 0
+    users: Counter[str] = field(default_factory=Counter)

@@ -11,6 +11,9 @@ import orjson
 
 from market.simulator import info, wire
 from market.simulator.candles import INTERVALS
+from market.simulator.exchange.core import Notice
+from market.simulator.exchange.house import House
+from market.simulator.exchange.private import MOVING, PRIVATE, Private
 from market.simulator.faults import Faults
 from market.simulator.limits import Account, Limits
 from market.simulator.topics import (
@@ -47,8 +50,10 @@ class Session:
 class Streams:
     """All sessions of the venue and what they subscribed to."""
 
-    def __init__(self, world: World, limits: Limits, faults: Faults) -> None:
+    def __init__(self, world: World, limits: Limits, faults: Faults, house: House | None = None) -> None:
         self.world = world
+        self.house = house or House(world)
+        self.private = Private(self.house)
         self.limits = limits
         self.faults = faults
         self.sessions: set[Session] = set()
@@ -56,6 +61,8 @@ class Streams:
         self._readers: dict[Topic, set[Session]] = {}
         self._due = dict.fromkeys(EVERY_MS, 0)
         self._fast_told: dict[str, Any] = {}
+        self.ask: Callable[[Any], info.Reply] = self.house.ask
+        self.act: Callable[[Any], info.Reply] = lambda body: self.house.act(body, world.now)
 
     # --- what a session says -------------------------------------------------------------------
     def open(self, session: Session) -> None:
@@ -98,7 +105,7 @@ class Streams:
     def _subscription(self, session: Session, method: str, asked: Any) -> Iterable[bytes]:
         said = orjson.dumps(asked).decode()
         try:
-            topic = topic_parse(asked, self.world)
+            topic = self._topic(asked)
         except InvalidSubscription:
             return [frame("error", f"Invalid subscription {said}")]
         if method == "unsubscribe":
@@ -111,18 +118,29 @@ class Streams:
         most = self.limits.subscriptions
         if most is not None and session.account.subscriptions >= most:
             return [frame("error", f"Cannot subscribe to more than {most} channels.")]
+        if most_users_reached(self.limits, session.account, topic):
+            return [frame("error", f"Cannot track more than {self.limits.users} total users.")]
         self._join(session, topic)
-        first = frame_of(self.world, topic)
+        first = self.private.first(topic) if topic.user else frame_of(self.world, topic)
         return [self._acknowledged(method, topic), *([first] if first else [])]
+
+    def _topic(self, asked: Any) -> Topic:
+        kind = asked.get("type") if isinstance(asked, dict) else None
+        private = isinstance(kind, str) and kind in PRIVATE
+        return self.private.parse(asked) if private else topic_parse(asked, self.world)
 
     def _join(self, session: Session, topic: Topic) -> None:
         session.topics.add(topic)
         session.account.subscriptions += 1
+        if topic.user:
+            session.account.users[topic.user] += 1
         self._readers.setdefault(topic, set()).add(session)
 
     def _leave(self, session: Session, topic: Topic) -> None:
         session.topics.discard(topic)
         session.account.subscriptions -= 1
+        if topic.user:
+            session.account.users[topic.user] -= 1
         readers = self._readers[topic]
         readers.discard(session)
         if not readers:
@@ -139,19 +157,25 @@ class Streams:
         return frame("post", {"id": number, "response": self._post_response(request)})
 
     def _post_response(self, request: Any) -> dict[str, Any]:
-        if not isinstance(request, dict) or request.get("type") != "info":
-            return {"type": "error", "payload": "Only info requests are served here."}
+        kind = request.get("type") if isinstance(request, dict) else None
+        if kind not in ("info", "action"):
+            return {"type": "error", "payload": info.UNPROCESSABLE}
         payload = request.get("payload")
-        status, body = info.answer(self.world, payload)
-        if status != 200 or not isinstance(payload, dict):
+        status, body = self.ask(payload) if kind == "info" else self.act(payload)
+        if status != 200:
             return {"type": "error", "payload": body or f"HTTP {status}"}
-        return {"type": "info", "payload": {"type": payload["type"], "data": body}}
+        return {
+            "type": kind,
+            "payload": {"type": payload["type"], "data": body} if kind == "info" else body,
+        }
 
     # --- what the venue says -------------------------------------------------------------------
     def publish(self, events: Iterable[Event], now: int) -> None:
         """Tell everybody what happened in this block, and what is due by the clock."""
+        notices = self.house.drain()
         if not self._readers:
             return
+        self._tell_owners(notices, now)
         for event in events:
             if isinstance(event, Traded):
                 self._tell_trades(event, now)
@@ -162,6 +186,16 @@ class Streams:
             self._due |= {name: now - now % EVERY_MS[name] + EVERY_MS[name] for name in due}
             for topic in [topic for topic in self._readers if cadence(topic) in due]:
                 self._tell(topic, now)
+
+    def _tell_owners(self, notices: list[Notice], now: int) -> None:
+        by_user: dict[str, list[Notice]] = {}
+        for notice in self.faults.notices(notices, now):
+            by_user.setdefault(notice.user, []).append(notice)
+        if not by_user:
+            return
+        for topic in [topic for topic in self._readers if topic.user in by_user]:
+            for told in self.private.frames(topic, by_user[topic.user or ""]):
+                self._fan_out(topic, told, now)
 
     def _tell_trades(self, event: Traded, now: int) -> None:
         topic = Topic("trades", event.coin)
@@ -174,7 +208,12 @@ class Streams:
     def _tell(self, topic: Topic, now: int) -> None:
         if topic not in self._readers:
             return
-        told = self._fast_changes() if topic.kind == "fastAssetCtxs" else frame_of(self.world, topic)
+        if topic.user:
+            told = self.private.state(topic) if topic.kind in MOVING else None
+        elif topic.kind == "fastAssetCtxs":
+            told = self._fast_changes()
+        else:
+            told = frame_of(self.world, topic)
         if told is not None:
             self._fan_out(topic, told, now)
 
@@ -196,3 +235,10 @@ class Streams:
     def idle(self, now: int) -> list[Session]:
         """Sessions to which nothing was sent for a minute; the venue hangs up on them."""
         return [session for session in self.sessions if now - session.last_sent >= IDLE_MS]
+
+
+def most_users_reached(limits: Limits, account: Account, topic: Topic) -> bool:
+    """Whether the topic is of one user more than an address may track."""
+    tracked = {user for user, count in account.users.items() if count}
+    most = limits.users
+    return bool(topic.user and most is not None and topic.user not in tracked and len(tracked) >= most)

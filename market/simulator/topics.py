@@ -31,12 +31,18 @@ class Topic:
     figures: int | None = None
     mantissa: int | None = None
     fast: bool = False
+    user: str | None = None
+    aggregate: bool = False
 
     def echo(self) -> dict[str, Any]:
         """As the venue repeats it, defaults included."""
         said: dict[str, Any] = {"type": self.kind}
+        if self.user is not None:
+            said["user"] = self.user
         if self.coin is not None:
             said["coin"] = self.coin
+        if self.kind == "userFills":
+            said["aggregateByTime"] = self.aggregate
         if self.kind == "candle":
             said["interval"] = self.interval
         if self.kind == "l2Book":

@@ -81,17 +81,23 @@ def _address(*parts: int) -> str:
     return _hash(*parts)[:42]
 
 
+def trade_hash(trade: Trade) -> str:
+    """The same for all matches of one taker's order."""
+    return _hash(trade.order, trade.time)
+
+
 def trade(listing: Listing, trade: Trade) -> dict[str, Any]:
     maker, taker = _address(trade.id), _address(trade.order, 7)
+    made_up = (taker, maker) if trade.side == "buy" else (maker, taker)
     return {
         "coin": listing.coin,
         "side": TAKER_SIDE[trade.side],
         "px": listing.price_text(trade.price),
         "sz": listing.size_text(trade.lots),
         "time": trade.time,
-        "hash": _hash(trade.order, trade.time),
+        "hash": trade_hash(trade),
         "tid": trade.id,
-        "users": [taker, maker] if trade.side == "buy" else [maker, taker],
+        "users": [known or other for known, other in zip(trade.users, made_up, strict=True)],
     }
 
 

@@ -8,12 +8,12 @@ from random import Random
 from typing import Any, NamedTuple
 
 from market.domain.events import Side
-from market.domain.matching import Filled, Level
+from market.domain.matching import CancelReason, Fact, Filled, Level, NewOrder, OrderBook
 from market.simulator.candles import DAY, HOUR, MINUTE, Bar, Tape
 from market.simulator.follow import Playback, RecordedPath, Recording
 from market.simulator.numbers import gauss, mix, seed_of
 from market.simulator.paths import Path, ScaledPath, SeededPath, Walk
-from market.simulator.population import Desk
+from market.simulator.population import MAKERS, TAKERS, Desk
 from market.simulator.universe import UNIVERSE, Listing
 
 TRADES_KEPT = 200
@@ -36,6 +36,7 @@ class Trade(NamedTuple):
     side: Side
     id: int
     order: int
+    users: tuple[str | None, str | None] = (None, None)  # buyer and seller, where they are known
 
 
 class Traded(NamedTuple):
@@ -52,6 +53,8 @@ class Quoted(NamedTuple):
 
 
 Event = Traded | Quoted
+Listener = Callable[["Market", Filled, Trade], None]
+STRANGERS = (MAKERS, TAKERS)
 
 
 @dataclass
@@ -73,6 +76,9 @@ class Market:
         self.trades: deque[Trade] = deque(maxlen=TRADES_KEPT)
         self.disturbed = Disturbance()
         self.time = now
+        self.listener: Listener | None = None  # told of matches that the population is not alone in
+        self._early: list[Trade] = []  # traded by commands since the last step
+        self._rng = rng
         self._key = seed_of(listing.coin)
         self._desk = Desk(listing, rng, count(1))
         self._desk.step(path.price(now), 0.0, path.lots_per_second(now))
@@ -99,9 +105,9 @@ class Market:
         self.tape.roll(now)
         fills = self._desk.step(self.oracle, elapsed, self.path.lots_per_second(now))
         self._age(elapsed, now)
-        events: list[Event] = []
-        if fills:
-            events.append(Traded(self.listing.coin, tuple(self._print(fill, now, ids) for fill in fills)))
+        trades, self._early = self._early, []
+        trades += [self._print(fill, now, ids) for fill in fills]
+        events: list[Event] = [Traded(self.listing.coin, tuple(trades))] if trades else []
         if (quote := self._top()) != self._quote:
             self._quote = quote
             self.mark = self._middle()
@@ -121,9 +127,38 @@ class Market:
         self.tape.trade(fill.price, fill.size)
         self.day_lots += fill.size
         self.day_notional += self.listing.notional(fill.price, fill.size)
-        trade = Trade(now, fill.price, fill.size, fill.side, next(ids), fill.taker_id)
+        users = [None if name in STRANGERS else name for name in (fill.taker, fill.maker)]
+        buyer, seller = users if fill.side == "buy" else reversed(users)
+        trade = Trade(now, fill.price, fill.size, fill.side, next(ids), fill.taker_id, (buyer, seller))
         self.trades.append(trade)
+        if self.listener and (buyer or seller):
+            self.listener(self, fill, trade)
         return trade
+
+    # --- orders of somebody else ---------------------------------------------------------------
+    @property
+    def book(self) -> OrderBook:
+        """Read it; command it through the market, which keeps the tape."""
+        return self._desk.book
+
+    def submit(self, order: NewOrder, now: int, ids: Iterator[int]) -> list[Fact]:
+        """Match an order now. The listener hears of its fills; the public with the next block."""
+        self.tape.roll(now)
+        facts = self._desk.book.submit(order)
+        self._early += [self._print(fact, now, ids) for fact in facts if isinstance(fact, Filled)]
+        return facts
+
+    def cancel(self, order_id: int, reason: CancelReason = CancelReason.REQUESTED) -> list[Fact]:
+        return self._desk.book.cancel(order_id, reason)
+
+    def reopen(self, orders: Iterable[NewOrder], now: int, ids: Iterator[int]) -> None:
+        """Begin with these orders in the book; the population comes after them, and may trade with them."""
+        self.tape.roll(now)
+        self._desk = Desk(self.listing, self._rng, count(1))
+        for order in orders:
+            self.submit(order, now, ids)
+        fills = self._desk.step(self.oracle, 0.0, self.path.lots_per_second(now))
+        self._early += [self._print(fill, now, ids) for fill in fills]
 
     # --- what can be seen ----------------------------------------------------------------------
     def levels(self, side: Side) -> Iterator[Level]:
@@ -203,7 +238,7 @@ class World:
                 paths[listing.coin] = SeededPath(listing, seed, common)
         return paths
 
-    def _trade_ids(self) -> Iterator[int]:
+    def trade_ids(self) -> Iterator[int]:
         while True:
             self.next_trade += 1  # before the yield: the consumer may never come back
             yield self.next_trade * SCATTER % TRADE_IDS
@@ -212,7 +247,7 @@ class World:
         """Let time pass until `now` (ms). Returns what happened, in order."""
         self.now = now
         self.steps += 1
-        ids = self._trade_ids()
+        ids = self.trade_ids()
         events = [event for market in self.markets.values() for event in market.step(now, ids)]
         self.trades += sum(len(event.trades) for event in events if isinstance(event, Traded))
         self.quotes += sum(isinstance(event, Quoted) for event in events)

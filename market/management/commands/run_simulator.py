@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from market.simulator.birth import WorldOptions, world_open
+from market.simulator.exchange.rules import RULES
 from market.simulator.limits import PROFILES
 from market.simulator.server import Config, Simulator, wall_clock
 
@@ -62,6 +63,7 @@ class Command(BaseCommand):
             port=options["port"] or 0,
             control_port=options["control_port"] or 0,
             limits=PROFILES[options["limits"]],
+            rules=RULES[options["limits"]],
             state=options["state"],
         )
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

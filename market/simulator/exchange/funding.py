@@ -1,0 +1,57 @@
+"""Funding: every full hour longs pay shorts, or the other way round, at the oracle's price."""
+
+from market.simulator.candles import HOUR
+from market.simulator.exchange import margin
+from market.simulator.exchange.core import POPULATION, Exchange
+from market.simulator.exchange.ledger import Account
+from market.simulator.exchange.money import divided, usd_text
+from market.simulator.exchange.shapes import NO_HASH
+from market.simulator.numbers import decimal_text
+
+RATE_DECIMALS = 10
+RATE_SCALE = 10_000_000_000
+RATE_MOST = 4 * RATE_SCALE // 100  # four per cent an hour
+HOURS_CAUGHT_UP = 24 * 30
+
+
+def pay_due(exchange: Exchange) -> None:
+    """Pay every hour that ended since the last time; also those in which nobody ran the venue."""
+    last, hour = exchange.funded_until // HOUR, exchange.now // HOUR
+    if hour <= last:
+        return
+    for due in range(max(last + 1, hour - HOURS_CAUGHT_UP), hour + 1):
+        for account in exchange.accounts.values():
+            _pay(exchange, account, due * HOUR)
+    exchange.funded_until = hour * HOUR
+
+
+def hourly_rate(exchange: Exchange, coin: str, time: int) -> int:
+    """In units of 10 ** -10."""
+    rate = round(exchange.market(coin).funding_at(time) * RATE_SCALE)
+    return max(-RATE_MOST, min(RATE_MOST, rate))
+
+
+def _pay(exchange: Exchange, account: Account, time: int) -> None:
+    for coin, position in margin.held(account):
+        market, rate = exchange.market(coin), hourly_rate(exchange, coin, time)
+        payment = divided(position.lots * market.path.price(time) * rate, RATE_SCALE)
+        if position.isolated:
+            position.raw -= payment
+        else:
+            account.raw -= payment
+        exchange.population.raw += payment
+        exchange.touched.accounts.add(POPULATION)
+        position.funding_ever += payment
+        position.funding_open += payment
+        position.funding_change += payment
+        delta = {
+            "type": "funding",
+            "coin": coin,
+            "usdc": usd_text(-payment),
+            "szi": market.listing.size_text(position.lots),
+            "fundingRate": decimal_text(rate, RATE_DECIMALS),
+            "nSamples": None,
+        }
+        row = {"time": time, "hash": NO_HASH, "delta": delta}
+        exchange.log("fundings", account.address, row)
+        exchange.tell(account.address, "funding", row)

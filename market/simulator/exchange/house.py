@@ -1,0 +1,98 @@
+"""The account side as one thing: attached to the world, handed actions, and stepped with the blocks."""
+
+from pathlib import Path
+from typing import Any
+
+from market.domain.matching import Filled
+from market.simulator.exchange import (
+    dispatch,
+    fills,
+    funding,
+    liquidation,
+    ordering,
+    placing,
+    queries,
+    settling,
+    transfers,
+    triggers,
+    twap,
+)
+from market.simulator.exchange.core import Exchange, Notice
+from market.simulator.exchange.journal import Journal, restore
+from market.simulator.exchange.ledger import Account
+from market.simulator.exchange.rules import LENIENT_RULES, Rules
+from market.simulator.info import Reply
+from market.simulator.world import Market, Trade, World
+
+COVER_EVERY = 1_000  # ms; it looks at every order of everybody
+
+
+class House:
+    """All accounts of one world."""
+
+    def __init__(self, world: World, rules: Rules = LENIENT_RULES) -> None:
+        self.exchange = Exchange(world, rules)
+        for market in world.markets.values():
+            market.listener = self._matched
+        self._journal: Journal | None = None
+        self._cover_due = 0
+
+    def remember(self, folder: Path) -> None:
+        """Take up what is in the folder, and keep it there from now on."""
+        restore(self.exchange, folder)
+        settling.settle(self.exchange)
+        self._journal = Journal(self.exchange, folder)
+        self._journal.open()
+
+    def commit(self) -> None:
+        """Make what happened survive this process; to be called before anybody is told."""
+        if self._journal is not None:
+            self._journal.commit()
+
+    def close(self) -> None:
+        if self._journal is not None:
+            self._journal.commit()
+            self._journal.close()
+
+    def _matched(self, market: Market, fill: Filled, trade: Trade) -> None:
+        fills.match_book(self.exchange, market, fill, trade)
+
+    def act(self, body: Any, now: int) -> Reply:
+        """Answer one body of `POST /exchange`."""
+        self.exchange.now = max(now, self.exchange.now)
+        reply = Reply(*dispatch.handle(self.exchange, body))
+        self.commit()
+        return reply
+
+    def ask(self, request: Any) -> Reply:
+        """Answer one body of `POST /info`."""
+        return queries.answer(self.exchange, request)
+
+    def fund(self, address: str, units: int) -> Account:
+        """Pay in from outside, in millionths of a USDC."""
+        account = transfers.fund(self.exchange, address.lower(), units)
+        self.commit()
+        return account
+
+    def block(self, now: int) -> None:
+        """What is due after the world moved to `now`."""
+        exchange = self.exchange
+        exchange.now = max(now, exchange.now)
+        settling.settle(exchange)
+        placing.slices_continue(exchange)
+        funding.pay_due(exchange)
+        liquidation.liquidate_due(exchange)
+        self._check_cover(now)
+        ordering.schedules_fire(exchange)
+        triggers.fire_due(exchange)
+        twap.slices_send(exchange)
+        settling.settle(exchange)
+        self.commit()
+
+    def _check_cover(self, now: int) -> None:
+        if now >= self._cover_due:
+            self._cover_due = now + COVER_EVERY
+            liquidation.uncovered_cancel(self.exchange)
+
+    def drain(self) -> list[Notice]:
+        return self.exchange.drain()

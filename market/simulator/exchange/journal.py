@@ -1,0 +1,204 @@
+"""The memory of the account side: a file of lines, appended before an answer leaves.
+
+Each line holds whatever changed, whole, under its key; reading is laying line over line. A process that is
+killed may leave half a line at the end: nothing in it was ever acknowledged. Opening writes the file anew.
+"""
+
+import logging
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from market.domain.matching import NewOrder
+from market.simulator.exchange.core import POPULATION, Agent, Exchange, Touched
+from market.simulator.exchange.ledger import LOGS, account_load
+from market.simulator.exchange.nonces import NonceLine
+from market.simulator.exchange.orders import Order, order_load
+from market.simulator.exchange.placing import TIFS
+from market.simulator.exchange.twap import Twap
+
+logger = logging.getLogger(__name__)
+
+NAME = "exchange.jsonl"
+VERSION = 1
+LONGEST = 64 * 1024 * 1024
+Line = dict[str, Any]
+
+
+# --- writing -----------------------------------------------------------------------------------
+def changes(exchange: Exchange, touched: Touched) -> Line:
+    """All that was touched, whole; what is gone is null."""
+    accounts = {user: _account(exchange, user) for user in touched.accounts}
+    orders = {str(oid): exchange.orders.get(oid) for oid in touched.orders}
+    agents = {name: exchange.agents.get(name) for name in touched.agents}
+    return {
+        "accounts": accounts,
+        "orders": {oid: order and order.dump() for oid, order in orders.items()},
+        "agents": {name: agent and vars(agent) for name, agent in agents.items()},
+        "nonces": touched.nonces,
+        "twaps": {str(number): exchange.twaps[number].dump() for number in touched.twaps},
+        "logs": touched.logs,
+        "house": {
+            "next_oid": exchange.next_oid,
+            "next_twap": exchange.next_twap,
+            "fees": exchange.fees,
+            "funded_until": exchange.funded_until,
+            "now": exchange.now,
+        },
+    }
+
+
+def _account(exchange: Exchange, user: str) -> Line:
+    account = exchange.population if user == POPULATION else exchange.accounts[user]
+    return account.dump()
+
+
+def everything(exchange: Exchange) -> Touched:
+    """As if all of it had just changed."""
+    accounts = exchange.accounts
+    return Touched(
+        accounts={*accounts, POPULATION},
+        orders=set(exchange.orders),
+        agents=set(exchange.agents),
+        twaps=set(exchange.twaps),
+        nonces=[(user, nonce) for user, line in exchange.signers.items() for nonce in line.used],
+        logs=[
+            (name, user, row)
+            for user, account in accounts.items()
+            for name in LOGS
+            for row in getattr(account, name)
+        ],
+    )
+
+
+class Journal:
+    """The open file. A failed write raises `OSError`: nothing may be acknowledged then."""
+
+    def __init__(self, exchange: Exchange, folder: Path) -> None:
+        self._exchange = exchange
+        self._path = folder / NAME
+        self._file: IO[bytes] | None = None
+        self._size = 0
+
+    def open(self) -> None:
+        """Write the present state as a file of one line, and go on behind it."""
+        self.close()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self._path.with_suffix(".new")
+        line = {"version": VERSION, **changes(self._exchange, everything(self._exchange))}
+        draft.write_bytes(orjson.dumps(line) + b"\n")
+        draft.replace(self._path)
+        self._exchange.touched = Touched()
+        self._file = self._path.open("ab", buffering=0)
+        self._size = 0
+
+    def commit(self) -> None:
+        """Append what changed since the last time."""
+        touched = self._exchange.touched
+        if not touched or self._file is None:
+            return
+        line = orjson.dumps(changes(self._exchange, touched)) + b"\n"
+        self._file.write(line)
+        self._exchange.touched = Touched()
+        self._size += len(line)
+        if self._size > LONGEST:
+            self.open()
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+# --- reading -----------------------------------------------------------------------------------
+def _lines(path: Path) -> list[Line]:
+    found: list[Line] = []
+    for text in path.read_bytes().splitlines() if path.exists() else []:
+        try:
+            found.append(orjson.loads(text))
+        except orjson.JSONDecodeError:
+            logger.warning("the journal ends in half a line; nothing in it was acknowledged")
+            break
+    return found
+
+
+def restore(exchange: Exchange, folder: Path) -> None:
+    """Lay every line of the journal over the exchange, and put the orders back into their books."""
+    lines = _lines(folder / NAME)
+    if lines and lines[0].get("version") != VERSION:
+        logger.warning("the journal is of another version; accounts begin anew")
+        return
+    for line in lines:
+        _lay(exchange, line)
+    _index(exchange)
+    _reopen(exchange)
+
+
+def _lay(exchange: Exchange, line: Line) -> None:
+    for user, saved in line["accounts"].items():
+        _lay_account(exchange, user, saved)
+    for oid, saved in line["orders"].items():
+        exchange.orders.pop(int(oid), None)
+        if saved:
+            exchange.orders[int(oid)] = order_load(saved)
+    _lay_agents(exchange, line["agents"])
+    for signer, nonce in line["nonces"]:
+        exchange.signers.setdefault(signer, NonceLine()).remember(nonce)
+    exchange.twaps |= {int(number): Twap(**saved) for number, saved in line["twaps"].items()}
+    for log, user, row in line["logs"]:
+        getattr(exchange.accounts[user], log).append(row)
+    for name, value in line["house"].items():
+        setattr(exchange, name, value)
+
+
+def _lay_agents(exchange: Exchange, agents: dict[str, Line | None]) -> None:
+    """An agent that was pruned takes its nonces along."""
+    for name, saved in agents.items():
+        exchange.agents.pop(name, None)
+        if saved is None:
+            exchange.signers.pop(name, None)
+        else:
+            exchange.agents[name] = Agent(**saved)
+
+
+def _lay_account(exchange: Exchange, user: str, saved: Line) -> None:
+    loaded = account_load(saved)
+    if user == POPULATION:
+        exchange.population = loaded
+        return
+    if (old := exchange.accounts.get(user)) is not None:
+        for log in LOGS:
+            setattr(loaded, log, getattr(old, log))
+    exchange.accounts[user] = loaded
+
+
+def _index(exchange: Exchange) -> None:
+    """What follows from the orders themselves."""
+    known = exchange.world.markets
+    exchange.orders = {oid: order for oid, order in sorted(exchange.orders.items()) if order.coin in known}
+    ended = [order for order in exchange.orders.values() if not order.live]
+    for order in sorted(ended, key=lambda order: (order.status_time, order.oid)):
+        exchange.accounts[order.owner].history.append(order.oid)
+    for order in exchange.orders.values():
+        if order.cloid:
+            exchange.by_cloid[order.owner, order.cloid] = order.oid
+        if order.live and not order.dormant:
+            exchange.accounts[order.owner].open[order.oid] = None
+        if order.armed:
+            exchange.armed.setdefault(order.coin, {})[order.oid] = None
+
+
+def _reopen(exchange: Exchange) -> None:
+    """The population comes after the orders: what the price ran over meanwhile is filled as a maker."""
+    exchange.now = max(exchange.now, exchange.world.now)
+    resting: dict[str, list[Order]] = {}
+    for order in exchange.orders.values():
+        if order.rests:
+            resting.setdefault(order.coin, []).append(order)
+    for coin, orders in resting.items():
+        entries = [
+            NewOrder(order.oid, order.owner, order.side, order.price, order.left, TIFS["Gtc"], order.cloid)
+            for order in orders
+        ]
+        exchange.market(coin).reopen(entries, exchange.world.now, exchange.world.trade_ids())

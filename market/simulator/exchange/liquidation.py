@@ -1,0 +1,120 @@
+"""What happens when the margin is no longer enough: orders go, then positions, then everything."""
+
+from market.domain.events import Side
+from market.simulator.exchange import fills, margin, placing, settling, transfers, triggers
+from market.simulator.exchange.core import Exchange
+from market.simulator.exchange.errors import OrderRefused
+from market.simulator.exchange.ledger import Account, Position
+from market.simulator.exchange.money import usd_text
+from market.simulator.exchange.orders import Order
+
+LARGE = 100_000 * margin.MILLION  # above it a fifth of the position goes first
+FIRST_PART = 5
+COOLDOWN = 30_000
+REACH = 50  # per cent off the mark that a liquidation is willing to trade
+LIQUIDATOR = "0x" + "1" * 40
+Held = list[tuple[str, Position]]
+
+
+def liquidate_due(exchange: Exchange) -> None:
+    """Look at every account that has positions."""
+    for account in list(exchange.accounts.values()):
+        held = margin.held(account)
+        cross = [(coin, position) for coin, position in held if not position.isolated]
+        if cross:
+            needed = margin.cross_maintenance(exchange, account)
+            _look(exchange, account, cross, margin.cross_equity(exchange, account), needed)
+        for coin, position in held:
+            if position.isolated:
+                market = exchange.market(coin)
+                needed = margin.maintenance(market.listing, abs(position.lots) * market.mark)
+                _look(exchange, account, [(coin, position)], position.equity(market.mark), needed)
+
+
+def _look(exchange: Exchange, account: Account, held: Held, equity: int, needed: int) -> None:
+    if equity >= needed:
+        return
+    coins = {coin for coin, _ in held}
+    for order in list(exchange.open_orders(account)):
+        if order.live and order.coin in coins:
+            placing.cancel(exchange, order, "liquidatedCanceled")
+    if equity * 3 < needed * 2:
+        _tell(exchange, account, held, equity)
+        for coin, position in held:
+            fills.backstop_book(exchange, account, exchange.market(coin), position)
+        settling.settle(exchange)
+        return
+    sold = [_sell(exchange, account, coin, position) for coin, position in held]
+    if any(sold):
+        account.liquidated_at = exchange.now
+        _tell(exchange, account, held, equity)
+        settling.settle(exchange)
+
+
+def _sell(exchange: Exchange, account: Account, coin: str, position: Position) -> bool:
+    """Send the position, or the first part of it, to the book; whether that was done."""
+    lots, since = abs(position.lots), exchange.now - account.liquidated_at
+    if lots * exchange.market(coin).mark > LARGE:
+        if since < COOLDOWN:
+            return False
+        lots = -(-lots // FIRST_PART) if since > 2 * COOLDOWN else lots
+    order = _order(exchange, account, coin, "sell" if position.lots > 0 else "buy", lots)
+    placing.enter(exchange, order)
+    try:
+        placing.execute(exchange, order)
+    except OrderRefused as refusal:
+        placing.finish(exchange, order, refusal.status or "rejected")
+    return True
+
+
+def _order(exchange: Exchange, account: Account, coin: str, side: Side, lots: int) -> Order:
+    market = exchange.market(coin)
+    factor = 100 + REACH if side == "buy" else 100 - REACH
+    return Order(
+        oid=exchange.next_oid, owner=account.address, coin=coin, side=side,
+        price=market.listing.floor(market.mark * factor // 100), size=lots, left=lots,
+        tif="LiquidationMarket", time=exchange.now, reduce_only=True, status_time=exchange.now, shown=lots,
+        liquidation=fills.liquidation_mark(exchange, account, market, "market"),
+    )  # fmt: skip
+
+
+def _tell(exchange: Exchange, account: Account, held: Held, equity: int) -> None:
+    notional = sum(abs(position.lots) * exchange.market(coin).mark for coin, position in held)
+    positions = [
+        {"coin": coin, "szi": exchange.market(coin).listing.size_text(position.lots)}
+        for coin, position in held
+    ]
+    delta = {
+        "type": "liquidation",
+        "liquidatedNtlPos": usd_text(notional),
+        "accountValue": usd_text(equity),
+        "leverageType": "Isolated" if held[0][1].isolated else "Cross",
+        "liquidatedPositions": positions,
+    }
+    transfers.record(exchange, account, delta)
+    event = {
+        "lid": exchange.next_oid,
+        "liquidator": LIQUIDATOR,
+        "liquidated_user": account.address,
+        "liquidated_ntl_pos": usd_text(notional),
+        "liquidated_account_value": usd_text(equity),
+    }
+    exchange.tell(account.address, "liquidation", event)
+
+
+# --- orders that are no longer covered ---------------------------------------------------------
+def uncovered_cancel(exchange: Exchange) -> None:
+    """Cancel orders at the touch that their owner could no longer carry; they would be next to match."""
+    for account in exchange.accounts.values():
+        if not account.open or margin.reserved(exchange, account) <= margin.cross_equity(exchange, account):
+            continue
+        for order in list(exchange.open_orders(account)):
+            if order.rests and not order.reduce_only and _at_touch(exchange, order):
+                placing.cancel(exchange, order, "marginCanceled")
+                if order.filled:
+                    triggers.children_arm(exchange, order)
+
+
+def _at_touch(exchange: Exchange, order: Order) -> bool:
+    market = exchange.market(order.coin)
+    return not market.listing.is_spot and order.price == market.book.best(order.side)

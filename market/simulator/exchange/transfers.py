@@ -1,0 +1,241 @@
+"""Money that moves without a trade."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from market.simulator.exchange import margin, wants
+from market.simulator.exchange.checks import spot_hold
+from market.simulator.exchange.core import Exchange
+from market.simulator.exchange.errors import Refused
+from market.simulator.exchange.ledger import Account
+from market.simulator.exchange.money import USD, units_of, usd_text
+from market.simulator.exchange.shapes import NO_HASH
+from market.simulator.numbers import decimal_text
+from market.simulator.universe import USDC, spot_meta
+
+Action = dict[str, Any]
+DEFAULT = {"type": "default"}
+NO_MONEY = "Insufficient balance for withdrawal"
+NO_TOKENS = "Insufficient balance for token transfer"
+USDC_SPOT = 8
+TO_SPOT = 10 ** (USDC_SPOT - USD)
+
+
+def tokens(exchange: Exchange) -> dict[int, dict[str, Any]]:
+    """The venue's description of every token, by index."""
+    return {row["index"]: row for row in spot_meta(exchange.world.listings)["tokens"]}
+
+
+def record(exchange: Exchange, account: Account, delta: dict[str, Any]) -> None:
+    """A line of the account's non-funding ledger."""
+    row = {"time": exchange.now, "hash": NO_HASH, "delta": delta}
+    exchange.log("updates", account.address, row)
+    exchange.tell(account.address, "ledger", row)
+
+
+def fund(exchange: Exchange, address: str, units: int) -> Account:
+    """Pay in from outside, in millionths; the first time opens the account."""
+    account = _opened(exchange, address)
+    account.raw += units
+    account.paid_in += units
+    record(exchange, account, {"type": "deposit", "usdc": usd_text(units)})
+    return account
+
+
+def _opened(exchange: Exchange, address: str) -> Account:
+    if address not in exchange.accounts:
+        exchange.accounts[address] = Account(address)
+    exchange.touched.accounts.add(address)
+    return exchange.accounts[address]
+
+
+def _amount(said: Any, decimals: int) -> int:
+    """More than nothing. Raises `Refused`, or `Unprocessable` for what is no number."""
+    value: Decimal = wants.number(said)
+    try:
+        units = units_of(value, decimals)
+    except ValueError:
+        raise Refused("Invalid amount.") from None
+    if units <= 0:
+        raise Refused("Invalid amount.")
+    return units
+
+
+def _perp_take(exchange: Exchange, account: Account, units: int, words: str = NO_MONEY) -> None:
+    if margin.withdrawable(exchange, account) < units:
+        raise Refused(words)
+    account.raw -= units
+    exchange.touch(account)
+
+
+def _activation_fee(exchange: Exchange, address: str) -> int:
+    """A new account pays for its first transfer."""
+    return 0 if address in exchange.accounts else exchange.rules.activation_fee * 10**USD
+
+
+# --- USDC --------------------------------------------------------------------------------------
+def usd_send(exchange: Exchange, account: Account, action: Action) -> Action:
+    units = _amount(action.get("amount"), USD)
+    _perp_send(exchange, account, wants.address(action.get("destination")), units)
+    return DEFAULT
+
+
+def _perp_send(exchange: Exchange, account: Account, destination: str, units: int) -> None:
+    fee = _activation_fee(exchange, destination)
+    if units <= fee:
+        raise Refused("Insufficient balance for transfer to a new account")
+    _perp_take(exchange, account, units)
+    exchange.fees["USD"] = exchange.fees.get("USD", 0) + fee
+    receiver = _opened(exchange, destination)
+    receiver.raw += units - fee
+    delta = {
+        "type": "internalTransfer", "usdc": usd_text(units), "user": account.address,
+        "destination": destination, "fee": usd_text(fee),
+    }  # fmt: skip
+    for party in (account, receiver):
+        record(exchange, party, delta)
+
+
+def withdraw(exchange: Exchange, account: Account, action: Action) -> Action:
+    """There is no bridge: what is withdrawn leaves the venue."""
+    units = _amount(action.get("amount"), USD)
+    wants.address(action.get("destination"))
+    fee = exchange.rules.withdraw_fee * 10**USD
+    if units <= fee:
+        raise Refused(NO_MONEY)
+    _perp_take(exchange, account, units)
+    account.paid_in -= units - fee
+    exchange.fees["USD"] = exchange.fees.get("USD", 0) + fee
+    delta = {"type": "withdraw", "usdc": usd_text(units - fee), "nonce": action["time"], "fee": usd_text(fee)}
+    record(exchange, account, delta)
+    return DEFAULT
+
+
+def class_transfer(exchange: Exchange, account: Account, action: Action) -> Action:
+    """Between the perpetual and the spot balance, of the account or of the sub-account it names."""
+    said, _, sub = wants.text(action.get("amount")).partition(" subaccount:")
+    owner = _own(exchange, account, wants.address(sub)) if sub else account
+    _class_move(exchange, owner, _amount(said, USD), to_perp=wants.flag(action.get("toPerp")))
+    return DEFAULT
+
+
+def _class_move(exchange: Exchange, owner: Account, units: int, *, to_perp: bool) -> None:
+    if to_perp:
+        _spot_take(exchange, owner, USDC, units * TO_SPOT)
+        owner.raw += units
+    else:
+        _perp_take(exchange, owner, units, NO_TOKENS)
+        owner.holding(USDC).total += units * TO_SPOT
+    record(exchange, owner, {"type": "accountClassTransfer", "usdc": usd_text(units), "toPerp": to_perp})
+
+
+def _own(exchange: Exchange, master: Account, address: str) -> Account:
+    sub = exchange.accounts.get(address)
+    if sub is None or sub.master != master.address:
+        raise Refused(f"Vault not registered: {address}")
+    return sub
+
+
+# --- tokens ------------------------------------------------------------------------------------
+def _token(exchange: Exchange, said: Any) -> dict[str, Any]:
+    """`NAME:0xtokenId`."""
+    name, _, identity = wants.text(said).partition(":")
+    for row in tokens(exchange).values():
+        if row["name"] == name and identity in ("", row["tokenId"]):
+            return row
+    raise Refused(f"Unknown token: {said}")
+
+
+def _spot_take(exchange: Exchange, account: Account, token: int, units: int) -> None:
+    holding = account.holding(token)
+    if holding.total - spot_hold(exchange, account, token) < units:
+        raise Refused(NO_TOKENS)
+    holding.entry -= holding.entry * units // holding.total if holding.total else 0
+    holding.total -= units
+    exchange.touch(account)
+
+
+def _spot_move(exchange: Exchange, account: Account, to: str, token: dict[str, Any], said: Any) -> None:
+    units = _amount(said, token["weiDecimals"])
+    _spot_take(exchange, account, token["index"], units)
+    receiver = _opened(exchange, to)
+    receiver.holding(token["index"]).total += units
+    delta = {
+        "type": "spotTransfer", "token": token["name"], "user": account.address, "destination": to,
+        "amount": decimal_text(units, token["weiDecimals"]), "usdcValue": "0.0", "fee": "0.0",
+    }  # fmt: skip
+    for party in (account, receiver):
+        record(exchange, party, delta)
+
+
+def spot_send(exchange: Exchange, account: Account, action: Action) -> Action:
+    destination = wants.address(action.get("destination"))
+    token = _token(exchange, action.get("token"))
+    _spot_move(exchange, account, destination, token, action.get("amount"))
+    return DEFAULT
+
+
+def send_asset(exchange: Exchange, account: Account, action: Action) -> Action:
+    """`""` is the perpetual balance, `"spot"` the spot one; there are no other dexs here."""
+    source, target = wants.text(action.get("sourceDex")), wants.text(action.get("destinationDex"))
+    if not {source, target} <= {"", "spot"}:
+        raise Refused("Invalid dex.")
+    sub = wants.text(action.get("fromSubAccount") or "")
+    owner = _own(exchange, account, wants.address(sub)) if sub else account
+    destination = wants.address(action.get("destination"))
+    token = _token(exchange, action.get("token"))
+    if source == target == "spot":
+        _spot_move(exchange, owner, destination, token, action.get("amount"))
+        return DEFAULT
+    if token["index"] != USDC:
+        raise Refused("Token must be the collateral token.")
+    units = _amount(action.get("amount"), USD)
+    if source == target:
+        _perp_send(exchange, owner, destination, units)
+    elif destination == owner.address:
+        _class_move(exchange, owner, units, to_perp=source == "spot")
+    else:
+        raise Refused("Cannot change the balance and the owner at once.")
+    return DEFAULT
+
+
+# --- sub-accounts ------------------------------------------------------------------------------
+def sub_account_transfer(exchange: Exchange, account: Account, action: Action) -> Action:
+    sub = _own(exchange, account, wants.address(action.get("subAccountUser")))
+    deposit, units = wants.flag(action.get("isDeposit")), wants.whole(action.get("usd"), 1)
+    giver, receiver = (account, sub) if deposit else (sub, account)
+    _perp_take(exchange, giver, units)
+    receiver.raw += units
+    delta = {
+        "type": "subAccountTransfer", "usdc": usd_text(units), "user": giver.address,
+        "destination": receiver.address,
+    }  # fmt: skip
+    for party in (giver, receiver):
+        record(exchange, party, delta)
+    return DEFAULT
+
+
+def sub_account_spot_transfer(exchange: Exchange, account: Account, action: Action) -> Action:
+    sub = _own(exchange, account, wants.address(action.get("subAccountUser")))
+    giver, receiver = (account, sub) if wants.flag(action.get("isDeposit")) else (sub, account)
+    token = _token(exchange, action.get("token"))
+    _spot_move(exchange, giver, receiver.address, token, action.get("amount"))
+    return DEFAULT
+
+
+def vault_transfer(exchange: Exchange, account: Account, action: Action) -> Action:
+    """There are no vaults here."""
+    raise Refused(f"Vault not registered: {wants.address(action.get('vaultAddress'))}")
+
+
+HANDLERS: dict[str, Callable[[Exchange, Account, Action], Action]] = {
+    "usdSend": usd_send,
+    "withdraw3": withdraw,
+    "usdClassTransfer": class_transfer,
+    "spotSend": spot_send,
+    "sendAsset": send_asset,
+    "subAccountTransfer": sub_account_transfer,
+    "subAccountSpotTransfer": sub_account_spot_transfer,
+    "vaultTransfer": vault_transfer,
+}
