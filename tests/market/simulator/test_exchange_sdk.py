@@ -1,6 +1,7 @@
 """The official SDK's `Exchange`, unmodified, against the running simulator."""
 
 import json
+import queue
 import secrets
 import time
 import urllib.error
@@ -244,6 +245,46 @@ def test_a_sub_account_has_its_own_books(venue, exchange, info, wallet):
     assert info.user_state(wallet.address)["assetPositions"] == []
     foreign = Exchange(wallet_at(venue), venue.url, vault_address=sub)
     assert foreign.market_open("ETH", True, 0.1)["response"] == f"Vault not registered: {sub}"
+
+
+@pytest.fixture(scope="module")
+def streaming(venue):
+    info = Info(venue.url, skip_ws=False)
+    yield info
+    info.disconnect_websocket()
+
+
+PRIVATE = [
+    ("userFills", "userFills", lambda data: data["fills"]),
+    ("userEvents", "user", lambda data: data["fills"]),
+    ("orderUpdates", "orderUpdates", lambda data: data[0]["status"] == "filled"),
+    ("userNonFundingLedgerUpdates", "userNonFundingLedgerUpdates", lambda data: data["isSnapshot"]),
+    ("userFundings", "userFundings", lambda data: data["isSnapshot"]),
+    ("webData2", "webData2", lambda data: data["clearinghouseState"]["assetPositions"]),
+    ("activeAssetData", "activeAssetData", lambda data: data["leverage"]["type"] == "cross"),
+]
+
+
+@pytest.mark.parametrize(("kind", "channel", "is_right"), PRIVATE)
+def test_the_sdk_hears_of_its_account(venue, streaming, exchange, wallet, kind, channel, is_right):
+    received = queue.Queue()
+    subscription = {"type": kind, "user": wallet.address.lower()}
+    if kind == "activeAssetData":
+        subscription["coin"] = "ETH"
+    number = streaming.subscribe(dict(subscription), received.put)
+    subscribed(venue, wallet.address.lower())
+    exchange.market_open("ETH", True, 0.1)
+    while not is_right((message := received.get(timeout=15))["data"]):
+        assert message["channel"] == channel
+    streaming.unsubscribe(dict(subscription), number)
+
+
+def subscribed(venue, user):
+    """Wait until the venue has a subscription of that user: sending one is not having it."""
+    streams = venue.simulator.streams
+    eventually(
+        lambda: any(topic.user == user for line in list(streams.sessions) for topic in list(line.topics))
+    )
 
 
 def test_the_venues_books_add_up(venue):
