@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
 NPM := $(shell command -v npm 2>/dev/null)
 
-.PHONY: run test check bench format lock clean
+.PHONY: run test coverage check bench format lock clean
 
 run: $(VENV)/.runtime node_modules/.installed
 	@exec $(MANAGE) up
@@ -13,7 +13,10 @@ run: $(VENV)/.runtime node_modules/.installed
 # By file, not by group: pytest-xdist 3.8 ignores groups under pytest 9.2 (pytest-xdist issue 1386).
 test: $(VENV)/.dev node_modules/.installed
 	$(BIN)/python -m tests.browser.chromium
-	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadfile $(ARGS)
+
+coverage: $(VENV)/.dev node_modules/.installed
+	$(BIN)/pytest -n 3 --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
