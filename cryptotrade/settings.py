@@ -158,7 +158,7 @@ LIMITS = {
         "write": "60/60",
         "order": "120/60",
         "export": "5/3600",
-        "stream_connect": "120/60",
+        "stream_connect": "600/60",
         "stream_command": "20/1",
     }.items()
 }

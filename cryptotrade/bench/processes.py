@@ -211,6 +211,7 @@ class Bench:
                 "VENUES": "bench",
                 "LOG_LEVEL": "WARNING",
                 "STREAM_PER_ADDRESS": "1000000",
+                "LIMIT_STREAM_CONNECT": "1000000/60",
                 "REDIS_URL": env.secret("REDIS_URL") or self._start_redis(stack),
             }
             self._stack = stack.pop_all()
