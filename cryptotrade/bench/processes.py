@@ -207,7 +207,7 @@ class Bench:
                 **os.environ,
                 "CRYPTOTRADE_VAR": str(self.folder),
                 "DJANGO_SETTINGS_MODULE": "cryptotrade.settings",
-                "SECRET_KEY": token_urlsafe(32),
+                **{name: token_urlsafe(32) for name in ("SECRET_KEY", "JWT_SIGNING_KEY", "MFA_KEY")},
                 "VENUES": "bench",
                 "LOG_LEVEL": "WARNING",
                 "STREAM_PER_ADDRESS": "1000000",

@@ -53,9 +53,9 @@ def serve_channels(kind: str, port: int) -> None:
     import django
     from channels.layers import channel_layers
 
+    django.setup()  # the web server brings the hub, which knows the rows of leases
     from cryptotrade.web import web_config
 
-    django.setup()
     channel_layers.set("default", roomy_layer(kind))
     uvicorn.Server(web_config(TickConsumer.as_asgi(), port=port)).run()
 
