@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from accounts.services import expired_remove
 from market.hub import WorkerConsumer
+from market.leases import workers_sweep
 
 logger = logging.getLogger(__name__)
 
@@ -30,4 +31,5 @@ class SupervisorConsumer(WorkerConsumer):
             return
         self._clean_due = now + CLEAN_EVERY
         removed = await database_sync_to_async(expired_remove)(now=timezone.now())
-        logger.info("cleaned", extra={"channel": self.channel, "count": sum(removed.values())})
+        swept = await database_sync_to_async(workers_sweep)()
+        logger.info("cleaned", extra={"channel": self.channel, "count": sum(removed.values()) + swept})

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from bots import consumers
 from bots.consumers import SupervisorConsumer
+from market.models import Worker
 
 
 @pytest.mark.django_db(transaction=True)
@@ -15,8 +16,12 @@ async def test_what_has_expired_is_removed_at_the_first_wake_and_not_at_every_on
     now = timezone.now()
     await Session.objects.acreate(session_key="old", session_data="", expire_date=now - timedelta(days=1))
     await Session.objects.acreate(session_key="new", session_data="", expire_date=now + timedelta(days=1))
+    for age in (2, 0):
+        ended = now - timedelta(hours=age)
+        await Worker.objects.acreate(channel="market-feed", host=f"{age}", pid=1, lease_until=ended)
     worker = SupervisorConsumer()
     await worker.reconcile()
+    assert [w.host async for w in Worker.objects.all()] == ["0"]
     assert [s.session_key async for s in Session.objects.all()] == ["new"]
     calls = []
     monkeypatch.setattr(consumers, "expired_remove", lambda **_: calls.append(1) or {})
