@@ -112,13 +112,17 @@ def _hashing_place() -> Iterator[bool]:
 
 
 # --- the websocket ------------------------------------------------------------------------------------
-async def stream_wait(scope: dict[str, Any]) -> int:
-    """0 when this connection may begin, else the seconds until another may."""
+def stream_address(scope: dict[str, Any]) -> str:
+    """Whose connection it is, by the same rule as for requests."""
     forwarded = b",".join(value for name, value in scope["headers"] if name.lower() == b"x-forwarded-for")
     peer = str(scope["client"][0]) if scope.get("client") else "unknown"
+    return address_of(peer, forwarded.decode("latin-1"))
+
+
+async def stream_wait(scope: dict[str, Any]) -> int:
+    """0 when this connection may begin, else the seconds until another may."""
     try:
-        address = address_of(peer, forwarded.decode("latin-1"))
-        verdict = await take_async(LimitClass.STREAM_CONNECT, address=address)
+        verdict = await take_async(LimitClass.STREAM_CONNECT, address=stream_address(scope))
     except LimitsUnavailable:
         return 0
     return verdict.retry_after_s

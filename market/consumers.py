@@ -64,6 +64,7 @@ class StreamConsumer:
     session_user: Identify
     token_user: Identify
     credentials_live: CredentialsLive
+    address: Callable[[Scope], str]
     wait: Wait = _no_wait
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,7 +75,7 @@ class StreamConsumer:
             await send({"type": "websocket.close", "code": POLICY})  # before accept: HTTP 403
             return
         await send({"type": "websocket.accept"})
-        address = client_address(scope)
+        address = self.address(scope)
         wire = scope.get("extensions", {}).get(WIRE)
         client = Client(send, address=address, on_blocked=hub.fanout.fall_behind, wire=wire)
         hub.add(client)
@@ -215,16 +216,6 @@ def origin_is_ours(scope: Scope) -> bool:
 def _without_port(netloc: str) -> str:
     host, colon, port = netloc.rpartition(":")
     return host if colon and port.isdigit() else netloc
-
-
-def client_address(scope: Scope) -> str:
-    """The peer, or the hop that our own proxies (TRUSTED_PROXY_COUNT) saw."""
-    peer = scope["client"][0] if scope.get("client") else "unknown"
-    proxies = settings.TRUSTED_PROXY_COUNT
-    forwarded = (_header(scope, b"x-forwarded-for") or "").split(",")
-    if proxies and len(forwarded) >= proxies:
-        return forwarded[-proxies].strip() or peer
-    return str(peer)
 
 
 def _bearer(scope: Scope) -> str | None:
