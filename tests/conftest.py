@@ -12,6 +12,10 @@ from accounts.models import User
 TRUNCATE_GUARDS = (
     ("accounts_auditentry", "accounts_audit_no_truncate"),
     ("accounts_audithead", "accounts_audit_head_no_truncate"),
+    *(
+        (f"wallets_{table}", f"wallets_{table}_no_truncate")
+        for table in ("ledgertransfer", "ledgerentry", "fill")
+    ),
 )
 
 

@@ -1,0 +1,28 @@
+from django.db import models
+
+
+class SealingKey(models.Model):
+    """The public half of a key that `execution` holds. The newest active one seals."""
+
+    kid = models.SlugField(primary_key=True, max_length=40)
+    public = models.BinaryField(help_text="X25519, 32 bytes")
+    created_at = models.DateTimeField(auto_now_add=True)
+    retired_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.kid
+
+
+class WalletSecret(models.Model):
+    """A sealed key. Only the role of `execution` may read `sealed` (docs/security.md)."""
+
+    wallet = models.OneToOneField(
+        "wallets.Wallet", primary_key=True, on_delete=models.CASCADE, related_name="+"
+    )
+    key = models.ForeignKey(SealingKey, on_delete=models.PROTECT, related_name="+", db_column="kid")
+    suite = models.CharField(max_length=60)
+    sealed = models.BinaryField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return "sealed"
