@@ -12,6 +12,8 @@ from typing import Any
 import redis
 import redis.asyncio
 from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from market.leases import task_goes_on
 
@@ -30,8 +32,12 @@ def nudge_channel(channel: str) -> str:
 
 @cache
 def _client() -> Any:
+    # Once more: a pooled connection may have died with the Redis before. Then the nudge is let go.
     return redis.Redis.from_url(
-        settings.REDIS_URL, socket_timeout=ANSWER_WITHIN, socket_connect_timeout=ANSWER_WITHIN
+        settings.REDIS_URL,
+        socket_timeout=ANSWER_WITHIN,
+        socket_connect_timeout=ANSWER_WITHIN,
+        retry=Retry(NoBackoff(), 1),
     )
 
 

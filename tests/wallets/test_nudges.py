@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import time
 import uuid
 
-import redis
+import pytest
 import redis.asyncio
 
 from market.hub import Nudges, nudge
@@ -71,9 +72,18 @@ async def test_a_cancelled_listener_ends_and_leaves_no_subscription():
         await until(tasks[0].done)
 
 
-def test_without_redis_a_nudge_is_lost_quietly(monkeypatch, tmp_path, caplog):
-    away = redis.Redis(unix_socket_path=str(tmp_path / "nobody.sock"))
-    monkeypatch.setattr(module, "_client", lambda: away)
+@pytest.fixture
+def _without_redis(settings, tmp_path):
+    settings.REDIS_URL = f"unix://{tmp_path / 'nobody.sock'}"
+    module._client.cache_clear()
+    yield
+    module._client.cache_clear()
+
+
+@pytest.mark.usefixtures("_without_redis")
+def test_without_redis_a_nudge_is_lost_quietly_and_at_once(caplog):
     caplog.set_level("INFO", logger="market.hub.nudges")
+    began = time.monotonic()
     nudge("wallets-execution", "wallet-1")
     assert caplog.messages == ["not nudged"]
+    assert time.monotonic() - began < 2 * module.ANSWER_WITHIN
