@@ -54,7 +54,7 @@ def instrument_rules(row: Instrument) -> DomainInstrument:
     return DomainInstrument(
         venue=row.venue_id,
         symbol=row.symbol,
-        kind=cast(Kind, row.kind),
+        kind=cast("Kind", row.kind),
         base=row.base,
         quote=row.quote,
         rules=rules,

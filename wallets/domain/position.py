@@ -48,5 +48,3 @@ def closable(side: Side | str, position: Decimal, waiting: Decimal) -> Decimal:
     """How much an order of `side` could close, when `waiting` of that side is on its way already."""
     opposite = -position if side == "buy" else position
     return max(ZERO, opposite - waiting)
-
-

@@ -1,10 +1,11 @@
 """May this order go out? One pure question; every answer carries its numbers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_UP, Decimal
 from typing import Any
 
+from market.domain.events import Side
 from market.domain.figures import plain
 from market.domain.instruments import Instrument
 from market.domain.orders import TRIGGERED, Pot
@@ -79,6 +80,7 @@ class Situation:
     orders_minute: int
     open_orders: int
     day_notional: Decimal
+    freed: Decimal = ZERO  # reserved by the order that this one replaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,24 @@ def reservation(case: Case) -> tuple[Pot, str, Decimal]:
     return "spot", case.instrument.base, exact(size)
 
 
+def fee_estimate(case: Case) -> Decimal:
+    """What a taker would pay at the worst price, in quote units."""
+    return _up(case.notional * (PERP_FEE if case.perp else SPOT_FEE))
+
+
+def without(now: Situation, side: Side, left: Decimal, price: Decimal, reserved: Decimal) -> Situation:
+    """The situation as if an order of `side`, of which `left` is open, did not stand there."""
+    own = now.own
+    own = replace(own, buys=own.buys - left) if side == "buy" else replace(own, sells=own.sells - left)
+    return replace(
+        now,
+        own=own,
+        freed=reserved,
+        open_orders=now.open_orders - 1,
+        day_notional=max(ZERO, now.day_notional - left * price),
+    )
+
+
 def _up(amount: Decimal) -> Decimal:
     return amount.quantize(Decimal("1e-8"), rounding=ROUND_UP)
 
@@ -181,7 +201,7 @@ def usual_leverage(instrument: Instrument) -> int:
 
 def free(situation: Situation, pot: Pot, asset: str) -> Decimal:
     """What may be reserved. Perpetuals: cash and open profit, less margin and what is reserved already."""
-    available = situation.available.get((pot, asset), ZERO)
+    available = situation.available.get((pot, asset), ZERO) + situation.freed
     if pot == "spot":
         return available
     held = [exposure for exposure in (situation.own, *situation.others) if exposure.size]
@@ -318,7 +338,9 @@ def leverage_rule(case: Case) -> Denied | None:
     if equity > 0 and total <= equity * now.limits.leverage:
         return None
     if equity <= 0:
-        return _no(case, Denial.FUNDS, needed=reservation(case)[2], asset=case.instrument.quote, available=equity)
+        return _no(
+            case, Denial.FUNDS, needed=reservation(case)[2], asset=case.instrument.quote, available=equity
+        )
     shown = (total / equity).quantize(Decimal("0.01"))
     return _no(case, Denial.LEVERAGE, leverage=shown, equity=equity, limit=now.limits.leverage)
 

@@ -122,14 +122,14 @@ class Books:
         pot: Any = order.reserved_pot
         order.hold_changes += 1
         kind = LedgerTransfer.Kind.RESERVE if change > 0 else LedgerTransfer.Kind.RELEASE
-        self.post(
+        row = LedgerTransfer(
             ref=f"{kind}:{order.pk}:{order.hold_changes}",
             kind=kind,
-            postings=ledger.reserve(pot, order.reserved_asset, change),
-            time=milliseconds(self.now),
             order=order,
             instrument=order.instrument,
+            time=milliseconds(self.now),
         )
+        self.post(row, ledger.reserve(pot, order.reserved_asset, change))
         order.reserved = amount
         self.order_changed(order)
 
@@ -138,21 +138,9 @@ class Books:
         order.reserved_pot, order.reserved_asset, order.hold = pot, asset, amount
         self.hold_set(order, max(Decimal(0), amount - already))
 
-    def post(
-        self,
-        *,
-        ref: str,
-        kind: str,
-        postings: Sequence[Posting],
-        time: int,
-        order: Order | None = None,
-        instrument: Any = None,
-        note: str = "",
-    ) -> None:  # fmt: skip
+    def post(self, row: LedgerTransfer, postings: Sequence[Posting]) -> None:
         """One event in the ledger, also when nothing moved: the row remembers that it was booked."""
-        row = LedgerTransfer(
-            wallet=self.wallet, ref=ref, kind=kind, order=order, instrument=instrument, time=time, note=note
-        )
+        row.wallet = self.wallet
         self._transfers.append((row, postings))
 
     def fill_add(self, fill: Fill) -> None:
