@@ -6,7 +6,11 @@ or `leases.fence`). No venue is called and nothing is signed inside one.
 
 from wallets.services.booking import facts_apply, wallet_stream_set
 from wallets.services.cancelling import order_cancel, orders_cancel
+from wallets.services.controls import trading_state_set
+from wallets.services.leverage import leverage_set, leverages_take
+from wallets.services.modifying import order_modify
 from wallets.services.placing import order_place, order_preview, orders_place
+from wallets.services.reconciling import account_reconcile
 from wallets.services.records import (
     Doubt,
     Event,
@@ -37,12 +41,16 @@ __all__ = [
     "Prepared",
     "Preview",
     "Reconciled",
+    "account_reconcile",
     "cancels_take",
     "doubt_resolved",
     "doubtful",
     "doubts_due",
     "facts_apply",
+    "leverage_set",
+    "leverages_take",
     "order_cancel",
+    "order_modify",
     "order_place",
     "order_preview",
     "orders_cancel",
@@ -50,6 +58,7 @@ __all__ = [
     "orders_take",
     "refused",
     "settled",
+    "trading_state_set",
     "unsent",
     "wallet_stream_set",
 ]
