@@ -6,6 +6,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
+from django.core.cache import cache
+
 from market import leases
 from market.domain.orders import Accepted, AccountState, VenueFill, VenueFunding, VenueMovement, VenueOrder
 from market.leases import Claim
@@ -154,6 +156,11 @@ def prices(marks: dict[str, str] | None = None, *, age_ms: int = 100) -> None:
         publisher.offer_ticks(ticks)
 
     market.publish(age_ms=age_ms, offer=offer)
+
+
+def prices_forget() -> None:
+    """A Redis that was just started."""
+    cache.clear()
 
 
 def wallet_make(user: Any, venue: Venue, number: int = 1, **changes: Any) -> Wallet:

@@ -4,6 +4,7 @@ Every transaction that changes orders or books holds the wallet's row (`select_f
 or `leases.fence`). No venue is called and nothing is signed inside one.
 """
 
+from wallets.domain.errors import NotFound, OrderConflict, OrderDenied, OrderInvalid
 from wallets.services.booking import facts_apply, wallet_stream_set
 from wallets.services.cancelling import order_cancel, orders_cancel
 from wallets.services.controls import trading_state_set
@@ -37,6 +38,10 @@ __all__ = [
     "Event",
     "Fact",
     "LeverageSpec",
+    "NotFound",
+    "OrderConflict",
+    "OrderDenied",
+    "OrderInvalid",
     "Picture",
     "Prepared",
     "Preview",

@@ -67,7 +67,8 @@ class Facts:
             venue_client_id__in={fact.client_id for fact in about if fact.client_id}
         )
         if about:
-            for order in Order.objects.filter(mine, wallet=wallet).select_related("instrument"):
+            rows = Order.objects.filter(mine, wallet=wallet).select_related("instrument")
+            for order in self.books.orders_know(rows):
                 self._remember(order)
             trades = {fact.trade_id for fact in about if isinstance(fact, VenueFill)}
             known = Fill.objects.filter(wallet=wallet, trade_id__in=trades)
@@ -164,6 +165,7 @@ class Facts:
             status=OrderStatus.OPEN,
         )
         self._remember(order)
+        self.books.orders_know([order])
         self.books.order_changed(order)
         return order
 
@@ -188,7 +190,7 @@ class Facts:
             time=fact.time,
         )
         self.books.post(row, postings)
-        self.books.fill_add(_fill_row(fact, order, instrument))
+        self.books.fill_add(self._fill_row(fact, order, instrument))
 
     def _adopt_from_fill(self, fact: VenueFill, instrument: Any) -> Order:
         tif = Order.Tif.IOC if fact.taker else Order.Tif.GTC
@@ -212,6 +214,23 @@ class Facts:
         elif order.status not in TERMINAL:
             self.books.hold_set(order, ledger.held_after(order.reserved, left, left_now))
         self.books.order_move(order, fill_event(order.filled, order.size))
+
+    def _fill_row(self, fact: VenueFill, order: Order, instrument: Any) -> Fill:
+        return Fill(
+            order=order,
+            wallet=self.books.wallet,
+            instrument=instrument,
+            trade_id=fact.trade_id,
+            side=fact.side,
+            price=fact.price,
+            size=fact.size,
+            fee=fact.fee,
+            fee_asset=fact.fee_asset,
+            closed_pnl=fact.closed_pnl,
+            taker=fact.taker,
+            liquidation=fact.liquidation,
+            time=fact.time,
+        )
 
     def _hold(self, instrument: Any, fact: VenueFill) -> None:
         row = self.books.position(instrument)
@@ -262,21 +281,3 @@ def holding_of(row: Position) -> Holding:
 def holding_write(row: Position, holding: Holding) -> None:
     for name, amount in asdict(holding).items():
         setattr(row, name, ledger.exact(amount))
-
-
-def _fill_row(fact: VenueFill, order: Order, instrument: Any) -> Fill:
-    return Fill(
-        order=order,
-        wallet=order.wallet,
-        instrument=instrument,
-        trade_id=fact.trade_id,
-        side=fact.side,
-        price=fact.price,
-        size=fact.size,
-        fee=fact.fee,
-        fee_asset=fact.fee_asset,
-        closed_pnl=fact.closed_pnl,
-        taker=fact.taker,
-        liquidation=fact.liquidation,
-        time=fact.time,
-    )

@@ -52,7 +52,7 @@ def account_reconcile(*, claim: Claim, picture: Picture) -> Reconciled:
     with transaction.atomic():
         wallet = wallet_of(claim)
         books = Books(wallet, timezone.now())
-        live = {order.pk: order for order in _live(wallet)}
+        live = {order.pk: order for order in books.orders_know(_live(wallet))}
         facts = Facts(books)
         asked = _act(books, facts, live, picture)
         _end_history(books, facts, picture)
@@ -97,7 +97,8 @@ def _act(books: Books, facts: Facts, live: dict[Any, Order], picture: Picture) -
             order = live[action.order_id]
             order.cancel_submission = None
             books.order_changed(order)
-    return [doubt_of(live[action.order_id]) for action in actions if isinstance(action, Ask)]
+    asked = [live[action.order_id] for action in actions if isinstance(action, Ask)]
+    return [doubt_of(order) for order in asked if order.status in LIVE]  # a missed fill may have ended it
 
 
 def _end_history(books: Books, facts: Facts, picture: Picture) -> None:

@@ -92,7 +92,7 @@ def settled(*, claim: Claim, submission_id: int, answers: Sequence[Answer]) -> l
         if submission.kind == Submission.Kind.LEVERAGE:
             refusal = "" if isinstance(answers[0], Accepted) else answers[0].reason
             _leverage_done(books, submission, refusal)
-        for order, answer in _answered(submission, answers):
+        for order, answer in _answered(books, submission, answers):
             if submission.kind == Submission.Kind.CANCEL:
                 _cancel_answered(books, answer)
             else:
@@ -142,7 +142,7 @@ def doubtful(*, claim: Claim, submission_id: int) -> list[Event]:
         books = Books(wallet, timezone.now())
         if submission.kind == Submission.Kind.CANCEL:
             _again(books, submission)
-        for order in _orders(submission) if submission.kind != Submission.Kind.CANCEL else ():
+        for order in _orders(books, submission) if submission.kind != Submission.Kind.CANCEL else ():
             if order.status in IN_DOUBT:
                 books.order_move(order, OrderEvent.DOUBTED)
         _note(submission, _Outcome.UNKNOWN, books.now)
@@ -157,18 +157,20 @@ def _submission(claim: Claim, submission_id: int) -> tuple[Any, Submission | Non
     return wallet, found
 
 
-def _orders(submission: Submission) -> list[Order]:
+def _orders(books: Books, submission: Submission) -> list[Order]:
     """In the order in which they were sent."""
     ids = [UUID(text) for text in submission.answer.get("orders", ())]
     rows = Order.objects.filter(wallet=submission.wallet_id).select_related("instrument").in_bulk(ids)
-    return [rows[key] for key in ids]
+    return books.orders_know(rows[key] for key in ids)
 
 
-def _answered(submission: Submission, answers: Sequence[Answer]) -> Iterable[tuple[Order, Answer]]:
+def _answered(
+    books: Books, submission: Submission, answers: Sequence[Answer]
+) -> Iterable[tuple[Order, Answer]]:
     """Orders with their answers; none for leverages. Raises `ValueError` when there are not as many."""
     if submission.kind == Submission.Kind.LEVERAGE:
         return ()
-    return zip(_orders(submission), answers, strict=True)
+    return zip(_orders(books, submission), answers, strict=True)
 
 
 def _note(submission: Submission, outcome: str, now: datetime, **said: Any) -> None:
@@ -219,7 +221,7 @@ def reconcile_want(wallet: Wallet) -> None:
 
 
 def _again(books: Books, submission: Submission) -> None:
-    for order in _orders(submission):
+    for order in _orders(books, submission):
         if submission.kind == Submission.Kind.CANCEL:
             order.cancel_submission = None
             books.order_changed(order)
@@ -235,7 +237,7 @@ def _refused(books: Books, submission: Submission, reason: str) -> None:
         return
     if submission.kind == Submission.Kind.LEVERAGE:
         _leverage_done(books, submission, reason)
-    for order in _orders(submission):
+    for order in _orders(books, submission):
         if order.status in IN_DOUBT:
             books.order_move(order, OrderEvent.REFUSED, code="rejected", message=reason)
 
@@ -271,7 +273,7 @@ def doubt_resolved(*, claim: Claim, order_id: UUID, found: VenueOrder | None, no
         wallet = wallet_of(claim)
         books = Books(wallet, instant(now))
         orders = Order.objects.select_related("instrument")
-        order = orders.get(pk=order_id, wallet=wallet)
+        (order,) = books.orders_know([orders.get(pk=order_id, wallet=wallet)])
         if found is not None:
             facts = Facts(books)
             facts.apply([found])
