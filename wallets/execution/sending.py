@@ -18,7 +18,7 @@ from market.leases import Claim, LeaseLost
 from market.venues.base import OutcomeUnknown, Signer
 from wallets import services
 from wallets.execution import waiting
-from wallets.execution.line import Line, our_now
+from wallets.execution.line import Line
 from wallets.execution.threads import in_thread
 from wallets.services.records import Prepared
 
