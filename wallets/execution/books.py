@@ -8,12 +8,13 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from decimal import Decimal
+from functools import partial
 from uuid import UUID
 
 from market.domain.errors import MarketError
-from market.domain.orders import AccountState
+from market.domain.orders import AccountState, VenueOrder
 from market.domain.subscriptions import backoff
 from market.leases import Claim, task_goes_on
 from wallets import services
@@ -32,6 +33,7 @@ LOOK_SECONDS = 60.0
 POLL_SECONDS = 4.0  # without a private stream, while orders or positions live
 ORDERS_SECONDS = 60.0
 AGAIN_SECONDS = 3.0  # the account moved while it was read: the comparison is still owed
+UNSEEN_SECONDS = 10.0
 OVERLAP_MS = 10_000  # a venue may list a fact a little late
 ZERO = Decimal(0)
 
@@ -64,7 +66,6 @@ class BookKeeper:
         address: str,
         *,
         tell: Callable[[Iterable[Event]], None],
-        changed: Callable[[Sequence[UUID]], None],
     ) -> None:
         self.ready = asyncio.Event()
         self.look: Look | None = None
@@ -72,7 +73,7 @@ class BookKeeper:
         self._line = line
         self._address = address
         self._tell = tell
-        self._changed = changed
+        self._unseen: dict[UUID, float] = {}  # orders that the venue should have and did not show, since when
         self._quiet = True
         self._heard: asyncio.Queue[Fact] = asyncio.Queue(HEARD_KEPT)
         self._whole = asyncio.Event()  # everything has to be asked for
@@ -167,21 +168,31 @@ class BookKeeper:
         done = await in_thread(services.account_reconcile, claim=self._held, picture=picture)
         self._quiet = done.quiet
         self._tell(done.events)
+        now = asyncio.get_running_loop().time()
+        self._unseen = {one.order_id: self._unseen.get(one.order_id, now) for one in done.ask}
         for doubt in done.ask:
-            await self.ask_about(doubt)
+            found = await self._order(doubt)
+            # A venue may not show yet what it has just taken: it has to say so twice, some seconds apart.
+            if found is not None or now - self._unseen[doubt.order_id] >= UNSEEN_SECONDS:
+                await self._resolve(doubt, found)
+            else:
+                self._quiet = False
 
-    async def ask_about(self, doubt: Doubt) -> None:
-        """What became of this order? Raises `VenueError` when the venue does not say."""
-        found = await self._line.trader.order_get(
-            self._address,
-            client_id=doubt.venue_client_id or None,
-            venue_id=doubt.venue_order_id or None,
+    async def settle(self, doubt: Doubt) -> None:
+        """What became of this order, whose validity is over? Raises `VenueError` when nobody says."""
+        await self._resolve(doubt, await self._order(doubt))
+
+    async def _order(self, doubt: Doubt) -> VenueOrder | None:
+        ids = (
+            {"venue_id": doubt.venue_order_id}
+            if doubt.venue_order_id
+            else {"client_id": doubt.venue_client_id}
         )
-        await in_thread(
-            services.doubt_resolved,
-            claim=self._held, order_id=doubt.order_id, found=found, now=self._line.now(),
-        )  # fmt: skip
-        self._changed([doubt.order_id])
+        return await self._line.trader.order_get(self._address, **ids)
+
+    async def _resolve(self, doubt: Doubt, found: VenueOrder | None) -> None:
+        resolved = partial(services.doubt_resolved, claim=self._held, order_id=doubt.order_id, found=found)
+        self._tell(await in_thread(resolved, now=self._line.now()))
 
     def _warn(self, message: str, problem: Exception) -> None:
         extra = {"venue": self._line.venue, "subject": str(self._held.pk), "reason": str(problem)[:200]}

@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from uuid import UUID
+from collections.abc import Callable, Iterable
 
 from market.domain.errors import MarketError
 from market.leases import Claim, LeaseLost, task_goes_on
@@ -16,8 +15,8 @@ from wallets.execution.line import Fact, Line
 from wallets.execution.look import BOOKED, Look
 from wallets.execution.sending import Sender
 from wallets.execution.threads import DATABASE_AWAY, in_thread
-from wallets.models import Order, Wallet
-from wallets.services.events import alert_event, order_event
+from wallets.models import Wallet
+from wallets.services.events import alert_event
 from wallets.services.records import Event
 from wallets.vault import Opener, VaultLocked
 
@@ -26,12 +25,6 @@ logger = logging.getLogger(__name__)
 KEYS_EVERY = 3.0
 KEYS_AGAIN_EVERY = 24 * 3600.0
 PAUSE_WHEN_AWAY = 1.0
-
-
-def orders_as_events(order_ids: Sequence[UUID]) -> list[Event]:
-    """How these orders are now, as the `me` topic tells it."""
-    rows = Order.objects.filter(pk__in=order_ids).select_related("wallet", "instrument")
-    return [order_event(row, row.wallet) for row in rows]
 
 
 class Desk:
@@ -52,10 +45,9 @@ class Desk:
         self._looked = asyncio.Event()
         self._wanted = asyncio.Event()
         self._locked = ""  # why the key cannot be used
-        self._books = BookKeeper(held, line, self.address, tell=self._tell, changed=self._changed)
+        self._books = BookKeeper(held, line, self.address, tell=self._tell)
         self._books.look = look
-        self._sender = Sender(held, line, safe=safe, hurry=self._wanted, changed=self._changed)
-        self._changes: asyncio.Queue[Sequence[UUID]] = asyncio.Queue()
+        self._sender = Sender(held, line, safe=safe, hurry=self._wanted, tell=self._tell)
 
     # --- from the worker and the line --------------------------------------------------------------
     def look(self, look: Look) -> None:
@@ -63,6 +55,8 @@ class Desk:
         self._looked.set()
         if look.pending or look.cancels or look.leverages:
             self._wanted.set()
+        if look.wallet.opened_at and not look.wallet.reconciled_at:
+            self._books.missed()  # a service asked for it
 
     def nudge(self) -> None:
         self._wanted.set()
@@ -88,7 +82,6 @@ class Desk:
                 for work in (
                     self._mind_keys,
                     self._tell_stream,
-                    self._tell_changes,
                     self._trade,
                     self._settle_doubts,
                     self._keep_books,
@@ -117,6 +110,8 @@ class Desk:
             try:
                 if signer := await self._signer():
                     await self._sender.send_all(signer)
+                else:
+                    await self._sender.lapse()
             except DATABASE_AWAY as problem:
                 self._warn("not sent", problem)
                 await asyncio.sleep(PAUSE_WHEN_AWAY)
@@ -146,7 +141,7 @@ class Desk:
             try:
                 settled = waiting.settled_before(self._line.now())
                 for doubt in await in_thread(services.doubts_due, claim=self.held, now=settled, margin=0):
-                    await self._books.ask_about(doubt)
+                    await self._books.settle(doubt)
             except (MarketError, *DATABASE_AWAY) as problem:
                 self._warn("doubts remain", problem)
 
@@ -175,21 +170,9 @@ class Desk:
             if stream == self._look.wallet.stream or self._look.wallet.status not in BOOKED:
                 continue
             try:
-                await in_thread(services.wallet_stream_set, claim=self.held, stream=stream)
+                self._tell(await in_thread(services.wallet_stream_set, claim=self.held, stream=stream))
             except DATABASE_AWAY as problem:
                 self._warn("stream not noted", problem)
-
-    async def _tell_changes(self) -> None:
-        while task_goes_on():
-            changed = await self._changes.get()
-            try:
-                self._tell(await in_thread(orders_as_events, changed))
-            except DATABASE_AWAY as problem:
-                self._warn("not announced", problem)
-
-    def _changed(self, order_ids: Sequence[UUID]) -> None:
-        if order_ids:
-            self._changes.put_nowait(order_ids)
 
     def _tell(self, events: Iterable[Event]) -> None:
         self._announcer.tell(self.user, events)

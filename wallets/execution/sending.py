@@ -6,9 +6,8 @@ which the venue can be asked about it (`waiting`). Nothing here ever sends a sec
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
-from uuid import UUID
 
 from prometheus_client import Counter, Histogram
 
@@ -20,7 +19,7 @@ from wallets import services
 from wallets.execution import waiting
 from wallets.execution.line import Line
 from wallets.execution.threads import in_thread
-from wallets.services.records import Prepared
+from wallets.services.records import Event, Prepared
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +38,7 @@ class Sender:
 
     def __init__(
         self, held: Claim, line: Line, *, safe: Callable[[], bool], hurry: asyncio.Event,
-        changed: Callable[[Sequence[UUID]], None],
+        tell: Callable[[Iterable[Event]], None],
     ) -> None:  # fmt: skip
         self.closed = False  # nothing new is sent; what is on its way is finished
         self.busy = asyncio.Lock()
@@ -47,7 +46,7 @@ class Sender:
         self._line = line
         self._safe = safe
         self._hurry = hurry  # somebody asked for something since we looked
-        self._changed = changed
+        self._tell = tell
 
     async def send_all(self, signer: Signer) -> None:
         """Cancels, then orders, until nothing is left or the venue does not take more."""
@@ -63,6 +62,10 @@ class Sender:
                         return
                 if not orders:
                     return
+
+    async def lapse(self) -> None:
+        """End what waits too long, while nothing can be sent."""
+        await self._take(services.orders_take, validity=waiting.VALIDITY, most=0)
 
     async def _cancels(self, signer: Signer) -> None:
         for prepared in await self._take(services.cancels_take, most=TAKEN_AT_ONCE):
@@ -135,11 +138,10 @@ class Sender:
             await self._record(services.unsent, prepared, "not_sent")
 
     async def _record(
-        self, service: Callable[..., None], prepared: Prepared, outcome: str, **said: Any
+        self, service: Callable[..., list[Event]], prepared: Prepared, outcome: str, **said: Any
     ) -> None:
         SENDS.labels(self._line.venue, prepared.kind, outcome).inc()
-        await in_thread(service, claim=self._held, submission_id=prepared.submission_id, **said)
-        self._changed(prepared.order_ids)
+        self._tell(await in_thread(service, claim=self._held, submission_id=prepared.submission_id, **said))
 
     def _about(self, prepared: Prepared, problem: Exception) -> dict[str, Any]:
         return {

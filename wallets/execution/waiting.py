@@ -6,7 +6,7 @@ when it never saw that id is the order sent again, under the same id.
 """
 
 VALIDITY = 5_000  # ms that an order may be on its way
-MARGIN = 2_000  # ms for two clocks to differ, and for the venue to show what it did
+MARGIN = 3_000  # ms for two clocks to differ, and for the venue to show what it did
 
 
 def settled_before(now: int, margin: int = MARGIN) -> int:
