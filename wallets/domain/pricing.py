@@ -4,7 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from market.domain.instruments import Rules
-from market.domain.orders import TRIGGERED
+from market.domain.orders import TRIGGERED, Tif
 from wallets.domain.errors import OrderInvalid
 from wallets.domain.requests import OrderRequest
 
@@ -63,7 +63,7 @@ def _prices_check(request: OrderRequest) -> None:
         raise OrderInvalid("trigger_price", "Only stops and take-profits have a trigger price.")
 
 
-def _tif(request: OrderRequest) -> str:
+def _tif(request: OrderRequest) -> Tif:
     if request.kind == "market":
         return "ioc"
     return "gtc" if request.kind in TRIGGERED else request.tif

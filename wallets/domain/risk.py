@@ -195,8 +195,9 @@ def _up(amount: Decimal) -> Decimal:
     return amount.quantize(Decimal("1e-8"), rounding=ROUND_UP)
 
 
-def usual_leverage(instrument: Instrument) -> int:
-    return min(USUAL_LEVERAGE, instrument.max_leverage or USUAL_LEVERAGE)
+def usual_leverage(most: int | None) -> int:
+    """What an instrument has at the venue that allows `most` while nobody chose."""
+    return min(USUAL_LEVERAGE, most or USUAL_LEVERAGE)
 
 
 def free(situation: Situation, pot: Pot, asset: str) -> Decimal:

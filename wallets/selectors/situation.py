@@ -55,7 +55,9 @@ def situation_of(wallet: Any, instrument: Instrument, prices: Prices, now: datet
     counts = _order_counts(wallet, now)
     exposures = _exposures(wallet, counts, prices)
     mark = prices.mark(instrument.symbol)
-    own = exposures.pop(instrument.symbol, None) or Exposure(leverage=usual_leverage(instrument), mark=mark)
+    own = exposures.pop(instrument.symbol, None) or Exposure(
+        leverage=usual_leverage(instrument.max_leverage), mark=mark
+    )
     if instrument.kind == "spot":
         own = _spot_exposure(instrument, counts, cash, mark)
     return Situation(
@@ -98,7 +100,7 @@ def _order_counts(wallet: Wallet, now: datetime) -> list[dict[str, Any]]:
     of_day = own & today & Q(reduce_only=False)
     rows = (
         Order.objects.filter(live | today, wallet=wallet)
-        .values("instrument__symbol", "instrument__kind", "side")
+        .values("instrument__symbol", "instrument__kind", "instrument__max_leverage", "side")
         .annotate(
             live=Count("pk", filter=live),
             left=Sum(left, filter=live),
@@ -117,21 +119,14 @@ def _exposures(wallet: Wallet, counts: list[dict[str, Any]], prices: Prices) -> 
     for row in counts:
         if row["instrument__kind"] == "perp" and row["live"]:
             waiting[row["instrument__symbol"]][row["side"]] = row["left"]
-    rows = Position.objects.filter(wallet=wallet).values_list(
-        "instrument__symbol", "size", "cost", "leverage"
-    )
-    held = {symbol: figures for symbol, *figures in rows}
+    usual = {row["instrument__symbol"]: usual_leverage(row["instrument__max_leverage"]) for row in counts}
+    columns = ("instrument__symbol", "size", "cost", "leverage")
+    held = {row[0]: row[1:] for row in Position.objects.filter(wallet=wallet).values_list(*columns)}
     exposures = {}
     for symbol in held.keys() | waiting.keys():
-        size, cost, leverage = held.get(symbol, (ZERO, ZERO, None))
-        exposures[symbol] = Exposure(
-            size,
-            cost,
-            waiting[symbol]["buy"],
-            waiting[symbol]["sell"],
-            **({"leverage": leverage} if leverage else {}),
-            mark=prices.mark(symbol),
-        )
+        size, cost, leverage = held.get(symbol) or (ZERO, ZERO, usual[symbol])
+        side = waiting[symbol]
+        exposures[symbol] = Exposure(size, cost, side["buy"], side["sell"], leverage, prices.mark(symbol))
     return exposures
 
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from market.domain.orders import Pot
-from market.selectors import instrument_rules, instruments_named
+from market.selectors import instruments_named
 from wallets.domain import ledger
 from wallets.domain.ledger import Posting
 from wallets.domain.lifecycle import OrderEvent, after
@@ -59,10 +59,10 @@ class Books:
             held = Position.objects.filter(wallet=self.wallet).select_related("instrument")
             self._positions = {row.instrument_id: row for row in held}
         if instrument.pk not in self._positions:
-            leverage = usual_leverage(instrument_rules(instrument))
-            self._positions[instrument.pk] = Position(
-                wallet=self.wallet, instrument=instrument, leverage=leverage
-            )
+            leverage = usual_leverage(instrument.max_leverage)
+            flat = dict.fromkeys(("size", "cost", "realised", "fees", "funding"), Decimal(0))
+            row = Position(wallet=self.wallet, instrument=instrument, leverage=leverage, **flat)
+            self._positions[instrument.pk] = row
         return self._positions[instrument.pk]
 
     def positions(self) -> list[Position]:

@@ -132,12 +132,13 @@ class Gate:
 
 def spec_of(order: Order) -> OrderSpec:
     """The order as it is sent."""
+    row: Any = order  # its columns hold the domain's literals
     return OrderSpec(
         client_id=order.venue_client_id,
         symbol=order.instrument.symbol,
-        side=order.side,
-        kind=order.kind,
-        tif=order.tif,
+        side=row.side,
+        kind=row.kind,
+        tif=row.tif,
         price=order.price,
         size=order.size,
         reduce_only=order.reduce_only,

@@ -153,7 +153,7 @@ class Desk:
             kind=asked.kind,
             tif=asked.tif,
             reduce_only=asked.reduce_only,
-            price=price,
+            price=price,  # type: ignore[misc]  # None is never saved: `_store`
             trigger_price=asked.trigger_price,
             size=asked.size,
             mark_price=self.prices.mark(asked.symbol),
