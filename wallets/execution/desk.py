@@ -87,8 +87,8 @@ class Desk:
                     self._keep_books,
                 ):
                     tasks.create_task(work(), name=f"{work.__name__} {self.held.pk}")
-        except* LeaseLost as lost:
-            raise lost.exceptions[0] from None
+        except* LeaseLost:
+            raise LeaseLost(f"{self.held.pk} is not ours any more") from None
 
     async def _keep_books(self) -> None:
         while self._look.wallet.status not in BOOKED:

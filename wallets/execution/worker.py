@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from market.leases import Claim, LeaseLost, release
-from market.venues import venue_trader
+from market.venues import trader_for
 from wallets.execution.announcing import Announcer
 from wallets.execution.desk import Desk
 from wallets.execution.line import Line
@@ -75,7 +75,7 @@ class Execution:
     # --- lines and desks -----------------------------------------------------------------------
     def _line(self, venue: str) -> Line:
         if venue not in self._lines:
-            line = Line(venue_trader(venue))
+            line = Line(trader_for(venue))
             self._lines[venue] = line, asyncio.create_task(line.run(), name=f"streams {venue}")
         return self._lines[venue][0]
 
