@@ -1,11 +1,15 @@
 """Services are synchronous; they run in threads of their own, several wallets at a time."""
 
+import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from channels.db import database_sync_to_async
 from django.db import DatabaseError, InterfaceError
+
+logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
@@ -15,7 +19,16 @@ _threads = ThreadPoolExecutor(5, thread_name_prefix="execution")
 
 
 async def in_thread(work: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
-    """Call `work` in a thread that has a database connection while it runs."""
+    """Call `work` in a thread that has a database connection while it runs.
+
+    A caller that is cancelled still waits for the end of it: no transaction goes on behind its back.
+    """
     call = database_sync_to_async(work, thread_sensitive=False, executor=_threads)
-    result: Result = await call(*args, **kwargs)
-    return result
+    running: asyncio.Task[Result] = asyncio.create_task(call(*args, **kwargs))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait({running})
+        if not running.cancelled() and (problem := running.exception()):
+            logger.info("cancelled work failed", extra={"reason": str(problem)[:200]})
+        raise
