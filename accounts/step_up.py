@@ -35,6 +35,7 @@ GATED: dict[str, str] = {
     "admin.audit_export": "Export the audit trail",
     "wallet.add": "Add a wallet",
     "wallet.replace_key": "Replace the key of a wallet",
+    "wallet.archive": "Archive a wallet",
     "wallet.live": "Trade with real money",
     "wallet.limits": "Change what a wallet may do",
     "admin.trading_state": "Stop or resume somebody's trading",

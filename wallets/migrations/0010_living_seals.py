@@ -24,6 +24,6 @@ DROP FUNCTION wallets_living_seal();
 
 class Migration(migrations.Migration):
 
-    dependencies = [('wallets', '0002_guards')]
+    dependencies = [('wallets', '0003_holds_and_leverage')]
 
     operations = [migrations.RunSQL(GUARD, UNGUARD)]

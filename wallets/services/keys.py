@@ -87,10 +87,11 @@ def _batches(opener: Opener, batch: int) -> Iterator[int]:
                 .select_related("key")
                 .order_by("pk")[:batch]
             )
-            done = [_reseal(opener, row) for row in rows]
-        if not done:
+            for row in rows:
+                _reseal(opener, row)
+        if not rows:
             return
-        yield len(done)
+        yield len(rows)
 
 
 def _reseal(opener: Opener, row: WalletSecret) -> None:
