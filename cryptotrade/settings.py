@@ -1,6 +1,7 @@
 """Settings in reading order. Values that differ between hosts come from the environment (`env.py`)."""
 
 import os
+import socket
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -395,6 +396,22 @@ UNFOLD = {
                 ],
             },
             {
+                "title": "Trading",
+                "items": [
+                    {"title": "Wallets", "icon": "wallet", "link": "/admin/wallets/wallet/"},
+                    {"title": "Orders", "icon": "receipt_long", "link": "/admin/wallets/order/"},
+                    {"title": "Submissions", "icon": "send", "link": "/admin/wallets/submission/"},
+                    {"title": "Fills", "icon": "swap_horiz", "link": "/admin/wallets/fill/"},
+                    {"title": "Positions", "icon": "trending_up", "link": "/admin/wallets/position/"},
+                    {"title": "Balances", "icon": "account_balance", "link": "/admin/wallets/balance/"},
+                    {"title": "Transfers", "icon": "menu_book", "link": "/admin/wallets/ledgertransfer/"},
+                    {"title": "Entries", "icon": "list_alt", "link": "/admin/wallets/ledgerentry/"},
+                    {"title": "Stop everybody", "icon": "front_hand", "link": "/admin/wallets/housecontrol/"},
+                    {"title": "Stopped traders", "icon": "block", "link": "/admin/wallets/tradercontrol/"},
+                    {"title": "Sealing keys", "icon": "lock", "link": "/admin/wallets/sealingkey/"},
+                ],
+            },
+            {
                 "title": "House",
                 "items": [
                     {"title": "Venues", "icon": "hub", "link": "/admin/market/venue/"},
@@ -438,6 +455,8 @@ SIMULATOR_FOLLOW_FROM = env.text("SIMULATOR_FOLLOW_FROM", "")
 SIMULATOR_SPEED = env.text("SIMULATOR_SPEED", "1")
 SIMULATOR_LIMITS = env.text("SIMULATOR_LIMITS", "lenient")  # or `documented`: those of the venue
 HYPERLIQUID_URL = env.text("HYPERLIQUID_URL", "https://api.hyperliquid.xyz")
+EGRESS = env.text("EGRESS", socket.gethostname())  # a venue counts by network address: whose we share
+PRIVATE_STREAMS = env.number("PRIVATE_STREAMS", 8)  # accounts of one process; a venue allows ten an address
 HYPERLIQUID_NETWORK = env.text("HYPERLIQUID_NETWORK", "mainnet")  # or `testnet`; must suit the address
 STORE_TRADES = env.flag("STORE_TRADES", default=False)
 
