@@ -4,12 +4,27 @@ Every transaction that changes orders or books holds the wallet's row (`select_f
 or `leases.fence`). No venue is called and nothing is signed inside one.
 """
 
-from wallets.domain.errors import NotFound, OrderConflict, OrderDenied, OrderInvalid
+from wallets.domain.errors import (
+    NotFound,
+    OrderConflict,
+    OrderDenied,
+    OrderInvalid,
+    WalletInvalid,
+    WalletRefused,
+)
+from wallets.services.attesting import key_generate, key_judged, key_question
 from wallets.services.booking import facts_apply, wallet_stream_set
 from wallets.services.cancelling import order_cancel, orders_cancel
 from wallets.services.controls import trading_state_set
 from wallets.services.leverage import leverage_set, leverages_take
 from wallets.services.modifying import order_modify
+from wallets.services.onboarding import (
+    wallet_archive,
+    wallet_create,
+    wallet_key_replace,
+    wallet_limits_set,
+    wallet_rename,
+)
 from wallets.services.placing import order_place, order_preview, orders_place
 from wallets.services.reconciling import account_reconcile
 from wallets.services.records import (
@@ -22,6 +37,7 @@ from wallets.services.records import (
     Preview,
     Reconciled,
 )
+from wallets.services.simulated import simulated_account_open
 from wallets.services.submitting import (
     cancels_take,
     doubt_resolved,
@@ -46,12 +62,17 @@ __all__ = [
     "Prepared",
     "Preview",
     "Reconciled",
+    "WalletInvalid",
+    "WalletRefused",
     "account_reconcile",
     "cancels_take",
     "doubt_resolved",
     "doubtful",
     "doubts_due",
     "facts_apply",
+    "key_generate",
+    "key_judged",
+    "key_question",
     "leverage_set",
     "leverages_take",
     "order_cancel",
@@ -63,7 +84,13 @@ __all__ = [
     "orders_take",
     "refused",
     "settled",
+    "simulated_account_open",
     "trading_state_set",
     "unsent",
+    "wallet_archive",
+    "wallet_create",
+    "wallet_key_replace",
+    "wallet_limits_set",
+    "wallet_rename",
     "wallet_stream_set",
 ]
