@@ -53,15 +53,20 @@ def wallets_look(held: Collection[Claim]) -> dict[uuid.UUID, Look]:
     ours = {row.pk: row for row in rows if row.owner_epoch == epochs[row.pk]}
     counted = (
         Order.objects.filter(wallet__in=ours, status__in=LIVE)
-        .values_list("wallet")
+        .values("wallet")
         .annotate(
-            Count("pk", filter=Q(status=OrderStatus.PENDING)),
-            Count("pk", filter=Q(cancel_asked_at__isnull=False)),
-            Count("pk", filter=Q(status__in=IN_DOUBT)),
-            Count("pk"),
+            pending=Count("pk", filter=Q(status=OrderStatus.PENDING)),
+            cancels=Count("pk", filter=Q(cancel_asked_at__isnull=False)),
+            doubts=Count("pk", filter=Q(status__in=IN_DOUBT)),
+            live=Count("pk"),
         )
+        .values_list("wallet", "pending", "cancels", "doubts", "live")
         .order_by()
     )
     counts = {wallet: numbers for wallet, *numbers in counted}
     exposed = set(Position.objects.filter(wallet__in=ours).exclude(size=0).values_list("wallet", flat=True))
-    return {pk: Look(row, *counts.get(pk, NOTHING), pk in exposed) for pk, row in ours.items()}
+    looks = {}
+    for pk, row in ours.items():
+        pending, cancels, doubts, live = counts.get(pk, NOTHING)
+        looks[pk] = Look(row, pending, cancels, doubts, live, pk in exposed)
+    return looks
