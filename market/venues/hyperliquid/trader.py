@@ -1,6 +1,6 @@
 """Accounts at Hyperliquid as a `market.venues.base.Trader`. The simulator speaks the same protocol."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from market.domain.errors import ParseError, VenueRefused
@@ -18,11 +18,13 @@ from market.domain.orders import (
     VenueMovement,
     VenueOrder,
 )
-from market.venues.base import Signer
+from market.venues.base import AccountSink, Signer
 from market.venues.broker import Gate, Lane, LocalGate
 from market.venues.hyperliquid import signing, wire
 from market.venues.hyperliquid.answers import statuses_read
+from market.venues.hyperliquid.client import stream_url
 from market.venues.hyperliquid.exchange import Act, ExchangeClient
+from market.venues.hyperliquid.private import SLOTS, PrivateStreams
 from market.venues.hyperliquid.queries import AccountQueries
 from market.venues.hyperliquid.rest import InfoClient
 from market.venues.hyperliquid.signing import Network
@@ -41,6 +43,7 @@ class HyperliquidTrader:
         *,
         network: Network,
         gate: Gate | None = None,
+        slots: int = SLOTS,
         first_pause: float = 0.5,
     ) -> None:
         self.venue = venue
@@ -48,6 +51,7 @@ class HyperliquidTrader:
         self._rest = InfoClient(venue, base_url, gate=gate, first=first_pause)
         self._queries = AccountQueries(venue, self._rest)
         self._exchange = ExchangeClient(venue, base_url, network=network, gate=gate)
+        self._streams = PrivateStreams(venue, stream_url(base_url), slots=slots, first=first_pause)
 
     # --- actions -------------------------------------------------------------------------------
     async def place(
@@ -116,6 +120,17 @@ class HyperliquidTrader:
 
     async def agents(self, address: str) -> list[Agent]:
         return await self._queries.agents(address)
+
+    # --- streams -------------------------------------------------------------------------------
+    @property
+    def stream_slots(self) -> int:
+        return self._streams.slots
+
+    def watch(self, addresses: Iterable[str]) -> None:
+        self._streams.watch(addresses)
+
+    async def run(self, sink: AccountSink) -> None:
+        await self._streams.run(sink)
 
     async def close(self) -> None:
         await self._rest.close()
