@@ -422,6 +422,10 @@ STATICFILES_DIRS = [
 WHITENOISE_USE_FINDERS = not PRODUCTION
 WHITENOISE_AUTOREFRESH = DEBUG
 
+# --- keys of wallets -----------------------------------------------------------------------------
+# Where `execution` keeps the private halves; no other process has to be able to read this folder.
+EXECUTION_KEYS = Path(env.text("EXECUTION_KEYS", str(VAR_DIR / "secrets" / "execution")))
+
 # --- venues ------------------------------------------------------------------------------------
 # The feed worker reads each of these; `simulator` speaks the same protocol as `hyperliquid`.
 VENUES = env.words("VENUES", "simulator")
