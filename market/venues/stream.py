@@ -64,8 +64,10 @@ class Door:
         self._pace = Pace(Limits(messages_per_second=per_minute, messages_per_minute=per_minute))
 
     async def enter(self) -> None:
-        now = asyncio.get_running_loop().time
-        await patiently(lambda: 0.0 if self._pace.take(now()) else DOOR_PULSE)
+        await patiently(self._wait)
+
+    async def _wait(self) -> float:
+        return 0.0 if self._pace.take(asyncio.get_running_loop().time()) else DOOR_PULSE
 
 
 class Stream:
