@@ -28,6 +28,7 @@ class Look:
     cancels: int = 0
     doubts: int = 0
     live: int = 0
+    wishes: bool = False  # another leverage
     exposed: bool = False  # it holds a position
 
     @property
@@ -64,9 +65,14 @@ def wallets_look(held: Collection[Claim]) -> dict[uuid.UUID, Look]:
         .order_by()
     )
     counts = {wallet: numbers for wallet, *numbers in counted}
-    exposed = set(Position.objects.filter(wallet__in=ours).exclude(size=0).values_list("wallet", flat=True))
+    positions = Position.objects.filter(wallet__in=ours)
+    exposed = set(positions.exclude(size=0).values_list("wallet", flat=True))
+    wishes = set(positions.exclude(leverage_wanted=None).values_list("wallet", flat=True))
     looks = {}
     for pk, row in ours.items():
         pending, cancels, doubts, live = counts.get(pk, NOTHING)
-        looks[pk] = Look(row, pending, cancels, doubts, live, pk in exposed)
+        looks[pk] = Look(
+            row, pending=pending, cancels=cancels, doubts=doubts, live=live,
+            wishes=pk in wishes, exposed=pk in exposed,
+        )  # fmt: skip
     return looks

@@ -157,16 +157,16 @@ class Program:
             logger.info("refused", extra={"status": status, "reason": str(body)[:300]})
 
     # --- HTTP ----------------------------------------------------------------------------------
-    async def _ask(
-        self, method: str, path: str, key: UUID, body: Any = None
-    ) -> tuple[int, dict[str, Any]]:
+    async def _ask(self, method: str, path: str, key: UUID, body: Any = None) -> tuple[int, dict[str, Any]]:
         """The answer, however often it takes: under one key it is one act. (0, {}) when none came."""
         headers = {"Idempotency-Key": str(uuid5(key, path))}
         data = None if body is None else orjson.dumps(body)
         deadline = asyncio.get_running_loop().time() + ASKED_FOR
         while asyncio.get_running_loop().time() < deadline:
             try:
-                async with self._session.request(method, self._url + path, data=data, headers=headers) as answer:
+                async with self._session.request(
+                    method, self._url + path, data=data, headers=headers
+                ) as answer:
                     if answer.status < 500 and answer.status != 429:
                         return answer.status, orjson.loads(await answer.read() or b"{}")
             except AWAY:
