@@ -77,6 +77,11 @@ def secrets_reseal(*, folder: Path, batch: int = BATCH) -> int:
     return sum(_batches(Opener(folder), batch))
 
 
+def secrets_behind() -> int:
+    """How many rows are not sealed with the newest key yet. Raises `NoSealingKey`."""
+    return WalletSecret.objects.exclude(key=newest_key()).count()
+
+
 def _batches(opener: Opener, batch: int) -> Iterator[int]:
     while True:
         with transaction.atomic():
