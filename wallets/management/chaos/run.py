@@ -127,7 +127,8 @@ async def _patiently(read: Callable[[], Result]) -> Result:
     """Our own database was killed too, and may not be back yet."""
     for _ in range(PATIENCE):
         try:
-            return await database_sync_to_async(read)()
+            result: Result = await database_sync_to_async(read)()
+            return result
         except (DatabaseError, InterfaceError):
             await asyncio.sleep(LOOK_EVERY)
     raise ChaosError("the database does not come back")
