@@ -53,7 +53,7 @@ class Desk:
     def look(self, look: Look) -> None:
         self._look = self._books.look = look
         self._looked.set()
-        if look.pending or look.cancels or look.leverages:
+        if look.pending or look.cancels or look.wishes:
             self._wanted.set()
         if look.wallet.opened_at and not look.wallet.reconciled_at:
             self._books.missed()  # a service asked for it
