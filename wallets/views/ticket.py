@@ -18,6 +18,7 @@ from wallets.domain.sizing import leverage_usual, size_most
 from wallets.domain.status import TradingState
 from wallets.forms import LeverageForm, TicketForm, figure_or_none
 from wallets.models import Order, Wallet
+from wallets.templatetags.wallets import wish_words
 from wallets.views.base import changed, instrument_or_404, private, refused, uuid_of
 
 PREFILLED = ("wallet", "side", "kind", "price", "trigger_price", "size", "slippage")
@@ -153,11 +154,11 @@ def preview(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
     form = TicketForm(request.GET)
     context: dict[str, Any] = {"row": row, "form": form}
     if form.is_valid():
+        wish = form.request(venue=venue, symbol=symbol)
+        context["act"] = wish_words(wish, row.instrument.base, row.decimals)
         try:
             context["preview"] = services.order_preview(
-                user=request.user,
-                wallet_id=form.cleaned_data["wallet"],
-                request=form.request(venue=venue, symbol=symbol),
+                user=request.user, wallet_id=form.cleaned_data["wallet"], request=wish
             )
         except OrderInvalid as error:
             context["hint"] = error.sentence
