@@ -68,11 +68,21 @@ function paintLadder(ladder, book) {
   const bids = levelsOf(book.bids, 1, step, Number(count));
   const asks = levelsOf(book.asks, -1, step, Number(count));
   const deepest = Math.max(bids.at(-1)?.[2] || 0, asks.at(-1)?.[2] || 0) || 1;
+  const own = ownLevels();
   const rows = (side) => [...ladder.querySelector(`tbody[data-side="${side}"]`).rows];
-  const write = (row, level) => paintRow(row, level, deepest, digits, Number(sizeDecimals));
+  const write = (row, level) => {
+    paintRow(row, level, deepest, digits, Number(sizeDecimals));
+    row.toggleAttribute("data-own", Boolean(level) && own.some((price) => Math.abs(price - level[0]) < step * 0.999));
+  };
   rows("bid").forEach((row, index) => write(row, bids[index]));
   rows("ask").reverse().forEach((row, index) => write(row, asks[index]));
   paintMiddle(ladder, book, digits);
+}
+
+/** The prices of the reader's own resting orders, as the account tables under the chart name them. */
+function ownLevels() {
+  const named = document.querySelector("[data-own-prices]")?.dataset.ownPrices;
+  return named ? named.split(" ").map(Number) : [];
 }
 
 function paintRow(row, level, deepest, digits, sizeDigits) {
