@@ -15,7 +15,14 @@ from rest_framework.views import APIView
 from accounts.services import step_up_is_fresh
 from accounts.step_up import GATED, StepUpNeeded, request_session
 from market.selectors import LiveUnavailable
-from wallets.domain.errors import NotFound, OrderConflict, OrderDenied, OrderInvalid, WalletRefused
+from wallets.domain.errors import (
+    NotFound,
+    OrderConflict,
+    OrderDenied,
+    OrderInvalid,
+    WalletInvalid,
+    WalletRefused,
+)
 
 _ERROR = {"$ref": "#/components/schemas/Error"}
 BAD = {
@@ -44,20 +51,15 @@ class Denied(APIException):
     status_code = 422
 
     def __init__(self, error: OrderDenied) -> None:
-        super().__init__(error.sentence, code=error.denial.name)
-        order = error.order
-        self.details = {"order_id": str(order.pk) if order else None, "numbers": numbers_of(error)}
+        super().__init__(error.sentence)
+        self.domain_code = error.denial.value
+        self.details = {"order_id": str(error.order.pk) if error.order else None}
 
 
 class NotAvailable(APIException):
     """A part of the house that is needed does not answer now."""
 
     status_code = 503
-
-
-def numbers_of(error: OrderDenied) -> dict[str, str]:
-    """The figures that clash, as decimal strings."""
-    return {name: str(figure) for name, figure in error.numbers.items()}
 
 
 class HouseView(APIView):
@@ -69,7 +71,7 @@ class HouseView(APIView):
 
 def _translated(exc: Exception) -> Exception:
     match exc:
-        case OrderInvalid():
+        case OrderInvalid() | WalletInvalid():
             return ValidationError({exc.field: [exc.sentence]})
         case OrderDenied():
             return Denied(exc)

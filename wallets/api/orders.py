@@ -21,9 +21,8 @@ from wallets.api.common import (
     Newest,
     body_of,
     client_id_of,
-    numbers_of,
 )
-from wallets.domain.errors import OrderDenied, OrderInvalid
+from wallets.domain.errors import OrderDenied, OrderError, OrderInvalid
 from wallets.domain.requests import OrderRequest
 from wallets.models import Order
 
@@ -111,19 +110,16 @@ class OrderBatch(HouseView):
         return Response({"results": [_result(one) for one in done]})
 
 
-def _result(one: Order | OrderDenied | OrderInvalid) -> dict[str, Any]:
+def _result(one: Order | OrderError) -> dict[str, Any]:
+    if isinstance(one, Order):
+        return {"order": bodies.order_body(one), "error": None}
+    code, details, order = "CONFLICT", {}, None
     match one:
         case OrderDenied():
-            error = {"code": one.denial.name, "message": one.sentence, "details": numbers_of(one)}
-            order = bodies.order_body(one.order) if one.order else None
-            return {"order": order, "error": error}
+            code, order = one.denial.value, bodies.order_body(one.order) if one.order else None
         case OrderInvalid():
-            details = {one.field: [one.sentence]}
-            return {
-                "order": None,
-                "error": {"code": "VALIDATION_ERROR", "message": one.sentence, "details": details},
-            }
-    return {"order": bodies.order_body(one), "error": None}
+            code, details = "VALIDATION_ERROR", {one.field: [one.sentence]}
+    return {"order": order, "error": {"code": code, "message": one.sentence, "details": details}}
 
 
 class OrdersCancel(HouseView):
