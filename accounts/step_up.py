@@ -33,6 +33,12 @@ GATED: dict[str, str] = {
     "admin.user": "Change somebody's account",
     "admin.session": "End somebody's sessions",
     "admin.audit_export": "Export the audit trail",
+    "wallet.add": "Add a wallet",
+    "wallet.replace_key": "Replace the key of a wallet",
+    "wallet.archive": "Archive a wallet",
+    "wallet.live": "Trade with real money",
+    "wallet.limits": "Change what a wallet may do",
+    "admin.trading_state": "Stop or resume somebody's trading",
 }
 
 View = Callable[..., HttpResponseBase]

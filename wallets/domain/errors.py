@@ -43,3 +43,16 @@ class NotFound(OrderError):
 
 class IllegalMove(OrderError):
     """A bug of ours: the state table has no such move."""
+
+
+# --- wallets -------------------------------------------------------------------------------------------
+class WalletInvalid(OrderError):
+    """A field of what somebody says about a wallet is not what it has to be; nothing was stored."""
+
+    def __init__(self, field: str, sentence: str) -> None:
+        self.field = field
+        super().__init__(sentence)
+
+
+class WalletRefused(OrderError):
+    """What was asked for cannot be done to this wallet now, or to any."""

@@ -4,8 +4,16 @@ Every transaction that changes orders or books holds the wallet's row (`select_f
 or `leases.fence`). No venue is called and nothing is signed inside one.
 """
 
+from wallets.domain.errors import WalletInvalid, WalletRefused
 from wallets.services.booking import facts_apply, wallet_stream_set
 from wallets.services.cancelling import order_cancel, orders_cancel
+from wallets.services.onboarding import (
+    wallet_archive,
+    wallet_create,
+    wallet_key_replace,
+    wallet_limits_set,
+    wallet_rename,
+)
 from wallets.services.placing import order_place, order_preview, orders_place
 from wallets.services.records import (
     Doubt,
@@ -17,6 +25,7 @@ from wallets.services.records import (
     Preview,
     Reconciled,
 )
+from wallets.services.simulated import simulated_account_open
 from wallets.services.submitting import (
     cancels_take,
     doubt_resolved,
@@ -37,6 +46,8 @@ __all__ = [
     "Prepared",
     "Preview",
     "Reconciled",
+    "WalletInvalid",
+    "WalletRefused",
     "cancels_take",
     "doubt_resolved",
     "doubtful",
@@ -50,6 +61,12 @@ __all__ = [
     "orders_take",
     "refused",
     "settled",
+    "simulated_account_open",
     "unsent",
+    "wallet_archive",
+    "wallet_create",
+    "wallet_key_replace",
+    "wallet_limits_set",
+    "wallet_rename",
     "wallet_stream_set",
 ]
