@@ -29,7 +29,11 @@ ROUTES: tuple[tuple[re.Pattern[str], frozenset[str], LimitClass | None], ...] = 
         (r"/(accounts|api/v1/auth)/|/account/(password|delete)/", UNSAFE, LimitClass.AUTH),
         (r"/(api/v1/)?orders(/|$)|/api/v1/wallets/[^/]+/leverage", UNSAFE, LimitClass.ORDER),
         # The live parts of a page read themselves again: while somebody types, and at each event.
-        (r"/orders/(ticket|preview|share|desk)/|/wallets/[^/]+/(card|books|check)/", SAFE, LimitClass.FRAGMENT),
+        (
+            r"/orders/(ticket|preview|share|desk)/|/wallets/[^/]+/(card|books|check)/",
+            SAFE,
+            LimitClass.FRAGMENT,
+        ),
     )
 )
 

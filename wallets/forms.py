@@ -155,6 +155,7 @@ class CancelAllForm(forms.Form):
     symbol = forms.CharField(max_length=60, required=False)
 
 
+SHOWN = [("live", "Live"), *((status.value, status.value) for status in OrderStatus)]
 ORDER_SORTS = ("created_at", "-created_at", "updated_at", "-updated_at")
 
 
@@ -163,10 +164,7 @@ class OrdersForm(forms.Form):
 
     wallet = forms.UUIDField(required=False)
     symbol = forms.CharField(max_length=60, required=False, strip=True)
-    show = forms.ChoiceField(
-        required=False,
-        choices=[("live", "Live"), *((status.value, status.value) for status in OrderStatus)],
-    )
+    show = forms.ChoiceField(required=False, choices=SHOWN)
     sort = forms.ChoiceField(required=False, choices=[(sort, sort) for sort in ORDER_SORTS])
 
     def asked(self) -> dict[str, Any]:

@@ -5,13 +5,10 @@ from decimal import Decimal
 from typing import Any
 
 from market.domain.figures import plain
+from wallets.domain.onboarding import LIMITS
 from wallets.models import Fill, LedgerEntry, LedgerTransfer, Order, Wallet
 
 AVERAGE_STEP = Decimal(1).scaleb(-12)
-LIMITS = (
-    "max_order_notional", "max_day_notional", "max_position_notional", "max_leverage", "price_band_percent",
-    "orders_per_minute",
-)  # fmt: skip
 
 
 def ms(moment: datetime | None) -> int | None:

@@ -23,7 +23,7 @@ class NewestRows(Newest):
 
 
 class NewestFills(Newest):
-    ordering = ("-time", "-id")
+    ordering = ("-time", "-id")  # type: ignore[assignment]  # as Django REST framework takes it
 
 
 class Pages(HouseView, GenericAPIView[Any]):

@@ -100,7 +100,8 @@ def client_id_of(request: Request, said: UUID | None, *, part: str = "") -> UUID
         return uuid4()
     if len(mark) > KEY_LENGTH:
         raise ValidationError({"Idempotency-Key": [f"At most {KEY_LENGTH} characters."]})
-    return uuid5(request.user.pk, f"{mark}{part}")
+    user: Any = request.user
+    return uuid5(user.pk, f"{mark}{part}")
 
 
 def proof_want(request: Request, act: str) -> None:

@@ -1,12 +1,10 @@
 """What comes in, validated. Numbers are decimal strings, times ms UTC."""
 
-from decimal import Decimal
 from typing import Any
 
 from rest_framework import serializers
 
-from market.domain.figures import decimal_parse
-from wallets.api import bodies
+from market.domain.figures import decimal_parse, plain
 from wallets.domain.status import OrderStatus, TradingState
 from wallets.models import Order
 
@@ -35,8 +33,8 @@ class Amount(serializers.CharField):
             self.fail("number")
         return number
 
-    def to_representation(self, value: Decimal) -> str:
-        return bodies.plain(value)
+    def to_representation(self, value: Any) -> str:
+        return plain(value)
 
 
 class OrderWish(serializers.Serializer[Fields]):
@@ -61,7 +59,7 @@ class OrderPlace(OrderWish):
 
 class OrderBatchBody(serializers.Serializer[Fields]):
     wallet = serializers.UUIDField()
-    orders = OrderWish(many=True, min_length=1, max_length=BATCH_MOST)
+    orders = serializers.ListField(child=OrderWish(), min_length=1, max_length=BATCH_MOST)
 
 
 class OrderChange(serializers.Serializer[Fields]):
@@ -100,7 +98,7 @@ class WalletCreate(serializers.Serializer[Fields]):
     """A key of yours, one that we make (leave `key` out), or an account at a simulated venue."""
 
     venue = serializers.SlugField(max_length=40)
-    label = serializers.CharField(max_length=60)
+    label = serializers.CharField(max_length=60)  # type: ignore[assignment]  # a field of ours, not the serializer's
     address = serializers.CharField(max_length=80, required=False, help_text="The account at the venue.")
     key = serializers.CharField(
         max_length=80,
@@ -132,7 +130,7 @@ class Limits(serializers.Serializer[Fields]):
 
 
 class WalletChange(Limits):
-    label = serializers.CharField(max_length=60, required=False)
+    label = serializers.CharField(max_length=60, required=False)  # type: ignore[assignment]  # a field of ours, not the serializer's
 
 
 class StateBody(serializers.Serializer[Fields]):

@@ -83,7 +83,7 @@ class WalletDetail(HouseView):
     def patch(self, request: Request, pk: UUID) -> Response:
         asked = body_of(questions.WalletChange, request.data)
         wallet = selectors.wallet_get(user=request.user, wallet_id=pk)
-        common = {"user": request.user, "wallet_id": wallet.pk, "http": request._request}
+        common: dict[str, Any] = {"user": request.user, "wallet_id": wallet.pk, "http": request._request}
         label = asked.pop("label", None)
         if asked:
             proof_want(request, "wallet.limits")

@@ -13,7 +13,7 @@ def leverage_usual(most: int | None) -> int:
     return min(USUAL_LEVERAGE, most or 1)
 
 
-def size_most(
+def size_most(  # noqa: PLR0913  a market, an account and a wish
     *,
     spot: bool,
     side: Side,

@@ -1,13 +1,15 @@
 """Orders, holdings and keys in words and figures."""
 
+from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from django import template
 
 from market.domain import figures
 from market.domain.figures import UNKNOWN, Figure
+from wallets.domain.risk import Limits
 from wallets.domain.status import AT_VENUE, LIVE, OrderStatus
+from wallets.domain.words import figure, wish_words
 from wallets.models import Order
 
 register = template.Library()
@@ -19,6 +21,14 @@ KINDS = {
     "stop_limit": "stop, limit",
     "take_market": "take profit",
     "take_limit": "take profit, limit",
+}
+HOUSE_LIMITS = {
+    "max_order_notional": "order",
+    "max_day_notional": "day",
+    "max_position_notional": "position",
+    "max_leverage": "leverage",
+    "price_band_percent": "band_percent",
+    "orders_per_minute": "per_minute",
 }
 # The shape that says how an order is; its word stands beside it.
 SHAPES = {
@@ -36,15 +46,7 @@ SHAPES = {
 }
 
 
-@register.filter
-def figure(value: Figure, least: int = 0) -> str:
-    """Every digit that there is, and `least` decimals in any case: books are not rounded."""
-    number = figures.decimal_parse(value)
-    if number is None:
-        return UNKNOWN
-    text = figures.plain(number)
-    decimals = len(text.partition(".")[2])
-    return figures.fixed(number, max(decimals, least))
+register.filter(figure)
 
 
 @register.filter
@@ -98,14 +100,39 @@ def order_words(order: Order, decimals: int = 2) -> str:
     return wish_words(order, order.instrument.base, decimals)
 
 
-def wish_words(wish: Any, base: str, decimals: int) -> str:
-    """The same of an order or of a request for one."""
-    words = f"{wish.side.capitalize()} {figure(wish.size)} {base}"
-    if wish.trigger_price is not None:
-        return f"{words} when it reaches {figures.price(wish.trigger_price, decimals)}"
-    if wish.kind == "market":
-        return f"{words} at the market"
-    return f"{words} at {figures.price(wish.price, decimals)}"
+@register.filter
+def status_words(status: str) -> str:
+    """Partly filled, of `partly_filled`."""
+    return status.replace("_", " ").capitalize()
+
+
+@register.filter
+def signed_figure(value: Figure) -> str:
+    """Every digit, and a sign."""
+    number = figures.decimal_parse(value)
+    if number is None:
+        return UNKNOWN
+    return figures.fixed(number, len(figures.plain(number).partition(".")[2]), signed=True)
+
+
+@register.filter
+def since(moment: datetime, now: datetime) -> str:
+    """12 s, 4 min, 2 h 14 m."""
+    return figures.age(max(0, int((now - moment).total_seconds() * 1000)))
+
+
+@register.filter
+def until(moment: datetime, now: datetime) -> str:
+    """in 6 d, 26 Nov."""
+    if moment <= now:
+        return f"ended {moment:%d %b}"
+    return f"in {since(now, moment)}, {moment.day} {moment:%b}"
+
+
+@register.filter
+def house_limit(limits: Limits, name: str) -> str:
+    """The house's own value of a limit, by the name of a wallet's field."""
+    return figure(getattr(limits, HOUSE_LIMITS[name]))
 
 
 @register.filter

@@ -83,7 +83,12 @@ def _first(order: Order) -> dict[str, Any]:
 
 
 def _form(
-    request: HttpRequest, order: Order, form: ChangeForm, *, status: int = 200, refusal: OrderError | None = None
+    request: HttpRequest,
+    order: Order,
+    form: ChangeForm,
+    *,
+    status: int = 200,
+    refusal: OrderError | None = None,
 ) -> HttpResponse:
     client_id = uuid4() if refusal else form["client_id"].value()
     context = {"order": order, "form": form, "refusal": refusal, "client_id": client_id}

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.forms import BaseForm
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
@@ -58,7 +59,9 @@ def changed(request: HttpRequest, *topics: str, to: str = "orders:list") -> Http
     """Done. The fragments that show `topics` (`order`, `balance`…) are told to read themselves again."""
     if not is_htmx(request):
         return redirect(to)
-    return HttpResponse(status=204, headers={"HX-Trigger": json.dumps({f"me:{topic}": {} for topic in topics})})
+    return HttpResponse(
+        status=204, headers={"HX-Trigger": json.dumps({f"me:{topic}": {} for topic in topics})}
+    )
 
 
 def refused(request: HttpRequest, error: OrderError, *, to: str = "orders:list") -> HttpResponse:
@@ -68,6 +71,11 @@ def refused(request: HttpRequest, error: OrderError, *, to: str = "orders:list")
         return redirect(to)
     said = {"house:said": {"kind": "denied", "title": error.sentence}}
     return HttpResponse(status=409, headers={"HX-Trigger": json.dumps(said)})
+
+
+def first_error(form: BaseForm) -> str:
+    """The first thing that is wrong, in words."""
+    return str(next(iter(form.errors.values()))[0])
 
 
 def uuid_of(text: Any) -> UUID:

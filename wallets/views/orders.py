@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from wallets import selectors
-from wallets.forms import OrdersForm
+from wallets.forms import SHOWN, OrdersForm
 from wallets.views.base import private
 
 PAGE = 50
@@ -31,7 +31,7 @@ def orders(request: HttpRequest) -> HttpResponse:
         "asked": {**asked, "sort": asked["sort"] or "-created_at"},
         "page": Paginator(rows, PAGE).get_page(request.GET.get("page")),
         "wallets": list(selectors.wallets_of(request.user)),
-        "statuses": OrdersForm.base_fields["show"].choices,
+        "statuses": SHOWN,
         "here": "orders",
     }
     return render(request, "orders/list.html", context)

@@ -16,10 +16,10 @@ from wallets import selectors, services
 from wallets.domain.errors import OrderConflict, OrderDenied, OrderError, OrderInvalid
 from wallets.domain.sizing import leverage_usual, size_most
 from wallets.domain.status import TradingState
+from wallets.domain.words import wish_words
 from wallets.forms import LeverageForm, TicketForm, figure_or_none
 from wallets.models import Order, Wallet
-from wallets.templatetags.wallets import wish_words
-from wallets.views.base import changed, instrument_or_404, private, refused, uuid_of
+from wallets.views.base import changed, first_error, instrument_or_404, private, refused, uuid_of
 
 PREFILLED = ("wallet", "side", "kind", "price", "trigger_price", "size", "slippage")
 CHECKED = ("with_limit", "post_only", "reduce_only")
@@ -57,8 +57,8 @@ def ticket(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
     row = instrument_or_404(venue, symbol)
     if not request.user.is_authenticated:
         return render(request, "orders/ticket_closed.html", {"row": row})
-    first = {name: request.GET[name] for name in PREFILLED if request.GET.get(name)}
-    first |= {name: True for name in CHECKED if request.GET.get(name)}
+    first: dict[str, Any] = {name: request.GET[name] for name in PREFILLED if request.GET.get(name)}
+    first |= dict.fromkeys((name for name in CHECKED if request.GET.get(name)), True)
     return _answer(request, row, TicketForm.fresh(**{"price": _middle(row), **first}))
 
 
@@ -163,7 +163,7 @@ def preview(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
         except OrderInvalid as error:
             context["hint"] = error.sentence
     else:
-        context["hint"] = next(iter(form.errors.values()))[0]
+        context["hint"] = first_error(form)
     return render(request, "orders/preview.html", context)
 
 
@@ -198,7 +198,7 @@ def leverage(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
     form = LeverageForm(request.POST)
     back = reverse("market:instrument", args=(venue, symbol))
     if not form.is_valid():
-        return refused(request, OrderInvalid("leverage", form.errors["leverage"][0]), to=back)
+        return refused(request, OrderInvalid("leverage", first_error(form)), to=back)
     try:
         services.leverage_set(
             user=request.user,

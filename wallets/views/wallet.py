@@ -17,11 +17,11 @@ from django.views.generic import FormView, TemplateView
 from accounts.services import step_up_is_fresh
 from accounts.step_up import request_session, step_up_redirect, step_up_required
 from wallets import selectors, services
-from wallets.api.bodies import LIMITS
+from wallets.domain.onboarding import LIMITS
 from wallets.domain.status import STRICTNESS, TradingState
 from wallets.forms import KeyForm, LabelForm, LimitsForm, StateForm
 from wallets.models import Wallet
-from wallets.views.base import own_wallet, private
+from wallets.views.base import first_error, own_wallet, private
 
 BOOKS = {
     "balances": "Balances",
@@ -64,6 +64,7 @@ def _context(request: HttpRequest, found: Wallet) -> dict[str, Any]:
 
 
 def _book(request: HttpRequest, found: Wallet, tab: str) -> dict[str, Any]:
+    rows: Any
     match tab:
         case "balances":
             return {"rows": selectors.balances_of(found)}
@@ -88,7 +89,7 @@ def rename(request: HttpRequest, pk: UUID) -> HttpResponse:
             http=request,
         )  # fmt: skip
     else:
-        messages.error(request, form.errors["label"][0])
+        messages.error(request, first_error(form))
     return redirect("wallets:wallet", pk)
 
 
@@ -142,7 +143,9 @@ class LimitsView(WalletForm):
         return {name: getattr(self.wallet, name) for name in LIMITS}
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return super().get_context_data(**kwargs, house=selectors.limits_of(Wallet()), new="new" in self.request.GET)
+        return super().get_context_data(
+            **kwargs, house=selectors.limits_of(Wallet()), new="new" in self.request.GET
+        )
 
     def form_valid(self, form: LimitsForm) -> HttpResponse:
         services.wallet_limits_set(
