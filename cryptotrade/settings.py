@@ -435,6 +435,7 @@ SIMULATOR_FOLLOW_FROM = env.text("SIMULATOR_FOLLOW_FROM", "")
 SIMULATOR_SPEED = env.text("SIMULATOR_SPEED", "1")
 SIMULATOR_LIMITS = env.text("SIMULATOR_LIMITS", "lenient")  # or `documented`: those of the venue
 HYPERLIQUID_URL = env.text("HYPERLIQUID_URL", "https://api.hyperliquid.xyz")
+HYPERLIQUID_NETWORK = env.text("HYPERLIQUID_NETWORK", "mainnet")  # or `testnet`; must suit the address
 STORE_TRADES = env.flag("STORE_TRADES", default=False)
 
 # --- orders ------------------------------------------------------------------------------------
