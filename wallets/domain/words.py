@@ -10,11 +10,16 @@ from market.domain.figures import UNKNOWN, Figure
 class Wish(Protocol):
     """An order, or a request for one."""
 
-    side: str
-    kind: str
-    size: Decimal
-    price: Decimal | None
-    trigger_price: Decimal | None
+    @property
+    def side(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def size(self) -> Decimal: ...
+    @property
+    def price(self) -> Decimal | None: ...
+    @property
+    def trigger_price(self) -> Decimal | None: ...
 
 
 def figure(value: Figure, least: int = 0) -> str:

@@ -5,6 +5,7 @@ or `leases.fence`). No venue is called and nothing is signed inside one.
 """
 
 from wallets.domain.errors import WalletInvalid, WalletRefused
+from wallets.services.attesting import key_generate, key_judged, key_question
 from wallets.services.booking import facts_apply, wallet_stream_set
 from wallets.services.cancelling import order_cancel, orders_cancel
 from wallets.services.onboarding import (
@@ -53,6 +54,9 @@ __all__ = [
     "doubtful",
     "doubts_due",
     "facts_apply",
+    "key_generate",
+    "key_judged",
+    "key_question",
     "order_cancel",
     "order_place",
     "order_preview",
