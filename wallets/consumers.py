@@ -1,9 +1,45 @@
-"""`wallets-execution`: the worker that will send orders. It holds a lease and waits for wallets."""
+"""`wallets-execution`: the Channels worker that claims wallets and acts for them at their venues."""
 
-from market.hub import WorkerConsumer
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from market.hub import Nudges, WorkerConsumer
+from wallets.execution.worker import Execution
+from wallets.vault import Opener, harden
+
+CHANNEL = "wallets-execution"
 
 
 class ExecutionConsumer(WorkerConsumer):
-    """Alive, visible on the status page, and without work: this version of the house has no wallets."""
+    """One desk for each wallet that this process has claimed."""
 
-    channel = "wallets-execution"
+    channel = CHANNEL
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._execution: Execution | None = None
+        self._listening: asyncio.Task[None] | None = None
+
+    async def reconcile(self) -> None:
+        if self._execution is None:
+            harden()
+            opener = Opener(Path(settings.EXECUTION_KEYS))
+            self._execution = Execution(opener, safe=self.keeper.safe)
+            self._listening = asyncio.create_task(self._listen(self._execution), name="nudges")
+        assert self.keeper.worker is not None
+        await self._execution.reconcile(self.keeper.worker)
+
+    async def _listen(self, execution: Execution) -> None:
+        async for key in Nudges(self.channel):
+            if not execution.nudge(key):
+                self._woken.set()  # perhaps a wallet that nobody has claimed yet
+
+    async def drain(self) -> None:
+        if self._listening:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
+        if self._execution:
+            await self._execution.drain()

@@ -1,0 +1,268 @@
+"""A venue in memory that does to requests what networks do: it loses them, their answers, or is late.
+
+It keeps books of its own, by which a test can tell what really happened. One price per symbol; an order
+that crosses it is filled there at once, others rest until `price` runs over them.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from dataclasses import replace
+from decimal import Decimal
+from itertools import count
+
+from market.domain.errors import VenueRefused, VenueUnavailable
+from market.domain.orders import (
+    Accepted,
+    AccountState,
+    KeyRole,
+    Refused,
+    VenueFill,
+    VenueOrder,
+    VenuePosition,
+)
+from market.venues.base import OutcomeUnknown
+
+FEE = Decimal("0.00045")
+ZERO = Decimal(0)
+
+
+class Account:
+    def __init__(self, address, cash):
+        self.address = address
+        self.cash = Decimal(cash)
+        self.orders = {}  # venue id → VenueOrder
+        self.fills = []
+        self.sizes = defaultdict(Decimal)
+        self.costs = defaultdict(Decimal)
+
+    def open(self):
+        return [order for order in self.orders.values() if order.status in ("open", "triggered")]
+
+    def by_client(self, client_id):
+        return [order for order in self.orders.values() if order.client_id == client_id]
+
+
+class FakeTrader:
+    """A `market.venues.base.Trader`. `fates` says what happens to the next sends; then all goes well.
+
+    ok · lost_request (never arrives) · lost_reply (done, no answer) · late (no answer; it arrives when
+    the test says `arrive`) · away (nothing left us) · slow (answered when the test sets `go`) ·
+    refused:TEXT
+    """
+
+    venue = "simulator"
+    stream_slots = 10
+
+    def __init__(self, prices=None, *, clock=lambda: int(time.time() * 1000)):
+        self.prices = {symbol: Decimal(price) for symbol, price in (prices or {"BTC": "50000"}).items()}
+        self.accounts = {}
+        self.masters = {}  # signer → account
+        self.fates = []
+        self.sent = []  # (kind, nonce, valid_until, client ids)
+        self.asked = []  # names of queries
+        self.late = []
+        self.go = asyncio.Event()
+        self.away = False
+        self.streaming = True
+        self.watched = []
+        self.sink = None
+        self.up = asyncio.Event()
+        self.cut = asyncio.Event()
+        self.closed = False
+        self.part = None  # immediate orders get only this share
+        self._clock = clock
+        self._ids = count(1000)
+
+    def account_open(self, address, signer, cash="10000"):
+        self.accounts[address] = Account(address, cash)
+        self.masters[signer] = address
+
+    # --- sends ---------------------------------------------------------------------------------
+    async def place(self, orders, *, signer, nonce, valid_until):
+        self.sent.append(("place", nonce, valid_until, [order.client_id for order in orders]))
+        return await self._deliver(
+            lambda mine: [self._place(mine, one) for one in orders], signer, valid_until
+        )
+
+    async def cancel(self, cancels, *, signer, nonce):
+        self.sent.append(("cancel", nonce, None, [one.client_id or one.venue_id for one in cancels]))
+        return await self._deliver(lambda mine: [self._cancel(mine, one) for one in cancels], signer, None)
+
+    async def modify(self, changes, *, signer, nonce, valid_until):
+        self.sent.append(("modify", nonce, valid_until, [one.order.client_id for one in changes]))
+        return await self._deliver(
+            lambda mine: [self._modify(mine, one) for one in changes], signer, valid_until
+        )
+
+    async def leverage(self, symbol, leverage, mode, *, signer, nonce, valid_until):
+        self.sent.append(("leverage", nonce, valid_until, [symbol]))
+        await self._deliver(lambda mine: [], signer, valid_until)
+
+    async def _deliver(self, act, signer, valid_until):
+        fate = self.fates.pop(0) if self.fates else "away" if self.away else "ok"
+        if fate == "away":
+            raise VenueUnavailable(self.venue, "connection refused")
+        if fate.startswith("refused:"):
+            raise VenueRefused(self.venue, fate.partition(":")[2])
+        if fate == "lost_request":
+            raise OutcomeUnknown(self.venue, "the line was cut")
+        if fate == "late":
+            self.late.append((act, signer, valid_until))
+            raise OutcomeUnknown(self.venue, "timeout")
+        answers = self._arrived(act, signer, valid_until)
+        if fate == "lost_reply":
+            raise OutcomeUnknown(self.venue, "the line was cut")
+        if fate == "slow":
+            await self.go.wait()
+        return answers
+
+    def arrive(self):
+        """What was late gets there now."""
+        for act, signer, valid_until in self.late:
+            try:
+                self._arrived(act, signer, valid_until)
+            except VenueRefused:
+                continue
+        self.late.clear()
+
+    def _arrived(self, act, signer, valid_until):
+        if valid_until is not None and self._clock() > valid_until:
+            raise VenueRefused(self.venue, "Action already expired")
+        return act(self.accounts[self.masters[signer.address]])
+
+    def _place(self, mine, spec):
+        if any(order.status == "open" for order in mine.by_client(spec.client_id)):
+            return Refused("Order with this cloid is already open.")
+        now, price = self._clock(), self.prices[spec.symbol]
+        crosses = spec.price >= price if spec.side == "buy" else spec.price <= price
+        if crosses and spec.tif == "alo":
+            return Refused("Post only order would have immediately matched", "badAloPxRejected")
+        order = VenueOrder(
+            spec.symbol, spec.side, spec.kind, spec.tif, spec.price, spec.size, spec.size,
+            str(next(self._ids)), spec.client_id, "open", "open", now, now, spec.reduce_only, spec.trigger_price,
+        )  # fmt: skip
+        mine.orders[order.venue_id] = order
+        if not crosses and (spec.tif == "ioc" or spec.kind == "market"):
+            self._change(mine, order, status="rejected", raw_status="iocCancelRejected")
+            return Refused("Order could not immediately match against any resting orders.")
+        if not crosses:
+            self._tell("order", mine, order)
+            return Accepted(order.venue_id)
+        size = spec.size if self.part is None else spec.size * self.part
+        self._fill(mine, order, size, price)
+        order = mine.orders[order.venue_id]
+        if order.status == "open" and spec.tif == "ioc":
+            order = self._change(mine, order, status="cancelled", raw_status="canceled")
+        return Accepted(order.venue_id, resting=order.status == "open", filled=size)
+
+    def _cancel(self, mine, spec):
+        for order in mine.open():
+            if spec.venue_id == order.venue_id or (spec.client_id and spec.client_id == order.client_id):
+                self._change(mine, order, status="cancelled", raw_status="canceled")
+                return Accepted(order.venue_id, resting=False)
+        return Refused("Order was never placed, already canceled, or filled.")
+
+    def _modify(self, mine, change):
+        done = self._cancel(mine, change.target)
+        return self._place(mine, change.order) if isinstance(done, Accepted) else done
+
+    def _change(self, mine, order, **changes):
+        order = replace(order, status_time=self._clock(), **changes)
+        mine.orders[order.venue_id] = order
+        self._tell("order", mine, order)
+        return order
+
+    def _fill(self, mine, order, size, price):
+        signed = size if order.side == "buy" else -size
+        before = mine.sizes[order.symbol]
+        closing = min(abs(signed), abs(before)) if before * signed < 0 else ZERO
+        entry = mine.costs[order.symbol] / before if before else ZERO
+        pnl = closing * (price - entry) * (1 if before > 0 else -1)
+        fee = (size * price * FEE).quantize(Decimal("0.000001"))
+        fill = VenueFill(
+            order.symbol, order.side, price, size, self._clock(), order.venue_id, str(next(self._ids)),
+            order.client_id, fee, "USDC", pnl, taker=True, position_before=before,
+        )  # fmt: skip
+        mine.fills.append(fill)
+        mine.cash += pnl - fee
+        mine.sizes[order.symbol] = before + signed
+        mine.costs[order.symbol] += signed * price + pnl
+        left = order.remaining - size
+        status = "open" if left else "filled"
+        self._tell("fill", mine, fill)
+        self._change(mine, order, remaining=left, status=status, raw_status=status)
+
+    def price(self, symbol, price):
+        """The price moves; what it runs over is filled."""
+        self.prices[symbol] = price = Decimal(price)
+        for mine in self.accounts.values():
+            for order in [one for one in mine.open() if one.symbol == symbol]:
+                if order.price >= price if order.side == "buy" else order.price <= price:
+                    self._fill(mine, order, order.remaining, order.price)
+
+    # --- streams -------------------------------------------------------------------------------
+    def _tell(self, what, mine, fact):
+        if self.streaming and self.sink and mine.address in self.watched:
+            getattr(self.sink, what)(mine.address, fact)
+
+    def watch(self, addresses):
+        self.watched = list(addresses)
+
+    async def run(self, sink):
+        self.sink = sink
+        sink.connected()
+        self.up.set()
+        await self.cut.wait()
+        self.cut.clear()
+        sink.disconnected("cut")
+
+    async def close(self):
+        self.closed = True
+
+    # --- queries -------------------------------------------------------------------------------
+    def _query(self, name):
+        self.asked.append(name)
+        if self.away:
+            raise VenueUnavailable(self.venue, "connection refused")
+
+    async def order_get(self, address, *, client_id=None, venue_id=None):
+        self._query("order_get")
+        mine = self.accounts[address]
+        found = mine.by_client(client_id) if client_id else [o for o in [mine.orders.get(venue_id)] if o]
+        return found[-1] if found else None
+
+    async def orders_open(self, address):
+        self._query("orders_open")
+        return self.accounts[address].open()
+
+    async def fills(self, address, since):
+        self._query("fills")
+        return [fill for fill in self.accounts[address].fills if fill.time >= since]
+
+    async def fundings(self, address, since):
+        self._query("fundings")
+        return []
+
+    async def movements(self, address, since):
+        self._query("movements")
+        return []
+
+    async def account(self, address):
+        self._query("account")
+        mine = self.accounts[address]
+        positions = tuple(
+            VenuePosition(symbol, size, mine.costs[symbol], 10, "cross", ZERO, ZERO, None)
+            for symbol, size in mine.sizes.items()
+            if size
+        )
+        return AccountState(self._clock(), {("perp", "USDC"): mine.cash}, positions, mine.cash, mine.cash)
+
+    async def role(self, address):
+        self._query("role")
+        master = self.masters.get(address)
+        return KeyRole("agent", master) if master else KeyRole("missing")
+
+    async def agents(self, address):
+        self._query("agents")
+        return []

@@ -1,0 +1,253 @@
+"""A desk against a venue that loses requests and answers: every order is done once, or not at all."""
+
+from decimal import Decimal
+
+import pytest
+from channels.db import database_sync_to_async
+from django.db import connection
+
+from market.leases import LeaseLost, worker_release
+from tests.wallets.desks import Bench, until
+from tests.wallets.fake_trader import FakeTrader
+from wallets import services
+from wallets.execution import waiting
+from wallets.execution.threads import in_thread
+from wallets.models import Balance, Fill, Order, Submission, Wallet
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+async def _hang_up(transactional_db):
+    """Django's async queries leave their thread's connection open; the test database could not be dropped."""
+    yield
+    await database_sync_to_async(lambda: connection.close())()
+
+
+@pytest.fixture
+def trader(world):
+    venue = FakeTrader({"BTC": "50000"})
+    venue.account_open(world.wallet.address, world.wallet.signer_address)
+    return venue
+
+
+@pytest.fixture
+async def bench(world, trader, monkeypatch):
+    async with Bench(world, trader).at_work() as bench:
+        yield bench
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    """An expiry of half a second, so that waiting it out is quick."""
+    monkeypatch.setattr(waiting, "VALIDITY", 600)
+    monkeypatch.setattr(waiting.settled_before, "__defaults__", (300,))
+    monkeypatch.setattr(waiting, "MARGIN", 300)
+
+
+async def test_an_order_is_written_down_sent_once_and_open(bench):
+    order = await bench.place()
+    order = await bench.until_status(order, "open")
+    (found,) = bench.at_venue(order)
+    assert (found.status, order.venue_order_id) == ("open", found.venue_id)
+    ((_, nonce, valid_until, _),) = bench.trader.sent
+    assert (order.submission.nonce, order.submission.valid_until) == (nonce, valid_until)
+
+    async def answered():  # the stream may have been quicker than the answer
+        return (await bench.order(order)).submission.outcome == "answered"
+
+    await until(answered)
+
+
+async def test_fills_of_the_stream_are_booked(bench):
+    order = await bench.until_status(await bench.place(), "open")
+    bench.trader.price("BTC", "48000")
+    order = await bench.until_status(order, "filled")
+    fill = await Fill.objects.aget(order=order)
+    assert (fill.size, fill.price) == (order.size, order.price)
+    assert {"order", "fill", "position", "balance"} <= {event["type"] for event in bench.told.events}
+
+
+async def test_an_order_whose_answer_was_lost_is_found_and_not_sent_again(bench):
+    bench.trader.fates = ["lost_reply"]
+    order = await bench.place(kind="market", price=None, size="0.01")
+    order = await bench.until_status(order, "filled")
+    assert len(bench.trader.sent) == len(bench.at_venue(order)) == 1
+
+
+async def test_an_order_that_never_arrived_is_sent_again_under_the_same_id(bench):
+    bench.trader.fates = ["lost_request"]
+    order = await bench.until_status(await bench.place(), "open")
+    assert [ids for *_, ids in bench.trader.sent] == [[order.venue_client_id]] * 2
+    assert len(bench.at_venue(order)) == 1
+    nonces = [nonce for _, nonce, _, _ in bench.trader.sent]
+    assert nonces[0] < nonces[1]
+
+
+async def _late(bench):
+    """A market order that is on its way for longer than we wait for its answer. Returns what it became."""
+    bench.trader.fates = ["late"]
+    order = await bench.place(kind="market", price=None, size="0.01")
+    await bench.until_status(order, "unknown")
+    await until(lambda: "order_get" in bench.trader.asked or len(bench.trader.sent) > 1, within=0.4)
+    return order
+
+
+async def test_the_venue_is_not_asked_before_the_validity_is_over(bench):
+    with pytest.raises(TimeoutError):
+        await _late(bench)
+    bench.trader.arrive()
+    order = await Order.objects.aget()
+    order = await bench.until_status(order, "filled")
+    assert len(bench.at_venue(order)) == 1
+
+
+async def test_without_waiting_out_a_late_request_is_done_twice(bench, monkeypatch):
+    """The negative control: this is the one line that everything hangs on."""
+    monkeypatch.setattr(waiting, "settled_before", lambda now, margin=0: now + 60_000)
+    order = await _late(bench)
+    await until(lambda: len(bench.trader.sent) == 2)
+    bench.trader.arrive()
+    assert len(bench.at_venue(order)) == 2
+
+
+async def test_what_arrives_after_its_expiry_is_refused_by_the_venue_and_done_once(bench):
+    bench.trader.fates = ["late"]
+    order = await bench.place(kind="market", price=None, size="0.01")
+    await until(lambda: len(bench.trader.sent) == 2)
+    bench.trader.arrive()
+    order = await bench.until_status(order, "filled")
+    assert len(bench.at_venue(order)) == 1
+
+
+async def test_what_never_left_waits_and_goes_when_the_venue_is_back(bench):
+    await until(bench.desk._books.ready.is_set)
+    bench.trader.fates = ["away"] * 2
+    order = await bench.until_status(await bench.place(), "open")
+    assert len(bench.trader.sent) == 3
+    assert [s.outcome async for s in Submission.objects.order_by("pk")] == [
+        "not_sent",
+        "not_sent",
+        "answered",
+    ]
+    assert order.submission.nonce > bench.trader.sent[0][1]
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("Invalid nonce: nonce too low 1 < 2", "open"),
+        ("Action already expired", "open"),
+        ("Too many orders", "rejected"),
+    ],
+)
+async def test_a_refusal_of_the_envelope_is_tried_again_and_one_of_the_order_is_final(bench, text, status):
+    await until(bench.desk._books.ready.is_set)
+    bench.trader.fates = [f"refused:{text}"]
+    order = await bench.until_status(await bench.place(), status)
+    assert len(bench.at_venue(order)) == (status == "open")
+
+
+async def test_a_cancel_overtakes_orders_that_wait(bench):
+    resting = await bench.until_status(await bench.place(), "open")
+    bench.trader.fates = ["slow"]
+    await bench.place(tif="alo")
+    await until(lambda: len(bench.trader.sent) == 2)
+    await bench.place(kind="market", price=None, size="0.01")  # waits behind the slow one
+    await bench.cancel(resting)
+    bench.trader.go.set()
+    await bench.until_status(resting, "cancelled")
+    await until(lambda: len(bench.trader.sent) >= 4)
+    assert [kind for kind, *_ in bench.trader.sent][:4] == ["place", "place", "cancel", "place"]
+
+
+async def test_a_cancel_whose_answer_was_lost_is_sent_again(bench):
+    order = await bench.until_status(await bench.place(), "open")
+    bench.trader.fates = ["lost_request"]
+    await bench.cancel(order)
+    await bench.until_status(order, "cancelled")
+    assert [kind for kind, *_ in bench.trader.sent] == ["place", "cancel", "cancel"]
+
+
+async def test_nothing_is_sent_before_the_account_was_asked_for_everything(world, trader):
+    trader.away = True
+    async with Bench(world, trader).at_work() as bench:
+        order = await bench.place()
+        await until(lambda: trader.asked.count("account") >= 2)
+        assert (await bench.order(order)).status == "pending"
+        assert trader.sent == []
+        trader.away = False
+        await bench.until_status(order, "open")
+
+
+async def test_a_worker_whose_lease_is_not_safe_sends_nothing_and_leaves(world, trader):
+    safe = {"now": True}
+    async with Bench(world, trader, safe=lambda: safe["now"]).at_work() as bench:
+        await until(bench.desk._books.ready.is_set)
+        safe["now"] = False
+        await bench.place()
+        await until(bench.task.done)
+        assert isinstance(bench.task.exception(), LeaseLost)
+        assert trader.sent == []
+
+
+async def test_a_worker_that_lost_its_lease_while_it_waited_for_an_answer_changes_nothing(bench):
+    await until(bench.desk._books.ready.is_set)
+    bench.trader.fates, bench.trader.streaming = ["slow"], False
+    order = await bench.place()
+    await until(lambda: bench.trader.sent)
+    owner = (await Wallet.objects.aget()).owner_id
+    await in_thread(worker_release, owner)
+    bench.trader.go.set()
+    await until(bench.task.done)
+    assert isinstance(bench.task.exception(), LeaseLost)
+    assert (await bench.order(order)).status == "submitting"
+
+
+async def test_what_a_stream_did_not_say_is_found_when_it_is_back(bench):
+    order = await bench.until_status(await bench.place(), "open")
+    bench.trader.streaming = False
+    bench.trader.price("BTC", "48000")
+    assert (await bench.order(order)).status == "open"
+    bench.trader.cut.set()
+    order = await bench.until_status(order, "filled")
+    assert await Fill.objects.acount() == 1
+
+
+async def test_the_ledger_is_the_venues_cash_after_any_of_this(bench):
+    bench.trader.fates = ["lost_reply", "ok", "lost_request", "ok", "lost_reply"]
+    orders = [
+        await bench.place(kind="market", price=None, size="0.01", side=side)
+        for side in ("buy", "sell", "buy")
+    ]
+    for order in orders:
+        await bench.until_status(order, "filled")
+    account = bench.trader.accounts[bench.world.wallet.address]
+    mine = Balance.objects.filter(pot="perp", asset="USDC", account__in=("available", "reserved"))
+
+    async def same():
+        return sum([row.amount async for row in mine], Decimal(0)) == account.cash
+
+    await until(same)
+
+
+@pytest.fixture(autouse=True)
+def _temp(monkeypatch):
+    if hasattr(services, "account_reconcile"):
+        return
+    from django.utils import timezone
+
+    def reconcile(*, claim, picture):
+        facts = [*picture.open_orders, *picture.fills]
+        events = services.facts_apply(claim=claim, facts=facts)
+        Wallet.objects.filter(pk=claim.pk).update(opened_at=timezone.now(), reconciled_at=timezone.now())
+        live = Order.objects.filter(wallet=claim.pk, status__in=["open", "partly_filled", "cancelling"])
+        listed = {one.venue_id for one in picture.open_orders}
+        ask = [
+            services.Doubt(o.pk, o.venue_client_id, o.venue_order_id, "BTC")
+            for o in live
+            if o.venue_order_id not in listed
+        ]
+        return services.Reconciled(events, ask, True)
+
+    monkeypatch.setattr(services, "account_reconcile", reconcile, raising=False)

@@ -1,0 +1,199 @@
+"""What the venue says of one account: booked as the streams tell it, and asked for again.
+
+A stream is a hint, a query is the truth: everything is asked at the start, after every interruption, when
+the account does not add up, and its open orders once a minute while it has any.
+"""
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from functools import partial
+from uuid import UUID
+
+from market.domain.errors import MarketError
+from market.domain.orders import AccountState, VenueOrder
+from market.domain.subscriptions import backoff
+from market.leases import Claim, task_goes_on
+from wallets import services
+from wallets.domain.accounts import Account
+from wallets.execution.line import Fact, Line
+from wallets.execution.look import Look
+from wallets.execution.threads import DATABASE_AWAY, in_thread
+from wallets.models import Balance, Position, Wallet
+from wallets.services.records import Doubt, Event, Picture
+
+logger = logging.getLogger(__name__)
+
+HEARD_KEPT = 5_000
+BOOKED_AT_ONCE = 200
+LOOK_SECONDS = 60.0
+POLL_SECONDS = 4.0  # without a private stream, while orders or positions live
+ORDERS_SECONDS = 60.0
+AGAIN_SECONDS = 3.0  # the account moved while it was read: the comparison is still owed
+UNSEEN_SECONDS = 10.0
+OVERLAP_MS = 10_000  # a venue may list a fact a little late
+ZERO = Decimal(0)
+
+
+def account_agrees(wallet_id: object, state: AccountState) -> bool:
+    """True when ledger and positions are what the venue says, but for the differences known already."""
+    known = Wallet.objects.values_list("residual", flat=True).get(pk=wallet_id)
+    ours: Counter[str] = Counter()
+    rows = Balance.objects.filter(wallet=wallet_id, account__in=(Account.AVAILABLE, Account.RESERVED))
+    for pot, asset, amount in rows.values_list("pot", "asset", "amount"):
+        ours[f"{pot}:{asset}"] += amount
+    held = Position.objects.filter(wallet=wallet_id).exclude(size=0)
+    for symbol, size in held.values_list("instrument__symbol", "size"):
+        ours[f"position:{symbol}"] += size
+    theirs = {f"{pot}:{asset}": amount for (pot, asset), amount in state.cash.items()}
+    theirs |= {f"position:{position.symbol}": position.size for position in state.positions}
+    return all(
+        theirs.get(key, ZERO) - ours[key] == Decimal(known.get(key, 0))
+        for key in ours.keys() | theirs.keys() | known.keys()
+    )
+
+
+class BookKeeper:
+    """Hears and asks for one wallet, until cancelled. `ready` once the account was asked for everything."""
+
+    def __init__(
+        self,
+        held: Claim,
+        line: Line,
+        address: str,
+        *,
+        tell: Callable[[Iterable[Event]], None],
+    ) -> None:
+        self.ready = asyncio.Event()
+        self.look: Look | None = None
+        self._held = held
+        self._line = line
+        self._address = address
+        self._tell = tell
+        self._unseen: dict[UUID, float] = {}  # orders that the venue should have and did not show, since when
+        self._quiet = True
+        self._heard: asyncio.Queue[Fact] = asyncio.Queue(HEARD_KEPT)
+        self._whole = asyncio.Event()  # everything has to be asked for
+        self._whole.set()
+        self._orders_at = float("-inf")
+
+    # --- what the streams say --------------------------------------------------------------------
+    def hear(self, fact: Fact) -> None:
+        try:
+            self._heard.put_nowait(fact)
+        except asyncio.QueueFull:
+            self.missed()
+
+    def missed(self) -> None:
+        """Something may have happened that nobody told us."""
+        self._whole.set()
+
+    async def book_always(self) -> None:
+        pauses = backoff(random.random)
+        batch: list[Fact] = []
+        while task_goes_on():
+            batch = batch or await self._next_facts()
+            try:
+                events = await in_thread(services.facts_apply, claim=self._held, facts=batch)
+            except DATABASE_AWAY as problem:
+                self._warn("facts not booked", problem)
+                await asyncio.sleep(next(pauses))
+                continue
+            batch, pauses = [], backoff(random.random)
+            self._tell(events)
+
+    async def _next_facts(self) -> list[Fact]:
+        facts = [await self._heard.get()]
+        while len(facts) < BOOKED_AT_ONCE and not self._heard.empty():
+            facts.append(self._heard.get_nowait())
+        return facts
+
+    # --- what we ask -----------------------------------------------------------------------------
+    async def ask_always(self) -> None:
+        pauses = backoff(random.random)
+        while task_goes_on():
+            try:
+                await self._ask()
+            except (MarketError, *DATABASE_AWAY) as problem:
+                self._whole.set()
+                self._warn("not reconciled", problem)
+                await asyncio.sleep(next(pauses))
+                continue
+            pauses = backoff(random.random)
+            try:
+                async with asyncio.timeout(self._period()):
+                    await self._whole.wait()
+            except TimeoutError:
+                continue
+
+    def _period(self) -> float:
+        if not self._quiet:
+            return AGAIN_SECONDS
+        busy = self.look is not None and self.look.busy
+        streamed = self._line.stream_of(self._address) == "live"
+        return LOOK_SECONDS if streamed or not busy else POLL_SECONDS
+
+    async def _ask(self) -> None:
+        """The account first, which is cheap; the rest when it does not add up, or when its time has come."""
+        state = await self._line.account(self._address)
+        if not self._is_whole_due() and await in_thread(account_agrees, self._held.pk, state):
+            self._quiet = True
+            return
+        self._whole.clear()
+        self._orders_at = asyncio.get_running_loop().time()
+        await self._reconcile(state)
+        self.ready.set()
+
+    def _is_whole_due(self) -> bool:
+        live = self.look is not None and self.look.live
+        waited = asyncio.get_running_loop().time() - self._orders_at
+        return self._whole.is_set() or (bool(live) and waited >= ORDERS_SECONDS)
+
+    async def _reconcile(self, before: AccountState) -> None:
+        trader, address = self._line.trader, self._address
+        until = await in_thread(Wallet.objects.values_list("facts_until", flat=True).get, pk=self._held.pk)
+        since = max(0, until - OVERLAP_MS)
+        picture = Picture(
+            before=before,
+            since=since,
+            open_orders=await trader.orders_open(address),
+            fills=await trader.fills(address, since),
+            fundings=await trader.fundings(address, since),
+            movements=await trader.movements(address, since),
+            after=await self._line.account(address),
+        )
+        done = await in_thread(services.account_reconcile, claim=self._held, picture=picture)
+        self._quiet = done.quiet
+        self._tell(done.events)
+        now = asyncio.get_running_loop().time()
+        self._unseen = {one.order_id: self._unseen.get(one.order_id, now) for one in done.ask}
+        for doubt in done.ask:
+            found = await self._order(doubt)
+            # A venue may not show yet what it has just taken: it has to say so twice, some seconds apart.
+            if found is not None or now - self._unseen[doubt.order_id] >= UNSEEN_SECONDS:
+                await self._resolve(doubt, found)
+            else:
+                self._quiet = False
+
+    async def settle(self, doubt: Doubt) -> None:
+        """What became of this order, whose validity is over? Raises `VenueError` when nobody says."""
+        await self._resolve(doubt, await self._order(doubt))
+
+    async def _order(self, doubt: Doubt) -> VenueOrder | None:
+        ids = (
+            {"venue_id": doubt.venue_order_id}
+            if doubt.venue_order_id
+            else {"client_id": doubt.venue_client_id}
+        )
+        return await self._line.trader.order_get(self._address, **ids)
+
+    async def _resolve(self, doubt: Doubt, found: VenueOrder | None) -> None:
+        resolved = partial(services.doubt_resolved, claim=self._held, order_id=doubt.order_id, found=found)
+        self._tell(await in_thread(resolved, now=self._line.now()))
+
+    def _warn(self, message: str, problem: Exception) -> None:
+        extra = {"venue": self._line.venue, "subject": str(self._held.pk), "reason": str(problem)[:200]}
+        logger.warning(message, extra=extra)
