@@ -112,7 +112,7 @@ def state(request: HttpRequest, pk: UUID) -> HttpResponse:
     return redirect("wallets:wallet", pk)
 
 
-class WalletForm(FormView[Any]):
+class WalletForm(FormView):
     """A form about one wallet of the reader; refused again under 422."""
 
     wallet: Wallet

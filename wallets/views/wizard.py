@@ -23,7 +23,7 @@ WAITING = (Wallet.Status.KEY_WANTED, Wallet.Status.APPROVAL_WANTED, Wallet.Statu
 
 @method_decorator(sensitive_post_parameters("key"), name="dispatch")
 @method_decorator(private, name="dispatch")
-class NewWallet(FormView[NewWalletForm]):
+class NewWallet(FormView):
     """Without `?venue=&way=` the choice; with both the form. A key of real money wants a fresh proof."""
 
     form_class = NewWalletForm
