@@ -6,7 +6,7 @@ from typing import Any
 
 from market.domain.figures import plain
 from wallets.domain.onboarding import LIMITS
-from wallets.models import Fill, LedgerEntry, LedgerTransfer, Order, Wallet
+from wallets.models import Fill, LedgerEntry, LedgerTransfer, Order, Position, Wallet
 
 AVERAGE_STEP = Decimal(1).scaleb(-12)
 
@@ -23,6 +23,11 @@ def text(number: Decimal | None) -> str | None:
 def average_price(order: Order) -> Decimal | None:
     """What one unit cost on average, to twelve decimals; None before the first fill."""
     return (order.filled_value / order.filled).quantize(AVERAGE_STEP) if order.filled else None
+
+
+def entry_price(position: Position) -> Decimal | None:
+    """What one unit cost on average, to twelve decimals; None when flat."""
+    return (position.cost / position.size).quantize(AVERAGE_STEP) if position.size else None
 
 
 def order_body(order: Order) -> dict[str, Any]:

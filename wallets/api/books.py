@@ -13,8 +13,8 @@ from rest_framework.response import Response
 from market.domain.figures import plain
 from wallets import selectors
 from wallets.api import answers, questions
-from wallets.api.bodies import text
-from wallets.api.common import BAD, MISSING, HouseView, Newest, body_of
+from wallets.api.bodies import entry_price, text
+from wallets.api.common import BAD, MISSING, HouseView, Newest, body_of, wallet_or_404
 from wallets.models import Fill, LedgerEntry, LedgerTransfer, Order
 
 
@@ -43,7 +43,7 @@ class BalanceList(HouseView):
         summary="What a wallet has, by pot and asset",
     )  # fmt: skip
     def get(self, request: Request, pk: UUID) -> Response:
-        wallet = selectors.wallet_get(user=request.user, wallet_id=pk)
+        wallet = wallet_or_404(request, pk)
         return _whole(
             {
                 "pot": held.pot,
@@ -62,17 +62,19 @@ class PositionList(HouseView):
         summary="Open positions at the mark",
     )  # fmt: skip
     def get(self, request: Request, pk: UUID) -> Response:
-        wallet = selectors.wallet_get(user=request.user, wallet_id=pk)
-        return _whole(_position(held) for held in selectors.positions_of(wallet))
+        wallet = wallet_or_404(request, pk)
+        prices = selectors.prices_of(wallet.venue_id)
+        marks = {symbol: prices.mark(symbol) for symbol in prices.ticks}
+        return _whole(_position(held) for held in selectors.positions_of(wallet, marks))
 
 
-def _position(held: selectors.Holding) -> dict[str, Any]:
-    position = held.position
+def _position(held: selectors.Held) -> dict[str, Any]:
+    position = held.row
     return {
         "venue": position.instrument.venue_id,
         "symbol": position.instrument.symbol,
         "size": plain(position.size),
-        "entry_price": text(held.entry_price),
+        "entry_price": text(entry_price(position)),
         "mark": text(held.mark),
         "unrealised": text(held.unrealised),
         "realised": plain(position.realised),
@@ -93,7 +95,7 @@ class WalletOrders(Pages):
     @extend_schema(operation_id="wallet_orders", summary="Orders of one wallet", tags=["wallets"],
                    responses={200: answers.OrderBody(many=True)})  # fmt: skip
     def get(self, request: Request, pk: UUID) -> Response:
-        return self.page(selectors.orders_of(user=request.user, wallet=pk))
+        return self.page(selectors.orders_page(request.user, wallet_id=wallet_or_404(request, pk).pk))
 
 
 class WalletFills(Pages):
@@ -104,7 +106,7 @@ class WalletFills(Pages):
     @extend_schema(operation_id="wallet_fills", summary="Fills of one wallet", tags=["wallets"],
                    responses={200: answers.FillBody(many=True)})  # fmt: skip
     def get(self, request: Request, pk: UUID) -> Response:
-        return self.page(selectors.fills_of(user=request.user, wallet=pk))
+        return self.page(selectors.fills_page(request.user, wallet_id=wallet_or_404(request, pk).pk))
 
 
 class EntryList(Pages):
@@ -115,7 +117,7 @@ class EntryList(Pages):
     @extend_schema(operation_id="wallet_entries", summary="The ledger, entry by entry", tags=["wallets"],
                    responses={200: answers.EntryBody(many=True)})  # fmt: skip
     def get(self, request: Request, pk: UUID) -> Response:
-        return self.page(selectors.entries_of(selectors.wallet_get(user=request.user, wallet_id=pk)))
+        return self.page(selectors.entries_page(request.user, wallet_or_404(request, pk).pk))
 
 
 class TransferList(Pages):
@@ -126,7 +128,7 @@ class TransferList(Pages):
     @extend_schema(operation_id="wallet_transfers", summary="The ledger, event by event", tags=["wallets"],
                    responses={200: answers.TransferBody(many=True)})  # fmt: skip
     def get(self, request: Request, pk: UUID) -> Response:
-        return self.page(selectors.transfers_of(selectors.wallet_get(user=request.user, wallet_id=pk)))
+        return self.page(selectors.transfers_page(request.user, wallet_or_404(request, pk).pk))
 
 
 class FillList(Pages):
@@ -143,4 +145,7 @@ class FillList(Pages):
     )
     def get(self, request: Request) -> Response:
         asked = body_of(questions.FillsQuery, request.query_params)
-        return self.page(selectors.fills_of(user=request.user, **asked))
+        wallet_id = asked.pop("wallet", None)
+        if wallet_id is not None:
+            wallet_or_404(request, wallet_id)
+        return self.page(selectors.fills_page(request.user, wallet_id=wallet_id, **asked))

@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 from accounts.services import step_up_is_fresh
 from accounts.step_up import GATED, StepUpNeeded, request_session
 from market.selectors import LiveUnavailable
+from wallets import selectors
 from wallets.domain.errors import (
     NotFound,
     OrderConflict,
@@ -23,6 +24,7 @@ from wallets.domain.errors import (
     WalletInvalid,
     WalletRefused,
 )
+from wallets.models import Order, Wallet
 
 _ERROR = {"$ref": "#/components/schemas/Error"}
 BAD = {
@@ -37,6 +39,7 @@ IDEMPOTENCY = OpenApiParameter(
     description="Makes a repetition the same order (or wallet). The same key with another body is a 409.",
 )
 KEY_LENGTH = 255
+NO_SUCH = "There is no such thing, or it is not yours."
 
 
 class Conflict(APIException):
@@ -78,7 +81,7 @@ def _translated(exc: Exception) -> Exception:
         case OrderConflict() | WalletRefused():
             return Conflict(str(exc))
         case NotFound():
-            return Http404("There is no such thing, or it is not yours.")
+            return Http404(NO_SUCH)
         case LiveUnavailable():
             return NotAvailable(str(exc))
     return exc
@@ -118,3 +121,18 @@ class Newest(CursorPagination):
     max_page_size = 200
     page_size_query_param = "limit"
     ordering = "-created_at"
+
+
+def wallet_or_404(request: Request, pk: UUID) -> Wallet:
+    """The wallet, when the reader may see it: what is not yours does not exist."""
+    found = selectors.wallet_get(request.user, pk)
+    if found is None:
+        raise NotFound(NO_SUCH)
+    return found
+
+
+def order_or_404(request: Request, pk: UUID) -> Order:
+    found = selectors.order_get(request.user, pk)
+    if found is None:
+        raise NotFound(NO_SUCH)
+    return found

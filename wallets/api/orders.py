@@ -21,6 +21,8 @@ from wallets.api.common import (
     Newest,
     body_of,
     client_id_of,
+    order_or_404,
+    wallet_or_404,
 )
 from wallets.domain.errors import OrderDenied, OrderError, OrderInvalid
 from wallets.domain.requests import OrderRequest
@@ -58,7 +60,7 @@ class OrderList(HouseView, GenericAPIView[Order]):
     )
     def get(self, request: Request) -> Response:
         asked = body_of(questions.OrdersQuery, request.query_params)
-        return _page(self, selectors.orders_of(user=request.user, **asked))
+        return _page(self, selectors.orders_page(request.user, wallet_id=_wallet(request, asked), **asked))
 
     @extend_schema(
         operation_id="order_place",
@@ -72,12 +74,18 @@ class OrderList(HouseView, GenericAPIView[Order]):
     )
     def post(self, request: Request) -> Response:
         asked = body_of(questions.OrderPlace, request.data)
-        wallet = selectors.wallet_get(user=request.user, wallet_id=asked["wallet"])
+        wallet = wallet_or_404(request, asked["wallet"])
         wish = _request(asked, wallet.venue_id, client_id_of(request, asked.get("client_id")))
         order = services.order_place(
             user=request.user, wallet_id=wallet.pk, request=wish, origin="api", http=request._request
         )
         return Response(bodies.order_body(order), status=201)
+
+
+def _wallet(request: Request, asked: dict[str, Any]) -> UUID | None:
+    """The wallet that a list is of; one that the reader may not see is none."""
+    wallet_id: UUID | None = asked.pop("wallet", None)
+    return None if wallet_id is None else wallet_or_404(request, wallet_id).pk
 
 
 def _page(view: GenericAPIView[Any], rows: QuerySet[Any]) -> Response:
@@ -99,7 +107,7 @@ class OrderBatch(HouseView):
     )
     def post(self, request: Request) -> Response:
         asked = body_of(questions.OrderBatchBody, request.data)
-        wallet = selectors.wallet_get(user=request.user, wallet_id=asked["wallet"])
+        wallet = wallet_or_404(request, asked["wallet"])
         wishes = [
             _request(wish, wallet.venue_id, client_id_of(request, wish.get("client_id"), part=f"#{number}"))
             for number, wish in enumerate(asked["orders"])
@@ -148,7 +156,7 @@ class OrderDetail(HouseView):
 
     @extend_schema(operation_id="order", summary="One order", responses=answers.OrderBody, tags=["orders"])
     def get(self, request: Request, pk: UUID) -> Response:
-        order = selectors.order_get(user=request.user, order_id=pk)
+        order = order_or_404(request, pk)
         return Response(bodies.order_body(order))
 
     @extend_schema(

@@ -20,6 +20,7 @@ from wallets.api.common import (
     body_of,
     client_id_of,
     proof_want,
+    wallet_or_404,
 )
 from wallets.domain.status import STRICTNESS, TradingState
 from wallets.models import Wallet
@@ -73,7 +74,7 @@ class WalletDetail(HouseView):
     @extend_schema(operation_id="wallet", summary="One wallet", responses=answers.WalletBody,
                    tags=["wallets"])  # fmt: skip
     def get(self, request: Request, pk: UUID) -> Response:
-        return Response(wallet_body(selectors.wallet_get(user=request.user, wallet_id=pk)))
+        return Response(wallet_body(wallet_or_404(request, pk)))
 
     @extend_schema(
         operation_id="wallet_change", summary="Rename a wallet, or set its limits", tags=["wallets"],
@@ -82,7 +83,7 @@ class WalletDetail(HouseView):
     )  # fmt: skip
     def patch(self, request: Request, pk: UUID) -> Response:
         asked = body_of(questions.WalletChange, request.data)
-        wallet = selectors.wallet_get(user=request.user, wallet_id=pk)
+        wallet = wallet_or_404(request, pk)
         common: dict[str, Any] = {"user": request.user, "wallet_id": wallet.pk, "http": request._request}
         label = asked.pop("label", None)
         if asked:
@@ -98,7 +99,7 @@ class WalletDetail(HouseView):
         responses={204: OpenApiResponse(description="Archived"), **CONFLICT}, tags=["wallets"],
     )  # fmt: skip
     def delete(self, request: Request, pk: UUID) -> Response:
-        wallet = selectors.wallet_get(user=request.user, wallet_id=pk)
+        wallet = wallet_or_404(request, pk)
         proof_want(request, "wallet.archive")
         services.wallet_archive(user=request.user, wallet_id=wallet.pk, http=request._request)
         return Response(status=204)
@@ -114,7 +115,7 @@ class WalletState(HouseView):
     )  # fmt: skip
     def post(self, request: Request, pk: UUID) -> Response:
         asked = body_of(questions.StateBody, request.data)
-        wallet = selectors.wallet_get(user=request.user, wallet_id=pk)
+        wallet = wallet_or_404(request, pk)
         state = TradingState(asked["state"])
         if STRICTNESS.index(state) < STRICTNESS.index(TradingState(wallet.trading_state)):
             proof_want(request, "wallet.live")
@@ -122,7 +123,7 @@ class WalletState(HouseView):
             actor=request.user, scope="wallet", target=wallet.pk, state=state, reason=asked["reason"],
             http=request._request,
         )  # fmt: skip
-        return Response(wallet_body(selectors.wallet_get(user=request.user, wallet_id=pk)))
+        return Response(wallet_body(wallet_or_404(request, pk)))
 
 
 class WalletKey(HouseView):
@@ -133,7 +134,7 @@ class WalletKey(HouseView):
     )  # fmt: skip
     def put(self, request: Request, pk: UUID) -> Response:
         asked = body_of(questions.KeyReplace, request.data)
-        wallet = selectors.wallet_get(user=request.user, wallet_id=pk)
+        wallet = wallet_or_404(request, pk)
         proof_want(request, "wallet.replace_key")
         wallet = services.wallet_key_replace(
             user=request.user, wallet_id=wallet.pk, key=asked["key"].encode(), http=request._request

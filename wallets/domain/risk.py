@@ -1,11 +1,10 @@
 """May this order go out? One pure question; every answer carries its numbers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
 from typing import Any
 
-from market.domain.events import Side
 from market.domain.figures import plain
 from market.domain.instruments import Instrument
 from market.domain.orders import TRIGGERED, Pot
@@ -14,73 +13,14 @@ from wallets.domain.denials import Denial
 from wallets.domain.ledger import exact
 from wallets.domain.pricing import worst_price
 from wallets.domain.requests import OrderRequest
+from wallets.domain.situation import Situation, free
 from wallets.domain.status import TradingState
 
 ZERO = Decimal(0)
 STALE_AFTER_MS = 10_000
 MOST_OPEN = 1_000
-# What the venue starts every account with. A wrong guess is its rejection, never a loss.
-USUAL_LEVERAGE = 20
 PERP_FEE = Decimal("0.00045")
 SPOT_FEE = Decimal("0.0007")
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Of a wallet, the house's where it has none of its own. Notionals in quote units."""
-
-    order: Decimal
-    day: Decimal
-    position: Decimal
-    leverage: int
-    band_percent: Decimal
-    per_minute: int
-
-
-@dataclass(frozen=True, slots=True)
-class Exposure:
-    """One perpetual of the wallet: what is held, and what its open orders could add on either side."""
-
-    size: Decimal = ZERO
-    cost: Decimal = ZERO
-    buys: Decimal = ZERO
-    sells: Decimal = ZERO
-    leverage: int = USUAL_LEVERAGE
-    mark: Decimal | None = None
-
-    @property
-    def price(self) -> Decimal:
-        """The mark, else what was paid."""
-        return self.mark or (self.cost / self.size if self.size else ZERO)
-
-    @property
-    def worst(self) -> Decimal:
-        """Notional if all orders of the worse side were filled."""
-        return max(abs(self.size + self.buys), abs(self.size - self.sells)) * self.price
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """Everything that an order is judged by. `own` is its instrument (for spot `size` is the coins held).
-
-    `waiting` is the remainder of live orders of its side; `free` the asset that it would reserve;
-    `mark_age` is in ms, None when there is no mark.
-    """
-
-    state: TradingState
-    wallet_status: str
-    limits: Limits
-    own: Exposure
-    others: tuple[Exposure, ...]
-    available: dict[tuple[Pot, str], Decimal]
-    cash: Decimal  # of the perp pot, reserved included
-    bid: Decimal | None
-    ask: Decimal | None
-    mark_age: int | None
-    orders_minute: int
-    open_orders: int
-    day_notional: Decimal
-    freed: Decimal = ZERO  # reserved by the order that this one replaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,43 +118,8 @@ def fee_estimate(case: Case) -> Decimal:
     return _up(case.notional * (PERP_FEE if case.perp else SPOT_FEE))
 
 
-def without(now: Situation, side: Side, left: Decimal, price: Decimal, reserved: Decimal) -> Situation:
-    """The situation as if an order of `side`, of which `left` is open, did not stand there."""
-    own = now.own
-    own = replace(own, buys=own.buys - left) if side == "buy" else replace(own, sells=own.sells - left)
-    return replace(
-        now,
-        own=own,
-        freed=reserved,
-        open_orders=now.open_orders - 1,
-        day_notional=max(ZERO, now.day_notional - left * price),
-    )
-
-
 def _up(amount: Decimal) -> Decimal:
     return amount.quantize(Decimal("1e-8"), rounding=ROUND_UP)
-
-
-def usual_leverage(most: int | None) -> int:
-    """What an instrument has at the venue that allows `most` while nobody chose."""
-    return min(USUAL_LEVERAGE, most or USUAL_LEVERAGE)
-
-
-def free(situation: Situation, pot: Pot, asset: str) -> Decimal:
-    """What may be reserved. Perpetuals: cash and open profit, less margin and what is reserved already."""
-    available = situation.available.get((pot, asset), ZERO) + situation.freed
-    if pot == "spot":
-        return available
-    held = [exposure for exposure in (situation.own, *situation.others) if exposure.size]
-    return available + sum((_profit(one) - _margin(one) for one in held), ZERO)
-
-
-def _profit(one: Exposure) -> Decimal:
-    return positions.unrealised(one.size, one.cost, one.price)
-
-
-def _margin(one: Exposure) -> Decimal:
-    return abs(one.size) * one.price / one.leverage
 
 
 # --- the rules -------------------------------------------------------------------------------------
@@ -334,7 +239,7 @@ def leverage_rule(case: Case) -> Denied | None:
     if case.exits or not case.perp:
         return None
     now = case.now
-    equity = now.cash + sum((_profit(one) for one in (now.own, *now.others) if one.size), ZERO)
+    equity = now.cash + sum((one.profit for one in (now.own, *now.others) if one.size), ZERO)
     total = _own_after(case) + sum((one.worst for one in now.others), ZERO)
     if equity > 0 and total <= equity * now.limits.leverage:
         return None

@@ -1,45 +1,51 @@
-"""What pages, the API and bots read of wallets. What is not yours is not found."""
+"""What pages, the API and `execution` read."""
 
 from wallets.selectors.cards import WalletCard, card_of
+from wallets.selectors.holdings import Holding, holdings_of
 from wallets.selectors.market import Prices, prices_of
 from wallets.selectors.reading import (
     Held,
-    Holding,
+    Money,
+    Why,
     balances_of,
-    entries_of,
-    fills_of,
-    holdings_of,
+    entries_page,
+    fills_page,
     order_get,
-    orders_of,
+    order_why,
+    orders_page,
     positions_of,
-    trading_state_of,
-    transfers_of,
+    transfers_page,
     wallet_get,
     wallets_of,
 )
-from wallets.selectors.situation import limits_of
-from wallets.selectors.story import Event, Story, order_why
+from wallets.selectors.situation import limits_of, situation_of, trading_state, wallets_with_states
+from wallets.selectors.story import Event, Story, order_story
 
 __all__ = [
     "Event",
     "Held",
     "Holding",
+    "Money",
     "Prices",
     "Story",
     "WalletCard",
+    "Why",
     "balances_of",
     "card_of",
-    "entries_of",
-    "fills_of",
+    "entries_page",
+    "fills_page",
     "holdings_of",
     "limits_of",
     "order_get",
+    "order_story",
     "order_why",
-    "orders_of",
+    "orders_page",
     "positions_of",
     "prices_of",
-    "trading_state_of",
-    "transfers_of",
+    "situation_of",
+    "trading_state",
+    "transfers_page",
     "wallet_get",
     "wallets_of",
+    "wallets_with_states",
 ]

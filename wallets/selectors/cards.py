@@ -6,11 +6,11 @@ from decimal import Decimal
 
 from django.utils import timezone
 
-from wallets.domain.risk import Limits
+from wallets.domain.situation import Limits
 from wallets.domain.status import TradingState
 from wallets.models import Wallet
-from wallets.selectors.reading import Held, balances_of, trading_state_of
-from wallets.selectors.situation import day_notional, limits_of
+from wallets.selectors.reading import Money, balances_of
+from wallets.selectors.situation import day_notional, limits_of, trading_state
 
 WARN_BEFORE = timedelta(days=14)
 # Status and trading state → the shape that says how it is, and the words beside it.
@@ -35,7 +35,7 @@ class WalletCard:
 
     wallet: Wallet
     state: TradingState
-    balances: list[Held]
+    balances: list[Money]
     limits: Limits
     day_used: Decimal
     expiring: bool
@@ -47,7 +47,7 @@ class WalletCard:
 def card_of(wallet: Wallet) -> WalletCard:
     """Of a wallet that `wallets_of` or `wallet_get` gave."""
     now = timezone.now()
-    state, expiring = trading_state_of(wallet), _expires_soon(wallet, now)
+    state, expiring = trading_state(wallet), _expires_soon(wallet, now)
     shape, words = STATUSES.get(Wallet.Status(wallet.status)) or STATES[state]
     if (shape, expiring) == ("live", True):
         shape, words = "late", "Key expires soon"

@@ -1,50 +1,48 @@
-"""Wallets, orders and books as their owner (or support) may read them. What is not yours is not found."""
+"""What pages and the API read of wallets, orders and books. Every query begins with an owner."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 
 from accounts.domain.rules import Act
 from accounts.selectors import user_may
-from market.selectors import price_decimals
+from wallets.domain import position as positions
 from wallets.domain.accounts import Account
-from wallets.domain.errors import NotFound
-from wallets.domain.position import unrealised
-from wallets.domain.status import LIVE, TradingState
-from wallets.models import Balance, Fill, LedgerEntry, LedgerTransfer, Order, Position, Wallet
-from wallets.selectors.market import Prices, prices_of
-from wallets.selectors.situation import trading_state, wallets_with_states
+from wallets.domain.status import LIVE
+from wallets.models import Balance, Fill, LedgerEntry, LedgerTransfer, Order, Position, Submission, Wallet
+from wallets.selectors.situation import wallets_with_states
 
 ZERO = Decimal(0)
-NO_WALLET, NO_ORDER = "There is no such wallet.", "There is no such order."
 
 
-# --- wallets -------------------------------------------------------------------------------------------
+# --- whose --------------------------------------------------------------------------------------------
+def _mine(user: Any, kind: str, path: str) -> Q:
+    """Everything for those who may read what is nobody's in particular; else what `user` owns."""
+    if user_may(user=user, act=Act.READ, kind=kind, owner=None):
+        return Q()
+    return Q(**{path: user.pk})
+
+
 def wallets_of(user: Any) -> QuerySet[Wallet]:
-    """The user's own, archived ones too, newest first; each knows the states of its house and user."""
-    return wallets_with_states().filter(user=user).select_related("venue").order_by("-created_at")
+    """The user's own, archived ones last, else as they were added; each knows its `trading_state`."""
+    mine = wallets_with_states().filter(user=user).select_related("venue")
+    archived = ExpressionWrapper(Q(status=Wallet.Status.ARCHIVED), BooleanField())
+    return mine.order_by(archived, "created_at")
 
 
-def wallet_get(*, user: Any, wallet_id: UUID) -> Wallet:
-    """Raises `NotFound` unless the rules let this user read it."""
-    found = wallets_with_states().filter(pk=wallet_id).select_related("venue").first()
-    if found is None or not user_may(user=user, act=Act.READ, kind="wallet", owner=found.user_id):
-        raise NotFound(NO_WALLET)
-    wallet: Wallet = found
-    return wallet
+def wallet_get(user: Any, wallet_id: UUID) -> Wallet | None:
+    """The wallet, when the user may read it; it knows its `trading_state`."""
+    mine = _mine(user, "wallet", "user")
+    return wallets_with_states().filter(mine, pk=wallet_id).select_related("venue").first()
 
 
-def trading_state_of(wallet: Wallet) -> TradingState:
-    """The strictest of wallet, user and house; of a wallet that these selectors gave."""
-    return trading_state(wallet)
-
-
-# --- what it holds -------------------------------------------------------------------------------------
+# --- what it holds ------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
-class Held:
+class Money:
     """One asset in one pot."""
 
     pot: str
@@ -57,110 +55,109 @@ class Held:
         return self.available + self.reserved
 
 
-def balances_of(wallet: Wallet) -> list[Held]:
-    """What is not nothing, by pot and asset."""
-    owned = Balance.objects.filter(wallet=wallet, account__in=(Account.AVAILABLE, Account.RESERVED))
-    amounts: dict[tuple[str, str], dict[str, Decimal]] = {}
-    for row in owned.exclude(amount=0).order_by("pot", "asset"):
-        amounts.setdefault((row.pot, row.asset), {})[row.account] = row.amount
-    return [
-        Held(pot, asset, of.get(Account.AVAILABLE, ZERO), of.get(Account.RESERVED, ZERO))
-        for (pot, asset), of in amounts.items()
+def balances_of(wallet: Wallet) -> list[Money]:
+    """What belongs to the trader, by pot and asset; what is all zero is left out."""
+    sums: dict[tuple[str, str], dict[str, Decimal]] = {}
+    owned = (Account.AVAILABLE, Account.RESERVED)
+    for row in Balance.objects.filter(wallet=wallet, account__in=owned).order_by("pot", "asset"):
+        sums.setdefault((row.pot, row.asset), {})[row.account] = row.amount
+    rows = [
+        Money(pot, asset, held.get(Account.AVAILABLE, ZERO), held.get(Account.RESERVED, ZERO))
+        for (pot, asset), held in sums.items()
     ]
+    return [row for row in rows if row.available or row.reserved]
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
-    """An open position at the mark; `mark` is None while no price is known."""
+class Held:
+    """A position at a mark; what follows from the mark is None without one."""
 
-    position: Position
+    row: Position
     mark: Decimal | None
 
     @property
-    def decimals(self) -> int:
-        return price_decimals(self.position.instrument, self.mark or self.position.entry_price)
-
-    @property
-    def entry_price(self) -> Decimal:
-        """Rounded to what prices of this instrument are written with."""
-        step = Decimal(1).scaleb(-self.position.instrument.price_decimals)
-        return (self.position.cost / self.position.size).quantize(step, rounding=ROUND_HALF_EVEN)
+    def notional(self) -> Decimal | None:
+        return None if self.mark is None else abs(self.row.size) * self.mark
 
     @property
     def unrealised(self) -> Decimal | None:
-        if self.mark is None:
-            return None
-        return unrealised(self.position.size, self.position.cost, self.mark)
+        return None if self.mark is None else positions.unrealised(self.row.size, self.row.cost, self.mark)
 
 
-def positions_of(wallet: Wallet) -> list[Holding]:
-    return _holdings(Position.objects.filter(wallet=wallet))
+def positions_of(wallet: Wallet, marks: Mapping[str, Decimal | None]) -> list[Held]:
+    """Open positions by symbol; `marks` is by symbol."""
+    rows = Position.objects.filter(wallet=wallet).exclude(size=0).select_related("instrument")
+    return [Held(row, marks.get(row.instrument.symbol)) for row in rows.order_by("instrument__symbol")]
 
 
-def holdings_of(user: Any) -> list[Holding]:
-    """Of all wallets of the user."""
-    return _holdings(Position.objects.filter(wallet__user=user))
-
-
-def _holdings(positions: QuerySet[Position]) -> list[Holding]:
-    open_ones = positions.exclude(size=0).select_related("instrument", "wallet", "wallet__venue")
-    prices: dict[str, Prices] = {}
-    holdings = []
-    for position in open_ones.order_by("instrument__symbol", "wallet"):
-        venue = position.instrument.venue_id
-        if venue not in prices:
-            prices[venue] = prices_of(venue)
-        holdings.append(Holding(position, prices[venue].mark(position.instrument.symbol)))
-    return holdings
-
-
-# --- what happened -------------------------------------------------------------------------------------
-def orders_of(
-    *, user: Any, wallet: UUID | None = None, symbol: str = "", status: str = "", live: bool | None = None
+# --- orders, fills, books -----------------------------------------------------------------------------
+def orders_page(
+    user: Any, *, wallet_id: UUID | None = None, symbol: str = "", status: str = "", live: bool | None = None
 ) -> QuerySet[Order]:
-    """The user's own; those of one wallet for whoever may read it. Raises `NotFound`."""
-    rows = Order.objects.select_related("instrument", "wallet", "wallet__venue").order_by("-created_at")
-    rows = rows.filter(**_whose(user, wallet))
+    """Orders that the user may read, newest first."""
+    rows = Order.objects.filter(_mine(user, "order", "wallet__user"))
+    if wallet_id is not None:
+        rows = rows.filter(wallet=wallet_id)
     if symbol:
         rows = rows.filter(instrument__symbol=symbol)
     if status:
         rows = rows.filter(status=status)
     if live is not None:
         rows = rows.filter(status__in=LIVE) if live else rows.exclude(status__in=LIVE)
-    return rows
+    return rows.select_related("instrument", "wallet").order_by("-created_at", "-pk")
 
 
-def order_get(*, user: Any, order_id: UUID) -> Order:
-    """Raises `NotFound` unless the rules let this user read it."""
-    related = ("instrument", "wallet", "wallet__venue", "submission", "cancel_submission")
-    found = Order.objects.select_related(*related).filter(pk=order_id).first()
-    if found is None or not user_may(user=user, act=Act.READ, kind="order", owner=found.wallet.user_id):
-        raise NotFound(NO_ORDER)
-    return found
+def order_get(user: Any, order_id: UUID) -> Order | None:
+    """The order, when the user may read it."""
+    return orders_page(user).filter(pk=order_id).first()
 
 
-def fills_of(*, user: Any, wallet: UUID | None = None, symbol: str = "") -> QuerySet[Fill]:
-    """Newest first, as `orders_of`."""
-    rows = Fill.objects.select_related("instrument", "wallet", "wallet__venue", "order")
-    rows = rows.filter(**_whose(user, wallet)).order_by("-time", "-pk")
-    return rows.filter(instrument__symbol=symbol) if symbol else rows
+def fills_page(
+    user: Any, *, wallet_id: UUID | None = None, order_id: UUID | None = None, symbol: str = ""
+) -> QuerySet[Fill]:
+    """Fills that the user may read, newest first."""
+    rows = Fill.objects.filter(_mine(user, "order", "wallet__user"))
+    if wallet_id is not None:
+        rows = rows.filter(wallet=wallet_id)
+    if order_id is not None:
+        rows = rows.filter(order=order_id)
+    if symbol:
+        rows = rows.filter(instrument__symbol=symbol)
+    return rows.select_related("instrument", "wallet").order_by("-time", "-pk")
 
 
-def _whose(user: Any, wallet: UUID | None) -> dict[str, Any]:
-    if wallet is None:
-        return {"wallet__user": user}
-    return {"wallet": wallet_get(user=user, wallet_id=wallet)}
+def entries_page(user: Any, wallet_id: UUID) -> QuerySet[LedgerEntry]:
+    """Ledger entries of a wallet that the user may read, newest first, with their transfers."""
+    rows = LedgerEntry.objects.filter(_mine(user, "wallet", "wallet__user"), wallet=wallet_id)
+    return rows.select_related("transfer").order_by("-pk")
 
 
-def entries_of(wallet: Wallet) -> QuerySet[LedgerEntry]:
-    """Entry by entry, newest first."""
-    return LedgerEntry.objects.filter(wallet=wallet).select_related("transfer").order_by("-pk")
+def transfers_page(user: Any, wallet_id: UUID) -> QuerySet[LedgerTransfer]:
+    """Events in the books of a wallet that the user may read, newest first, with their entries."""
+    rows = LedgerTransfer.objects.filter(_mine(user, "wallet", "wallet__user"), wallet=wallet_id)
+    return rows.prefetch_related("entries").order_by("-pk")
 
 
-def transfers_of(wallet: Wallet) -> QuerySet[LedgerTransfer]:
-    """Event by event, newest first, each with its entries."""
-    return _with_entries(LedgerTransfer.objects.filter(wallet=wallet)).order_by("-pk")
+# --- why ----------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Why:
+    """An order's whole story, oldest first: how it was sent, what it traded, what it moved."""
+
+    order: Order
+    submissions: list[Submission]
+    fills: list[Fill]
+    transfers: list[LedgerTransfer]
+    replaced_by: list[Order]
 
 
-def _with_entries(transfers: QuerySet[LedgerTransfer]) -> QuerySet[LedgerTransfer]:
-    return transfers.prefetch_related(Prefetch("entries", LedgerEntry.objects.order_by("pk")))
+def order_why(order: Order) -> Why:
+    """Every action that named it (an order may be sent again, under its one id), fills and entries."""
+    named = Submission.objects.filter(wallet=order.wallet_id, answer__orders__contains=[str(order.pk)])
+    transfers = LedgerTransfer.objects.filter(wallet=order.wallet_id, order=order)
+    return Why(
+        order,
+        list(named.order_by("pk")),
+        list(order.fills.order_by("time", "pk")),
+        list(transfers.prefetch_related("entries").order_by("pk")),
+        list(Order.objects.filter(replaces=order).order_by("created_at")),
+    )

@@ -11,7 +11,7 @@ from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum
 from market.domain.instruments import Instrument
 from market.domain.orders import Pot
 from wallets.domain.accounts import Account
-from wallets.domain.risk import Exposure, Limits, Situation, usual_leverage
+from wallets.domain.situation import Exposure, Limits, Situation, usual_leverage
 from wallets.domain.status import LIVE, TradingState, strictest
 from wallets.models import Balance, HouseControl, Order, Position, TraderControl, Wallet
 from wallets.selectors.market import Prices

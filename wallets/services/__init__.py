@@ -8,6 +8,9 @@ from wallets.domain.errors import WalletInvalid, WalletRefused
 from wallets.services.attesting import key_generate, key_judged, key_question
 from wallets.services.booking import facts_apply, wallet_stream_set
 from wallets.services.cancelling import order_cancel, orders_cancel
+from wallets.services.controls import trading_state_set
+from wallets.services.leverage import leverage_set, leverages_take
+from wallets.services.modifying import order_modify
 from wallets.services.onboarding import (
     wallet_archive,
     wallet_create,
@@ -16,6 +19,7 @@ from wallets.services.onboarding import (
     wallet_rename,
 )
 from wallets.services.placing import order_place, order_preview, orders_place
+from wallets.services.reconciling import account_reconcile
 from wallets.services.records import (
     Doubt,
     Event,
@@ -49,6 +53,7 @@ __all__ = [
     "Reconciled",
     "WalletInvalid",
     "WalletRefused",
+    "account_reconcile",
     "cancels_take",
     "doubt_resolved",
     "doubtful",
@@ -57,7 +62,10 @@ __all__ = [
     "key_generate",
     "key_judged",
     "key_question",
+    "leverage_set",
+    "leverages_take",
     "order_cancel",
+    "order_modify",
     "order_place",
     "order_preview",
     "orders_cancel",
@@ -66,6 +74,7 @@ __all__ = [
     "refused",
     "settled",
     "simulated_account_open",
+    "trading_state_set",
     "unsent",
     "wallet_archive",
     "wallet_create",

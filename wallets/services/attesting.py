@@ -55,9 +55,7 @@ def key_generate(*, claim: Claim, opener: Opener) -> list[Event]:
         wallet.signer_address = address_of(key)
         wallet.save(update_fields=["status", "status_reason", "signer_address"])
         data = {"signer": wallet.signer_address, "kid": kid}
-        record(
-            action=AuditAction.WALLET_KEY_SEALED, actor=None, subject=f"wallet:{wallet.pk}", data=data
-        )
+        record(action=AuditAction.WALLET_KEY_SEALED, actor=None, subject=f"wallet:{wallet.pk}", data=data)
         return [wallet_event(wallet)]
 
 

@@ -14,7 +14,7 @@ from market.selectors import instruments_named
 from wallets.domain import ledger
 from wallets.domain.ledger import Posting
 from wallets.domain.lifecycle import OrderEvent, after
-from wallets.domain.risk import usual_leverage
+from wallets.domain.situation import usual_leverage
 from wallets.domain.status import TERMINAL, OrderStatus
 from wallets.models import Fill, LedgerEntry, LedgerTransfer, Order, Position, Wallet
 from wallets.services.events import balance_event, fill_event, order_event, position_event
@@ -88,7 +88,7 @@ class Books:
         if order.status in TERMINAL:
             order.ended_at = order.ended_at or self.now
             self.hold_set(order, Decimal(0))
-            if before not in TERMINAL:
+            if before not in TERMINAL and not order._state.adding:
                 self._hand_over(order)
         self.order_changed(order)
 

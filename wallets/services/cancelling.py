@@ -25,7 +25,7 @@ def order_cancel(*, user: Any, order_id: UUID, http: Any = None) -> Order:
         order = Order.objects.select_related("instrument").get(pk=order_id)
         if order.status in TERMINAL:
             raise OrderConflict(f"This order is {order.status} already.")
-        _cancel(wallet, [order])
+        cancel_locked(wallet, [order])
     return order
 
 
@@ -51,7 +51,7 @@ def _cancel_all(wallet_id: UUID, symbol: str | None) -> int:
         orders = Order.objects.filter(wallet=wallet, status__in=LIVE, cancel_asked_at=None)
         if symbol is not None:
             orders = orders.filter(instrument__symbol=symbol)
-        return _cancel(wallet, orders.select_related("instrument"))
+        return cancel_locked(wallet, orders.select_related("instrument"))
 
 
 def wallet_locked(*, user: Any, order_id: UUID) -> Wallet:
@@ -63,7 +63,8 @@ def wallet_locked(*, user: Any, order_id: UUID) -> Wallet:
     return wallet
 
 
-def _cancel(wallet: Wallet, orders: Iterable[Order]) -> int:
+def cancel_locked(wallet: Wallet, orders: Iterable[Order]) -> int:
+    """Cancel these orders of a wallet whose row is locked. Returns how many they were."""
     books = Books(wallet, timezone.now())
     count = 0
     for order in orders:

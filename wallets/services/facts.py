@@ -17,11 +17,11 @@ from market.domain.orders import VenueFill, VenueFunding, VenueMovement, VenueOr
 from wallets.domain import ledger, position
 from wallets.domain.lifecycle import OrderEvent, fill_event, fill_flags
 from wallets.domain.position import Holding
+from wallets.domain.reconcile import Fact, ref_of
 from wallets.domain.status import TERMINAL, OrderStatus
 from wallets.models import Fill, LedgerTransfer, Order, Position
 from wallets.services.books import Books
 from wallets.services.events import alert_event
-from wallets.services.records import Fact
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,7 @@ class Facts:
         self.books = books
         self.missed: list[Fact] = []
         self.wants_reconcile = False
+        self.from_fills: dict[str, Order] = {}  # adopted from a fill, by the venue's id
         self._by_venue_id: dict[str, Order] = {}
         self._by_client_id: dict[str, Order] = {}
         self._fills: set[tuple[str, str]] = set()
@@ -193,6 +194,7 @@ class Facts:
         tif = Order.Tif.IOC if fact.taker else Order.Tif.GTC
         order = self._external(fact, instrument, tif=tif, kind=Order.Kind.LIMIT)
         self.books.order_flag(order, FROM_FILL, *["liquidation"] * fact.liquidation)
+        self.from_fills[fact.venue_id] = order
         return order
 
     def _fill_order(self, order: Order, fact: VenueFill) -> None:
@@ -251,19 +253,6 @@ class Facts:
             self.books.events.append(alert_event(self.books.wallet, "warning", text))
             logger.warning("fact of an unknown instrument", extra={"fact": str(asdict(fact))})
         return instrument
-
-
-def ref_of(fact: Fact) -> str:
-    """The one name of an event in the ledger; empty for orders, which move nothing."""
-    match fact:
-        case VenueFill():
-            return f"fill:{fact.venue_id}:{fact.trade_id}"
-        case VenueFunding():
-            return f"funding:{fact.symbol}:{fact.time}"
-        case VenueMovement():
-            return f"movement:{fact.ref}"
-        case VenueOrder():
-            return ""
 
 
 def holding_of(row: Position) -> Holding:

@@ -19,7 +19,8 @@ from wallets.domain.denials import Denial
 from wallets.domain.errors import NotFound, OrderConflict, OrderDenied, OrderError, OrderInvalid
 from wallets.domain.pricing import request_check
 from wallets.domain.requests import OrderRequest
-from wallets.domain.risk import Approved, Case, Denied, case_of, check, fee_estimate, reservation, without
+from wallets.domain.risk import Approved, Case, Denied, case_of, check, fee_estimate, reservation
+from wallets.domain.situation import without
 from wallets.domain.status import OrderStatus
 from wallets.models import Order
 from wallets.selectors.market import Prices, prices_of
@@ -103,6 +104,7 @@ class Desk:
             return known
         verdict, _ = self.judge(asked, instrument_rules(row), replaces=replaces)
         order = self._order(asked, row, origin, verdict)
+        order.replaces = replaces
         return self._store(order, verdict, replaces)
 
     def repeated(self, request: OrderRequest) -> Outcome | None:
@@ -113,7 +115,7 @@ class Desk:
             return None
         if known.fingerprint != fingerprint(request):
             raise OrderConflict("Another order was placed under this client id.")
-        return _denied(known) if known.status == OrderStatus.DENIED else known
+        return denied(known) if known.status == OrderStatus.DENIED else known
 
     def checked(self, request: OrderRequest) -> tuple[OrderRequest, Any]:
         """The request in order, and the row of its instrument. Raises `OrderInvalid`."""
@@ -168,7 +170,6 @@ class Desk:
             if order.price is not None:
                 order.save(force_insert=True)
             return OrderDenied(verdict.denial, verdict.sentence, None if order._state.adding else order)
-        order.replaces = replaces
         already = replaces.reserved if replaces else verdict.reserve * 0
         books.hold_open(order, pot=verdict.pot, asset=verdict.asset, amount=verdict.reserve, already=already)
         books.order_changed(order)
@@ -188,7 +189,8 @@ def fingerprint(request: OrderRequest) -> str:
     return hashlib.sha256(repr(asked).encode()).hexdigest()
 
 
-def _denied(order: Order) -> OrderDenied:
+def denied(order: Order) -> OrderDenied:
+    """What was said when this order was denied."""
     return OrderDenied(Denial(order.code), order.message, order)
 
 

@@ -6,19 +6,13 @@ from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
-from market.domain.orders import (
-    AccountState,
-    CancelSpec,
-    MarginMode,
-    ModifySpec,
-    OrderSpec,
-    VenueFill,
-    VenueFunding,
-    VenueMovement,
-    VenueOrder,
-)
+from market.domain.orders import CancelSpec, MarginMode, ModifySpec, OrderSpec
+from wallets.domain.reconcile import Fact, Picture
 
-Fact = VenueOrder | VenueFill | VenueFunding | VenueMovement
+__all__ = [
+    "Doubt", "Event", "Fact", "LeverageSpec", "Picture", "Prepared", "Preview", "Reconciled",
+]  # fmt: skip
+
 # A message of the `me` topic, ready for JSON: "type" and what belongs to it (docs/stream-protocol.md).
 Event = dict[str, Any]
 
@@ -58,19 +52,6 @@ class Doubt:
     venue_client_id: str
     venue_order_id: str
     symbol: str
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """An account as it was read: its state, then facts since `since` (ms) and what is open, then again its state."""
-
-    before: AccountState
-    since: int
-    open_orders: Sequence[VenueOrder]
-    fills: Sequence[VenueFill]
-    fundings: Sequence[VenueFunding]
-    movements: Sequence[VenueMovement]
-    after: AccountState
 
 
 @dataclass(frozen=True, slots=True)

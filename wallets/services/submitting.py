@@ -5,7 +5,7 @@ written down before with its nonce and its validity, so that a process that dies
 leaves a question for the venue and never a second order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -89,7 +89,10 @@ def settled(*, claim: Claim, submission_id: int, answers: Sequence[Answer]) -> l
         if submission is None:
             return []
         books = Books(wallet, timezone.now())
-        for order, answer in zip(_orders(submission), answers, strict=True):
+        if submission.kind == Submission.Kind.LEVERAGE:
+            refusal = "" if isinstance(answers[0], Accepted) else answers[0].reason
+            _leverage_done(books, submission, refusal)
+        for order, answer in _answered(submission, answers):
             if submission.kind == Submission.Kind.CANCEL:
                 _cancel_answered(books, answer)
             else:
@@ -161,6 +164,13 @@ def _orders(submission: Submission) -> list[Order]:
     return [rows[key] for key in ids]
 
 
+def _answered(submission: Submission, answers: Sequence[Answer]) -> Iterable[tuple[Order, Answer]]:
+    """Orders with their answers; none for leverages. Raises `ValueError` when there are not as many."""
+    if submission.kind == Submission.Kind.LEVERAGE:
+        return ()
+    return zip(_orders(submission), answers, strict=True)
+
+
 def _note(submission: Submission, outcome: str, now: datetime, **said: Any) -> None:
     submission.outcome, submission.answered_at = outcome, now
     submission.answer = {**submission.answer, **said}
@@ -188,6 +198,20 @@ def _cancel_answered(books: Books, answer: Answer) -> None:
         reconcile_want(books.wallet)
 
 
+def _leverage_done(books: Books, submission: Submission, refusal: str = "") -> None:
+    """The wish is over, unless somebody wished for something else meanwhile."""
+    symbol, leverage = submission.answer["symbol"], submission.answer["leverage"]
+    position = books.position(books.instrument(symbol))
+    if refusal:
+        text = f"The venue refused a leverage of {leverage} for {symbol}: {refusal}"
+        books.events.append(alert_event(books.wallet, "warning", text))
+    else:
+        position.leverage = leverage
+    if position.leverage_wanted == leverage:
+        position.leverage_wanted = None
+    books.position_changed(position)
+
+
 def reconcile_want(wallet: Wallet) -> None:
     """Let `execution` reconcile at its next look, not at its next minute."""
     wallet.reconciled_at = None
@@ -209,6 +233,8 @@ def _refused(books: Books, submission: Submission, reason: str) -> None:
     if submission.kind == Submission.Kind.CANCEL:
         books.events.append(alert_event(books.wallet, "warning", f"A cancel was refused: {reason}"))
         return
+    if submission.kind == Submission.Kind.LEVERAGE:
+        _leverage_done(books, submission, reason)
     for order in _orders(submission):
         if order.status in IN_DOUBT:
             books.order_move(order, OrderEvent.REFUSED, code="rejected", message=reason)

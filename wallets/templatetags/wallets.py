@@ -7,7 +7,7 @@ from django import template
 
 from market.domain import figures
 from market.domain.figures import UNKNOWN, Figure
-from wallets.domain.risk import Limits
+from wallets.domain.situation import Limits
 from wallets.domain.status import AT_VENUE, LIVE, OrderStatus
 from wallets.domain.words import figure, wish_words
 from wallets.models import Order

@@ -8,17 +8,17 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from market.domain.figures import plain
-from wallets import selectors, services
+from wallets import services
 from wallets.domain.errors import OrderConflict, OrderDenied, OrderError, OrderInvalid
 from wallets.forms import CancelAllForm, ChangeForm
 from wallets.models import Order
-from wallets.views.base import changed, is_htmx, private, refused
+from wallets.views.base import changed, is_htmx, own_order, private, refused
 
 
 @private
 @require_GET
 def row(request: HttpRequest, pk: UUID) -> HttpResponse:
-    return _row(request, selectors.order_get(user=request.user, order_id=pk))
+    return _row(request, own_order(request, pk))
 
 
 def _row(request: HttpRequest, order: Order) -> HttpResponse:
@@ -33,7 +33,7 @@ def cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
         order = services.order_cancel(user=request.user, order_id=pk, http=request)
     except OrderConflict as error:
         return refused(request, error)
-    return _row(request, order) if is_htmx(request) else redirect("orders:list")
+    return _row(request, own_order(request, order.pk)) if is_htmx(request) else redirect("orders:list")
 
 
 @private
@@ -53,7 +53,7 @@ def cancel_all(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def change(request: HttpRequest, pk: UUID) -> HttpResponse:
     """The row as a form; sent, the order that takes its place."""
-    old = selectors.order_get(user=request.user, order_id=pk)
+    old = own_order(request, pk)
     if request.method == "GET":
         return _form(request, old, ChangeForm(initial=_first(old)))
     form = ChangeForm(request.POST)
@@ -73,7 +73,7 @@ def change(request: HttpRequest, pk: UUID) -> HttpResponse:
         return _form(request, old, form, status=422, refusal=error)
     if not is_htmx(request):
         return redirect("orders:order", new.pk)
-    answer = _row(request, new)
+    answer = _row(request, own_order(request, new.pk))
     answer["HX-Trigger-After-Swap"] = "me:order"
     return answer
 

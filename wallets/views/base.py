@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db.models import QuerySet
 from django.forms import BaseForm
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
@@ -16,7 +17,7 @@ from django.views.decorators.cache import never_cache
 from market.selectors import BoardRow, board_row, instrument_get
 from wallets import selectors
 from wallets.domain.errors import NotFound, OrderError
-from wallets.models import Wallet
+from wallets.models import Fill, Order, Wallet
 
 View = Callable[..., HttpResponseBase]
 NO_SUCH = "There is no such thing, or it is not yours."
@@ -49,10 +50,27 @@ def instrument_or_404(venue: str, symbol: str) -> BoardRow:
 
 def own_wallet(request: HttpRequest, pk: UUID) -> Wallet:
     """The reader's own wallet; support reads those of others in the administration."""
-    wallet = selectors.wallet_get(user=request.user, wallet_id=pk)
-    if wallet.user_id != request.user.pk:
+    wallet = selectors.wallet_get(request.user, pk)
+    if wallet is None or wallet.user_id != request.user.pk:
         raise Http404(NO_SUCH)
     return wallet
+
+
+def own_orders(request: HttpRequest, **asked: Any) -> QuerySet[Order]:
+    """The reader's own orders, also where the reader might see those of others."""
+    rows = selectors.orders_page(request.user, **asked).filter(wallet__user=request.user.pk)
+    return rows.select_related("instrument", "wallet__venue")
+
+
+def own_order(request: HttpRequest, pk: UUID) -> Order:
+    order = own_orders(request).filter(pk=pk).first()
+    if order is None:
+        raise Http404(NO_SUCH)
+    return order
+
+
+def own_fills(request: HttpRequest, **asked: Any) -> QuerySet[Fill]:
+    return selectors.fills_page(request.user, **asked).filter(wallet__user=request.user.pk)
 
 
 def changed(request: HttpRequest, *topics: str, to: str = "orders:list") -> HttpResponse:

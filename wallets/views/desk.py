@@ -8,7 +8,7 @@ from django.views.decorators.http import require_GET
 
 from market.selectors import BoardRow
 from wallets import selectors
-from wallets.views.base import instrument_or_404, private
+from wallets.views.base import instrument_or_404, own_fills, own_orders, private
 
 TABS = {"orders": "Open orders", "positions": "Positions", "fills": "Fills", "balances": "Balances"}
 MOST_ORDERS, MOST_FILLS = 100, 50
@@ -22,7 +22,7 @@ def desk(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
     tab = request.GET.get("tab", "")
     tab = tab if tab in TABS else "orders"
     here = request.GET.get("here") == "1"
-    live = selectors.orders_of(user=request.user, live=True)
+    live = own_orders(request, live=True)
     local = [order for order in live[:1000] if order.instrument_id == row.instrument.pk]
     positions = [held for held in selectors.holdings_of(request.user) if not here or _is_of(held, row)]
     context = {
@@ -55,6 +55,6 @@ def _rows(
             return {"positions": positions}
         case "fills":
             symbol = row.instrument.symbol if here else ""
-            return {"fills": selectors.fills_of(user=request.user, symbol=symbol)[:MOST_FILLS]}
+            return {"fills": own_fills(request, symbol=symbol)[:MOST_FILLS]}
     wallets = [wallet for wallet in selectors.wallets_of(request.user) if wallet.venue_id == row.venue.name]
     return {"balances": [(wallet, selectors.balances_of(wallet)) for wallet in wallets]}

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET
 
 from wallets import selectors
 from wallets.forms import SHOWN, OrdersForm
-from wallets.views.base import private
+from wallets.views.base import own_order, own_orders, private
 
 PAGE = 50
 
@@ -20,9 +20,9 @@ PAGE = 50
 def orders(request: HttpRequest) -> HttpResponse:
     asked = OrdersForm(request.GET).asked()
     show = asked["show"]
-    rows = selectors.orders_of(
-        user=request.user,
-        wallet=asked["wallet"] or None,
+    rows = own_orders(
+        request,
+        wallet_id=asked["wallet"] or None,
         symbol=asked["symbol"],
         status="" if show == "live" else show,
         live=True if show == "live" else None,
@@ -40,6 +40,6 @@ def orders(request: HttpRequest) -> HttpResponse:
 @private
 @require_GET
 def order(request: HttpRequest, pk: UUID) -> HttpResponse:
-    found = selectors.order_get(user=request.user, order_id=pk)
-    context: dict[str, Any] = {"order": found, "why": selectors.order_why(found), "here": "orders"}
+    found = own_order(request, pk)
+    context: dict[str, Any] = {"order": found, "story": selectors.order_story(found), "here": "orders"}
     return render(request, "orders/order.html", context)

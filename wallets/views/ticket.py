@@ -19,7 +19,7 @@ from wallets.domain.status import TradingState
 from wallets.domain.words import wish_words
 from wallets.forms import LeverageForm, TicketForm, figure_or_none
 from wallets.models import Order, Wallet
-from wallets.views.base import changed, first_error, instrument_or_404, private, refused, uuid_of
+from wallets.views.base import changed, first_error, instrument_or_404, own_wallet, private, refused, uuid_of
 
 PREFILLED = ("wallet", "side", "kind", "price", "trigger_price", "size", "slippage")
 CHECKED = ("with_limit", "post_only", "reduce_only")
@@ -132,11 +132,11 @@ def _likeliest(wallets: list[Wallet]) -> Wallet:
 def account_of(wallet: Wallet, row: BoardRow) -> Account:
     pot = "spot" if row.instrument.kind == "spot" else "perp"
     free = {one.asset: one.available for one in selectors.balances_of(wallet) if one.pot == pot}
-    here = (one for one in selectors.positions_of(wallet) if one.position.instrument_id == row.instrument.pk)
-    position = next(here, None)
+    held = selectors.holdings_of(wallet.user_id, wallet_id=wallet.pk)
+    position = next((one for one in held if one.position.instrument_id == row.instrument.pk), None)
     return Account(
         wallet=wallet,
-        state=selectors.trading_state_of(wallet),
+        state=selectors.trading_state(wallet),
         free=free.get(row.instrument.quote, Decimal(0)),
         free_base=free.get(row.instrument.base, Decimal(0)),
         free_asset=row.instrument.quote,
@@ -172,7 +172,7 @@ def preview(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
 def share(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
     """The size field, filled with so many per cent of what could be traded at most."""
     row = instrument_or_404(venue, symbol)
-    wallet = selectors.wallet_get(user=request.user, wallet_id=uuid_of(request.GET.get("wallet")))
+    wallet = own_wallet(request, uuid_of(request.GET.get("wallet")))
     percent = figure_or_none(request.GET.get("share", "")) or Decimal(0)
     side, price = request.GET.get("side", ""), figure_or_none(request.GET.get("price", ""))
     account = account_of(wallet, row)

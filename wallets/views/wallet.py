@@ -21,7 +21,7 @@ from wallets.domain.onboarding import LIMITS
 from wallets.domain.status import STRICTNESS, TradingState
 from wallets.forms import KeyForm, LabelForm, LimitsForm, StateForm
 from wallets.models import Wallet
-from wallets.views.base import first_error, own_wallet, private
+from wallets.views.base import first_error, own_fills, own_orders, own_wallet, private
 
 BOOKS = {
     "balances": "Balances",
@@ -69,13 +69,13 @@ def _book(request: HttpRequest, found: Wallet, tab: str) -> dict[str, Any]:
         case "balances":
             return {"rows": selectors.balances_of(found)}
         case "positions":
-            return {"positions": selectors.positions_of(found)}
+            return {"positions": selectors.holdings_of(request.user, wallet_id=found.pk)}
         case "orders":
-            rows = selectors.orders_of(user=request.user, wallet=found.pk)
+            rows = own_orders(request, wallet_id=found.pk)
         case "fills":
-            rows = selectors.fills_of(user=request.user, wallet=found.pk)
+            rows = own_fills(request, wallet_id=found.pk)
         case _:
-            rows = selectors.transfers_of(found)
+            rows = selectors.transfers_page(request.user, found.pk)
     return {"page": Paginator(rows, PAGE).get_page(request.GET.get("page"))}
 
 
@@ -181,7 +181,7 @@ class Archive(TemplateView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         found = own_wallet(self.request, kwargs["pk"])
-        live = selectors.orders_of(user=self.request.user, wallet=found.pk, live=True).count()
+        live = own_orders(self.request, wallet_id=found.pk, live=True).count()
         return super().get_context_data(**kwargs, wallet=found, live=live, here="wallets")
 
     def post(self, request: HttpRequest, pk: UUID) -> HttpResponse:
