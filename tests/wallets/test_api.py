@@ -116,7 +116,8 @@ DENIED = [
     ("lot", {"size": "0.0123456789"}),
     ("tick", {"price": "49000.123"}),
     ("min_notional", {"size": "0.0001"}),
-    ("funds", {"size": "4", "price": "49000"}),
+    ("order_limit", {"size": "4"}),
+    ("funds", {"symbol": "HYPE/USDC", "size": "10", "price": "20"}),
     ("price_band", {"price": "99000"}),
     ("nothing_to_reduce", {"reduce_only": True}),
     (
@@ -177,7 +178,7 @@ def test_a_batch_is_judged_one_by_one(world, api):
     response = api.post(f"{URL}/batch", {"wallet": str(world.wallet.pk), "orders": wishes})
     good, denied, invalid = response.json()["results"]
     assert (good["order"]["status"], good["error"]) == ("pending", None)
-    assert (denied["order"]["status"], denied["error"]["code"]) == ("denied", "funds")
+    assert (denied["order"]["status"], denied["error"]["code"]) == ("denied", "order_limit")
     assert (invalid["order"], invalid["error"]["code"]) == (None, "VALIDATION_ERROR")
     assert list(invalid["error"]["details"]) == ["symbol"]
 

@@ -12,6 +12,9 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
+from accounts.authentication import SAFE
+from accounts.domain.rules import Act
+from accounts.selectors import user_may
 from accounts.services import step_up_is_fresh
 from accounts.step_up import GATED, StepUpNeeded, request_session
 from market.selectors import LiveUnavailable
@@ -124,15 +127,22 @@ class Newest(CursorPagination):
 
 
 def wallet_or_404(request: Request, pk: UUID) -> Wallet:
-    """The wallet, when the reader may see it: what is not yours does not exist."""
+    """The wallet, when the rules let this user do this to it: what is not yours does not exist."""
     found = selectors.wallet_get(request.user, pk)
-    if found is None:
+    if found is None or not _may(request, "wallet", found.user_id):
         raise NotFound(NO_SUCH)
     return found
 
 
 def order_or_404(request: Request, pk: UUID) -> Order:
+    """As `wallet_or_404`."""
     found = selectors.order_get(request.user, pk)
-    if found is None:
+    if found is None or not _may(request, "order", found.wallet.user_id):
         raise NotFound(NO_SUCH)
     return found
+
+
+def _may(request: Request, kind: str, owner: UUID) -> bool:
+    user: Any = request.user
+    act = Act.READ if request.method in SAFE else Act.CHANGE
+    return user_may(user=user, act=act, kind=kind, owner=owner)

@@ -169,10 +169,11 @@ class OrderDetail(HouseView):
         tags=["orders"],
     )
     def patch(self, request: Request, pk: UUID) -> Response:
+        old = order_or_404(request, pk)
         asked = body_of(questions.OrderChange, request.data)
         order = services.order_modify(
             user=request.user,
-            order_id=pk,
+            order_id=old.pk,
             client_id=client_id_of(request, asked.get("client_id"), part=f"@{pk}"),
             price=asked.get("price"),
             size=asked.get("size"),

@@ -1,7 +1,9 @@
 """What comes in, validated. Numbers are decimal strings, times ms UTC."""
 
-from typing import Any
+from decimal import Decimal
+from typing import Any, ClassVar
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from market.domain.figures import decimal_parse, plain
@@ -9,6 +11,7 @@ from wallets.domain.status import OrderStatus, TradingState
 from wallets.models import Order
 
 BATCH_MOST = 20
+LONGEST = 60  # characters of a number
 Fields = dict[str, Any]
 KINDS = [choice.value for choice in Order.Kind]
 TIFS = [choice.value for choice in Order.Tif]
@@ -17,23 +20,22 @@ STATUSES = [status.value for status in OrderStatus]
 STATES = [state.value for state in TradingState]
 
 
-class Amount(serializers.CharField):
+@extend_schema_field({"type": "string", "maxLength": LONGEST, "example": "0.25"})
+class Amount(serializers.Field[Decimal, Any, str, Any]):
     """A decimal number as text. JSON's own numbers lose digits, so only whole ones are taken."""
 
-    default_error_messages = {"number": 'Write a decimal number as text, for example "0.25".'}  # noqa: RUF012
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "number": 'Write a decimal number as text, for example "0.25".'
+    }
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**{"max_length": 60, **options})
-
-    def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, float):
-            self.fail("number")
-        number = decimal_parse(super().to_internal_value(data))
+    def to_internal_value(self, data: Any) -> Decimal:
+        text = str(data) if isinstance(data, str) or type(data) is int else ""
+        number = decimal_parse(text) if 0 < len(text) <= LONGEST else None
         if number is None:
             self.fail("number")
         return number
 
-    def to_representation(self, value: Any) -> str:
+    def to_representation(self, value: Decimal) -> str:
         return plain(value)
 
 

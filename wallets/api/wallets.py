@@ -82,8 +82,8 @@ class WalletDetail(HouseView):
         request=questions.WalletChange, responses=answers.WalletBody,
     )  # fmt: skip
     def patch(self, request: Request, pk: UUID) -> Response:
-        asked = body_of(questions.WalletChange, request.data)
         wallet = wallet_or_404(request, pk)
+        asked = body_of(questions.WalletChange, request.data)
         common: dict[str, Any] = {"user": request.user, "wallet_id": wallet.pk, "http": request._request}
         label = asked.pop("label", None)
         if asked:
@@ -114,8 +114,8 @@ class WalletState(HouseView):
         request=questions.StateBody, responses=answers.WalletBody, tags=["wallets"],
     )  # fmt: skip
     def post(self, request: Request, pk: UUID) -> Response:
-        asked = body_of(questions.StateBody, request.data)
         wallet = wallet_or_404(request, pk)
+        asked = body_of(questions.StateBody, request.data)
         state = TradingState(asked["state"])
         if STRICTNESS.index(state) < STRICTNESS.index(TradingState(wallet.trading_state)):
             proof_want(request, "wallet.live")
@@ -133,8 +133,8 @@ class WalletKey(HouseView):
         request=questions.KeyReplace, responses=answers.WalletBody,
     )  # fmt: skip
     def put(self, request: Request, pk: UUID) -> Response:
-        asked = body_of(questions.KeyReplace, request.data)
         wallet = wallet_or_404(request, pk)
+        asked = body_of(questions.KeyReplace, request.data)
         proof_want(request, "wallet.replace_key")
         wallet = services.wallet_key_replace(
             user=request.user, wallet_id=wallet.pk, key=asked["key"].encode(), http=request._request
@@ -150,6 +150,7 @@ class WalletLeverage(HouseView):
         request=questions.LeverageBody, responses={204: OpenApiResponse(description="Asked for")},
     )  # fmt: skip
     def post(self, request: Request, pk: UUID) -> Response:
+        wallet = wallet_or_404(request, pk)
         asked: dict[str, Any] = body_of(questions.LeverageBody, request.data)
-        services.leverage_set(user=request.user, wallet_id=pk, **asked, http=request._request)
+        services.leverage_set(user=request.user, wallet_id=wallet.pk, **asked, http=request._request)
         return Response(status=204)
