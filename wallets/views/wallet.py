@@ -82,12 +82,11 @@ def _book(request: HttpRequest, found: Wallet, tab: str) -> dict[str, Any]:
 @private
 @require_POST
 def rename(request: HttpRequest, pk: UUID) -> HttpResponse:
-    form = LabelForm(request.POST)
+    found, form = own_wallet(request, pk), LabelForm(request.POST)
     if form.is_valid():
         services.wallet_rename(
-            user=request.user, wallet_id=own_wallet(request, pk).pk, label=form.cleaned_data["label"],
-            http=request,
-        )  # fmt: skip
+            user=request.user, wallet_id=found.pk, label=form.cleaned_data["label"], http=request
+        )
     else:
         messages.error(request, first_error(form))
     return redirect("wallets:wallet", pk)
