@@ -41,7 +41,7 @@ def figure_read(typed: str) -> Decimal:
         if marks[-1] != marks[0]:
             whole, _, decimals = text.rpartition(marks[-1])
         text = whole.replace(marks[0], "") + (f".{decimals}" if decimals else "")
-    number = decimal_parse(text) if re.fullmatch(r"-?\d*\.?\d*", text) else None
+    number = decimal_parse(text) if re.fullmatch(r"-?[0-9]*\.?[0-9]*", text) else None
     if number is None:
         raise Unclear(EXAMPLE)
     return number

@@ -234,7 +234,7 @@ def test_every_table_of_the_desk_says_when_it_is_empty_and_shows_what_there_is(w
 def test_an_order_is_cancelled_from_its_row(world, page):
     order = world.place()
     response = page.post(f"/orders/{order.pk}/cancel/", headers=HTMX)
-    assert "cancelled" in text_of(response)
+    assert "Cancelled" in text_of(response)
     assert world.held("reserved") == 0
 
 

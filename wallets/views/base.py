@@ -88,7 +88,9 @@ def refused(request: HttpRequest, error: OrderError, *, to: str = "orders:list")
         messages.error(request, error.sentence)
         return redirect(to)
     said = {"house:said": {"kind": "denied", "title": error.sentence}}
-    return HttpResponse(status=409, headers={"HX-Trigger": json.dumps(said)})
+    return HttpResponse(
+        error.sentence, status=409, content_type="text/plain", headers={"HX-Trigger": json.dumps(said)}
+    )
 
 
 def first_error(form: BaseForm) -> str:
