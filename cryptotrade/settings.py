@@ -156,6 +156,7 @@ LIMITS = {
         "mail_code_address": "10/600",
         "step_up": "10/60",
         "read": "300/60",
+        "fragment": "1200/60",
         "write": "60/60",
         "order": "120/60",
         "export": "5/3600",

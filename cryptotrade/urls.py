@@ -9,8 +9,10 @@ from cryptotrade import health, metrics
 urlpatterns = [
     path("", include("market.urls")),
     path("", include("accounts.urls")),
+    path("", include("wallets.urls")),
     path("api/v1/", include("market.api")),
     path("api/v1/", include("accounts.api")),
+    path("api/v1/", include("wallets.api")),
     path("api/schema/", SpectacularAPIView.as_view(permission_classes=[]), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(permission_classes=[]), name="docs"),
     path("admin/", admin.site.urls),
