@@ -48,8 +48,8 @@ class HyperliquidFeed:
         )
 
     async def instruments(self) -> list[Instrument]:
-        spot = await self._ask({"type": "spotMeta"}, _as_it_is, urgent=True)
-        meta = await self._ask({"type": "meta"}, _as_it_is, urgent=True)
+        spot = await self._ask({"type": "spotMeta"}, _as_it_is)
+        meta = await self._ask({"type": "meta"}, _as_it_is)
         return codec.guarded(lambda: perps_read(self.venue, meta, tokens_read(spot)), meta) + codec.guarded(
             lambda: spots_read(self.venue, spot), spot
         )
@@ -57,7 +57,7 @@ class HyperliquidFeed:
     async def contexts(self) -> list[Context]:
         both = []
         for kind in ("metaAndAssetCtxs", "spotMetaAndAssetCtxs"):
-            both += await self._ask({"type": kind}, codec.contexts_read, urgent=True)
+            both += await self._ask({"type": kind}, codec.contexts_read)
         return both
 
     async def candles(self, symbol: str, interval: str, start: int, end: int) -> list[Candle]:
@@ -73,7 +73,7 @@ class HyperliquidFeed:
 
     async def recent_trades(self, symbol: str) -> list[Trade]:
         rows, bad = await self._ask(
-            {"type": "recentTrades", "coin": symbol}, codec.trades_read, weight=HEAVY_LIST, urgent=True
+            {"type": "recentTrades", "coin": symbol}, codec.trades_read, weight=HEAVY_LIST
         )
         self._warn(bad, symbol)
         return rows
@@ -93,9 +93,8 @@ class HyperliquidFeed:
         read: Callable[[Any], T],
         *,
         weight: float = HEAVY,
-        urgent: bool = False,
     ) -> T:
-        return codec.answer_read(await self._rest.post(request, weight=weight, urgent=urgent), read)
+        return codec.answer_read(await self._rest.post(request, weight=weight, lane="feed"), read)
 
     def _warn(self, bad: Sequence[ParseError], symbol: str) -> None:
         if bad:
