@@ -59,7 +59,9 @@ def order_of(user: Any) -> tuple[Decimal, Decimal]:
 
     listed = selectors.instrument_get(VENUE, SYMBOL)
     assert listed is not None
-    rules = Rules(listed.size_decimals, listed.price_decimals, listed.significant_figures, listed.min_notional)
+    rules = Rules(
+        listed.size_decimals, listed.price_decimals, listed.significant_figures, listed.min_notional
+    )
     price = rules.round_price(Decimal(selectors.ticks_of(VENUE)[SYMBOL]["bid"]) * BELOW, "down")
     return price, rules.round_size(NOTIONAL / price, "up")
 

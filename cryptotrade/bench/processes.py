@@ -103,7 +103,7 @@ class Child:
     What a `silent` one prints goes to its log: it is not spoken to.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what a process needs
         self,
         name: str,
         command: list[str],
