@@ -98,12 +98,24 @@ def rss_mb(pid: int) -> float:
 
 
 class Child:
-    """A process in a session of its own: a Ctrl-C reaches us alone, and we end it."""
+    """A process in a session of its own: a Ctrl-C reaches us alone, and we end it within `patience` s.
 
-    def __init__(
-        self, name: str, command: list[str], *, folder: Path, environment: Mapping[str, str], core: int | None
+    What a `silent` one prints goes to its log: it is not spoken to.
+    """
+
+    def __init__(  # noqa: PLR0913  what a process needs
+        self,
+        name: str,
+        command: list[str],
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        core: int | None,
+        silent: bool = False,
+        patience: float = STOP_SECONDS,
     ) -> None:
         self.name = name
+        self._patience = patience
         self._log = folder / f"{name}.log"
         self._said = b""
         with self._log.open("ab") as log:
@@ -112,7 +124,7 @@ class Child:
                 cwd=settings.BASE_DIR,
                 env=dict(environment),
                 stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                stdout=log if silent else subprocess.PIPE,
                 stderr=log,
                 bufsize=0,
                 start_new_session=True,
@@ -171,10 +183,11 @@ class Child:
                 with suppress(ProcessLookupError):
                     os.killpg(self.process.pid, step)
                 with suppress(subprocess.TimeoutExpired):
-                    self.process.wait(STOP_SECONDS)
+                    self.process.wait(self._patience)
         for pipe in (self.process.stdin, self.process.stdout):
             with suppress(BrokenPipeError):
-                _of(pipe).close()
+                if pipe:
+                    pipe.close()
 
 
 def _of(pipe: IO[bytes] | None) -> IO[bytes]:
@@ -237,5 +250,15 @@ class Bench:
         """`python …` with this environment."""
         return self.child(name, [sys.executable, *arguments], core=core)
 
-    def child(self, name: str, command: list[str], *, core: int | None) -> Child:
-        return Child(name, command, folder=self.folder, environment=self.environment, core=core)
+    def child(
+        self,
+        name: str,
+        command: list[str],
+        *,
+        core: int | None,
+        environment: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> Child:
+        """A process with this environment, or another."""
+        environment = environment or self.environment
+        return Child(name, command, folder=self.folder, environment=environment, core=core, **more)

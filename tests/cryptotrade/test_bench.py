@@ -244,6 +244,22 @@ def test_the_feed_is_measured_beside_ccxt(bench):
     assert told["ratios"]["ccxt.pro"]["deliveries"]
 
 
+@pytest.mark.slow
+def test_a_tick_becomes_an_order_beside_the_sdk(bench):
+    told = bench("tick-to-order", "--seconds", "0.1", "--runs", "1")
+    rows = {row["name"]: row for row in told["results"]}
+    assert rows.keys() == {"cryptotrade", "sdk"}
+    assert all(row["requests"] > 50 and row["p50_us"] > 0 for row in rows.values())
+
+
+@pytest.mark.slow
+def test_postings_are_measured_beside_bare_inserts(bench, monkeypatch):
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    told = bench("ledger", "--seconds", "0.2", "--runs", "1")
+    assert {row["name"] for row in told["results"]} == {"cryptotrade", "inserts"}
+    assert told["ratios"]["bare inserts, speed"]["fills"] > 0
+
+
 def test_an_unknown_peer_is_an_error_that_names_the_known():
     with pytest.raises(CommandError, match=r"no such peer: nats.*websockets"):
         call_command("bench", "fanout", "--peers", "nats")

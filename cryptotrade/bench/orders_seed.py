@@ -1,0 +1,120 @@
+"""Users with keys and funded wallets, and bursts of their orders. `python -m cryptotrade.bench.orders_seed`
+
+Reads `{"users": n}`, says them; then reads `{"burst": m}` and says how fast execution got m orders of each
+accepted.
+"""
+
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import django
+import orjson
+
+SYMBOL, VENUE = "BTC", "simulator"
+BELOW = Decimal("0.97")  # far enough to rest, near enough to be allowed
+NOTIONAL = Decimal(20)
+USDC = Decimal(100_000)
+PATIENCE = 240.0
+
+
+@dataclass(frozen=True)
+class Trader:
+    """A user and the wallet to trade with."""
+
+    user: Any
+    wallet: uuid.UUID
+    key: str
+
+
+def traders_make(count: int) -> list[Trader]:
+    """Users with an API key and an open wallet each. Raises `TimeoutError`."""
+    from django.contrib.auth import get_user_model
+
+    from accounts.services import api_key_create
+    from wallets import selectors, services
+
+    made = []
+    for number in range(count):
+        user = get_user_model().objects.create_user(f"bench-{number}@example.org")
+        _, key = api_key_create(user=user, name="bench", scopes=["read", "trade"], days=1)
+        wallet = services.simulated_account_open(user=user, client_id=uuid.uuid4(), usdc=USDC)
+        made.append(Trader(user, wallet.pk, key))
+    _until(lambda: all(_is_open(selectors.wallet_get(one.user, one.wallet)) for one in made), "wallets open")
+    return made
+
+
+def _is_open(wallet: Any) -> bool:
+    return wallet is not None and wallet.status == "active" and wallet.opened_at is not None
+
+
+def order_of(user: Any) -> tuple[Decimal, Decimal]:
+    """A price below the market and a size that is allowed."""
+    from market import selectors
+    from market.domain.instruments import Rules
+
+    listed = selectors.instrument_get(VENUE, SYMBOL)
+    assert listed is not None
+    rules = Rules(
+        listed.size_decimals, listed.price_decimals, listed.significant_figures, listed.min_notional
+    )
+    price = rules.round_price(Decimal(selectors.ticks_of(VENUE)[SYMBOL]["bid"]) * BELOW, "down")
+    return price, rules.round_size(NOTIONAL / price, "up")
+
+
+def burst(traders: list[Trader], each: int) -> dict[str, Any]:
+    """`each` orders per user in one transaction, then until the venue has accepted all."""
+    from wallets import services
+    from wallets.domain.requests import OrderRequest
+    from wallets.models import Order
+
+    price, size = order_of(traders[0].user)
+    wanted: list[Any] = []
+    began = time.monotonic()
+    for trader in traders:
+        requests = [
+            OrderRequest(uuid.uuid4(), VENUE, SYMBOL, "buy", "limit", size, price) for _ in range(each)
+        ]
+        placed = services.orders_place(
+            user=trader.user, wallet_id=trader.wallet, requests=requests, origin="api"
+        )
+        wanted += [order.pk for order in placed if isinstance(order, Order)]
+    rows = Order.objects.filter(pk__in=wanted)
+    _until(lambda: rows.filter(accepted_at__isnull=False).count() == len(wanted), "orders accepted")
+    return {"requests": len(wanted), "orders_per_s": round(len(wanted) / (time.monotonic() - began), 1)}
+
+
+def _until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: not within {PATIENCE:g} s")
+        time.sleep(0.05)  # noqa: TID251  other processes do the work
+
+
+def main() -> None:
+    django.setup()
+    traders = traders_make(_hear()["users"])
+    price, size = order_of(traders[0].user)
+    order = {"symbol": SYMBOL, "price": str(price), "size": str(size)}
+    _say({"users": [{"key": one.key, "wallet": str(one.wallet), **order} for one in traders]})
+    while asked := _hear():
+        _say(burst(traders, asked["burst"]))
+
+
+def _hear() -> Any:
+    line = sys.stdin.readline()
+    return orjson.loads(line) if line else None
+
+
+def _say(words: dict[str, Any]) -> None:
+    sys.stdout.write(orjson.dumps(words).decode() + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+"""The house's routes and the empty view. Only benchmarks serve this."""
+
+from django.urls import path
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from cryptotrade import urls
+
+
+class Empty(APIView):
+    """Signed in, limited, parsed and answered like every other; in between is nothing."""
+
+    def post(self, request: Request) -> Response:
+        return Response({"read": len(request.data)})
+
+
+urlpatterns = [path("api/v1/bench/empty", Empty.as_view()), *urls.urlpatterns]
+handler400, handler403 = urls.handler400, urls.handler403
+handler404, handler500 = urls.handler404, urls.handler500
+handler429 = urls.handler429
