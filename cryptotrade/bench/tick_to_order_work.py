@@ -90,7 +90,7 @@ def _signed(spec: Any, key: bytes, nonce: int) -> bytes:
 
 def _situation() -> Any:
     """A funded wallet with a position in something else."""
-    from wallets.domain.risk import Exposure, Limits, Situation
+    from wallets.domain.situation import Exposure, Limits, Situation
     from wallets.domain.status import TradingState
 
     money = Decimal(1_000_000)
