@@ -8,6 +8,7 @@ from wallets.domain.errors import NotFound, OrderConflict, OrderDenied, OrderInv
 from wallets.services.booking import facts_apply, wallet_stream_set
 from wallets.services.cancelling import order_cancel, orders_cancel
 from wallets.services.controls import trading_state_set
+from wallets.services.doubts import doubt_resolved, doubts_due
 from wallets.services.leverage import leverage_set, leverages_take
 from wallets.services.modifying import order_modify
 from wallets.services.placing import order_place, order_preview, orders_place
@@ -24,9 +25,7 @@ from wallets.services.records import (
 )
 from wallets.services.submitting import (
     cancels_take,
-    doubt_resolved,
     doubtful,
-    doubts_due,
     orders_take,
     refused,
     settled,
