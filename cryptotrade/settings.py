@@ -1,6 +1,7 @@
 """Settings in reading order. Values that differ between hosts come from the environment (`env.py`)."""
 
 import os
+import socket
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -434,6 +435,8 @@ SIMULATOR_FOLLOW_FROM = env.text("SIMULATOR_FOLLOW_FROM", "")
 SIMULATOR_SPEED = env.text("SIMULATOR_SPEED", "1")
 SIMULATOR_LIMITS = env.text("SIMULATOR_LIMITS", "lenient")  # or `documented`: those of the venue
 HYPERLIQUID_URL = env.text("HYPERLIQUID_URL", "https://api.hyperliquid.xyz")
+EGRESS = env.text("EGRESS", socket.gethostname())  # a venue counts by network address: whose we share
+PRIVATE_STREAMS = env.number("PRIVATE_STREAMS", 8)  # accounts of one process; a venue allows ten an address
 HYPERLIQUID_NETWORK = env.text("HYPERLIQUID_NETWORK", "mainnet")  # or `testnet`; must suit the address
 STORE_TRADES = env.flag("STORE_TRADES", default=False)
 

@@ -154,6 +154,19 @@ class VenueMovement:
     time: int
 
 
+Fact = VenueOrder | VenueFill | VenueFunding | VenueMovement
+AccountStream = Literal["orders", "fills", "fundings", "movements"]
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a stream of an account says. No `fact`: the stream has begun, what comes from now on is told."""
+
+    address: str
+    kind: AccountStream
+    fact: Fact | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class VenuePosition:
     """A perpetual position; `size` below zero is short, `cost` is the signed price paid for it."""

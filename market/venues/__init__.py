@@ -9,6 +9,7 @@ from django.utils.module_loading import import_string
 
 from market.domain.session import Codec
 from market.venues.base import Feed, Tap, Trader
+from market.venues.broker import WEIGHT_PER_MINUTE, Gate, SharedGate
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ KINDS = {
     "hyperliquid": VenueKind("Hyperliquid", *HYPERLIQUID, "HYPERLIQUID_URL", "HYPERLIQUID_NETWORK"),
 }
 MAINNET_HOST = "api.hyperliquid.xyz"
+WEIGHT_WHEN_LENIENT = 60_000
 
 
 def venue_kind(name: str) -> VenueKind:
@@ -47,7 +49,8 @@ def venue_kind(name: str) -> VenueKind:
 def venue_feed(name: str, *, tap: Tap | None = None) -> Feed:
     """A new reader of that venue, at the address that the settings give. `tap` sees its raw frames."""
     kind = venue_kind(name)
-    feed: Feed = import_string(kind.feed)(name, getattr(settings, kind.url_setting), tap=tap)
+    url = getattr(settings, kind.url_setting)
+    feed: Feed = import_string(kind.feed)(name, url, tap=tap, gate=_gate(name, kind))
     return feed
 
 
@@ -58,8 +61,17 @@ def trader_for(name: str) -> Trader:
     network = getattr(settings, kind.network_setting) if kind.network_setting else "testnet"
     if (urlsplit(url).hostname == MAINNET_HOST) != (network == "mainnet"):
         raise ImproperlyConfigured(f"{kind.url_setting} {url} is not of the network {network!r}")
-    trader: Trader = import_string(kind.trader)(name, url, network=network)
+    trader: Trader = import_string(kind.trader)(
+        name, url, network=network, gate=_gate(name, kind), slots=settings.PRIVATE_STREAMS
+    )
     return trader
+
+
+def _gate(name: str, kind: VenueKind) -> Gate:
+    """The budget that this host has at that venue. A lenient simulator counts nothing."""
+    lenient = kind.simulated and settings.SIMULATOR_LIMITS == "lenient"
+    per_minute = WEIGHT_WHEN_LENIENT if lenient else WEIGHT_PER_MINUTE
+    return SharedGate(name, settings.EGRESS, settings.REDIS_URL, per_minute=per_minute)
 
 
 def venue_codec(name: str) -> Codec:

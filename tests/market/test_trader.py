@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from market.domain.orders import Accepted, CancelSpec, KeyRole, OrderSpec
+from market.simulator.faults import fault_parse
 from market.simulator.server import Config, Simulator, wall_clock
 from market.venues.hyperliquid import signing
 from market.venues.hyperliquid.trader import HyperliquidTrader
@@ -62,7 +63,8 @@ class Desk:
         return await self.trader.order_get(self.address, client_id=order.client_id)
 
     def fault(self, kind, **fields):
-        self.simulator.faults.start({"kind": kind, **fields}, wall_clock())
+        faults, world = self.simulator.faults, self.simulator.world
+        faults.begin(fault_parse({"kind": kind, **fields}, world.markets), world.now)
 
 
 @pytest.fixture

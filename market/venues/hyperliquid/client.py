@@ -9,6 +9,7 @@ from market.domain.events import INTERVALS, Candle, Context, Trade
 from market.domain.instruments import Instrument
 from market.domain.subscriptions import Limits, Subscription
 from market.venues.base import Sink, Tap
+from market.venues.broker import Gate, LocalGate
 from market.venues.hyperliquid import codec
 from market.venues.hyperliquid.instruments import perps_read, spots_read, tokens_read
 from market.venues.hyperliquid.rest import InfoClient
@@ -39,10 +40,12 @@ class HyperliquidFeed:
         *,
         limits: Limits = LIMITS,
         tap: Tap | None = None,
+        gate: Gate | None = None,
         first_pause: float = 0.5,
     ) -> None:
         self.venue = venue
-        self._rest = InfoClient(venue, base_url, first=first_pause)
+        self._gate = gate or LocalGate()
+        self._rest = InfoClient(venue, base_url, gate=self._gate, first=first_pause)
         self._stream = Stream(
             venue, stream_url(base_url), codec.HyperliquidCodec(), limits, tap=tap, first=first_pause
         )
@@ -86,6 +89,7 @@ class HyperliquidFeed:
 
     async def close(self) -> None:
         await self._rest.close()
+        await self._gate.close()
 
     async def _ask(
         self,

@@ -83,17 +83,24 @@ class AccountQueries:
             age = time.monotonic() - self._assets_at
             known = all(symbol in self._assets for symbol in symbols)
             if age > ASSETS_KEPT or (not known and age > ASSETS_TRUSTED):
-                await self._assets_ask()
+                await self._assets_ask(known=known)
         for symbol in symbols:
             if symbol not in self._assets:
                 raise VenueRefused(self._venue, f"{symbol} is not listed")
         return self._assets
 
-    async def _assets_ask(self) -> None:
-        meta = await self.ask({"type": "meta"}, _as_it_is, lane="orders")
-        spot = await self.ask({"type": "spotMeta"}, _as_it_is, lane="orders")
-        self._assets = self._read((meta, spot), lambda both: accounts.assets_read(*both))
+    async def _assets_ask(self, *, known: bool) -> None:
+        """Numbers never change, so old ones do where the venue cannot be asked for new ones."""
         self._assets_at = time.monotonic()
+        try:
+            meta = await self.ask({"type": "meta"}, _as_it_is, lane="orders")
+            spot = await self.ask({"type": "spotMeta"}, _as_it_is, lane="orders")
+            self._assets = self._read((meta, spot), lambda both: accounts.assets_read(*both))
+        except VenueUnavailable as problem:
+            self._assets_at = float("-inf")
+            if not known:
+                raise
+            logger.warning("symbols are not refreshed", extra={"venue": self._venue, "reason": str(problem)})
 
     async def ask(
         self,

@@ -11,7 +11,7 @@ from prometheus_client import Counter
 
 from market.domain.errors import VenueRefused, VenueUnavailable
 from market.domain.subscriptions import backoff
-from market.venues.broker import Gate, Lane, LocalGate
+from market.venues.broker import Gate, Lane
 
 logger = logging.getLogger(__name__)
 
@@ -23,11 +23,11 @@ REQUESTS = Counter("cryptotrade_venue_requests_total", "Requests to venues by ou
 class InfoClient:
     """One venue's `/info`. Raises `VenueRefused` (never retried) or `VenueUnavailable` (after 5 tries)."""
 
-    def __init__(self, venue: str, base_url: str, *, gate: Gate | None = None, first: float = 0.5) -> None:
+    def __init__(self, venue: str, base_url: str, *, gate: Gate, first: float = 0.5) -> None:
         self._venue = venue
         self._url = base_url.rstrip("/") + "/info"
         self._first = first
-        self._gate = gate or LocalGate()
+        self._gate = gate
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, request: dict[str, Any], *, weight: float, lane: Lane) -> bytes:

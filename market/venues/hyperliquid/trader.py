@@ -1,6 +1,6 @@
 """Accounts at Hyperliquid as a `market.venues.base.Trader`. The simulator speaks the same protocol."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from market.domain.errors import ParseError, VenueRefused
@@ -18,11 +18,14 @@ from market.domain.orders import (
     VenueMovement,
     VenueOrder,
 )
-from market.venues.base import Signer
+from market.venues.base import AccountSink, Signer
 from market.venues.broker import Gate, Lane, LocalGate
 from market.venues.hyperliquid import signing, wire
+from market.venues.hyperliquid.allowances import Allowances
 from market.venues.hyperliquid.answers import statuses_read
+from market.venues.hyperliquid.client import stream_url
 from market.venues.hyperliquid.exchange import Act, ExchangeClient
+from market.venues.hyperliquid.private import SLOTS, PrivateStreams
 from market.venues.hyperliquid.queries import AccountQueries
 from market.venues.hyperliquid.rest import InfoClient
 from market.venues.hyperliquid.signing import Network
@@ -41,13 +44,16 @@ class HyperliquidTrader:
         *,
         network: Network,
         gate: Gate | None = None,
+        slots: int = SLOTS,
         first_pause: float = 0.5,
     ) -> None:
         self.venue = venue
-        gate = gate or LocalGate()
-        self._rest = InfoClient(venue, base_url, gate=gate, first=first_pause)
+        self._gate = gate or LocalGate()
+        self._rest = InfoClient(venue, base_url, gate=self._gate, first=first_pause)
         self._queries = AccountQueries(venue, self._rest)
-        self._exchange = ExchangeClient(venue, base_url, network=network, gate=gate)
+        self._allowances = Allowances(venue, self._queries)
+        self._exchange = ExchangeClient(venue, base_url, network=network, gate=self._gate)
+        self._streams = PrivateStreams(venue, stream_url(base_url), slots=slots, first=first_pause)
 
     # --- actions -------------------------------------------------------------------------------
     async def place(
@@ -79,7 +85,14 @@ class HyperliquidTrader:
         await self._exchange.send(Act(action, signer, nonce, valid_until), _done)
 
     async def _batch(self, act: Act) -> list[Answer]:
-        return await self._exchange.send(act, lambda answer: statuses_read(answer, act.count))
+        if act.lane != "urgent":
+            await self._allowances.enter(act.signer.address)
+        self._allowances.spent(act.signer.address, act.count)
+        try:
+            return await self._exchange.send(act, lambda answer: statuses_read(answer, act.count))
+        except VenueRefused as refusal:
+            self._allowances.refused(act.signer.address, refusal)
+            raise
 
     def _written(self, write: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Raises `VenueRefused` for what cannot be written in the venue's words."""
@@ -117,9 +130,22 @@ class HyperliquidTrader:
     async def agents(self, address: str) -> list[Agent]:
         return await self._queries.agents(address)
 
+    # --- streams -------------------------------------------------------------------------------
+    @property
+    def stream_slots(self) -> int:
+        return self._streams.slots
+
+    def watch(self, addresses: Iterable[str]) -> None:
+        self._streams.watch(addresses)
+
+    async def run(self, sink: AccountSink) -> None:
+        await self._streams.run(sink)
+
     async def close(self) -> None:
+        await self._allowances.close()
         await self._rest.close()
         await self._exchange.close()
+        await self._gate.close()
 
 
 def _lane(orders: Sequence[OrderSpec]) -> Lane:
