@@ -168,6 +168,22 @@ def test_what_is_unknown_is_told_and_does_not_stop_the_rest(world):
     assert world.again(order).status == "filled"
 
 
+def test_a_stop_that_follows_the_position_has_no_size_and_is_adopted(world):
+    world.tell(
+        world.venue_order(venue_id="9", size=D(0), price=D(0), kind="stop_market", trigger_price=D(40_000))
+    )
+    order = Order.objects.get()
+    assert (order.size, order.price, order.flags) == (D("0.00001"), 40_000, ["whole_position"])
+
+
+@pytest.mark.parametrize("changes", [{"size": D(0)}, {"price": D(0)}])
+def test_a_trade_of_nothing_is_told_and_stops_nobody(world, changes):
+    order = world.open()
+    told = world.tell(foreign_fill(world, **changes), world.fill(order))
+    assert "alert" in types(told)
+    assert (Fill.objects.count(), world.again(order).status) == (1, "filled")
+
+
 # --- the life of an order, told by the venue -------------------------------------------------------
 @pytest.mark.parametrize("status", ["open", "triggered"])
 def test_a_stale_open_does_not_bring_an_order_back(world, status):

@@ -52,13 +52,16 @@ def test_a_fact_is_never_refused(status, fact):
 
 
 @pytest.mark.parametrize("event", OrderEvent)
-def test_no_way_out_of_a_terminal_state_but_late_fills(event):
+def test_no_way_out_of_a_terminal_state_but_late_fills_and_what_the_venue_lists(event):
+    if event is E.REAPPEARED:
+        assert TABLE[event] == dict.fromkeys(TERMINAL, S.OPEN)
+        return
     for status in TERMINAL:
         target = TABLE[event].get(status, status)
         assert target == status or (status, event, target) == (S.CANCELLED, E.FILLED_WHOLLY, S.FILLED)
 
 
-@pytest.mark.parametrize("event", set(OrderEvent) - set(FACTS))
+@pytest.mark.parametrize("event", set(OrderEvent) - {*FACTS, E.REAPPEARED})
 def test_nothing_of_ours_moves_what_has_ended(event):
     assert not TABLE[event].keys() & TERMINAL
 

@@ -187,6 +187,24 @@ def test_a_cancel_that_the_venue_took_without_doing_it_goes_out_again(opened):
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("filled", ["", "0.004"])
+def test_an_order_that_ended_here_and_stands_there_lives_again(opened, filled):
+    order = opened.open(venue_id="5")
+    fills = [opened.fill(order, filled, fee=D(0))] if filled else []
+    opened.tell(*fills)
+    opened.tell(opened.venue_order(order, "cancelled"))
+    state = opened.state({USDC: "10000"})
+    listed = [opened.venue_order(order)]
+    run(opened, opened.picture(opened.state({USDC: "10000"}, time=NOW), open_orders=listed))
+    assert opened.again(order).status == "cancelled"
+    done = run(opened, opened.picture(state, open_orders=listed))
+    order = opened.again(order)
+    assert (order.status, order.flags) == ("partly_filled" if filled else "open", ["reappeared"])
+    assert order.reserved == opened.held("reserved") == order.hold * (order.size - order.filled) / order.size
+    assert "critical" in {event.get("level") for event in done.events}
+
+
+@pytest.mark.django_db
 def test_external_orders_are_adopted_open(opened):
     run(opened, opened.picture(opened.state({USDC: "10000"}), open_orders=[opened.venue_order(venue_id="x")]))
     assert Order.objects.get(venue_order_id="x").origin == "external"

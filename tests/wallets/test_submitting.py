@@ -274,11 +274,31 @@ def test_a_doubt_that_a_fact_resolved_is_left_alone(world):
     assert world.again(order).status == "filled"
 
 
-def test_an_open_order_that_the_venue_forgot_ends(world):
+def test_an_open_order_that_the_venue_forgot_ends_once_it_is_not_merely_slow(world):
     order = world.open()
     resolve(world, order)
+    assert world.again(order).status == "open"
+    resolve(world, order, now=world.now + 70_000)
     order = world.again(order)
     assert (order.status, order.code, order.reserved) == ("cancelled", "forgotten", 0)
+
+
+def test_a_late_word_on_an_action_that_was_given_up_touches_no_later_one(world):
+    order = world.place()
+    (first,) = world.take()
+    resolve(world, order)
+    world.take()
+    answered(world, first, Refused("no"))
+    assert world.again(order).status == "submitting"
+
+
+def test_a_venue_that_fills_less_than_was_asked_for_ends_the_order(world):
+    order = world.open()
+    world.tell(world.fill(order, "0.006"), world.venue_order(order, "filled"))
+    assert world.again(order).status == "partly_filled"
+    resolve(world, order, world.venue_order(order, "filled"))
+    order = world.again(order)
+    assert (order.status, order.flags, order.reserved) == ("filled", ["trimmed"], 0)
 
 
 # --- cancels ---------------------------------------------------------------------------------------

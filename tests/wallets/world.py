@@ -20,7 +20,7 @@ from wallets.services import Picture
 
 PERP, SPOT = "BTC", "HYPE/USDC"
 MARKS = {PERP: "50000", SPOT: "25"}
-NOW = int(time.time() * 1000)  # orders go stale by our own clock
+NOW = int(time.time() * 1000)  # ms, of facts; a world has a clock of its own
 VALIDITY = 5_000
 MARGIN = 2_000
 
@@ -33,7 +33,7 @@ class World:
     venue: Venue
     wallet: Wallet
     claim: Claim
-    now: int = NOW
+    now: int
     trades: int = 0
 
     # --- asking ----------------------------------------------------------------------------------
@@ -181,6 +181,6 @@ def world_make(user: Any) -> World:
     venue.instruments.update(min_notional=10)
     prices()
     wallet = wallet_make(user, venue)
-    world = World(user, venue, wallet, claim_make(wallet))
+    world = World(user, venue, wallet, claim_make(wallet), int(time.time() * 1000))
     world.deposit("10000", ref="first")
     return world

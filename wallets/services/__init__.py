@@ -16,6 +16,7 @@ from wallets.services.attesting import key_generate, key_judged, key_question
 from wallets.services.booking import facts_apply, wallet_stream_set
 from wallets.services.cancelling import order_cancel, orders_cancel
 from wallets.services.controls import trading_state_set
+from wallets.services.doubts import doubt_resolved, doubts_due
 from wallets.services.leverage import leverage_set, leverages_take
 from wallets.services.modifying import order_modify
 from wallets.services.onboarding import (
@@ -40,9 +41,7 @@ from wallets.services.records import (
 from wallets.services.simulated import simulated_account_open
 from wallets.services.submitting import (
     cancels_take,
-    doubt_resolved,
     doubtful,
-    doubts_due,
     orders_take,
     refused,
     settled,
