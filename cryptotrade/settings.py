@@ -440,6 +440,15 @@ PRIVATE_STREAMS = env.number("PRIVATE_STREAMS", 8)  # accounts of one process; a
 HYPERLIQUID_NETWORK = env.text("HYPERLIQUID_NETWORK", "mainnet")  # or `testnet`; must suit the address
 STORE_TRADES = env.flag("STORE_TRADES", default=False)
 
+# --- orders ------------------------------------------------------------------------------------
+# The house's limits, for wallets that have none of their own. Notionals in quote units.
+ORDER_MAX_NOTIONAL = env.number("ORDER_MAX_NOTIONAL", 100_000)
+ORDER_MAX_DAY_NOTIONAL = env.number("ORDER_MAX_DAY_NOTIONAL", 1_000_000)
+POSITION_MAX_NOTIONAL = env.number("POSITION_MAX_NOTIONAL", 500_000)
+LEVERAGE_MAX = env.number("LEVERAGE_MAX", 10)
+PRICE_BAND_PERCENT = env.number("PRICE_BAND_PERCENT", 10)
+ORDERS_PER_MINUTE = env.number("ORDERS_PER_MINUTE", 120)
+
 # --- logs --------------------------------------------------------------------------------------
 LOG_LEVEL = env.text("LOG_LEVEL", "INFO")
 LOGGING = {

@@ -11,6 +11,7 @@ from accounts.services.cleaning import expired_remove
 from accounts.services.codes import sign_in_code_mint, sign_in_code_redeem
 from accounts.services.identity import Principal, session_user, token_user
 from accounts.services.passwords import PasswordRefused, password_change
+from accounts.services.people import DeletionRefused, account_ending
 from accounts.services.roles import role_set, user_disable, user_enable, user_rename
 from accounts.services.second_factor import (
     SecondFactorRefused,
@@ -38,6 +39,7 @@ __all__ = [
     "SID",
     "SIGNED_OUT",
     "CredentialRefused",
+    "DeletionRefused",
     "EmailUnverified",
     "LimitReached",
     "PasswordRefused",
@@ -50,6 +52,7 @@ __all__ = [
     "TooManyKeys",
     "VerificationFailed",
     "access_read",
+    "account_ending",
     "api_key_create",
     "api_key_rename",
     "api_key_revoke",

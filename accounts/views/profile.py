@@ -19,7 +19,7 @@ from django.views.generic import FormView, UpdateView
 from accounts.audit import AuditAction
 from accounts.forms import DeleteForm, ProfileForm
 from accounts.models import User
-from accounts.services.people import account_delete, account_export
+from accounts.services.people import DeletionRefused, account_delete, account_export
 from accounts.step_up import step_up_required
 from accounts.views.base import AccountPage, note, owner
 
@@ -76,7 +76,11 @@ class Delete(AccountPage, FormView):
         return {**super().get_form_kwargs(), "user": owner(self.request)}
 
     def form_valid(self, form: DeleteForm) -> HttpResponse:
-        account_delete(user=owner(self.request), request=self.request)
+        try:
+            account_delete(user=owner(self.request), request=self.request)
+        except DeletionRefused as refusal:
+            form.add_error(None, str(refusal))
+            return self.form_invalid(form)
         logout(self.request)
         messages.success(self.request, "Your account is deleted.")
         return super().form_valid(form)
