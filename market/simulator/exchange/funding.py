@@ -29,11 +29,11 @@ def pay_now(exchange: Exchange) -> int:
     """Pay one hour more, now. Returns to how many positions.
 
     Every call has a time of its own, because payments are told apart by coin and time; so a second call
-    in the same millisecond is dated a millisecond ahead.
+    in the same millisecond takes the venue's clock a millisecond ahead.
     """
     accounts = exchange.accounts.values()
     last = max((row.fundings[-1]["time"] for row in accounts if row.fundings), default=0)
-    time = max(exchange.now, last + 1)
+    time = exchange.now = max(exchange.now, last + 1)
     for account in accounts:
         _pay(exchange, account, time)
     return sum(1 for account in accounts for _ in margin.held(account))
