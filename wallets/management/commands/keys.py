@@ -11,7 +11,7 @@ from wallets.vault import NoSealingKey, VaultLocked
 
 
 class Command(BaseCommand):
-    help = "init: the first key. rotate: a newer one. reseal: move everything to it. retire KID. list."
+    help = "init: the first key. rotate: a newer one. reseal: move everything to it. retire KID. list. check."
 
     def add_arguments(self, parser: CommandParser) -> None:
         what = parser.add_subparsers(dest="what", required=True)
@@ -20,6 +20,7 @@ class Command(BaseCommand):
             ("rotate", "make a newer key, which seals from now on"),
             ("reseal", "seal everything with the newest key; may be stopped and run again"),
             ("list", "every key, what it seals and whether its file is here"),
+            ("check", "open every sealed key, to prove that a backup can be restored"),
         ):
             what.add_parser(name, help=does)
         retire = what.add_parser("retire", help="end a key that seals nothing, and delete its file")
@@ -38,6 +39,8 @@ class Command(BaseCommand):
                 case "retire":
                     keys.sealing_key_retire(kid=options["kid"], folder=folder)
                     self.stdout.write(f"{options['kid']} is ended and its file deleted")
+                case "check":
+                    self.stdout.write(f"{keys.secrets_check(folder=folder)} sealed keys open")
                 case "list":
                     self._list(folder)
         except (keys.KeysRefused, VaultLocked, NoSealingKey) as error:
