@@ -23,7 +23,7 @@ from wallets.vault import Opener, VaultLocked
 logger = logging.getLogger(__name__)
 
 KEYS_EVERY = 3.0
-KEYS_AGAIN_EVERY = 24 * 3600.0
+KEYS_AGAIN_EVERY = 600.0  # `keys_mind` knows when a day is over
 PAUSE_WHEN_AWAY = 1.0
 
 
@@ -147,7 +147,7 @@ class Desk:
 
     # --- keys --------------------------------------------------------------------------------------
     async def _mind_keys(self) -> None:
-        """At once and often while the key is new, or has just become another; once a day when it trades."""
+        """Often while the key is new or has just become another; seldom while it trades."""
         seen, again = "", 0.0
         while task_goes_on():
             await self._next_look()

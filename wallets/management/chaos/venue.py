@@ -24,6 +24,7 @@ OUTAGES: tuple[dict[str, Any], ...] = (
     {"kind": "maintenance", "seconds": 3},
     {"kind": "http_500", "seconds": 2},
     {"kind": "disconnect", "code": 1006},
+    {"kind": "half_open", "seconds": 12},  # streams are silent: only asking tells
 )
 LONG = 3_600
 
