@@ -29,7 +29,8 @@ from tests.market import world
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 20.0
-EXPECTED_ON_LOSS = ("WebSocket connection to", "net::ERR_")
+# The last two: a page that is left while a part of it reads itself again.
+EXPECTED_ON_LOSS = ("WebSocket connection to", "net::ERR_", "htmx:sendAbort", "htmx:afterRequest")
 
 
 def wait_until(condition: Callable[[], Any], what: str, *, patience: float = PATIENCE) -> Any:
