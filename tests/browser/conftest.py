@@ -202,8 +202,9 @@ class Watched:
 
     def _heard(self, message: ConsoleMessage) -> None:
         wanted_404 = message.location["url"].endswith("/nothing-here")
-        if message.type in ("error", "warning") and not wanted_404:
-            self.problems.append(message.text)
+        refused_form = "status of 422" in message.text
+        if message.type in ("error", "warning") and not wanted_404 and not refused_form:
+            self.problems.append(f"{message.text} {message.location['url']}")
 
     def serious(self) -> list[str]:
         """Without what a browser says of a connection that a test cut."""
