@@ -14,7 +14,7 @@ RUN VIRTUAL_ENV=/venv /venv/bin/uv pip install --require-hashes -r requirements.
 FROM python:3.11-slim
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     PRODUCTION=1 STATIC_ROOT=/app/staticfiles CRYPTOTRADE_VAR=/data
-RUN useradd --system --uid 10001 --home /app cryptotrade && mkdir /data && chown cryptotrade /data
+RUN useradd --system --uid 10001 --home /app cryptotrade && mkdir -m 700 /data /keys && chown cryptotrade /data /keys
 WORKDIR /app
 COPY --from=python /venv /venv
 COPY --from=assets /build/node_modules node_modules

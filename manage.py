@@ -10,6 +10,6 @@ from cryptotrade import env
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cryptotrade.settings")
-    if sys.argv[1:2] == ["up"]:
+    if sys.argv[1:2] in (["up"], ["chaos"]):
         env.secrets_make(env.var_dir() / "secrets")  # before the settings are read, which want them
     execute_from_command_line(sys.argv)

@@ -397,6 +397,22 @@ UNFOLD = {
                 ],
             },
             {
+                "title": "Trading",
+                "items": [
+                    {"title": "Wallets", "icon": "wallet", "link": "/admin/wallets/wallet/"},
+                    {"title": "Orders", "icon": "receipt_long", "link": "/admin/wallets/order/"},
+                    {"title": "Submissions", "icon": "send", "link": "/admin/wallets/submission/"},
+                    {"title": "Fills", "icon": "swap_horiz", "link": "/admin/wallets/fill/"},
+                    {"title": "Positions", "icon": "trending_up", "link": "/admin/wallets/position/"},
+                    {"title": "Balances", "icon": "account_balance", "link": "/admin/wallets/balance/"},
+                    {"title": "Transfers", "icon": "menu_book", "link": "/admin/wallets/ledgertransfer/"},
+                    {"title": "Entries", "icon": "list_alt", "link": "/admin/wallets/ledgerentry/"},
+                    {"title": "Stop everybody", "icon": "front_hand", "link": "/admin/wallets/housecontrol/"},
+                    {"title": "Stopped traders", "icon": "block", "link": "/admin/wallets/tradercontrol/"},
+                    {"title": "Sealing keys", "icon": "lock", "link": "/admin/wallets/sealingkey/"},
+                ],
+            },
+            {
                 "title": "House",
                 "items": [
                     {"title": "Venues", "icon": "hub", "link": "/admin/market/venue/"},
@@ -423,6 +439,10 @@ STATICFILES_DIRS = [
 ]
 WHITENOISE_USE_FINDERS = not PRODUCTION
 WHITENOISE_AUTOREFRESH = DEBUG
+
+# --- keys of wallets -----------------------------------------------------------------------------
+# Where `execution` keeps the private halves; no other process has to be able to read this folder.
+EXECUTION_KEYS = Path(env.text("EXECUTION_KEYS", str(VAR_DIR / "secrets" / "execution")))
 
 # --- venues ------------------------------------------------------------------------------------
 # The feed worker reads each of these; `simulator` speaks the same protocol as `hyperliquid`.

@@ -1,7 +1,6 @@
 """`wallets-execution`: the Channels worker that claims wallets and acts for them at their venues."""
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -26,7 +25,7 @@ class ExecutionConsumer(WorkerConsumer):
     async def reconcile(self) -> None:
         if self._execution is None:
             harden()
-            opener = Opener(Path(settings.EXECUTION_KEYS))
+            opener = Opener(settings.EXECUTION_KEYS)
             self._execution = Execution(opener, safe=self.keeper.safe)
             self._listening = asyncio.create_task(self._listen(self._execution), name="nudges")
         assert self.keeper.worker is not None

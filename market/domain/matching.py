@@ -10,13 +10,12 @@ bid is below the best ask. Commands and facts are named tuples: as immutable as 
 third of the cost, which is most of the cost of a match.
 """
 
-from bisect import bisect_left, insort
-from collections import OrderedDict
 from collections.abc import Iterator
 from enum import Enum
 from typing import Literal, NamedTuple
 
 from market.domain.events import Side
+from market.domain.resting import Half, Level, Ration, Resting
 
 TimeInForce = Literal["gtc", "ioc", "alo"]
 OTHER: dict[Side, Side] = {"buy": "sell", "sell": "buy"}
@@ -28,6 +27,7 @@ class CancelReason(Enum):
     REQUESTED = "requested"
     SELF_TRADE = "self_trade"  # it stood in the way of a newer order of its owner
     NO_LIQUIDITY = "no_liquidity"  # the rest of an immediate-or-cancel order
+    OVER_RATION = "over_ration"  # its owner may not trade it any more
 
 
 class RejectReason(Enum):
@@ -109,85 +109,13 @@ class Rejected(NamedTuple):
 Fact = Rested | Filled | Reduced | Cancelled | Rejected
 
 
-class Level(NamedTuple):
-    """All that rests at one price: total size and number of orders."""
-
-    price: int
-    size: int
-    orders: int
-
-
-class Resting:
-    """An order in the book. Read it; only the book writes it."""
-
-    __slots__ = ("client_id", "id", "owner", "price", "side", "size")
-
-    def __init__(self, order: NewOrder, size: int) -> None:
-        self.id = order.id
-        self.owner = order.owner
-        self.side: Side = order.side
-        self.price = order.price
-        self.size = size
-        self.client_id = order.client_id
-
-
-class _Queue:
-    """The orders of one price, oldest first."""
-
-    __slots__ = ("orders", "size")
-
-    def __init__(self) -> None:
-        self.orders: OrderedDict[int, Resting] = OrderedDict()
-        self.size = 0
-
-
-class _Half:
-    """One side of the book. Prices are kept times `sign`, ascending, so that the best is the last."""
-
-    __slots__ = ("keys", "queues", "sign")
-
-    def __init__(self, sign: int) -> None:
-        self.sign = sign
-        self.keys: list[int] = []
-        self.queues: dict[int, _Queue] = {}
-
-    def add(self, order: Resting) -> None:
-        key = order.price * self.sign
-        queue = self.queues.get(key)
-        if queue is None:
-            queue = self.queues[key] = _Queue()
-            insort(self.keys, key)
-        queue.orders[order.id] = order
-        queue.size += order.size
-
-    def shrink(self, order: Resting, by: int) -> None:
-        """Take `by` lots off the order; an order that comes to nothing leaves, and so may its price."""
-        key = order.price * self.sign
-        queue = self.queues[key]
-        queue.size -= by
-        order.size -= by
-        if order.size:
-            return
-        del queue.orders[order.id]
-        if not queue.orders:
-            del self.queues[key]
-            del self.keys[bisect_left(self.keys, key)]
-
-    def best(self) -> int | None:
-        return self.keys[-1] * self.sign if self.keys else None
-
-    def levels(self) -> Iterator[Level]:
-        for key in reversed(self.keys):
-            queue = self.queues[key]
-            yield Level(key * self.sign, queue.size, len(queue.orders))
-
-
 class OrderBook:
     """The book of one instrument."""
 
     def __init__(self) -> None:
-        self._halves: dict[Side, _Half] = {"buy": _Half(1), "sell": _Half(-1)}
+        self._halves: dict[Side, Half] = {"buy": Half(1), "sell": Half(-1)}
         self._orders: dict[int, Resting] = {}
+        self.ration: Ration | None = None
 
     # --- commands ------------------------------------------------------------------------------
     def submit(self, order: NewOrder) -> list[Fact]:
@@ -269,9 +197,13 @@ class OrderBook:
             if maker.owner == order.owner:
                 facts.extend(self.cancel(maker.id, CancelReason.SELF_TRADE))
                 continue
+            if self.ration and not self._rationed(maker, self.ration, facts):
+                continue
             size = min(left, maker.size)
             left -= size
             self._shrink(maker, size)
+            if self.ration:
+                self.ration.matched(maker, size)
             facts.append(
                 Filled(
                     maker.id, maker.owner, order.id, order.owner,
@@ -279,6 +211,16 @@ class OrderBook:
                 )
             )  # fmt: skip
         return left
+
+    def _rationed(self, maker: Resting, ration: Ration, facts: list[Fact]) -> bool:
+        """Cut the order to what it may trade. False when that is nothing."""
+        spare = ration.spare(maker)
+        if spare <= 0:
+            facts.extend(self.cancel(maker.id, CancelReason.OVER_RATION))
+            return False
+        if spare < maker.size:
+            facts.extend(self.reduce(maker.id, spare))
+        return True
 
     def _shrink(self, order: Resting, by: int) -> None:
         self._halves[order.side].shrink(order, by)

@@ -32,7 +32,8 @@ def world_open(options: WorldOptions, *, state: Path | None, now: int) -> World:
     seed = options.seed if options.seed is not None else (saved or {}).get("seed", FIRST_SEED)
     recordings = _recordings(options.follow)
     playback = _playback(options, recordings, saved, now)
-    world = World(seed=seed, now=now, recordings=recordings, playback=playback)
+    shocks = (saved or {}).get("shocks") if saved and saved["seed"] == seed else None
+    world = World(seed=seed, now=now, recordings=recordings, playback=playback, shocks=shocks)
     if saved:
         world.restore(saved)
     return world

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from market.simulator import wire
 from market.simulator.exchange import portrait, wants
-from market.simulator.exchange.books import books
+from market.simulator.exchange.books import account_book, books
 from market.simulator.exchange.errors import Unprocessable
 from market.simulator.exchange.house import House
 from market.simulator.exchange.money import USD, units_of
@@ -17,6 +17,11 @@ from market.simulator.faults import BadFault, Faults, fault_parse
 from market.simulator.world import World
 
 USDC_MOST = 1_000_000_000
+SHOCK_MOST = 50_00  # hundredths of a per cent
+SHOCK_WANTED = (
+    'expected {"coin": "BTC", "percent": -5}: at most 50 either way, in hundredths at the finest, and a coin '
+    "with a path of its own (a spot pair that tracks a perpetual has none)"
+)
 
 
 class Controlled(Protocol):
@@ -46,7 +51,8 @@ def state(venue: Controlled) -> dict[str, Any]:
 
 
 def control_app(venue: Controlled) -> web.Application:
-    """`GET /state`, `GET|POST|DELETE /faults`, `GET|POST /accounts`."""
+    """`GET /state`, `GET|POST|DELETE /faults`, `GET|POST /accounts`, `GET /accounts/{address}`,
+    `POST /funding`, `POST /shock`."""
     app = web.Application(client_max_size=4096)
     routes: list[tuple[str, str, Callable[[web.Request], Any]]] = [
         ("GET", "/state", _Control(venue).state),
@@ -55,6 +61,9 @@ def control_app(venue: Controlled) -> web.Application:
         ("DELETE", "/faults", _Control(venue).clear),
         ("GET", "/accounts", _Control(venue).accounts),
         ("POST", "/accounts", _Control(venue).fund),
+        ("GET", "/accounts/{address}", _Control(venue).account),
+        ("POST", "/funding", _Control(venue).funding),
+        ("POST", "/shock", _Control(venue).shock),
     ]
     app.add_routes([web.route(method, path, handler) for method, path, handler in routes])
     return app
@@ -86,6 +95,27 @@ class _Control:
 
     async def accounts(self, request: web.Request) -> web.Response:
         return _json(books(self._venue.house.exchange))
+
+    async def account(self, request: web.Request) -> web.Response:
+        exchange = self._venue.house.exchange
+        account = exchange.accounts.get(request.match_info["address"].lower())
+        if account is None:
+            return _json({"error": "no such account"}, 404)
+        return _json(account_book(exchange, account))
+
+    async def funding(self, request: web.Request) -> web.Response:
+        return _json({"positions": self._venue.house.fund_positions()})
+
+    async def shock(self, request: web.Request) -> web.Response:
+        try:
+            body = orjson.loads(await request.read())
+            change = units_of(Decimal(str(body["percent"])), 2)
+            if not 0 < abs(change) <= SHOCK_MOST:
+                raise ValueError("out of bounds")
+            self._venue.world.shock(body["coin"], change)
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, ArithmeticError):
+            return _json({"error": SHOCK_WANTED}, 400)
+        return _json({"coin": body["coin"], "percent": str(Decimal(change).scaleb(-2))})
 
     async def fund(self, request: web.Request) -> web.Response:
         try:

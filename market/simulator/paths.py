@@ -5,8 +5,9 @@ time that passed while nobody ran the simulator agree with each other by constru
 needs no bridge.
 """
 
+from collections.abc import Iterable
 from math import exp, log, pi, sin, sqrt
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from market.simulator.candles import DAY, MINUTE, Bar, History, fold
 from market.simulator.numbers import gauss, mix, seed_of
@@ -20,6 +21,7 @@ COMMON_SIGMA = 0.016
 SLICES = 6
 EXACT_UP_TO = 15 * MINUTE
 SECONDS_OF_DAY = 86_400
+WHOLE = 10_000  # hundredths of a per cent
 
 
 class Path(History, Protocol):
@@ -114,6 +116,50 @@ class SeededPath:
         length = end - begin
         step = MINUTE if length <= EXACT_UP_TO else length // SLICES
         return fold(self.span(time, min(time + step, end)) for time in range(begin, end, step))
+
+
+class Shock(NamedTuple):
+    """From `time` on, prices are `change` hundredths of a per cent off."""
+
+    time: int
+    change: int
+
+
+class ShockedPath:
+    """A path that was pushed: what it says, times every push until then. The past does not change."""
+
+    def __init__(self, path: Path, shocks: Iterable[Shock] = ()) -> None:
+        self._path = path
+        self.shocks = list(shocks)
+        self.start = path.start
+
+    def shock(self, time: int, change: int) -> None:
+        self.shocks.append(Shock(time, change))
+
+    def price(self, time: int) -> int:
+        return self._pushed(self._path.price(time), time)
+
+    def _pushed(self, price: int, time: int) -> int:
+        for shock in self.shocks:
+            if shock.time <= time:
+                price = max(1, price * (WHOLE + shock.change) // WHOLE)
+        return price
+
+    def lots_per_second(self, time: int) -> float:
+        return self._path.lots_per_second(time)
+
+    def span(self, begin: int, end: int) -> Bar:
+        return self._pushed_bar(self._path.span(begin, end))
+
+    def coarse(self, begin: int, end: int) -> Bar:
+        return self._pushed_bar(self._path.coarse(begin, end))
+
+    def _pushed_bar(self, bar: Bar) -> Bar:
+        """As if the push came between bars: live bars are folded from trades and show it where it was."""
+        if not self.shocks:
+            return bar
+        opened, high, low, close = (self._pushed(price, bar.time) for price in bar[1:5])
+        return Bar(bar.time, opened, high, low, close, bar.volume, bar.trades)
 
 
 class ScaledPath:

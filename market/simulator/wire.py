@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any
 
 from market.domain.events import Side
-from market.domain.matching import Level
+from market.domain.resting import Level
 from market.simulator.candles import HOUR, INTERVALS, Bar, bucket
 from market.simulator.numbers import decimal_text, float_text, mix
 from market.simulator.universe import Listing

@@ -8,12 +8,14 @@ from random import Random
 from typing import Any, NamedTuple
 
 from market.domain.events import Side
-from market.domain.matching import CancelReason, Fact, Filled, Level, NewOrder, OrderBook
+from market.domain.matching import CancelReason, Fact, Filled, NewOrder, OrderBook
+from market.domain.resting import Level, Ration
 from market.simulator.candles import DAY, HOUR, MINUTE, Bar, Tape
-from market.simulator.follow import Playback, RecordedPath, Recording
+from market.simulator.follow import Playback, Recording
 from market.simulator.numbers import gauss, mix, seed_of
-from market.simulator.paths import Path, ScaledPath, SeededPath, Walk
+from market.simulator.paths import Path
 from market.simulator.population import MAKERS, TAKERS, Desk
+from market.simulator.terrain import Shocks, Source, Terrain
 from market.simulator.universe import UNIVERSE, Listing
 
 TRADES_KEPT = 200
@@ -81,6 +83,7 @@ class Market:
         self._rng = rng
         self._key = seed_of(listing.coin)
         self._desk = Desk(listing, rng, count(1))
+        self._ration: Ration | None = None
         self._desk.step(path.price(now), 0.0, path.lots_per_second(now))
         self._quote = self._top()
         self.mark = self._middle()
@@ -141,6 +144,10 @@ class Market:
         """Read it; command it through the market, which keeps the tape."""
         return self._desk.book
 
+    def ration(self, ration: Ration) -> None:
+        """Ask it before an order that rests is filled, in this book and in those to come."""
+        self._ration = self._desk.book.ration = ration
+
     def submit(self, order: NewOrder, now: int, ids: Iterator[int]) -> list[Fact]:
         """Match an order now. The listener hears of its fills; the public with the next block."""
         self.tape.roll(now)
@@ -155,6 +162,7 @@ class Market:
         """Begin with these orders in the book; the population comes after them, and may trade with them."""
         self.tape.roll(now)
         self._desk = Desk(self.listing, self._rng, count(1))
+        self._desk.book.ration = self._ration
         for order in orders:
             self.submit(order, now, ids)
         fills = self._desk.step(self.oracle, 0.0, self.path.lots_per_second(now))
@@ -205,6 +213,7 @@ class World:
         listings: Iterable[Listing] = UNIVERSE,
         recordings: Mapping[str, Recording] | None = None,
         playback: Playback | None = None,
+        shocks: Shocks | None = None,
     ) -> None:
         self.seed = seed
         self.now = now
@@ -213,7 +222,9 @@ class World:
         self.recordings = dict(recordings or {})
         self.steps = self.trades = self.quotes = 0
         self.next_trade = 1
-        paths = self._paths(seed)
+        source = Source(seed, self.recordings, playback)
+        self._terrain = Terrain(self.listings, source, shocks or {})
+        paths = self._terrain.paths
         self.markets = {
             listing.coin: self._market(listing, paths[listing.coin])
             for listing in self.listings
@@ -224,19 +235,9 @@ class World:
         rng = Random(mix(self.seed, seed_of(listing.coin), self.now))
         return Market(listing, path, rng, self.now)
 
-    def _paths(self, seed: int) -> dict[str, Path]:
-        common = Walk(mix(seed, 0))
-        by_coin = {listing.coin: listing for listing in self.listings}
-        paths: dict[str, Path] = {}
-        for listing in self.listings:
-            leader = by_coin.get(listing.tracks or "")
-            if listing.coin in self.recordings and self.playback:
-                paths[listing.coin] = RecordedPath(self.recordings[listing.coin], self.playback)
-            elif leader:
-                paths[listing.coin] = ScaledPath(listing, leader, paths[leader.coin])
-            else:
-                paths[listing.coin] = SeededPath(listing, seed, common)
-        return paths
+    def shock(self, coin: str, change: int) -> None:
+        """Push the price of now by hundredths of a per cent. Raises `KeyError` as `Terrain.shock`."""
+        self._terrain.shock(coin, self.now, change)
 
     def trade_ids(self) -> Iterator[int]:
         while True:
@@ -266,6 +267,7 @@ class World:
             "next_trade": self.next_trade,
             "playback": self.playback and vars(self.playback),
             "followed": sorted(self.recordings),
+            "shocks": self._terrain.shocks(),
             "mids": {coin: market.listing.price_text(market.mark) for coin, market in self.markets.items()},
             "minutes": {
                 coin: [tuple(bar) for bar in market.tape.minutes()] for coin, market in self.markets.items()

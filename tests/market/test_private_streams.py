@@ -1,11 +1,16 @@
 """Streams of accounts from a running simulator: begin, tell, break, come back."""
 
 import asyncio
+from dataclasses import replace
 
+import orjson
 import pytest
 
+from market.domain.errors import ParseError
+from market.venues.hyperliquid import private
 from market.venues.hyperliquid.trader import HyperliquidTrader
-from tests.market.test_trader import USD, D, Desk, simulator  # noqa: F401
+from market.venues.stream import Door
+from tests.market.test_trader import D, Desk, simulator  # noqa: F401
 
 PATIENCE = 15
 
@@ -133,6 +138,59 @@ async def test_facts_that_come_twice_or_backwards_are_all_told(trader, heard, de
     await desk.place(desk.order(1.05, kind="market", tif="ioc"))
     await until(lambda: heard.fills and any(told.status == "filled" for _, told in heard.orders))
     assert {fill for _, fill in heard.fills} == set(await trader.fills(desk.address, 0))
+
+
+async def test_a_line_that_says_nothing_any_more_is_replaced(trader, heard, desks, monkeypatch):
+    impatient = replace(private.LIMITS, ping_every=0.1, quiet=0.4, ack_within=0.2)
+    monkeypatch.setattr(private, "LIMITS", impatient)
+    await watch(trader, heard, desks[0])
+    desks[0].fault("half_open", seconds=1)
+    await until(lambda: heard.downs)
+    assert "no answer for 0.4 s" in heard.downs[0]
+    await until(lambda: heard.ups == 2)
+
+
+async def test_accounts_are_up_together_or_not_at_all(trader, heard, desks):
+    await watch(trader, heard, desks[0])
+    trader.watch([desk.address for desk in desks])
+    await until(lambda: heard.downs)
+    assert heard.downs == ["other accounts are watched"]
+    await until(lambda: heard.ups == 2)
+    trader.watch([])
+    await until(lambda: len(heard.downs) == 2)
+
+
+async def test_twenty_connections_a_minute_are_opened_whoever_asks():
+    door = Door(2)
+    await door.enter()
+    await door.enter()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.4):
+            await door.enter()
+
+
+async def test_a_venue_that_allows_ten_users_is_not_asked_for_more(simulator):  # noqa: F811
+    one = HyperliquidTrader("simulator", f"http://127.0.0.1:{simulator.port}", network="testnet")
+    assert one.stream_slots + 1 < 10  # the feed has a connection too
+    await one.close()
+
+
+async def test_movements_and_payments_are_told_when_they_happen(trader, heard, desks):
+    desk = desks[0]
+    await watch(trader, heard, desk)
+    await desk.place(desk.order(1.05, kind="market", tif="ioc"))
+    desk.to_spot("10")
+    desk.simulator.house.fund_positions()
+    await until(lambda: heard.fundings and len({fact for _, fact in heard.movements}) == 2)
+    assert [fact for _, fact in heard.fundings] == await trader.fundings(desk.address, 0)
+    assert {fact for _, fact in heard.movements} == set(await trader.movements(desk.address, 0))
+
+
+async def test_a_snapshot_of_another_account_is_not_believed():
+    codec = private.PrivateCodec("0x" + "aa" * 20)
+    frame = {"channel": "userFills", "data": {"user": "0x" + "bb" * 20, "isSnapshot": True, "fills": []}}
+    with pytest.raises(ParseError, match="another account"):
+        codec.decode(orjson.dumps(frame))
 
 
 async def test_more_accounts_than_slots_are_refused(trader):

@@ -9,7 +9,6 @@ from django.db import connection
 from market.leases import LeaseLost, worker_release
 from tests.wallets.desks import Bench, until
 from tests.wallets.fake_trader import FakeTrader
-from wallets import services
 from wallets.execution import waiting
 from wallets.execution.threads import in_thread
 from wallets.models import Balance, Fill, Order, Submission, Wallet
@@ -229,25 +228,3 @@ async def test_the_ledger_is_the_venues_cash_after_any_of_this(bench):
         return sum([row.amount async for row in mine], Decimal(0)) == account.cash
 
     await until(same)
-
-
-@pytest.fixture(autouse=True)
-def _temp(monkeypatch):
-    if hasattr(services, "account_reconcile"):
-        return
-    from django.utils import timezone
-
-    def reconcile(*, claim, picture):
-        facts = [*picture.open_orders, *picture.fills]
-        events = services.facts_apply(claim=claim, facts=facts)
-        Wallet.objects.filter(pk=claim.pk).update(opened_at=timezone.now(), reconciled_at=timezone.now())
-        live = Order.objects.filter(wallet=claim.pk, status__in=["open", "partly_filled", "cancelling"])
-        listed = {one.venue_id for one in picture.open_orders}
-        ask = [
-            services.Doubt(o.pk, o.venue_client_id, o.venue_order_id, "BTC")
-            for o in live
-            if o.venue_order_id not in listed
-        ]
-        return services.Reconciled(events, ask, True)
-
-    monkeypatch.setattr(services, "account_reconcile", reconcile, raising=False)

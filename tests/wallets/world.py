@@ -6,6 +6,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
+from django.core.cache import cache
+
 from market import leases
 from market.domain.orders import Accepted, AccountState, VenueFill, VenueFunding, VenueMovement, VenueOrder
 from market.leases import Claim
@@ -18,7 +20,7 @@ from wallets.services import Picture
 
 PERP, SPOT = "BTC", "HYPE/USDC"
 MARKS = {PERP: "50000", SPOT: "25"}
-NOW = int(time.time() * 1000)  # orders go stale by our own clock
+NOW = int(time.time() * 1000)  # ms, of facts; a world has a clock of its own
 VALIDITY = 5_000
 MARGIN = 2_000
 
@@ -31,7 +33,7 @@ class World:
     venue: Venue
     wallet: Wallet
     claim: Claim
-    now: int = NOW
+    now: int
     trades: int = 0
 
     # --- asking ----------------------------------------------------------------------------------
@@ -156,6 +158,11 @@ def prices(marks: dict[str, str] | None = None, *, age_ms: int = 100) -> None:
     market.publish(age_ms=age_ms, offer=offer)
 
 
+def prices_forget() -> None:
+    """A Redis that was just started."""
+    cache.clear()
+
+
 def wallet_make(user: Any, venue: Venue, number: int = 1, **changes: Any) -> Wallet:
     fields = {"label": "one", "address": f"0x{number:040x}", "signer_address": f"0xa{number:039x}"}
     return Wallet.objects.create(user=user, venue=venue, status="active", **{**fields, **changes})
@@ -174,6 +181,6 @@ def world_make(user: Any) -> World:
     venue.instruments.update(min_notional=10)
     prices()
     wallet = wallet_make(user, venue)
-    world = World(user, venue, wallet, claim_make(wallet))
+    world = World(user, venue, wallet, claim_make(wallet), int(time.time() * 1000))
     world.deposit("10000", ref="first")
     return world

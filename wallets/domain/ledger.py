@@ -77,7 +77,8 @@ def merged(postings: Iterable[Posting]) -> list[Posting]:
     """One posting per account, without zeros."""
     sums: dict[tuple[Pot, str, Account], Decimal] = defaultdict(Decimal)
     for posting in postings:
-        sums[posting.pot, posting.asset, posting.account] += posting.amount
+        key = posting.pot, posting.asset, posting.account
+        sums[key] = _WIDE.add(sums[key], posting.amount)  # 28 digits would round large sums
     return [Posting(*key, amount) for key, amount in sums.items() if amount]
 
 

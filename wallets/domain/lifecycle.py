@@ -31,6 +31,7 @@ class OrderEvent(StrEnum):
     FILLED_PARTLY = "filled_partly"
     FILLED_WHOLLY = "filled_wholly"
     ENDED = "ended"  # cancelled, by whomever
+    REAPPEARED = "reappeared"  # it lists as open what was over before it was asked
     FORGOTTEN = "forgotten"  # it had accepted the order and does not know it any more
 
 
@@ -76,6 +77,8 @@ TABLE: dict[OrderEvent, dict[OrderStatus, OrderStatus]] = {
         **_stay(_S.REJECTED, _S.DENIED, _S.EXPIRED),
     },
     OrderEvent.ENDED: {**_to(_S.CANCELLED, LIVE), **_stay(*TERMINAL)},
+    # The one way back: funds must not lie at a venue behind an order that nobody can cancel.
+    OrderEvent.REAPPEARED: _to(_S.OPEN, TERMINAL),
     OrderEvent.FORGOTTEN: _to(_S.CANCELLED, AT_VENUE),
 }
 

@@ -46,10 +46,14 @@ class KnownOrder:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the books hold: live orders, and the names (`ref_of`) of all events of the picture's time."""
+    """What the books hold: live orders, and the names (`ref_of`) of those of the picture's events they have.
+
+    `over`: orders that ended before the picture was taken.
+    """
 
     live: Sequence[KnownOrder]
     refs: frozenset[str]
+    over: Sequence[KnownOrder] = ()
 
 
 # --- what to do ------------------------------------------------------------------------------------
@@ -74,7 +78,14 @@ class CancelAgain:
     order_id: UUID
 
 
-Action = Book | Ask | CancelAgain
+@dataclass(frozen=True, slots=True)
+class Reopen:
+    """Over with us, and all the same it stands at the venue: what the venue says is so."""
+
+    order: VenueOrder
+
+
+Action = Book | Ask | CancelAgain | Reopen
 
 
 def ref_of(fact: Fact) -> str:
@@ -97,16 +108,26 @@ def reconcile(known: Known, picture: Picture) -> list[Action]:
 
 def _listed(known: Known, picture: Picture) -> list[Action]:
     """Orders that the venue lists and we do not hold for open."""
-    ours = {order.venue_id: order for order in known.live if order.venue_id}
-    ours |= {order.client_id: order for order in known.live if order.client_id and not order.venue_id}
+    ours, over = _by_id(known.live), _by_id(known.over)
     actions: list[Action] = []
     for listed in picture.open_orders:
-        order = ours.get(listed.venue_id) or ours.get(listed.client_id or "")
-        if order is None or order.status not in AT_VENUE:
+        order = _named(ours, listed)
+        if _named(over, listed):
+            actions.append(Reopen(listed))
+        elif order is None or order.status not in AT_VENUE:
             actions.append(Book(listed))
         elif order.cancel_answered:
             actions.append(CancelAgain(order.id))
     return actions
+
+
+def _by_id(orders: Iterable[KnownOrder]) -> dict[str, KnownOrder]:
+    """By the venue's id, by ours while there is none."""
+    return {order.venue_id or order.client_id: order for order in orders}
+
+
+def _named(orders: Mapping[str, KnownOrder], listed: VenueOrder) -> KnownOrder | None:
+    return orders.get(listed.venue_id) or orders.get(listed.client_id or "")
 
 
 def _missing(known: Known, picture: Picture) -> list[Action]:

@@ -7,7 +7,7 @@ the account does not add up, and its open orders once a minute while it has any.
 import asyncio
 import logging
 import random
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from functools import partial
@@ -38,10 +38,10 @@ OVERLAP_MS = 10_000  # a venue may list a fact a little late
 ZERO = Decimal(0)
 
 
-def account_agrees(wallet_id: object, state: AccountState) -> bool:
+def account_agrees(wallet_id: UUID, state: AccountState) -> bool:
     """True when ledger and positions are what the venue says, but for the differences known already."""
     known = Wallet.objects.values_list("residual", flat=True).get(pk=wallet_id)
-    ours: Counter[str] = Counter()
+    ours: defaultdict[str, Decimal] = defaultdict(Decimal)
     rows = Balance.objects.filter(wallet=wallet_id, account__in=(Account.AVAILABLE, Account.RESERVED))
     for pot, asset, amount in rows.values_list("pot", "asset", "amount"):
         ours[f"{pot}:{asset}"] += amount

@@ -23,7 +23,7 @@ from wallets.vault import Opener, VaultLocked
 logger = logging.getLogger(__name__)
 
 KEYS_EVERY = 3.0
-KEYS_AGAIN_EVERY = 24 * 3600.0
+KEYS_AGAIN_EVERY = 600.0  # `keys_mind` knows when a day is over
 PAUSE_WHEN_AWAY = 1.0
 
 
@@ -53,7 +53,7 @@ class Desk:
     def look(self, look: Look) -> None:
         self._look = self._books.look = look
         self._looked.set()
-        if look.pending or look.cancels or look.leverages:
+        if look.pending or look.cancels or look.wishes:
             self._wanted.set()
         if look.wallet.opened_at and not look.wallet.reconciled_at:
             self._books.missed()  # a service asked for it
@@ -147,7 +147,7 @@ class Desk:
 
     # --- keys --------------------------------------------------------------------------------------
     async def _mind_keys(self) -> None:
-        """At once and often while the key is new, or has just become another; once a day when it trades."""
+        """Often while the key is new or has just become another; seldom while it trades."""
         seen, again = "", 0.0
         while task_goes_on():
             await self._next_look()

@@ -16,6 +16,7 @@ Status = Wallet.Status
 KEPT = (Status.KEY_WANTED, Status.APPROVAL_WANTED, Status.CHECKING, Status.ACTIVE, Status.EXPIRED)
 BOOKED = frozenset({Status.ACTIVE.value, Status.EXPIRED.value})
 CLAIMED_AT_ONCE = 100
+NOTHING = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Look:
     cancels: int = 0
     doubts: int = 0
     live: int = 0
-    leverages: int = 0
+    wishes: bool = False  # another leverage
     exposed: bool = False  # it holds a position
 
     @property
@@ -51,18 +52,27 @@ def wallets_look(held: Collection[Claim]) -> dict[uuid.UUID, Look]:
     epochs = {one.pk: one.epoch for one in held}
     rows = Wallet.objects.filter(pk__in=epochs, status__in=KEPT, owner__isnull=False, venue__enabled=True)
     ours = {row.pk: row for row in rows if row.owner_epoch == epochs[row.pk]}
-    cancels = Q(cancel_asked_at__isnull=False)
     counted = (
         Order.objects.filter(wallet__in=ours, status__in=LIVE)
         .values("wallet")
         .annotate(
             pending=Count("pk", filter=Q(status=OrderStatus.PENDING)),
+            cancels=Count("pk", filter=Q(cancel_asked_at__isnull=False)),
             doubts=Count("pk", filter=Q(status__in=IN_DOUBT)),
-            cancels=Count("pk", filter=cancels),
             live=Count("pk"),
         )
+        .values_list("wallet", "pending", "cancels", "doubts", "live")
         .order_by()
     )
-    counts = {row.pop("wallet"): row for row in counted}
-    exposed = set(Position.objects.filter(wallet__in=ours).exclude(size=0).values_list("wallet", flat=True))
-    return {pk: Look(row, **counts.get(pk, {}), exposed=pk in exposed) for pk, row in ours.items()}
+    counts = {wallet: numbers for wallet, *numbers in counted}
+    positions = Position.objects.filter(wallet__in=ours)
+    exposed = set(positions.exclude(size=0).values_list("wallet", flat=True))
+    wishes = set(positions.exclude(leverage_wanted=None).values_list("wallet", flat=True))
+    looks = {}
+    for pk, row in ours.items():
+        pending, cancels, doubts, live = counts.get(pk, NOTHING)
+        looks[pk] = Look(
+            row, pending=pending, cancels=cancels, doubts=doubts, live=live,
+            wishes=pk in wishes, exposed=pk in exposed,
+        )  # fmt: skip
+    return looks

@@ -53,6 +53,8 @@ class Sender:
         async with self.busy:
             while not self.closed and self._is_clock_right():
                 await self._cancels(signer)
+                for prepared in await self._take(services.leverages_take, validity=waiting.VALIDITY):
+                    await self._send(prepared, signer)
                 orders = await self._take(services.orders_take, validity=waiting.VALIDITY, most=TAKEN_AT_ONCE)
                 for number, prepared in enumerate(orders):
                     if number and self._hurry.is_set():

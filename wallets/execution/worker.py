@@ -63,6 +63,7 @@ class Execution:
             logger.info("wallet claimed", extra={"subject": str(held.pk), "epoch": held.epoch})
         looks = await in_thread(wallets_look, list(self._held.values()))
         for pk in self._held.keys() - looks.keys():
+            logger.info("wallet left", extra={"subject": str(pk), "epoch": self._held[pk].epoch})
             await self._leave(pk)
         await self._bury()
         for pk, look in looks.items():

@@ -4,11 +4,19 @@ Every transaction that changes orders or books holds the wallet's row (`select_f
 or `leases.fence`). No venue is called and nothing is signed inside one.
 """
 
-from wallets.domain.errors import WalletInvalid, WalletRefused
+from wallets.domain.errors import (
+    NotFound,
+    OrderConflict,
+    OrderDenied,
+    OrderInvalid,
+    WalletInvalid,
+    WalletRefused,
+)
 from wallets.services.attesting import key_generate, key_judged, key_question
 from wallets.services.booking import facts_apply, wallet_stream_set
 from wallets.services.cancelling import order_cancel, orders_cancel
 from wallets.services.controls import trading_state_set
+from wallets.services.doubts import doubt_resolved, doubts_due
 from wallets.services.leverage import leverage_set, leverages_take
 from wallets.services.modifying import order_modify
 from wallets.services.onboarding import (
@@ -33,9 +41,7 @@ from wallets.services.records import (
 from wallets.services.simulated import simulated_account_open
 from wallets.services.submitting import (
     cancels_take,
-    doubt_resolved,
     doubtful,
-    doubts_due,
     orders_take,
     refused,
     settled,
@@ -47,6 +53,10 @@ __all__ = [
     "Event",
     "Fact",
     "LeverageSpec",
+    "NotFound",
+    "OrderConflict",
+    "OrderDenied",
+    "OrderInvalid",
     "Picture",
     "Prepared",
     "Preview",

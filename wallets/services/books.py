@@ -15,7 +15,7 @@ from wallets.domain import ledger
 from wallets.domain.ledger import Posting
 from wallets.domain.lifecycle import OrderEvent, after
 from wallets.domain.situation import usual_leverage
-from wallets.domain.status import TERMINAL, OrderStatus
+from wallets.domain.status import LIVE, TERMINAL, OrderStatus
 from wallets.models import Fill, LedgerEntry, LedgerTransfer, Order, Position, Wallet
 from wallets.services.events import balance_event, fill_event, order_event, position_event
 from wallets.services.records import Event
@@ -36,6 +36,7 @@ class Books:
         self.events: list[Event] = []
         self._instruments: dict[str, Any] = {}
         self._positions: dict[int, Position] = {}
+        self._known: dict[Any, Order] = {}  # one object per order, however often it is read
         self._orders: dict[Any, Order] = {}  # changed, in the order of their first change
         self._fills: list[Fill] = []
         self._transfers: list[tuple[LedgerTransfer, Sequence[Posting]]] = []
@@ -75,6 +76,10 @@ class Books:
         self._touched_positions[position.instrument_id] = position
 
     # --- orders ----------------------------------------------------------------------------------
+    def orders_know(self, orders: Iterable[Order]) -> list[Order]:
+        """The same orders, as these books know them: what was changed here is not read again."""
+        return [self._known.setdefault(order.pk, order) for order in orders]
+
     def order_changed(self, order: Order) -> None:
         self._orders.setdefault(order.pk, order)
 
@@ -105,10 +110,8 @@ class Books:
 
     def _hand_over(self, ended: Order) -> None:
         """The order that replaces `ended` now holds back all that it needs, no longer the difference."""
-        pending = [one for one in self._orders.values() if one.replaces_id == ended.pk]
-        ids = {one.pk for one in pending}
-        stored = Order.objects.filter(replaces=ended).exclude(pk__in=ids).select_related("instrument")
-        for successor in (*pending, *stored):
+        stored = Order.objects.filter(replaces=ended, status__in=LIVE).select_related("instrument")
+        for successor in self.orders_know(stored):
             if successor.status not in TERMINAL:
                 left = successor.size - successor.filled
                 self.hold_set(successor, ledger.held_after(successor.hold, successor.size, left))

@@ -67,7 +67,7 @@ def cancel_locked(wallet: Wallet, orders: Iterable[Order]) -> int:
     """Cancel these orders of a wallet whose row is locked. Returns how many they were."""
     books = Books(wallet, timezone.now())
     count = 0
-    for order in orders:
+    for order in books.orders_know(orders):
         count += 1
         if order.cancel_asked_at is None:
             order.cancel_asked_at = books.now

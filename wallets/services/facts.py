@@ -4,12 +4,10 @@ Orders that nobody here placed are adopted, also from a fill that comes before i
 an instrument that the venue never listed cannot be booked; it is told as an alert and seen as a residual.
 """
 
-import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid5
 
 from django.db.models import Q
 
@@ -18,12 +16,10 @@ from wallets.domain import ledger, position
 from wallets.domain.lifecycle import OrderEvent, fill_event, fill_flags
 from wallets.domain.position import Holding
 from wallets.domain.reconcile import Fact, ref_of
-from wallets.domain.status import TERMINAL, OrderStatus
+from wallets.domain.status import TERMINAL
 from wallets.models import Fill, LedgerTransfer, Order, Position
 from wallets.services.books import Books
-from wallets.services.events import alert_event
-
-logger = logging.getLogger(__name__)
+from wallets.services.oddities import doubled_tell, external_order, is_trade, reappeared_tell, unknown_tell
 
 FROM_FILL = "from_fill"  # known from its fills alone: size and price are theirs
 FILLS_MISSING = "fills_missing"  # the venue says that it is filled, and we have not seen all of it
@@ -67,7 +63,8 @@ class Facts:
             venue_client_id__in={fact.client_id for fact in about if fact.client_id}
         )
         if about:
-            for order in Order.objects.filter(mine, wallet=wallet).select_related("instrument"):
+            rows = Order.objects.filter(mine, wallet=wallet).select_related("instrument")
+            for order in self.books.orders_know(rows):
                 self._remember(order)
             trades = {fact.trade_id for fact in about if isinstance(fact, VenueFill)}
             known = Fill.objects.filter(wallet=wallet, trade_id__in=trades)
@@ -101,9 +98,7 @@ class Facts:
     def _doubled(self, order: Order, fact: VenueOrder | VenueFill) -> None:
         """One id of ours, two orders of the venue's: must never happen, so it is shouted when it does."""
         self.books.order_flag(order, "doubled")
-        text = f"Two orders stand under one id of ours: {order.venue_order_id} and {fact.venue_id}."
-        self.books.events.append(alert_event(self.books.wallet, "critical", text))
-        logger.error("doubled order", extra={"order_id": str(order.pk), "venue_id": fact.venue_id})
+        doubled_tell(self.books, order, fact)
 
     # --- orders ----------------------------------------------------------------------------------
     def order(self, fact: VenueOrder) -> None:
@@ -124,15 +119,34 @@ class Facts:
             self.books.order_move(order, OrderEvent.REFUSED, code=ended or "rejected", message=ended)
         elif fact.status == "filled" and order.filled < order.size:
             self.books.order_move(order, OrderEvent.ACCEPTED)
+            self.wants_reconcile |= FILLS_MISSING not in order.flags
             self.books.order_flag(order, FILLS_MISSING)
-            self.wants_reconcile = True
         else:
             self.books.order_move(order, OrderEvent.ACCEPTED)
+
+    def reopen(self, fact: VenueOrder) -> None:
+        """The venue lists as open what is over with us: it lives again, and holds its funds again."""
+        self.load([fact])
+        order = self._find(fact)
+        if order is None or order.status not in TERMINAL:
+            return
+        if FROM_FILL in order.flags:
+            self._learn(order, fact)
+        if order.filled >= order.size:
+            return  # nothing of it can stand anywhere
+        order.ended_at = None
+        self.books.order_move(order, OrderEvent.REAPPEARED)
+        if order.filled:
+            self.books.order_move(order, OrderEvent.FILLED_PARTLY)
+        left = order.size - order.filled
+        self.books.hold_set(order, ledger.held_after(order.hold, order.size, left))
+        self.books.order_flag(order, "reappeared")
+        reappeared_tell(self.books, order, fact)
 
     def _learn(self, order: Order, fact: VenueOrder) -> None:
         for name in ("side", "kind", "tif", "price", "trigger_price", "reduce_only"):
             setattr(order, name, getattr(fact, name))
-        order.size = max(fact.size, order.filled)
+        order.size = max(fact.size, order.filled)  # a venue says 0 for "the whole position"
         self.books.order_unflag(order, FROM_FILL)
         self.books.order_changed(order)
 
@@ -146,24 +160,13 @@ class Facts:
         return order
 
     def _external(self, fact: VenueOrder | VenueFill, instrument: Any, *, tif: str, kind: str) -> Order:
-        key = uuid5(self.books.wallet.pk, fact.venue_id)
-        ours = fact.client_id or ""
-        order = Order(
-            id=key,
-            client_id=key,
-            wallet=self.books.wallet,
-            instrument=instrument,
-            venue_order_id=fact.venue_id,
-            venue_client_id="" if ours in self._by_client_id else ours,
-            origin=Order.Origin.EXTERNAL,
-            side=fact.side,
-            kind=kind,
-            tif=tif,
-            price=fact.price,
-            size=fact.size,
-            status=OrderStatus.OPEN,
+        taken = fact.client_id in self._by_client_id
+        order = external_order(
+            self.books.wallet, fact, instrument, client_id="" if taken else fact.client_id or ""
         )
+        order.tif, order.kind = tif, kind
         self._remember(order)
+        self.books.orders_know([order])
         self.books.order_changed(order)
         return order
 
@@ -172,7 +175,7 @@ class Facts:
         if (fact.venue_id, fact.trade_id) in self._fills:
             return
         instrument = self._instrument(fact)
-        if instrument is None:
+        if instrument is None or not is_trade(self.books, fact):
             return
         order = self._find(fact) or self._adopt_from_fill(fact, instrument)
         self._fills.add((fact.venue_id, fact.trade_id))
@@ -188,7 +191,7 @@ class Facts:
             time=fact.time,
         )
         self.books.post(row, postings)
-        self.books.fill_add(_fill_row(fact, order, instrument))
+        self.books.fill_add(self._fill_row(fact, order, instrument))
 
     def _adopt_from_fill(self, fact: VenueFill, instrument: Any) -> Order:
         tif = Order.Tif.IOC if fact.taker else Order.Tif.GTC
@@ -212,6 +215,23 @@ class Facts:
         elif order.status not in TERMINAL:
             self.books.hold_set(order, ledger.held_after(order.reserved, left, left_now))
         self.books.order_move(order, fill_event(order.filled, order.size))
+
+    def _fill_row(self, fact: VenueFill, order: Order, instrument: Any) -> Fill:
+        return Fill(
+            order=order,
+            wallet=self.books.wallet,
+            instrument=instrument,
+            trade_id=fact.trade_id,
+            side=fact.side,
+            price=fact.price,
+            size=fact.size,
+            fee=fact.fee,
+            fee_asset=fact.fee_asset,
+            closed_pnl=fact.closed_pnl,
+            taker=fact.taker,
+            liquidation=fact.liquidation,
+            time=fact.time,
+        )
 
     def _hold(self, instrument: Any, fact: VenueFill) -> None:
         row = self.books.position(instrument)
@@ -249,9 +269,7 @@ class Facts:
         instrument = self.books.instrument(fact.symbol)
         if instrument is None:
             self.missed.append(fact)
-            text = f"{fact.symbol} is not an instrument that we know; what happened in it is not booked."
-            self.books.events.append(alert_event(self.books.wallet, "warning", text))
-            logger.warning("fact of an unknown instrument", extra={"fact": str(asdict(fact))})
+            unknown_tell(self.books, fact)
         return instrument
 
 
@@ -262,21 +280,3 @@ def holding_of(row: Position) -> Holding:
 def holding_write(row: Position, holding: Holding) -> None:
     for name, amount in asdict(holding).items():
         setattr(row, name, ledger.exact(amount))
-
-
-def _fill_row(fact: VenueFill, order: Order, instrument: Any) -> Fill:
-    return Fill(
-        order=order,
-        wallet=order.wallet,
-        instrument=instrument,
-        trade_id=fact.trade_id,
-        side=fact.side,
-        price=fact.price,
-        size=fact.size,
-        fee=fact.fee,
-        fee_asset=fact.fee_asset,
-        closed_pnl=fact.closed_pnl,
-        taker=fact.taker,
-        liquidation=fact.liquidation,
-        time=fact.time,
-    )

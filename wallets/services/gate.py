@@ -37,9 +37,11 @@ class Gate:
     def take(self, *, most: int, valid_until: int) -> list[Prepared]:
         """At most `most` orders, in up to three actions."""
         waiting = Order.objects.filter(wallet=self.wallet, status=OrderStatus.PENDING)
-        looked_at = waiting.select_related("instrument", "replaces").order_by("created_at")[:MOST_LOOKED_AT]
+        looked_at = waiting.select_related("instrument", "replaces__instrument").order_by("created_at")[
+            :MOST_LOOKED_AT
+        ]
         groups: dict[Group, list[Order]] = {"alo": [], "others": [], "modify": []}
-        for order in looked_at:
+        for order in self.books.orders_know(looked_at):
             group = self._group(order)
             if group and sum(map(len, groups.values())) < most:
                 groups[group].append(order)

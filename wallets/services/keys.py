@@ -77,6 +77,19 @@ def secrets_reseal(*, folder: Path, batch: int = BATCH) -> int:
     return sum(_batches(Opener(folder), batch))
 
 
+def secrets_behind() -> int:
+    """How many rows are not sealed with the newest key yet. Raises `NoSealingKey`."""
+    return WalletSecret.objects.exclude(key=newest_key()).count()
+
+
+def secrets_check(*, folder: Path) -> int:
+    """Open everything that is sealed. Returns how many. Raises `VaultLocked` for the first that stays shut."""
+    opener = Opener(folder)
+    opener.check()
+    sealed = Wallet.objects.filter(pk__in=WalletSecret.objects.values("pk"))
+    return sum(1 for wallet in sealed.iterator() if opener.signer(wallet))
+
+
 def _batches(opener: Opener, batch: int) -> Iterator[int]:
     while True:
         with transaction.atomic():

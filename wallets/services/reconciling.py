@@ -1,11 +1,12 @@
 """For `execution`: hold the books against what the venue says the account is."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from market.domain.figures import plain
@@ -21,6 +22,7 @@ from wallets.domain.reconcile import (
     Known,
     KnownOrder,
     Picture,
+    Reopen,
     cash_difference,
     is_quiet,
     reconcile,
@@ -29,18 +31,21 @@ from wallets.domain.reconcile import (
     sizes,
 )
 from wallets.domain.situation import usual_leverage
-from wallets.domain.status import LIVE, OrderStatus
+from wallets.domain.status import LIVE, TERMINAL, OrderStatus
 from wallets.models import Balance, LedgerTransfer, Order, Position, Submission
 from wallets.services.books import Books
+from wallets.services.doubts import doubt_of
 from wallets.services.events import alert_event, wallet_event
 from wallets.services.facts import Facts
+from wallets.services.gate import instant
 from wallets.services.records import Doubt, Reconciled
-from wallets.services.submitting import doubt_of, wallet_of
+from wallets.services.submitting import wallet_of
 
 ZERO = Decimal(0)
 DUST = Decimal("0.01")  # of a flat position's cost: the venue rounds its profits
 TOLD = (LedgerTransfer.Kind.FILL, LedgerTransfer.Kind.FUNDING, LedgerTransfer.Kind.MOVEMENT)
 NEWEST = 50
+CLOCKS_DIFFER = timedelta(seconds=5)
 
 
 def account_reconcile(*, claim: Claim, picture: Picture) -> Reconciled:
@@ -52,7 +57,7 @@ def account_reconcile(*, claim: Claim, picture: Picture) -> Reconciled:
     with transaction.atomic():
         wallet = wallet_of(claim)
         books = Books(wallet, timezone.now())
-        live = {order.pk: order for order in _live(wallet)}
+        live = {order.pk: order for order in books.orders_know(_live(wallet))}
         facts = Facts(books)
         asked = _act(books, facts, live, picture)
         _end_history(books, facts, picture)
@@ -79,7 +84,19 @@ def _told(picture: Picture) -> Sequence[VenueFill | VenueFunding | VenueMovement
 def _known(wallet: Any, live: dict[Any, Order], picture: Picture) -> Known:
     refs = {ref_of(fact) for fact in _told(picture)}
     booked = LedgerTransfer.objects.filter(wallet=wallet, ref__in=refs).values_list("ref", flat=True)
-    return Known([_known_order(order) for order in live.values()], frozenset(booked))
+    over = _over(wallet, picture)
+    return Known([_known_order(order) for order in live.values()], frozenset(booked), over)
+
+
+def _over(wallet: Any, picture: Picture) -> list[KnownOrder]:
+    """Orders that the venue lists as open and that ended with us before it was asked."""
+    listed = Q(venue_order_id__in={order.venue_id for order in picture.open_orders}) | Q(
+        venue_order_id="",
+        venue_client_id__in={order.client_id for order in picture.open_orders if order.client_id},
+    )
+    before = instant(picture.before.time) - CLOCKS_DIFFER
+    ended = Order.objects.filter(listed, wallet=wallet, status__in=TERMINAL, ended_at__lt=before)
+    return [_known_order(order) for order in ended.select_related("cancel_submission")]
 
 
 def _known_order(order: Order) -> KnownOrder:
@@ -97,7 +114,10 @@ def _act(books: Books, facts: Facts, live: dict[Any, Order], picture: Picture) -
             order = live[action.order_id]
             order.cancel_submission = None
             books.order_changed(order)
-    return [doubt_of(live[action.order_id]) for action in actions if isinstance(action, Ask)]
+        elif isinstance(action, Reopen):
+            facts.reopen(action.order)
+    asked = [live[action.order_id] for action in actions if isinstance(action, Ask)]
+    return [doubt_of(order) for order in asked if order.status in LIVE]  # a missed fill may have ended it
 
 
 def _end_history(books: Books, facts: Facts, picture: Picture) -> None:

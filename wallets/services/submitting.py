@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from market.domain.orders import Accepted, Answer, CancelSpec, VenueOrder
+from market.domain.orders import Accepted, Answer, CancelSpec
 from market.leases import Claim, fence
 from wallets.domain.lifecycle import OrderEvent, refusal_meaning
 from wallets.domain.status import AT_VENUE, IN_DOUBT
@@ -22,9 +22,8 @@ from wallets.models import Order, Submission, Wallet
 from wallets.selectors.situation import wallets_with_states
 from wallets.services.books import Books
 from wallets.services.events import alert_event, wallet_event
-from wallets.services.facts import Facts
-from wallets.services.gate import Gate, instant
-from wallets.services.records import Doubt, Event, Prepared
+from wallets.services.gate import Gate
+from wallets.services.records import Event, Prepared
 
 BATCH = 20
 _Outcome = Submission.Outcome
@@ -92,11 +91,11 @@ def settled(*, claim: Claim, submission_id: int, answers: Sequence[Answer]) -> l
         if submission.kind == Submission.Kind.LEVERAGE:
             refusal = "" if isinstance(answers[0], Accepted) else answers[0].reason
             _leverage_done(books, submission, refusal)
-        for order, answer in _answered(submission, answers):
+        for order, answer in _answered(books, submission, answers):
             if submission.kind == Submission.Kind.CANCEL:
                 _cancel_answered(books, answer)
             else:
-                _order_answered(books, order, answer)
+                _order_answered(books, order, answer, submission)
         _note(submission, _Outcome.ANSWERED, books.now, answers=[_said(answer) for answer in answers])
         return books.close()
 
@@ -142,9 +141,8 @@ def doubtful(*, claim: Claim, submission_id: int) -> list[Event]:
         books = Books(wallet, timezone.now())
         if submission.kind == Submission.Kind.CANCEL:
             _again(books, submission)
-        for order in _orders(submission) if submission.kind != Submission.Kind.CANCEL else ():
-            if order.status in IN_DOUBT:
-                books.order_move(order, OrderEvent.DOUBTED)
+        for order in _undecided(books, submission):
+            books.order_move(order, OrderEvent.DOUBTED)
         _note(submission, _Outcome.UNKNOWN, books.now)
         return books.close()
 
@@ -157,18 +155,35 @@ def _submission(claim: Claim, submission_id: int) -> tuple[Any, Submission | Non
     return wallet, found
 
 
-def _orders(submission: Submission) -> list[Order]:
+def _orders(books: Books, submission: Submission) -> list[Order]:
     """In the order in which they were sent."""
     ids = [UUID(text) for text in submission.answer.get("orders", ())]
     rows = Order.objects.filter(wallet=submission.wallet_id).select_related("instrument").in_bulk(ids)
-    return [rows[key] for key in ids]
+    return books.orders_know(rows[key] for key in ids)
 
 
-def _answered(submission: Submission, answers: Sequence[Answer]) -> Iterable[tuple[Order, Answer]]:
+def _answered(
+    books: Books, submission: Submission, answers: Sequence[Answer]
+) -> Iterable[tuple[Order, Answer]]:
     """Orders with their answers; none for leverages. Raises `ValueError` when there are not as many."""
     if submission.kind == Submission.Kind.LEVERAGE:
         return ()
-    return zip(_orders(submission), answers, strict=True)
+    return zip(_orders(books, submission), answers, strict=True)
+
+
+def _hangs_on(order: Order, submission: Submission) -> bool:
+    """Not so when it was sent again since, or when facts were faster."""
+    return order.submission_id == submission.pk and order.status in IN_DOUBT
+
+
+def _undecided(books: Books, submission: Submission) -> list[Order]:
+    return [order for order in _orders(books, submission) if _hangs_on(order, submission)]
+
+
+def reconcile_want(wallet: Wallet) -> None:
+    """Let `execution` reconcile at its next look, not at its next minute."""
+    wallet.reconciled_at = None
+    wallet.save(update_fields=["reconciled_at"])
 
 
 def _note(submission: Submission, outcome: str, now: datetime, **said: Any) -> None:
@@ -183,12 +198,12 @@ def _said(answer: Answer) -> dict[str, str]:
     return {"refused": answer.reason[:300], "status": answer.status}
 
 
-def _order_answered(books: Books, order: Order, answer: Answer) -> None:
+def _order_answered(books: Books, order: Order, answer: Answer, submission: Submission) -> None:
     if isinstance(answer, Accepted):
         if answer.venue_id and not order.venue_order_id:
             order.venue_order_id = answer.venue_id
         books.order_move(order, OrderEvent.ACCEPTED)
-    elif order.status in IN_DOUBT:
+    elif _hangs_on(order, submission):
         books.order_move(order, OrderEvent.REFUSED, code=answer.status or "rejected", message=answer.reason)
 
 
@@ -212,20 +227,14 @@ def _leverage_done(books: Books, submission: Submission, refusal: str = "") -> N
     books.position_changed(position)
 
 
-def reconcile_want(wallet: Wallet) -> None:
-    """Let `execution` reconcile at its next look, not at its next minute."""
-    wallet.reconciled_at = None
-    wallet.save(update_fields=["reconciled_at"])
-
-
 def _again(books: Books, submission: Submission) -> None:
-    for order in _orders(submission):
-        if submission.kind == Submission.Kind.CANCEL:
+    if submission.kind == Submission.Kind.CANCEL:
+        for order in _orders(books, submission):
             order.cancel_submission = None
             books.order_changed(order)
-        elif order.status in IN_DOUBT:
-            order.submission = None
-            books.order_move(order, OrderEvent.UNSENT)
+    for order in _undecided(books, submission):
+        order.submission = None
+        books.order_move(order, OrderEvent.UNSENT)
 
 
 def _refused(books: Books, submission: Submission, reason: str) -> None:
@@ -235,9 +244,8 @@ def _refused(books: Books, submission: Submission, reason: str) -> None:
         return
     if submission.kind == Submission.Kind.LEVERAGE:
         _leverage_done(books, submission, reason)
-    for order in _orders(submission):
-        if order.status in IN_DOUBT:
-            books.order_move(order, OrderEvent.REFUSED, code="rejected", message=reason)
+    for order in _undecided(books, submission):
+        books.order_move(order, OrderEvent.REFUSED, code="rejected", message=reason)
 
 
 def _key_gone(books: Books, reason: str) -> None:
@@ -245,47 +253,3 @@ def _key_gone(books: Books, reason: str) -> None:
     wallet.status, wallet.status_reason = Wallet.Status.EXPIRED, reason[:300]
     wallet.save(update_fields=["status", "status_reason"])
     books.events.append(wallet_event(wallet))
-
-
-# --- doubts ----------------------------------------------------------------------------------------
-def doubts_due(*, claim: Claim, now: int, margin: int) -> list[Doubt]:
-    """Orders in doubt whose validity, and `margin` ms more, have passed: now the venue's answer is final."""
-    with transaction.atomic():
-        wallet = wallet_of(claim)
-        orders = Order.objects.filter(
-            wallet=wallet, status__in=IN_DOUBT, submission__valid_until__lt=now - margin
-        )
-        return [doubt_of(order) for order in orders.select_related("instrument").order_by("created_at")]
-
-
-def doubt_of(order: Order) -> Doubt:
-    return Doubt(order.pk, order.venue_client_id, order.venue_order_id, order.instrument.symbol)
-
-
-def doubt_resolved(*, claim: Claim, order_id: UUID, found: VenueOrder | None, now: int) -> list[Event]:
-    """What the venue said when it was asked. None: it never saw the order, or forgot one that it had.
-
-    An order that it never saw waits again under the same id, unless it was cancelled or is too old.
-    """
-    with transaction.atomic():
-        wallet = wallet_of(claim)
-        books = Books(wallet, instant(now))
-        orders = Order.objects.select_related("instrument")
-        order = orders.get(pk=order_id, wallet=wallet)
-        if found is not None:
-            facts = Facts(books)
-            facts.apply([found])
-            if facts.wants_reconcile:
-                reconcile_want(wallet)
-        elif order.status in IN_DOUBT:
-            _never_seen(books, order, now)
-        elif order.status in AT_VENUE:
-            event = OrderEvent.FILLED_WHOLLY if order.filled >= order.size else OrderEvent.FORGOTTEN
-            books.order_move(order, event, code="forgotten" * (event is OrderEvent.FORGOTTEN))
-        return books.close()
-
-
-def _never_seen(books: Books, order: Order, now: int) -> None:
-    order.submission = None
-    books.order_move(order, OrderEvent.NEVER_SEEN)
-    Gate.lapse(books, order, now)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import fcntl
+import json
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -20,6 +22,8 @@ from cryptotrade import env
 from cryptotrade.embedded import EmbeddedPostgres, EmbeddedRedis, ServiceUnavailable, services_at
 from cryptotrade.supervision import Supervisor
 
+# Each process connects as the role that may do what it has to (cryptotrade/management/commands/db_roles.py).
+ROLES = {"web": "web", "feed": "feed", "simulator": "feed", "execution": "execution", "supervisor": "bots"}
 MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
 SERVICE_CHECK_SECONDS = 1.0
 
@@ -78,16 +82,34 @@ class House:
     async def run(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, self.stopping.set)
-        await self._manage("migrate", "--verbosity", "0")
+        await self._prepare()
         supervisor = Supervisor(self.var / "log", self.say)
         for name, command in self._processes().items():
-            supervisor.start(name, [*MANAGE, *command], self.environment)
+            supervisor.start(name, [*MANAGE, *command], self._environment_of(name))
         watchers = [asyncio.create_task(work) for work in (self._welcome(), self._watch_services())]
         await self.stopping.wait()
         self.say("up", "stopping")
         for watcher in watchers:
             watcher.cancel()
         await supervisor.stop()
+
+    async def _prepare(self) -> None:
+        """Tables, roles and the first sealing key. Where keys are missing, what is left still starts."""
+        await self._manage("migrate", "--verbosity", "0")
+        if self.postgres:
+            await self._manage("db_roles")
+        try:
+            self.say("up", f"sealing keys: {await self._manage('keys', 'init')}")
+        except CommandError as error:
+            self.say("up", str(error))
+
+    def _environment_of(self, name: str) -> dict[str, str]:
+        """With a database of the caller's there is one role, or one for each that its operator made."""
+        if self.postgres is None:
+            return self.environment
+        url = urlsplit(self.environment["DATABASE_URL"])
+        location = f"cryptotrade_{ROLES[name]}@{url.netloc.rpartition('@')[2]}"
+        return {**self.environment, "DATABASE_URL": url._replace(netloc=location).geturl()}
 
     def _processes(self) -> dict[str, list[str]]:
         processes = {
@@ -127,12 +149,22 @@ class House:
         link = await self._manage("demo_trader", "--url", url)
         while not await asyncio.to_thread(_is_ready, url):  # noqa: ASYNC110  another process, over HTTP
             await asyncio.sleep(0.3)
+        if "simulator" in settings.VENUES:
+            await self._demo_wallet()
         self.say("up", f"ready: {url}")
         self.say("up", f"sign in as the demo trader, once: {link}")
         self.say("up", f"or with the e-mail and password in {self.var / 'demo.json'}")
         if "filebased" in settings.EMAIL_BACKEND:
             self.say("up", f"codes and other mail are kept in {settings.EMAIL_FILE_PATH}")
         self.say("up", "Ctrl-C stops everything; the data stay")
+
+    async def _demo_wallet(self) -> None:
+        """A convenience: without it one opens an account by hand."""
+        email = json.loads((self.var / "demo.json").read_text())["email"]
+        try:
+            await self._manage("demo_wallet", "--email", email)
+        except CommandError as error:
+            self.say("up", str(error))
 
 
 def _is_ready(url: str) -> bool:

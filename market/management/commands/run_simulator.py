@@ -6,17 +6,18 @@ import signal
 from argparse import ArgumentParser
 from collections.abc import Callable
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvloop
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from market.simulator.birth import WorldOptions, world_open
-from market.simulator.exchange.rules import RULES
 from market.simulator.limits import PROFILES
-from market.simulator.server import Config, Simulator, wall_clock
+
+if TYPE_CHECKING:
+    from market.simulator.server import Simulator
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,12 @@ class Command(BaseCommand):
         parser.add_argument("--limits", choices=PROFILES, default=settings.SIMULATOR_LIMITS)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        _signers_check()
+        # Not before: the venue cannot be imported without what recovers signers.
+        from market.simulator.birth import WorldOptions, world_open
+        from market.simulator.exchange.rules import RULES
+        from market.simulator.server import Config, Simulator, wall_clock
+
         wanted = WorldOptions(
             seed=options["seed"],
             follow=options["follow"],
@@ -70,7 +77,16 @@ class Command(BaseCommand):
             runner.run(_serve(Simulator(world, config)))
 
 
-async def _serve(simulator: Simulator) -> None:
+def _signers_check() -> None:
+    try:
+        import_module("coincurve")
+    except ImportError as problem:
+        raise CommandError(
+            f"The simulator recovers signers with coincurve, which cannot be imported here ({problem})."
+        ) from problem
+
+
+async def _serve(simulator: "Simulator") -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from market.simulator.exchange import margin, portrait, queries
 from market.simulator.exchange.core import Exchange
 from market.simulator.exchange.ledger import Account
 from market.simulator.exchange.money import usd_text
@@ -33,6 +34,36 @@ def _row(account: Account) -> dict[str, Any]:
         "open": len(account.open),
         "positions": {coin: row.lots for coin, row in account.positions.items() if row.lots},
         "master": account.master,
+    }
+
+
+def account_book(exchange: Exchange, account: Account) -> dict[str, Any]:
+    """All that a client's own books can be compared with, to the last unit. Logs are oldest first."""
+    unrealised = sum(
+        position.lots * exchange.market(coin).mark - position.cost
+        for coin, position in account.positions.items()
+        if position.lots
+    )
+    return {
+        "address": account.address,
+        "time": exchange.now,
+        "cash": usd_text(margin.equity(exchange, account) - unrealised),
+        "paid_in": usd_text(account.paid_in),
+        "spot": portrait.spot(exchange, account)["balances"],
+        "positions": {
+            coin: {
+                "size": exchange.market(coin).listing.size_text(position.lots),
+                "cost": usd_text(position.cost),
+                "isolated": position.isolated,
+            }
+            for coin, position in account.positions.items()
+            if position.lots
+        },
+        "open": queries.frontend_orders(exchange, account),
+        "orders": queries.history(exchange, account),
+        "fills": list(account.fills),
+        "fundings": list(account.fundings),
+        "updates": list(account.updates),
     }
 
 

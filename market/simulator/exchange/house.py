@@ -20,6 +20,7 @@ from market.simulator.exchange import (
 from market.simulator.exchange.core import Exchange, Notice
 from market.simulator.exchange.journal import Journal, restore
 from market.simulator.exchange.ledger import Account
+from market.simulator.exchange.rationing import PositionRation
 from market.simulator.exchange.rules import LENIENT_RULES, Rules
 from market.simulator.info import Reply
 from market.simulator.world import Market, Trade, World
@@ -32,8 +33,12 @@ class House:
 
     def __init__(self, world: World, rules: Rules = LENIENT_RULES) -> None:
         self.exchange = Exchange(world, rules)
-        for market in world.markets.values():
+        self._rations: dict[str, PositionRation] = {}
+        for coin, market in world.markets.items():
             market.listener = self._matched
+            if not market.listing.is_spot:
+                self._rations[coin] = PositionRation(self.exchange, coin)
+                market.ration(self._rations[coin])
         self._journal: Journal | None = None
         self._cover_due = 0
 
@@ -56,6 +61,9 @@ class House:
 
     def _matched(self, market: Market, fill: Filled, trade: Trade) -> None:
         fills.match_book(self.exchange, market, fill, trade)
+        maker, ration = self.exchange.orders.get(fill.maker_id), self._rations.get(market.listing.coin)
+        if maker and ration:
+            ration.booked(maker.owner, maker.sign * fill.size)
 
     def act(self, body: Any, now: int) -> Reply:
         """Answer one body of `POST /exchange`."""
@@ -73,6 +81,12 @@ class House:
         account = transfers.fund(self.exchange, address.lower(), units)
         self.commit()
         return account
+
+    def fund_positions(self) -> int:
+        """Pay an hour of funding now. Returns how many positions paid or received it."""
+        paid = funding.pay_now(self.exchange)
+        self.commit()
+        return paid
 
     def block(self, now: int) -> None:
         """What is due after the world moved to `now`."""

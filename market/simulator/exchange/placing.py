@@ -148,7 +148,7 @@ def _submit(exchange: Exchange, order: Order, lots: int, tif: TimeInForce) -> No
         if isinstance(fact, Rejected):
             exchange.accounts[order.owner].open.pop(order.oid)
             raise _rejection(market, fact.reason)
-        if isinstance(fact, Cancelled) and fact.order_id != order.oid:
+        if isinstance(fact, Cancelled) and fact.reason is CancelReason.SELF_TRADE:
             finish(exchange, exchange.orders[fact.order_id], "selfTradeCanceled")
 
 

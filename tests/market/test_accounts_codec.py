@@ -1,0 +1,450 @@
+"""What the venue says about accounts: typed facts to the last digit, or a `ParseError`."""
+
+import contextlib
+import itertools
+from decimal import Decimal
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from market.domain.errors import ParseError
+from market.domain.orders import (
+    Accepted,
+    AccountState,
+    Agent,
+    CancelSpec,
+    KeyRole,
+    ModifySpec,
+    OrderSpec,
+    Refused,
+    VenueFill,
+    VenueFunding,
+    VenueOrder,
+)
+from market.domain.session import Message
+from market.venues.hyperliquid import accounts, signing, wire
+from market.venues.hyperliquid.answers import refusal_read, refusal_status, statuses_read
+from market.venues.hyperliquid.codec import guarded
+from market.venues.hyperliquid.movements import KINDS, movements_read
+from market.venues.hyperliquid.private import PrivateCodec
+
+D = Decimal
+US, THEM = "0x" + "aa" * 20, "0x" + "bb" * 20
+CLOID = "0x" + "00" * 15 + "2A"
+OO = {
+    "coin": "ETH",
+    "side": "B",
+    "limitPx": "2986.3",
+    "sz": "0.4",
+    "oid": 77,
+    "timestamp": 1000,
+    "origSz": "1.0",
+}
+FOO = OO | {
+    "triggerCondition": "N/A", "isTrigger": False, "triggerPx": "0.0", "children": [], "isPositionTpsl": False,
+    "reduceOnly": False, "orderType": "Limit", "tif": "Gtc", "cloid": CLOID,
+}  # fmt: skip
+FILL = {
+    "coin": "ETH", "px": "2986.3", "sz": "0.5", "side": "A", "time": 5, "startPosition": "-26.86",
+    "dir": "Open Short", "closedPnl": "-3.25", "hash": "0x64", "oid": 77, "crossed": False, "fee": "-0.01",
+    "tid": 9, "feeToken": "USDC", "twapId": None,
+}  # fmt: skip
+FUNDING = {"coin": "ETH", "usdc": "-3.6", "szi": "0.5", "fundingRate": "0.0000125", "nSamples": None}
+
+
+# --- orders --------------------------------------------------------------------------------------
+def test_a_standing_order_is_read_whole():
+    assert accounts.standing_read(FOO) == VenueOrder(
+        symbol="ETH", side="buy", kind="limit", tif="gtc", price=D("2986.3"), size=D("1.0"), remaining=D("0.4"),
+        venue_id="77", client_id=CLOID.lower(), status="open", raw_status="open", time=1000, status_time=1000,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("order_type", "tif", "kind", "ours"),
+    [("Limit", "Alo", "limit", "alo"), ("Limit", "Ioc", "limit", "ioc"),
+     ("Market", "FrontendMarket", "market", "ioc"), ("Market", "LiquidationMarket", "market", "ioc"),
+     ("Stop Market", None, "stop_market", "ioc"), ("Stop Limit", "Gtc", "stop_limit", "gtc"),
+     ("Take Profit Market", None, "take_market", "ioc"), ("Take Profit Limit", "Gtc", "take_limit", "gtc")],
+)  # fmt: skip
+def test_every_kind_has_its_name(order_type, tif, kind, ours):
+    order = accounts.standing_read(FOO | {"orderType": order_type, "tif": tif})
+    assert (order.kind, order.tif) == (kind, ours)
+
+
+def test_a_trigger_keeps_its_price_and_its_children_stand_too():
+    child = FOO | {
+        "oid": 78,
+        "isTrigger": True,
+        "triggerPx": "2900.0",
+        "orderType": "Stop Market",
+        "tif": None,
+    }
+    parent, armed = accounts.standing_list_read([FOO | {"children": [child]}])
+    assert (parent.venue_id, parent.trigger_price) == ("77", None)
+    assert (armed.venue_id, armed.trigger_price) == ("78", D("2900.0"))
+
+
+def test_an_update_of_the_stream_says_that_it_does_not_tell_all():
+    row = {"order": OO | {"reduceOnly": True}, "status": "marginCanceled", "statusTimestamp": 2000}
+    order = accounts.update_read(row)
+    assert order.partial
+    assert (order.status, order.raw_status, order.status_time) == ("cancelled", "marginCanceled", 2000)
+    assert order.reduce_only
+    assert order.client_id is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        *((raw, raw) for raw in ("open", "triggered", "filled", "rejected")),
+        *((raw, "cancelled") for raw in (
+            "canceled", "marginCanceled", "vaultWithdrawalCanceled", "openInterestCapCanceled",
+            "selfTradeCanceled", "reduceOnlyCanceled", "siblingFilledCanceled", "delistedCanceled",
+            "liquidatedCanceled", "outcomeSettledCanceled", "scheduledCancel", "internalCancel",
+        )),
+        *((raw, "rejected") for raw in (
+            "tickRejected", "minTradeNtlRejected", "perpMarginRejected", "reduceOnlyRejected",
+            "badAloPxRejected", "iocCancelRejected", "badTriggerPxRejected", "marketOrderNoLiquidityRejected",
+            "positionIncreaseAtOpenInterestCapRejected", "positionFlipAtOpenInterestCapRejected",
+            "tooAggressiveAtOpenInterestCapRejected", "openInterestIncreaseRejected",
+            "insufficientSpotBalanceRejected", "oracleRejected", "perpMaxPositionRejected",
+            "tooManyOpenOrdersRejected",
+        )),
+    ],
+)  # fmt: skip
+def test_every_status_of_the_venue_has_one_of_ours(raw, status):
+    assert accounts.status_read(raw) == status
+
+
+@pytest.mark.parametrize("raw", ["", "frozen", None, 3])
+def test_a_status_that_nobody_knows_is_a_parse_error(raw):
+    with pytest.raises(ParseError):
+        accounts.status_read(raw)
+
+
+def test_an_unknown_id_is_no_order():
+    assert accounts.order_status_read({"status": "unknownOid"}) is None
+    with pytest.raises(ParseError):
+        accounts.order_status_read({"status": "maybe"})
+
+
+# --- fills and payments --------------------------------------------------------------------------
+def test_a_fill_keeps_the_signs_of_fee_and_profit():
+    assert accounts.fill_read(FILL) == VenueFill(
+        symbol="ETH", side="sell", price=D("2986.3"), size=D("0.5"), time=5, venue_id="77", trade_id="9",
+        client_id=None, fee=D("-0.01"), fee_asset="USDC", closed_pnl=D("-3.25"), taker=False,
+        position_before=D("-26.86"),
+    )  # fmt: skip
+
+
+def test_a_spot_fill_pays_in_the_token_it_received():
+    fill = accounts.fill_read(FILL | {"coin": "@107", "side": "B", "fee": "0.00035", "feeToken": "HYPE"})
+    assert (fill.symbol, fill.fee, fill.fee_asset) == ("@107", D("0.00035"), "HYPE")
+
+
+def test_a_fill_of_a_liquidation_is_marked():
+    marked = {"liquidatedUser": US, "markPx": "1.0", "method": "market"}
+    assert accounts.fill_read(FILL | {"liquidation": marked}).liquidation
+
+
+def test_a_fill_that_cannot_be_read_is_not_left_out():
+    with pytest.raises(ParseError):
+        accounts.fills_read([FILL, FILL | {"sz": "1e3"}])
+
+
+def test_funding_is_read_alike_from_the_answer_and_from_the_stream():
+    answer = {"time": 7, "hash": "0x0", "delta": {"type": "funding", **FUNDING}}
+    funding = VenueFunding("ETH", D("-3.6"), "USDC", D("0.0000125"), D("0.5"), 7)
+    assert accounts.fundings_read([answer]) == accounts.fundings_read([FUNDING | {"time": 7}]) == [funding]
+
+
+# --- movements -----------------------------------------------------------------------------------
+def moved(delta, account=US):
+    [movement], bad = movements_read([{"time": 3, "hash": "0xf", "delta": delta}], account)
+    assert bad == []
+    return movement
+
+
+PERP, SPOT = ("perp", "USDC"), ("spot", "USDC")
+SENT = {"user": US, "destination": THEM}
+TOKEN = SENT | {"token": "PURR", "amount": "7.5", "usdcValue": "1.0"}
+
+
+@pytest.mark.parametrize(
+    ("delta", "legs", "fee"),
+    [
+        ({"type": "deposit", "usdc": "10.5"}, [(*PERP, D("10.5"))], "0"),
+        ({"type": "withdraw", "usdc": "9.0", "nonce": 1, "fee": "1.0"}, [(*PERP, D("-9.0"))], "1.0"),
+        ({"type": "internalTransfer", "usdc": "5.0", "fee": "1.0", **SENT}, [(*PERP, D("-4.0"))], "1.0"),
+        ({"type": "subAccountTransfer", "usdc": "5.0", **SENT}, [(*PERP, D("-5.0"))], "0"),
+        ({"type": "accountClassTransfer", "usdc": "4.0", "toPerp": True},
+         [(*SPOT, D("-4.0")), (*PERP, D("4.0"))], "0"),
+        ({"type": "accountClassTransfer", "usdc": "4.0", "toPerp": False},
+         [(*SPOT, D("4.0")), (*PERP, D("-4.0"))], "0"),
+        ({"type": "spotTransfer", "fee": "0.2", **TOKEN}, [("spot", "PURR", D("-7.5"))], "0.2"),
+        ({"type": "spotTransfer", "fee": "0.0", "nativeTokenFee": "0.5", **TOKEN},
+         [("spot", "PURR", D("-7.5")), ("spot", "PURR", D("-0.5"))], "0.0"),
+        ({"type": "send", "sourceDex": "", "destinationDex": "spot", "fee": "0.0", **TOKEN, "destination": US},
+         [("perp", "PURR", D("-7.5")), ("spot", "PURR", D("7.5"))], "0.0"),
+        ({"type": "send", "sourceDex": "spot", "destinationDex": "xyz", "fee": "0.0", **TOKEN},
+         [("spot", "PURR", D("-7.5"))], "0.0"),
+        ({"type": "liquidation", "liquidatedNtlPos": "5.0"}, [], "0"),
+        ({"type": "vaultDeposit", "vault": THEM, "usdc": "5.0"}, [(*PERP, D("-5.0"))], "0"),
+        ({"type": "vaultWithdraw", "netWithdrawnUsd": "5.0"}, [(*PERP, D("5.0"))], "0"),
+    ],
+)  # fmt: skip
+def test_a_movement_has_the_legs_of_the_account_that_asks(delta, legs, fee):
+    movement = moved(delta)
+    assert (list(movement.legs), movement.fee, movement.kind) == (legs, D(fee), delta["type"])
+
+
+@pytest.mark.parametrize("kind", ["internalTransfer", "subAccountTransfer", "spotTransfer", "send"])
+def test_what_one_side_gives_the_other_receives_and_the_giver_pays_the_fee(kind):
+    delta = {
+        "type": kind,
+        "usdc": "5.0",
+        "fee": "1.0",
+        "sourceDex": "spot",
+        "destinationDex": "spot",
+        **TOKEN,
+    }
+    [out], [into] = moved(delta).legs, moved(delta, THEM).legs
+    assert out[:2] == into[:2]
+    assert out[2] == -into[2] < 0
+    assert (moved(delta).fee, moved(delta, THEM).fee) == (D("1.0"), 0)
+    assert moved(delta).ref == moved(delta, THEM).ref
+
+
+def test_rows_that_are_alike_in_everything_are_two_movements():
+    rows = [{"time": 3, "hash": "0x0", "delta": {"type": "deposit", "usdc": "1.0"}}] * 2
+    other = {"time": 3, "hash": "0x0", "delta": {"type": "deposit", "usdc": "2.0"}}
+    good, _ = movements_read([*rows, other], US)
+    again, _ = movements_read([other, *rows], US)
+    assert len({movement.ref for movement in good}) == 3
+    assert {movement.ref for movement in again} == {movement.ref for movement in good}
+    assert max(len(movement.ref) for movement in good) < 120
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [{"type": "borrowLend", "usdc": "1.0"}, {"type": "deposit"}, {"type": "deposit", "usdc": "-1.0"}, 5,
+     {"type": "internalTransfer", "usdc": "5.0", "user": THEM, "destination": THEM}],
+)  # fmt: skip
+def test_a_movement_that_is_not_understood_is_carried_beside_the_others(delta):
+    rows = [
+        {"time": 3, "hash": "0x0", "delta": delta},
+        {"time": 4, "hash": "0x0", "delta": {"type": "deposit", "usdc": "1.0"}},
+    ]
+    good, bad = movements_read(rows, US)
+    assert [movement.time for movement in good] == [4]
+    [problem] = bad
+    assert isinstance(problem, ParseError)
+
+
+# --- the account ---------------------------------------------------------------------------------
+def position(**more):
+    return {
+        "type": "oneWay",
+        "position": {
+            "coin": "ETH", "szi": "-0.5", "leverage": {"type": "cross", "value": 20}, "entryPx": "2986.3",
+            "positionValue": "1500.0", "unrealizedPnl": "-6.85", "liquidationPx": None, "marginUsed": "75.0",
+        } | more,
+    }  # fmt: skip
+
+
+def state(*positions, value="993.15"):
+    return {
+        "marginSummary": {"accountValue": value}, "withdrawable": "900.0", "assetPositions": list(positions),
+        "time": 8,
+    }  # fmt: skip
+
+
+def test_cash_is_equity_without_what_prices_did():
+    spot = {"balances": [{"coin": "PURR", "total": "3.5"}, {"coin": "USDC", "total": "500.0"}]}
+    found = accounts.account_read(state(position()), spot)
+    assert isinstance(found, AccountState)
+    assert found.cash == {PERP: D("1000.00"), SPOT: D("500.0"), ("spot", "PURR"): D("3.5")}
+    [short] = found.positions
+    assert short.cost == D("-1493.15")  # sold for 1493.15, worth 1500 now: 6.85 lost
+    assert (found.equity, found.withdrawable, found.leverages) == (D("993.15"), D("900.0"), {"ETH": 20})
+
+
+def test_a_long_that_gained_cost_less_than_it_is_worth():
+    found = accounts.account_read(state(position(szi="0.5", unrealizedPnl="6.85")), {"balances": []})
+    assert found.positions[0].cost == D("1493.15")
+
+
+@pytest.mark.parametrize(
+    ("answer", "role"),
+    [({"role": "user"}, KeyRole("user")), ({"role": "missing"}, KeyRole("missing")),
+     ({"role": "vault"}, KeyRole("vault")),
+     ({"role": "agent", "data": {"user": THEM.upper().replace("X", "x")}}, KeyRole("agent", THEM)),
+     ({"role": "subAccount", "data": {"master": THEM}}, KeyRole("sub_account", THEM))],
+)  # fmt: skip
+def test_a_key_has_a_role_and_perhaps_a_master(answer, role):
+    assert accounts.role_read(answer) == role
+
+
+def test_agents_end_at_a_time_or_never():
+    rows = [
+        {"name": "bot", "address": THEM, "validUntil": 9},
+        {"name": "b", "address": US, "validUntil": None},
+    ]
+    assert accounts.agents_read(rows) == [Agent(THEM, "bot", 9), Agent(US, "b", None)]
+
+
+# --- answers to actions --------------------------------------------------------------------------
+def answered(*statuses):
+    return {"status": "ok", "response": {"type": "order", "data": {"statuses": list(statuses)}}}
+
+
+def test_each_order_has_its_answer():
+    rows = [
+        {"resting": {"oid": 5, "cloid": CLOID}}, {"filled": {"totalSz": "0.02", "avgPx": "1.5", "oid": 6}},
+        {"error": "Price must be divisible by tick size. asset=0"}, "waitingForFill", "waitingForTrigger",
+    ]  # fmt: skip
+    assert statuses_read(answered(*rows), 5) == [
+        Accepted("5"), Accepted("6", resting=False, filled=D("0.02")),
+        Refused("Price must be divisible by tick size. asset=0", "tickRejected"), Accepted(), Accepted(),
+    ]  # fmt: skip
+
+
+def test_one_error_for_a_batch_is_the_answer_to_each():
+    assert statuses_read(answered({"error": "no"}), 3) == [Refused("no")] * 3
+
+
+@pytest.mark.parametrize("rows", [[], [{"resting": {"oid": 5}}], ["success"] * 3, "success"])
+def test_answers_that_do_not_fit_the_orders_are_not_guessed_at(rows):
+    body = {"status": "ok", "response": {"data": {"statuses": rows}}}
+    with pytest.raises(ParseError):
+        statuses_read(body, 2)
+
+
+def test_refusals_have_the_name_that_the_history_gives_them():
+    text = "Post only order would have immediately matched, bbo was 1.2345@1.2346. asset=3"
+    assert refusal_status(text) == "badAloPxRejected"
+    assert refusal_status("Order was never placed, already canceled, or filled. asset=0") == ""
+    assert refusal_read({"status": "err", "response": "Invalid nonce: x"}) == "Invalid nonce: x"
+    assert refusal_read(answered()) is None
+
+
+# --- orders as actions ---------------------------------------------------------------------------
+ASSETS = {"BTC": 0, "@107": 10107}
+
+
+def order(kind="limit", tif="gtc", **more):
+    return OrderSpec(CLOID, "BTC", "buy", kind, tif, D("100000"), D("0.010"), **more)
+
+
+@pytest.mark.parametrize(
+    ("kind", "tif", "trigger", "written"),
+    [("limit", "gtc", None, {"limit": {"tif": "Gtc"}}), ("limit", "alo", None, {"limit": {"tif": "Alo"}}),
+     ("limit", "ioc", None, {"limit": {"tif": "Ioc"}}), ("market", "gtc", None, {"limit": {"tif": "Ioc"}}),
+     *((kind, "gtc", D("99"), {"trigger": {"isMarket": market, "triggerPx": "99", "tpsl": tpsl}})
+       for kind, market, tpsl in (("stop_market", True, "sl"), ("stop_limit", False, "sl"),
+                                  ("take_market", True, "tp"), ("take_limit", False, "tp")))],
+)  # fmt: skip
+def test_every_kind_is_written_as_the_venue_has_it(kind, tif, trigger, written):
+    action = wire.place_action([order(kind, tif, trigger_price=trigger)], ASSETS)
+    assert action["orders"] == [
+        {"a": 0, "b": True, "p": "100000", "s": "0.01", "r": False, "t": written, "c": CLOID.lower()}
+    ]
+    assert action["grouping"] == "na"
+
+
+def test_what_is_placed_hashes_as_the_golden_vector():
+    action = wire.place_action([order()], ASSETS)
+    hashed = signing.action_hash(action, 1700000000000, expires_after=1700000005000)
+    assert hashed.hex() == "84054f6dd743550d1e503162f518433c937a9d2f3bfb355ca7b504bcf5b9553a"
+
+
+def test_cancels_go_by_the_venues_ids_where_all_are_known():
+    known, ours = CancelSpec("BTC", CLOID, "5"), CancelSpec("@107", CLOID)
+    assert wire.cancel_action([known], ASSETS) == {"type": "cancel", "cancels": [{"a": 0, "o": 5}]}
+    by_ours = wire.cancel_action([known, ours], ASSETS)["cancels"]
+    assert by_ours == [{"asset": 0, "cloid": CLOID.lower()}, {"asset": 10107, "cloid": CLOID.lower()}]
+    with pytest.raises(ValueError, match="different sorts"):
+        wire.cancel_action([ours, CancelSpec("BTC", venue_id="5")], ASSETS)
+
+
+def test_a_modify_never_asks_to_place_what_is_gone():
+    action = wire.modify_action([ModifySpec(CancelSpec("BTC", venue_id="5"), order())], ASSETS)
+    assert action.keys() == {"type", "modifies"}
+    assert action["modifies"][0]["oid"] == 5
+
+
+# --- any JSON ------------------------------------------------------------------------------------
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8)
+    | st.sampled_from(["1.0", "-2.5", US, THEM, "open", "ETH", "B", "USDC", ""]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=8,
+)  # fmt: skip
+READERS = {
+    accounts.update_read: {"order": FOO, "status": "open", "statusTimestamp": 1},
+    accounts.standing_read: FOO,
+    accounts.fill_read: FILL,
+    accounts.funding_read: FUNDING | {"time": 7},
+    accounts.role_read: {"role": "agent", "data": {"user": US}},
+    accounts.requests_left_read: {"nRequestsUsed": 1, "nRequestsCap": 2},
+    lambda said: accounts.account_read(said, {"balances": []}): state(position()),
+    lambda said: accounts.account_read(state(said), {"balances": []}): position(),
+    lambda said: accounts.account_read(state(), said): {"balances": [{"coin": "USDC", "total": "1.0"}]},
+    lambda said: statuses_read(said, 2): answered("success", "success"),
+    refusal_read: {"status": "err", "response": "no"},
+}
+CASES = [(read, sample, field) for read, sample in READERS.items() for field in (None, *sample)]
+
+
+@given(st.sampled_from(CASES), JSON)
+def test_whatever_the_venue_says_becomes_a_fact_or_a_parse_error(case, junk):
+    read, sample, field = case
+    said = junk if field is None else sample | {field: junk}
+    try:
+        found = guarded(lambda: read(said), said)
+    except ParseError:
+        return
+    for value in (getattr(found, "price", D(0)), getattr(found, "fee", D(0)), getattr(found, "amount", D(0))):
+        assert isinstance(value, Decimal)
+        assert value.is_finite()
+
+
+@given(
+    st.sampled_from(KINDS),
+    st.dictionaries(
+        st.sampled_from(
+            ["usdc", "fee", "token", "amount", "user", "destination", "sourceDex", "destinationDex", "toPerp"]
+        ),
+        JSON,
+    ),
+)
+def test_whatever_a_movement_says_its_legs_are_exact_or_it_is_a_parse_error(kind, fields):
+    rows = [{"time": 1, "hash": "0x0", "delta": {"type": kind} | fields}]
+    good, bad = movements_read(rows, US)
+    assert len(good) + len(bad) == 1
+    for amount in itertools.chain.from_iterable((leg[2] for leg in movement.legs) for movement in good):
+        assert isinstance(amount, Decimal)
+        assert amount
+
+
+@given(JSON)
+def test_whatever_comes_on_a_stream_is_decoded_ignored_or_a_parse_error(junk):
+    for channel in (
+        "orderUpdates",
+        "userFills",
+        "userFundings",
+        "userNonFundingLedgerUpdates",
+        "subscriptionResponse",
+        "error",
+        "pong",
+        "other",
+    ):
+        try:
+            frame = orjson.dumps({"channel": channel, "data": junk})
+        except TypeError:  # an integer that JSON of 64 bits does not have
+            return
+        with contextlib.suppress(ParseError):
+            assert all(isinstance(said, Message) for said in PrivateCodec(US).decode(frame))

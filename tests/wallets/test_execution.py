@@ -1,0 +1,195 @@
+"""The execution worker: claims wallets, gives each a desk, outlives their crashes, and gives all back."""
+
+import asyncio
+
+import pytest
+from channels.db import database_sync_to_async
+from channels.testing import ApplicationCommunicator
+from django.db import connection
+from django.db.models.functions import Now
+
+from market import leases, models
+from market.hub import nudge
+from tests.wallets import world as worlds
+from tests.wallets.desks import Opener, until
+from tests.wallets.fake_trader import FakeTrader
+from wallets import consumers, services
+from wallets.consumers import ExecutionConsumer
+from wallets.execution import desk as desk_module
+from wallets.execution import worker as worker_module
+from wallets.execution.clock import VenueClock
+from wallets.execution.slots import slots_assign
+from wallets.execution.threads import in_thread
+from wallets.models import Order, Wallet
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+async def _hang_up(transactional_db):
+    """Django's async queries leave their thread's connection open; the test database could not be dropped."""
+    yield
+    await database_sync_to_async(lambda: connection.close())()
+
+
+@pytest.fixture
+def two(world, bob):
+    """alice's wallet and bob's, that nobody holds yet."""
+    leases.release(world.claim)
+    other = worlds.wallet_make(bob, world.venue, 2)
+    return world.wallet, other
+
+
+@pytest.fixture
+def trader(two, monkeypatch):
+    venue = FakeTrader({"BTC": "50000"})
+    for wallet in two:
+        venue.account_open(wallet.address, wallet.signer_address)
+    monkeypatch.setattr(worker_module, "trader_for", lambda name: venue)
+    monkeypatch.setattr(consumers, "Opener", lambda folder: Opener())
+    monkeypatch.setattr(consumers, "harden", lambda: None)
+    return venue
+
+
+@pytest.fixture
+async def worker(trader):
+    """The consumer, woken often, as its process does."""
+    talk = ApplicationCommunicator(
+        ExecutionConsumer.as_asgi(), {"type": "channel", "channel": "wallets-execution"}
+    )
+
+    async def wake():
+        while not talk.future or not talk.future.done():
+            await talk.send_input({"type": "wake"})
+            await asyncio.sleep(0.1)
+
+    talk.waking = asyncio.create_task(wake())
+    yield talk
+    talk.waking.cancel()
+    talk.future.cancel()
+    await asyncio.gather(talk.future, talk.waking, return_exceptions=True)
+
+
+async def opened():
+    return await Wallet.objects.filter(opened_at__isnull=False, owner__isnull=False).acount() == 2
+
+
+def place(world, wallet):
+    return services.order_place(user=wallet.user, wallet_id=wallet.pk, request=world.request(), origin="api")
+
+
+async def status_is(order, status):
+    async def reached():
+        return await Order.objects.filter(pk=order.pk, status=status).aexists()
+
+    await until(reached)
+
+
+async def test_a_worker_claims_every_wallet_opens_its_books_and_streams_it(worker, two, trader):
+    await until(opened)
+    assert {wallet.owner_epoch async for wallet in Wallet.objects.all()} <= {1, 2}
+    await until(lambda: set(trader.watched) == {wallet.address for wallet in two})
+
+    async def live():
+        return await Wallet.objects.filter(stream="live").acount() == 2
+
+    await until(live)
+
+
+async def test_wallets_that_want_nobody_are_left_alone(worker, two, trader):
+    await Wallet.objects.filter(pk=two[1].pk).aupdate(status="archived")
+    await until(lambda: trader.watched == [two[0].address])
+    assert (await Wallet.objects.aget(pk=two[1].pk)).owner_id is None
+
+
+async def test_a_nudge_alone_sends_an_order(worker, two, trader, world):
+    await until(opened)
+    worker.waking.cancel()
+    await asyncio.to_thread(nudge, "wallets-execution", "no-such-wallet")
+    order = await in_thread(place, world, two[0])
+    await status_is(order, "open")
+
+
+async def test_a_desk_that_crashes_is_started_again_and_its_neighbour_never_notices(
+    worker, two, trader, world, monkeypatch
+):
+    monkeypatch.setattr(worker_module, "FIRST_PAUSE", 0.2)
+    await until(opened)
+    crashes = []
+    real = desk_module.Desk._signer
+
+    async def crash(desk):
+        if desk.held.pk == two[0].pk and len(crashes) < 2:
+            crashes.append(desk)
+            raise RuntimeError("a bug")
+        return await real(desk)
+
+    monkeypatch.setattr(desk_module.Desk, "_signer", crash)
+    mine, others = [await in_thread(place, world, wallet) for wallet in two]
+    await status_is(others, "open")
+    await status_is(mine, "open")
+    assert len({id(desk) for desk in crashes}) == 2  # a new desk each time
+
+
+async def test_a_wallet_that_somebody_else_took_is_left_at_once(worker, two, trader):
+    await until(opened)
+    rival = await models.Worker.objects.acreate(
+        channel="wallets-execution", host="x", pid=1, lease_until=Now()
+    )
+    await Wallet.objects.filter(pk=two[0].pk).aupdate(owner=rival, owner_epoch=70)
+
+    async def claimed_again():  # the rival's lease is over, so it comes back under a newer epoch
+        return (await Wallet.objects.aget(pk=two[0].pk)).owner_epoch == 71
+
+    await until(claimed_again)
+
+
+async def test_a_drained_worker_finishes_its_send_and_gives_everything_back(worker, two, trader, world):
+    await until(opened)
+    trader.fates = ["slow"]
+    order = await in_thread(place, world, two[0])
+    await until(lambda: trader.sent)
+    waiting = await in_thread(place, world, two[0])
+    worker.future.cancel()
+    await asyncio.sleep(0.2)
+    trader.go.set()
+    await asyncio.gather(worker.future, return_exceptions=True)
+    order = await Order.objects.select_related("submission").aget(pk=order.pk)
+    assert (order.status, order.submission.outcome) == ("open", "answered")
+    assert (await Order.objects.aget(pk=waiting.pk)).status == "pending"
+    assert not await Wallet.objects.filter(owner__isnull=False).aexists()
+    assert trader.closed
+
+
+# --- who gets a stream -------------------------------------------------------------------------
+def test_busy_accounts_get_the_streams_and_keep_them():
+    assert slots_assign([], {"a": False, "b": True, "c": False}, 2) == ["b", "a"]
+    assert set(slots_assign(["c"], {"a": False, "b": True, "c": False}, 2)) == {"b", "c"}
+    assert set(slots_assign(["b", "c"], {"a": True, "b": True, "c": True}, 2)) == {"b", "c"}
+    assert set(slots_assign(["b", "c"], {"a": True, "b": True, "c": False}, 2)) == {"a", "b"}
+    assert slots_assign(["gone"], {"a": False}, 2) == ["a"]
+
+
+# --- the venue's clock -------------------------------------------------------------------------
+def test_the_quickest_answer_tells_the_venues_time():
+    clock = VenueClock()
+    assert clock.offset is None
+    assert not clock.is_trusted(5_000)
+    clock.sample(venue=10_500, asked=10_000, answered=10_900)
+    clock.sample(venue=11_050, asked=11_000, answered=11_020)
+    assert clock.offset == 40
+    assert clock.now(20_000) == 20_040
+    assert clock.round_trip == 900
+    assert clock.is_trusted(5_000)
+
+
+def test_a_process_that_slept_between_question_and_answer_learns_nothing():
+    clock = VenueClock()
+    clock.sample(venue=10_000, asked=10_000, answered=40_000)
+    assert clock.offset is None
+
+
+def test_a_clock_that_is_half_the_validity_wrong_is_not_trusted():
+    clock = VenueClock()
+    clock.sample(venue=12_600, asked=10_000, answered=10_010)
+    assert not clock.is_trusted(5_000)

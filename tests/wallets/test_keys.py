@@ -1,0 +1,312 @@
+"""Whose key it is, and what it could do: asked of the venue before it trades, and every day after."""
+
+import json
+import time
+import urllib.request
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from asgiref.sync import async_to_sync
+from channels.db import database_sync_to_async
+from django.utils import timezone
+
+from accounts.models import AuditEntry
+from market import leases
+from market.domain.orders import Agent, KeyRole
+from market.leases import LeaseLost
+from market.models import Venue
+from market.venues.hyperliquid import signing
+from market.venues.hyperliquid.signing import address_of
+from market.venues.hyperliquid.trader import HyperliquidTrader
+from tests.market.simulator.conftest import Running, small_world, wall_clock
+from wallets.domain.attest import DAY, HOUR, Held, Verdict, alert, judge, pause
+from wallets.execution.keys import key_attest, keys_mind
+from wallets.models import SealingKey, Wallet, WalletSecret
+from wallets.services import simulated_account_open, wallet_create, wallet_key_replace
+from wallets.services.keys import sealing_key_create
+from wallets.vault import KeyFiles, Opener
+
+KEY, OTHER, MASTER, STRANGER = (bytes([number]) * 32 for number in (7, 8, 9, 10))
+SIGNER, ACCOUNT = address_of(KEY), address_of(MASTER)
+NOW = 1_763_650_000_000
+AGENT = KeyRole("agent", ACCOUNT)
+
+
+# --- the decision --------------------------------------------------------------------------------------
+LISTED = Agent(SIGNER, "house", NOW + DAY)
+CASES = {
+    "an agent of the account": (AGENT, [LISTED], "active", "active", False),
+    "an agent that the venue does not list has no end": (AGENT, [], "active", "active", False),
+    "an agent that does not end": (AGENT, [Agent(SIGNER, "x", None)], "active", "active", False),
+    "an agent at its end": (AGENT, [Agent(SIGNER, "x", NOW)], "expired", "expired", False),
+    "another agent of the account": (AGENT, [Agent("0x1", "x", NOW - 1)], "active", "active", False),
+    "an agent of somebody else": (KeyRole("agent", "0x" + "5" * 40), [], "refused", "expired", True),
+    "a user": (KeyRole("user"), [], "refused", "expired", True),
+    "a sub-account": (KeyRole("sub_account", ACCOUNT), [], "refused", "expired", True),
+    "a vault": (KeyRole("vault"), [], "refused", "expired", True),
+    "unknown to the venue": (KeyRole("missing"), [], "waiting", "expired", False),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("proven", [False, True], ids=["new", "traded"])
+def test_only_an_agent_of_the_account_is_active(case, proven):
+    role, agents, fresh, traded, delete = case
+    verdict = judge(Held(ACCOUNT, SIGNER, proven), role, agents, NOW)
+    assert (verdict.status, verdict.delete) == (traded if proven else fresh, delete)
+    assert bool(verdict.reason) == (verdict.status != "active")
+
+
+def test_an_active_key_carries_its_name_and_end():
+    assert judge(Held(ACCOUNT, SIGNER, proven=False), AGENT, [LISTED], NOW) == Verdict(
+        "active", name="house", expires_at=NOW + DAY
+    )
+
+
+def test_the_reason_tells_the_accounts_own_key_from_another_accounts():
+    own = judge(Held(ACCOUNT, ACCOUNT, proven=False), KeyRole("user"), [], NOW)
+    assert own.reason.startswith("This is the account's own key: it can withdraw.")
+    other = judge(Held(ACCOUNT, SIGNER, proven=False), KeyRole("user"), [], NOW)
+    assert "Create an API wallet at the venue" in other.reason
+    assert "own key:" not in other.reason
+
+
+@pytest.mark.parametrize(
+    ("status", "waited", "expected"),
+    [
+        ("active", 0, DAY),
+        ("expired", 0, HOUR),
+        ("checking", 0, 3_000),
+        ("checking", 12_000, 3_000),
+        ("approval_wanted", 60_000, 15_000),
+        ("approval_wanted", DAY, 600_000),
+    ],
+)
+def test_the_venue_is_asked_less_and_less(status, waited, expected):
+    assert pause(status, waited) == expected
+
+
+@pytest.mark.parametrize(
+    ("left", "before", "told"),
+    [
+        (15 * DAY, None, False),
+        (14 * DAY, None, True),  # near when it was first seen
+        (13 * DAY, 1 * DAY, False),  # told already
+        (13 * DAY, 2 * DAY, True),  # crossed since
+        (4 * DAY, 1 * DAY, False),
+        (3 * DAY, 1 * DAY, True),
+        (2 * DAY, 1 * DAY, False),
+    ],
+)
+def test_the_end_of_a_key_is_told_at_two_weeks_and_at_three_days(left, before, told):
+    """`before`: how long ago it was looked at."""
+    assert bool(alert(NOW + left, NOW, None if before is None else NOW - before)) == told
+    assert alert(None, NOW, None) == ""
+
+
+# --- execution -----------------------------------------------------------------------------------------
+@pytest.fixture
+def opener(transactional_db, tmp_path):
+    sealing_key_create(folder=tmp_path / "execution")
+    Venue.objects.get_or_create(name="simulator", defaults={"title": "Simulator", "simulated": True})
+    return Opener(tmp_path / "execution")
+
+
+@pytest.fixture
+def simulator(settings):
+    with Running(small_world(now=wall_clock())) as running:
+        settings.SIMULATOR_URL = running.url
+        settings.SIMULATOR_CONTROL_PORT = running.simulator.control_port
+        yield running
+
+
+@pytest.fixture
+def mind(opener, simulator):
+    """What execution does for a wallet."""
+
+    def mind(wallet, work=keys_mind):
+        claim = claim_of(wallet)
+
+        async def once():
+            trader = HyperliquidTrader("simulator", simulator.url, network="testnet")
+            try:
+                return await work(claim, trader, opener)
+            finally:
+                await trader.close()
+
+        events = async_to_sync(once)()
+        wallet.refresh_from_db()
+        return events
+
+    return mind
+
+
+def claim_of(wallet):
+    wallet = Wallet.objects.select_related("owner").get(pk=wallet.pk)
+    if wallet.owner is None:
+        worker = leases.worker_register(channel="wallets-execution")
+        return next(one for one in leases.claim(Wallet, worker) if one.pk == wallet.pk)
+    return leases.Claim(Wallet, wallet.pk, wallet.owner_epoch)
+
+
+def long_ago(wallet):
+    """So that it is time to ask again."""
+    Wallet.objects.filter(pk=wallet.pk).update(checked_at=timezone.now() - timedelta(days=2))
+
+
+def create(user, key=KEY, account=ACCOUNT):
+    return wallet_create(
+        user=user, venue="simulator", label="one", address=account, client_id=uuid4(),
+        key=key and key.hex().encode(),
+    )  # fmt: skip
+
+
+def fund(simulator, address):
+    _post(f"{simulator.control_url}/accounts", {"address": address, "usdc": 100})
+
+
+def approve(simulator, agent, master=MASTER, name="house"):
+    nonce = time.time_ns() // 1_000_000
+    action = signing.approve_agent_action(agent=agent, name=name, nonce=nonce, network="testnet")
+    signature = signing.sign(signing.approve_agent_digest(action), master)
+    answer = _post(f"{simulator.url}/exchange", signing.envelope(action, nonce, signature))
+    assert answer["status"] == "ok", answer
+
+
+def _post(url, body):
+    request = urllib.request.Request(
+        url, data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        return json.load(answer)
+
+
+def test_a_key_that_was_wished_for_is_made_approved_and_active(alice, simulator, mind, opener):
+    wallet = create(alice, key=None)
+    (event,) = mind(wallet)
+    assert (wallet.status, event["status"]) == ("approval_wanted", "approval_wanted")
+    assert opener.signer(wallet).address == wallet.signer_address
+    fund(simulator, ACCOUNT)
+    mind(wallet)
+    assert wallet.status == "approval_wanted"
+    assert wallet.signer_address in wallet.status_reason  # what has to be approved
+    approve(simulator, wallet.signer_address)
+    long_ago(wallet)
+    mind(wallet)
+    assert (wallet.status, wallet.status_reason, wallet.signer_name) == ("active", "", "house")
+    days = (wallet.signer_expires_at - timezone.now()) / timedelta(days=1)
+    assert days == pytest.approx(180, abs=0.1)
+    acts = AuditEntry.objects.filter(subject=f"wallet:{wallet.pk}").order_by("seq")
+    assert [entry.action for entry in acts] == ["wallet.created", "wallet.key_sealed", "wallet.activated"]
+
+
+def test_a_key_is_made_once(alice, mind, opener):
+    wallet = create(alice, key=None)
+    mind(wallet)
+    made = wallet.signer_address
+    mind(wallet)
+    assert wallet.signer_address == made
+
+
+def test_no_key_is_made_while_there_is_nothing_to_seal_to(alice, mind):
+    wallet = create(alice, key=None)
+    SealingKey.objects.update(retired_at=timezone.now())
+    mind(wallet)
+    assert (wallet.status, wallet.signer_address) == ("key_wanted", "")
+    assert "keys init" in wallet.status_reason
+
+
+def test_a_key_that_can_withdraw_is_refused_and_deleted(alice, simulator, mind):
+    """A key of another account than the wallet's: the web cannot know, the venue does."""
+    fund(simulator, ACCOUNT)
+    fund(simulator, SIGNER)
+    wallet = create(alice)
+    events = mind(wallet)
+    assert wallet.status == "refused"
+    assert "Create an API wallet at the venue" in wallet.status_reason
+    assert not WalletSecret.objects.exists()
+    assert wallet.signer_address == ""
+    assert [event["type"] for event in events] == ["wallet", "alert"]
+    assert AuditEntry.objects.get(action="wallet.refused").data["signer"] == SIGNER
+
+
+def test_an_agent_of_another_account_is_refused_and_deleted(alice, simulator, mind):
+    for master in (MASTER, STRANGER):
+        fund(simulator, address_of(master))
+    approve(simulator, SIGNER, master=STRANGER)
+    wallet = create(alice)
+    mind(wallet)
+    assert wallet.status == "refused"
+    assert wallet.status_reason.startswith("This key trades for another account")
+    assert not WalletSecret.objects.exists()
+
+
+def test_a_simulated_account_is_active_at_once(alice, mind):
+    wallet = simulated_account_open(user=alice, client_id=uuid4())
+    mind(wallet)
+    assert (wallet.status, wallet.signer_expires_at) == ("active", None)
+
+
+def test_a_key_that_is_replaced_at_the_venue_expires_with_an_alert(alice, simulator, mind):
+    fund(simulator, ACCOUNT)
+    approve(simulator, SIGNER)
+    wallet = create(alice)
+    mind(wallet)
+    approve(simulator, address_of(OTHER))  # under the same name: the old one ends
+    assert mind(wallet) == []  # it was asked about today
+    assert wallet.status == "active"
+    long_ago(wallet)
+    events = mind(wallet)
+    assert (wallet.status, [event["type"] for event in events]) == ("expired", ["wallet", "alert"])
+    assert WalletSecret.objects.exists()  # it can do nothing; should it come back, it trades again
+    approve(simulator, SIGNER)
+    long_ago(wallet)
+    mind(wallet)
+    assert wallet.status == "active"
+
+
+def test_a_verdict_about_a_key_that_was_replaced_meanwhile_is_dropped(alice, simulator, mind):
+    fund(simulator, ACCOUNT)
+    fund(simulator, SIGNER)
+    wallet = create(alice)
+
+    async def replaced_while_asking(claim, trader, opener):
+        class Slow:
+            agents = trader.agents
+
+            async def role(self, address):
+                said = await trader.role(address)
+                await database_sync_to_async(wallet_key_replace)(
+                    user=alice, wallet_id=wallet.pk, key=OTHER.hex().encode()
+                )
+                return said
+
+        return await key_attest(claim, Slow(), opener)
+
+    assert mind(wallet, replaced_while_asking) == []
+    assert (wallet.status, wallet.signer_address) == ("checking", address_of(OTHER))
+    assert WalletSecret.objects.exists()
+
+
+def test_whoever_lost_the_wallet_changes_nothing(alice, mind, simulator, opener):
+    wallet = create(alice, key=None)
+    stale = claim_of(wallet)
+    Wallet.objects.filter(pk=wallet.pk).update(owner_epoch=stale.epoch + 1)
+
+    async def stale_work(claim, trader, opener):
+        return await keys_mind(stale, trader, opener)
+
+    with pytest.raises(LeaseLost):
+        mind(wallet, stale_work)
+    assert not WalletSecret.objects.exists()
+
+
+def test_a_key_that_cannot_be_opened_says_why_and_waits(alice, mind, opener):
+    wallet = create(alice)
+    kid = SealingKey.objects.get().kid
+    KeyFiles(opener._files.folder).remove(kid)
+    mind(wallet)
+    assert wallet.status == "checking"
+    assert f"sealed for kid {kid}, key not present; users must enter keys again" in wallet.status_reason
+    assert mind(wallet) == []
