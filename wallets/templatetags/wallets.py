@@ -30,6 +30,12 @@ HOUSE_LIMITS = {
     "price_band_percent": "band_percent",
     "orders_per_minute": "per_minute",
 }
+ORIGINS = {
+    "page": "by you, on a page",
+    "api": "by a program",
+    "bot": "by a bot",
+    "external": "at the venue, not by us",
+}
 # The shape that says how an order is; its word stands beside it.
 SHAPES = {
     OrderStatus.PENDING: "idle",
@@ -78,6 +84,11 @@ def kind_words(order: Order) -> str:
 
 
 @register.filter
+def origin_words(order: Order) -> str:
+    return ORIGINS[order.origin]
+
+
+@register.filter
 def shape(order: Order) -> str:
     return SHAPES[OrderStatus(order.status)]
 
@@ -95,7 +106,7 @@ def can_change(order: Order) -> bool:
 
 
 @register.filter
-def order_words(order: Order, decimals: int = 2) -> str:
+def order_words(order: Order, decimals: int = 0) -> str:
     """Buy 0.25 BTC at 71,283: what was asked for."""
     return wish_words(order, order.instrument.base, decimals)
 
