@@ -15,12 +15,6 @@ from bots.sdk.intents import Level
 ZERO = Decimal(0)
 
 
-def power(terms: Terms, position: Position) -> Decimal:
-    """The most that may be at work, in quote units. Losses make it smaller, profits do not make it larger."""
-    lost = min(ZERO, position.realised - position.fees + position.funding)
-    return max(ZERO, terms.budget + lost) * terms.leverage
-
-
 def counted(live: Iterable[Live]) -> list[Live]:
     """The live orders, but of two of which one replaces the other only the one that costs more."""
     orders = {order.client_id: order for order in live}
@@ -51,7 +45,7 @@ def refusal(terms: Terms, position: Position, live: Sequence[Live], new: Live) -
         return f"{level.size} at {level.price} is too small for the venue"
     if level.reduce_only:
         return _reducing(position, live, new)
-    limit = power(terms, position)
+    limit = position.power(terms)
     orders = counted([*live, new])
     long, short = worst(position, orders)
     if terms.instrument.kind == "spot" and level.side == "sell":

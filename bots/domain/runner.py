@@ -90,9 +90,7 @@ class Runner:
                 self._signal(Signal.CLAIM)
                 self._guarded(event.now, self._read_needs)
             case events.Warmed():
-                self._candles = event.candles
-                if self.snapshot.status in BEGINNING:
-                    self._signal(Signal.WARM)
+                self._warm(event)
             case events.Started() if self.snapshot.status not in (*ENDED, Status.STOPPING):
                 self._signal(Signal.START)
                 self._change(reason="", checked_at=event.now)
@@ -101,13 +99,28 @@ class Runner:
                 self._stop(event)
             case events.Crashed():
                 self._fault(event.now, event.reason, "")
-            case _ if self.snapshot.status in DECIDING:
+            case _:
                 self._tell(event)
-            case events.OrderChanged() | events.Traded() if self.snapshot.status in BEGINNING:
-                self._tell(event)  # what happened while no worker had the run; orders come with on_start
+
+    def _warm(self, event: events.Warmed) -> None:
+        self._candles = event.candles
+        if self.snapshot.status in BEGINNING:
+            self._signal(Signal.WARM)
 
     def _tell(self, event: events.Event) -> None:
-        """The strategy's own callback for the event."""
+        """The strategy's own callback. Before the start it hears only what happened to its orders while no
+        worker had the run, so that `on_start` finds everything told; what it then wants waits for the start.
+        """
+        match event:
+            case events.OrderChanged():
+                self._call(event.now, "on_order", OrderNews(event.level_id, event.state, event.reason))
+            case events.Traded(level_id=level_id, side=side, price=price, size=size):
+                fill = Fill(level_id, side, price, size, event.fee, event.fee_asset, event.now)
+                self._call(event.now, "on_fill", fill)
+            case _ if self.snapshot.status in DECIDING:
+                self._tell_market(event)
+
+    def _tell_market(self, event: events.Event) -> None:
         now = event.now
         match event:
             case events.Ticked():
@@ -116,11 +129,6 @@ class Runner:
                 self._call(now, "on_candle", event.candle)
             case events.BookShown():
                 self._call(now, "on_book", event.book)
-            case events.OrderChanged():
-                self._call(now, "on_order", OrderNews(event.level_id, event.state, event.reason))
-            case events.Traded(level_id=level_id, side=side, price=price, size=size):
-                fill = Fill(level_id, side, price, size, event.fee, event.fee_asset, now)
-                self._call(now, "on_fill", fill)
             case events.InputsChanged():
                 self._guarded(now, self._read_needs)
                 self._call(now, "on_start")

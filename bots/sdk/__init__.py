@@ -7,7 +7,7 @@ that it is handed, says what it wants in intents, and keeps what it must remembe
 from bots.sdk.context import Context, Fees, OwnOrder, Position, Terms
 from bots.sdk.dice import Dice
 from bots.sdk.events import BookSeen, Fill, OrderNews, Tick
-from bots.sdk.indicators import atr, ema, ewma, trend_score, volatility
+from bots.sdk.indicators import atr, ema, ewma, returns, trend_score, volatility
 from bots.sdk.inputs import (
     Choice,
     Flag,
@@ -66,6 +66,7 @@ __all__ = [
     "inputs_write",
     "plain_decode",
     "plain_encode",
+    "returns",
     "schema",
     "trend_score",
     "volatility",

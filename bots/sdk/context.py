@@ -75,6 +75,11 @@ class Position:
         """The average price paid; zero when nothing is held."""
         return self.cost / self.size if self.size else ZERO
 
+    def power(self, terms: Terms) -> Decimal:
+        """`Context.power` of this position."""
+        lost = min(ZERO, self.realised - self.fees + self.funding)
+        return max(ZERO, terms.budget + lost) * terms.leverage
+
     def profit(self, price: Decimal) -> Decimal:
         """Everything gained since the beginning if the position were closed at `price`, without that fee."""
         return self.realised + self.size * price - self.cost - self.fees + self.funding
@@ -111,6 +116,11 @@ class Context:
     @property
     def instrument(self) -> Instrument:
         return self.terms.instrument
+
+    @property
+    def power(self) -> Decimal:
+        """What may be at work now, in quote units: losses make it smaller, profits do not make it larger."""
+        return self.position.power(self.terms)
 
     def quotes(self, levels: Iterable[Level]) -> None:
         """These and no other orders should stand."""

@@ -1,10 +1,13 @@
 """Figures computed from closed candles, oldest first. None while there are too few of them."""
 
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import Context, Decimal
 from itertools import pairwise
 
 from market.domain.events import Candle
+
+ZERO = Decimal(0)
+STATISTICS = Context(prec=16)  # logarithms to more digits say no more about a market, and cost more
 
 
 def ema(values: Sequence[Decimal], period: int) -> Decimal | None:
@@ -12,7 +15,7 @@ def ema(values: Sequence[Decimal], period: int) -> Decimal | None:
     if period < 1 or len(values) < period:
         return None
     weight = Decimal(2) / (period + 1)
-    average = sum(values[:period], Decimal(0)) / period
+    average = sum(values[:period], ZERO) / period
     for value in values[period:]:
         average += weight * (value - average)
     return average
@@ -23,45 +26,40 @@ def atr(candles: Sequence[Candle], period: int) -> Decimal | None:
     if period < 1 or len(candles) < period + 1:
         return None
     ranges = [max(now.high, before.close) - min(now.low, before.close) for before, now in pairwise(candles)]
-    average = sum(ranges[:period], Decimal(0)) / period
+    average = sum(ranges[:period], ZERO) / period
     for value in ranges[period:]:
         average = (average * (period - 1) + value) / period
     return average
 
 
 def returns(candles: Sequence[Candle]) -> list[Decimal]:
-    """Logarithmic returns from close to close."""
-    logs = [candle.close.ln() for candle in candles]
+    """Logarithmic returns from close to close: 0.01 is about one per cent."""
+    logs = [candle.close.ln(STATISTICS) for candle in candles]
     return [later - earlier for earlier, later in pairwise(logs)]
 
 
-def volatility(candles: Sequence[Candle]) -> Decimal | None:
-    """Realised volatility of one candle: standard deviation of its log return (0.01 is one per cent).
+def volatility(moves: Sequence[Decimal]) -> Decimal | None:
+    """Realised volatility: the standard deviation of these returns.
 
-    It scales with the square root of time: times sqrt(n) for n candles.
+    It is that of one candle, and scales with the square root of time: times sqrt(n) for n candles.
     """
-    moves = returns(candles)
     if len(moves) < 2:
         return None
-    mean = sum(moves, Decimal(0)) / len(moves)
-    return (sum(((move - mean) ** 2 for move in moves), Decimal(0)) / (len(moves) - 1)).sqrt()
+    mean = sum(moves, ZERO) / len(moves)
+    return (sum(((move - mean) ** 2 for move in moves), ZERO) / (len(moves) - 1)).sqrt(STATISTICS)
 
 
-def ewma(candles: Sequence[Candle], decay: Decimal) -> Decimal | None:
-    """Volatility of one candle that forgets: variance = decay × variance + (1 − decay) × return²."""
-    moves = returns(candles)
+def ewma(moves: Sequence[Decimal], decay: Decimal) -> Decimal | None:
+    """Volatility that forgets: variance = decay × variance + (1 − decay) × return²."""
     if not moves:
         return None
     variance = moves[0] ** 2
     for move in moves[1:]:
         variance = decay * variance + (1 - decay) * move**2
-    return variance.sqrt()
+    return variance.sqrt(STATISTICS)
 
 
-def trend_score(candles: Sequence[Candle]) -> Decimal | None:
-    """How far the closes went from first to last, in standard deviations of a walk without direction."""
-    step = volatility(candles)
-    if not step:
-        return None
-    moved = candles[-1].close.ln() - candles[0].close.ln()
-    return moved / (step * Decimal(len(candles) - 1).sqrt())
+def trend_score(moves: Sequence[Decimal]) -> Decimal | None:
+    """How far these returns lead, in standard deviations of a walk without direction."""
+    step = volatility(moves)
+    return sum(moves, ZERO) / (step * Decimal(len(moves)).sqrt(STATISTICS)) if step else None

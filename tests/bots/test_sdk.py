@@ -31,6 +31,7 @@ from bots.sdk import (
     inputs_write,
     plain_decode,
     plain_encode,
+    returns,
     schema,
     trend_score,
     volatility,
@@ -209,19 +210,20 @@ def test_atr_by_hand():
     assert atr(candles, 4) is None
 
 
-def test_volatility_by_hand():
+def test_returns_and_volatility_by_hand():
     e = Decimal(1).exp()
-    candles = [candle(1), candle(e), candle(e), candle(e * e)]  # log returns 1, 0, 1
-    assert volatility(candles).quantize(Decimal("1e-9")) == Decimal("0.577350269")  # sqrt(1/3)
-    assert ewma(candles, Decimal("0.5")).quantize(Decimal("1e-9")) == Decimal("0.866025404")  # sqrt(0.75)
-    assert volatility(candles[:2]) is None
+    moves = returns([candle(1), candle(e), candle(e), candle(e * e)])
+    assert [round(move, 9) for move in moves] == [1, 0, 1]
+    assert round(volatility(moves), 9) == Decimal("0.577350269")  # sqrt(1/3)
+    assert round(ewma(moves, Decimal("0.5")), 9) == Decimal("0.866025404")  # sqrt(0.75)
+    assert volatility(moves[:1]) is None
+    assert ewma([], Decimal("0.5")) is None
 
 
 def test_trend_score_counts_standard_deviations():
-    e = Decimal(1).exp()
-    candles = [candle(1), candle(e), candle(e), candle(e * e)]
-    assert trend_score(candles).quantize(Decimal("1e-6")) == Decimal("2.000000")  # 2 / (sqrt(1/3) sqrt(3))
-    assert trend_score([candle(5)] * 9) is None  # a market that stands still has no direction
+    moves = [Decimal(1), Decimal(0), Decimal(1)]
+    assert round(trend_score(moves), 6) == 2  # 2 / (sqrt(1/3) sqrt(3))
+    assert trend_score([Decimal(0)] * 9) is None  # a market that stands still has no direction
 
 
 # --- small things that money hangs on ------------------------------------------------------------------------
