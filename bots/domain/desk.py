@@ -145,7 +145,9 @@ class Desk:
         number = self.snapshot.orders_made + 1
         client_id = uuid5(self._run, str(number))
         new = Live(client_id, level, level.size, "placing", former)
-        if problem := guard.refusal(self._terms, self.snapshot.position, self.snapshot.live, new):
+        now = self.snapshot
+        bid = now.tick.bid if now.tick else None
+        if problem := guard.refusal(self._terms, now.position, now.live, new, bid):
             return problem
         order = self._request(client_id, level, number)
         if former is None:

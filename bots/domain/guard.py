@@ -6,6 +6,7 @@ holds that part more than planned, and the next look counts it.)
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from bots.domain.orders import Live
@@ -38,14 +39,21 @@ def worst(position: Position, orders: Iterable[Live]) -> tuple[Decimal, Decimal]
     return long, short
 
 
-def refusal(terms: Terms, position: Position, live: Sequence[Live], new: Live) -> str | None:
-    """Why `new` (perhaps in place of the order that it replaces) may not be placed; None when it may."""
+def refusal(
+    terms: Terms, position: Position, live: Sequence[Live], new: Live, bid: Decimal | None
+) -> str | None:
+    """Why `new` (perhaps in place of the order that it replaces) may not be placed; None when it may.
+
+    A sell that may trade at once counts at the best `bid`, where that is above its own price.
+    """
     level = new.level
     if not terms.tradable(level.price, level.size) and not level.reduce_only:
         return f"{level.size} at {level.price} is too small for the venue"
     if level.reduce_only:
         return _reducing(position, live, new)
     limit = position.power(terms)
+    if level.side == "sell" and level.style != "post_only" and bid is not None and bid > level.price:
+        new = replace(new, level=replace(level, price=bid))
     orders = counted([*live, new])
     long, short = worst(position, orders)
     if terms.instrument.kind == "spot" and level.side == "sell":
