@@ -104,6 +104,7 @@ class Runner:
 
     def _warm(self, event: events.Warmed) -> None:
         self._candles = event.candles
+        self._guarded(event.now, self._read_needs)
         if self.snapshot.status in BEGINNING:
             self._signal(Signal.WARM)
 
