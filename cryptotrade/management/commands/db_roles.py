@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from psycopg import sql
 
 from cryptotrade import env
+from market.leases import LeasedModel
 
 WEB, FEED, EXECUTION, BOTS = ROLES = ("web", "feed", "execution", "bots")
 BOOKS = ("wallets_ledgertransfer", "wallets_ledgerentry", "wallets_fill")
@@ -77,6 +78,11 @@ class Command(BaseCommand):
         tables = [name for name in connection.introspection.table_names() if name.startswith(FEEDS)]
         names = sql.SQL(", ").join(map(sql.Identifier, tables))
         self._run("GRANT SELECT, INSERT, UPDATE, DELETE ON {names} TO {role}", role=role, names=names)
+        # A worker that leaves takes its name off everything that anybody leases, also where it owns nothing.
+        for model in LeasedModel.__subclasses__():
+            table = sql.Identifier(model._meta.db_table)
+            grant = "GRANT SELECT (owner_id), UPDATE (owner_id) ON {table} TO {role}"
+            self._run(grant, role=role, table=table)
 
     def _all_but_money(self, process: str, role: sql.Identifier) -> None:
         granted = io.StringIO()
