@@ -61,7 +61,7 @@ def test_no_way_out_of_a_terminal_state_but_late_fills_and_what_the_venue_lists(
         assert target == status or (status, event, target) == (S.CANCELLED, E.FILLED_WHOLLY, S.FILLED)
 
 
-@pytest.mark.parametrize("event", set(OrderEvent) - {*FACTS, E.REAPPEARED})
+@pytest.mark.parametrize("event", sorted(set(OrderEvent) - {*FACTS, E.REAPPEARED}))
 def test_nothing_of_ours_moves_what_has_ended(event):
     assert not TABLE[event].keys() & TERMINAL
 
