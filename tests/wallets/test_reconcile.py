@@ -205,6 +205,19 @@ def test_an_order_that_ended_here_and_stands_there_lives_again(opened, filled):
 
 
 @pytest.mark.django_db
+def test_what_a_stream_leaves_out_of_an_order_is_learnt_from_the_list(opened):
+    """Streams do not tell a stop from a limit order."""
+    told = opened.venue_order(reduce_only=True, partial=True)
+    services.facts_apply(claim=opened.claim, facts=[told])
+    opened.wallet.refresh_from_db()
+    assert opened.wallet.reconciled_at is None, "execution is to look at once"
+    listed = opened.venue_order(kind="stop_market", trigger_price=Decimal(48_000), reduce_only=True)
+    run(opened, opened.picture(opened.state({USDC: "10000"}), open_orders=[listed]))
+    order = Order.objects.get(origin="external")
+    assert (order.kind, order.trigger_price, order.flags) == ("stop_market", Decimal(48_000), [])
+
+
+@pytest.mark.django_db
 def test_external_orders_are_adopted_open(opened):
     run(opened, opened.picture(opened.state({USDC: "10000"}), open_orders=[opened.venue_order(venue_id="x")]))
     assert Order.objects.get(venue_order_id="x").origin == "external"

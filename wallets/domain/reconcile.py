@@ -35,13 +35,17 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class KnownOrder:
-    """A live order of ours. `cancel_answered`: the venue took a cancel of it, and it should be gone."""
+    """A live order of ours. `cancel_answered`: the venue took a cancel of it, and it should be gone.
+
+    `vague`: not all of it is known yet, and the venue's list tells the rest.
+    """
 
     id: UUID
     venue_id: str
     client_id: str
     status: OrderStatus
     cancel_answered: bool = False
+    vague: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,7 @@ def _listed(known: Known, picture: Picture) -> list[Action]:
         order = _named(ours, listed)
         if _named(over, listed):
             actions.append(Reopen(listed))
-        elif order is None or order.status not in AT_VENUE:
+        elif order is None or order.vague or order.status not in AT_VENUE:
             actions.append(Book(listed))
         elif order.cancel_answered:
             actions.append(CancelAgain(order.id))

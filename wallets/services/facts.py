@@ -22,6 +22,7 @@ from wallets.services.books import Books
 from wallets.services.oddities import doubled_tell, external_order, is_trade, reappeared_tell, unknown_tell
 
 FROM_FILL = "from_fill"  # known from its fills alone: size and price are theirs
+PARTIAL = "partial"  # known from a stream that does not tell kind, time in force and trigger
 FILLS_MISSING = "fills_missing"  # the venue says that it is filled, and we have not seen all of it
 _PLAIN_ENDS = {"canceled", "cancelled", ""}
 
@@ -108,7 +109,7 @@ class Facts:
 
     def order_is(self, order: Order, fact: VenueOrder) -> None:
         """The venue's word on an order that we know. What is over stays over."""
-        if FROM_FILL in order.flags:
+        if is_vague(order):
             self._learn(order, fact)
         if order.status in TERMINAL:
             return
@@ -130,7 +131,7 @@ class Facts:
         order = self._find(fact)
         if order is None or order.status not in TERMINAL:
             return
-        if FROM_FILL in order.flags:
+        if is_vague(order):
             self._learn(order, fact)
         if order.filled >= order.size:
             return  # nothing of it can stand anywhere
@@ -144,10 +145,14 @@ class Facts:
         reappeared_tell(self.books, order, fact)
 
     def _learn(self, order: Order, fact: VenueOrder) -> None:
+        if fact.partial:
+            self.wants_reconcile = True
+            return
         for name in ("side", "kind", "tif", "price", "trigger_price", "reduce_only"):
             setattr(order, name, getattr(fact, name))
         order.size = max(fact.size, order.filled)  # a venue says 0 for "the whole position"
-        self.books.order_unflag(order, FROM_FILL)
+        for flag in (FROM_FILL, PARTIAL):
+            self.books.order_unflag(order, flag)
         self.books.order_changed(order)
 
     def _adopt(self, fact: VenueOrder) -> Order | None:
@@ -157,6 +162,9 @@ class Facts:
         order = self._external(fact, instrument, tif=fact.tif, kind=fact.kind)
         order.reduce_only, order.trigger_price = fact.reduce_only, fact.trigger_price
         order.accepted_at = datetime.fromtimestamp(fact.time / 1000, UTC)
+        if fact.partial:
+            self.books.order_flag(order, PARTIAL)
+            self.wants_reconcile = True
         return order
 
     def _external(self, fact: VenueOrder | VenueFill, instrument: Any, *, tif: str, kind: str) -> Order:
@@ -271,6 +279,11 @@ class Facts:
             self.missed.append(fact)
             unknown_tell(self.books, fact)
         return instrument
+
+
+def is_vague(order: Order) -> bool:
+    """Whether the venue's whole word on this order is still to come."""
+    return bool({FROM_FILL, PARTIAL} & set(order.flags))
 
 
 def holding_of(row: Position) -> Holding:

@@ -36,7 +36,7 @@ from wallets.models import Balance, LedgerTransfer, Order, Position, Submission
 from wallets.services.books import Books
 from wallets.services.doubts import doubt_of
 from wallets.services.events import alert_event, wallet_event
-from wallets.services.facts import Facts
+from wallets.services.facts import Facts, is_vague
 from wallets.services.gate import instant
 from wallets.services.records import Doubt, Reconciled
 from wallets.services.submitting import wallet_of
@@ -103,7 +103,8 @@ def _known_order(order: Order) -> KnownOrder:
     cancel = order.cancel_submission
     answered = cancel is not None and cancel.outcome != Submission.Outcome.OUT
     status = OrderStatus(order.status)
-    return KnownOrder(order.pk, order.venue_order_id, order.venue_client_id, status, answered)
+    vague = is_vague(order)
+    return KnownOrder(order.pk, order.venue_order_id, order.venue_client_id, status, answered, vague)
 
 
 def _act(books: Books, facts: Facts, live: dict[Any, Order], picture: Picture) -> list[Doubt]:
