@@ -1,6 +1,7 @@
 """A desk against a venue that loses requests and answers: every order is done once, or not at all."""
 
 from decimal import Decimal
+from random import Random
 
 import pytest
 from channels.db import database_sync_to_async
@@ -9,9 +10,10 @@ from django.db import connection
 from market.leases import LeaseLost, worker_release
 from tests.wallets.desks import Bench, until
 from tests.wallets.fake_trader import FakeTrader
+from wallets import services
 from wallets.execution import waiting
 from wallets.execution.threads import in_thread
-from wallets.models import Balance, Fill, Order, Submission, Wallet
+from wallets.models import Balance, Fill, Order, Position, Submission, Wallet
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -64,7 +66,8 @@ async def test_fills_of_the_stream_are_booked(bench):
     order = await bench.until_status(order, "filled")
     fill = await Fill.objects.aget(order=order)
     assert (fill.size, fill.price) == (order.size, order.price)
-    assert {"order", "fill", "position", "balance"} <= {event["type"] for event in bench.told.events}
+    told = {"order", "fill", "position", "balance"}
+    await until(lambda: told <= {event["type"] for event in bench.told.events})
 
 
 async def test_an_order_whose_answer_was_lost_is_found_and_not_sent_again(bench):
@@ -92,7 +95,8 @@ async def _late(bench):
     return order
 
 
-async def test_the_venue_is_not_asked_before_the_validity_is_over(bench):
+async def test_the_venue_is_not_asked_before_the_validity_is_over(bench, monkeypatch):
+    monkeypatch.setattr(waiting, "VALIDITY", 15_000)
     with pytest.raises(TimeoutError):
         await _late(bench)
     bench.trader.arrive()
@@ -203,6 +207,18 @@ async def test_a_worker_that_lost_its_lease_while_it_waited_for_an_answer_change
     assert (await bench.order(order)).status == "submitting"
 
 
+async def test_a_leverage_is_set_at_the_venue_and_then_believed(bench):
+    fields = {"user": bench.world.user, "wallet_id": bench.world.wallet.pk, "symbol": "BTC", "leverage": 3}
+    await in_thread(services.leverage_set, **fields)
+    bench.desk.nudge()
+
+    async def believed():
+        return await Position.objects.filter(leverage=3, leverage_wanted=None).aexists()
+
+    await until(believed)
+    assert [(kind, ids) for kind, _, _, ids in bench.trader.sent] == [("leverage", ["BTC"])]
+
+
 async def test_what_a_stream_did_not_say_is_found_when_it_is_back(bench):
     order = await bench.until_status(await bench.place(), "open")
     bench.trader.streaming = False
@@ -211,6 +227,46 @@ async def test_what_a_stream_did_not_say_is_found_when_it_is_back(bench):
     bench.trader.cut.set()
     order = await bench.until_status(order, "filled")
     assert await Fill.objects.acount() == 1
+
+
+FATES = ("ok", "lost_reply", "lost_request", "later", "away", "refused:Invalid nonce: nonce too low 1 < 2")
+
+
+async def _storm(bench, seed, orders=20):
+    """Market orders whose requests and answers go astray, by a seed. Returns how many the venue did twice."""
+    rng = Random(seed)
+    bench.trader.streaming = False  # nothing but answers and questions tells what became of them
+    bench.trader.fates = rng.choices(FATES, weights=(4, 3, 2, 4, 1, 1), k=2 * orders)
+    asked = []
+    for _ in range(orders):
+        asked.append(await bench.place(kind="market", price=None, size="0.001"))
+        await until(lambda: any(asked[-1].venue_client_id in ids for *_, ids in bench.trader.sent))
+    for order in asked:
+        await bench.until_status(order, "filled", within=60)
+    await until(lambda: not bench.trader.late)
+    return sum(len(bench.at_venue(order)) > 1 for order in asked)
+
+
+@pytest.fixture
+def _two_seconds(monkeypatch):
+    """Long enough that a busy machine asks and sends again before what is late arrives, if it may."""
+    monkeypatch.setattr(waiting, "VALIDITY", 2_000)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_two_seconds")
+async def test_a_storm_of_lost_and_late_requests_doubles_and_loses_nothing(bench):
+    assert await _storm(bench, seed=7) == 0
+    account = bench.trader.accounts[bench.world.wallet.address]
+    assert account.sizes["BTC"] == 20 * Decimal("0.001")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_two_seconds")
+async def test_the_same_storm_without_waiting_out_doubles(bench, monkeypatch):
+    """Else the storm would prove nothing."""
+    monkeypatch.setattr(waiting, "settled_before", lambda now, margin=0: now + 60_000)
+    assert await _storm(bench, seed=7) > 0
 
 
 async def test_the_ledger_is_the_venues_cash_after_any_of_this(bench):

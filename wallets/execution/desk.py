@@ -45,9 +45,8 @@ class Desk:
         self._looked = asyncio.Event()
         self._wanted = asyncio.Event()
         self._locked = ""  # why the key cannot be used
-        self._books = BookKeeper(held, line, self.address, tell=self._tell)
-        self._books.look = look
-        self._sender = Sender(held, line, safe=safe, hurry=self._wanted, tell=self._tell)
+        self._books = BookKeeper(held, line, look, tell=self._tell)
+        self._sender = Sender(held, line, safe=safe, hurry=self._wanted, tell=self._tell, owe=self._books.owe)
 
     # --- from the worker and the line --------------------------------------------------------------
     def look(self, look: Look) -> None:
@@ -64,8 +63,12 @@ class Desk:
     def hear(self, fact: Fact) -> None:
         self._books.hear(fact)
 
-    def streams_changed(self) -> None:
+    def streams_opened(self) -> None:
         self._books.missed()
+        self._looked.set()
+
+    def streams_lost(self) -> None:
+        self._books.stir()
         self._looked.set()
 
     async def finish(self) -> None:
