@@ -37,8 +37,8 @@ class ExecutionConsumer(WorkerConsumer):
                 self._woken.set()  # perhaps a wallet that nobody has claimed yet
 
     async def drain(self) -> None:
+        if self._execution:
+            await self._execution.drain()
         if self._listening:
             self._listening.cancel()
             await asyncio.gather(self._listening, return_exceptions=True)
-        if self._execution:
-            await self._execution.drain()

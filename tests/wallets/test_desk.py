@@ -1,11 +1,13 @@
 """A desk against a venue that loses requests and answers: every order is done once, or not at all."""
 
+import asyncio
 from decimal import Decimal
 from random import Random
 
 import pytest
 from channels.db import database_sync_to_async
 from django.db import connection
+from django.utils import timezone
 
 from market.leases import LeaseLost, worker_release
 from tests.wallets.desks import Bench, until
@@ -14,6 +16,7 @@ from wallets import services
 from wallets.execution import waiting
 from wallets.execution.threads import in_thread
 from wallets.models import Balance, Fill, Order, Position, Submission, Wallet
+from wallets.vault import VaultLocked
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -181,6 +184,32 @@ async def test_nothing_is_sent_before_the_account_was_asked_for_everything(world
         assert trader.sent == []
         trader.away = False
         await bench.until_status(order, "open")
+
+
+async def test_what_waits_for_a_venue_that_is_away_lapses(world, trader):
+    trader.away = True
+    async with Bench(world, trader).at_work() as bench:
+        order = await bench.place()
+        await Order.objects.filter(pk=order.pk).aupdate(send_before=timezone.now())
+        await bench.until_status(order, "expired")
+        assert trader.sent == []
+
+
+async def test_orders_wait_while_the_key_cannot_be_opened_and_the_owner_is_told_once(world, trader):
+    class Locked:
+        def signer(self, wallet):
+            raise VaultLocked("sealed for kid 1, key not present")
+
+    async with Bench(world, trader, opener=Locked()).at_work() as bench:
+        await until(bench.desk._books.ready.is_set)
+        order = await bench.place()
+        await until(lambda: [event for event in bench.told.events if event["type"] == "alert"])
+        bench.desk.nudge()
+        await asyncio.sleep(0.3)
+        alerts = [event["text"] for event in bench.told.events if event["type"] == "alert"]
+        assert alerts == ["Orders wait: sealed for kid 1, key not present."]
+        assert (await bench.order(order)).status == "pending"
+        assert trader.sent == []
 
 
 async def test_a_worker_whose_lease_is_not_safe_sends_nothing_and_leaves(world, trader):

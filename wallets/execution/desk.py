@@ -106,7 +106,6 @@ class Desk:
 
     # --- what is to be sent ------------------------------------------------------------------------
     async def _trade(self) -> None:
-        await self._books.ready.wait()  # nothing is sent by somebody who does not know how things stand
         while task_goes_on():
             await self._wanted.wait()
             self._wanted.clear()
@@ -120,9 +119,9 @@ class Desk:
                 await asyncio.sleep(PAUSE_WHEN_AWAY)
 
     async def _signer(self) -> Signer | None:
-        """None: the wallet may not trade, or its key cannot be opened; orders wait until they lapse."""
+        """None: its books are not read yet, it may not trade, or its key cannot be opened; orders wait."""
         wallet = self._look.wallet
-        if wallet.status != Wallet.Status.ACTIVE:
+        if wallet.status != Wallet.Status.ACTIVE or not self._books.ready.is_set():
             return None
         try:
             signer: Signer = await in_thread(self._opener.signer, wallet)
