@@ -34,6 +34,7 @@ POLL_SECONDS = 4.0  # without a private stream, while orders or positions live
 ORDERS_SECONDS = 60.0
 AGAIN_SECONDS = 3.0  # the account moved while it was read: the comparison is still owed
 ENDING_SECONDS = 5.0
+STREAM_LAG = 0.7
 OVERLAP_MS = 10_000  # a venue may list a fact a little late
 ZERO = Decimal(0)
 
@@ -68,7 +69,7 @@ class BookKeeper:
         self._line = line
         self._address = look.wallet.address
         self._tell = tell
-        self._quiet = True
+        self._owed = 0.0  # s until the next look, when one is owed
         self._heard: asyncio.Queue[Fact] = asyncio.Queue(HEARD_KEPT)
         self._whole = asyncio.Event()  # everything has to be asked for
         self._whole.set()
@@ -89,7 +90,7 @@ class BookKeeper:
 
     def owe(self) -> None:
         """The venue did something of which the streams should tell: look soon whether they did."""
-        self._quiet = False
+        self._owed = self._owed or AGAIN_SECONDS
         self._stirred.set()
 
     def stir(self) -> None:
@@ -142,21 +143,31 @@ class BookKeeper:
             self._stirred.clear()
 
     def _period(self) -> float:
-        if not self._quiet:
-            return AGAIN_SECONDS
+        if self._owed:
+            return self._owed
         streamed = self._line.stream_of(self._address) == "live"
         return LOOK_SECONDS if streamed or not self.look.busy else POLL_SECONDS
 
     async def _ask(self) -> None:
         """The account first, which is cheap; the rest when it does not add up, or when its time has come."""
-        state = await self._line.account(self._address)
-        if not self._is_whole_due() and await in_thread(account_agrees, self._held.pk, state):
-            self._quiet = True
+        if not self._is_whole_due() and await self._adds_up():
+            self._owed = 0.0
             return
         self._whole.clear()
         self._orders_at = _now()
-        await self._reconcile(state)
+        quiet = await self._reconcile()
+        # An account that moves all the time is compared less and less often, not read over and over.
+        self._owed = 0.0 if quiet else min(LOOK_SECONDS, 2 * self._owed or AGAIN_SECONDS)
         self.ready.set()
+
+    async def _adds_up(self) -> bool:
+        """Looked at twice: what the streams are about to tell is no difference yet."""
+        for pause in (STREAM_LAG, 0.0):
+            state = await self._line.account(self._address)
+            if await in_thread(account_agrees, self._held.pk, state):
+                return True
+            await asyncio.sleep(pause)
+        return False
 
     def _is_whole_due(self) -> bool:
         """Cash does not tell that an order ended; and a cancel that was not told of is looked for soon."""
@@ -165,8 +176,10 @@ class BookKeeper:
         due = (ending and waited >= ENDING_SECONDS) or (live and waited >= ORDERS_SECONDS)
         return self._whole.is_set() or bool(due)
 
-    async def _reconcile(self, before: AccountState) -> None:
+    async def _reconcile(self) -> bool:
+        """True when the account stood still while it was read."""
         trader, address = self._line.trader, self._address
+        before = await self._line.account(address)
         until = await in_thread(Wallet.objects.values_list("facts_until", flat=True).get, pk=self._held.pk)
         since = max(0, until - OVERLAP_MS)
         picture = Picture(
@@ -179,10 +192,10 @@ class BookKeeper:
             after=await self._line.account(address),
         )
         done = await in_thread(services.account_reconcile, claim=self._held, picture=picture)
-        self._quiet = done.quiet
         self._tell(done.events)
         for doubt in done.ask:
             await self.settle(doubt)
+        return done.quiet
 
     async def settle(self, doubt: Doubt) -> None:
         """Ask the venue what became of this order. Raises `VenueError` when it does not say."""

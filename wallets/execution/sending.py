@@ -109,7 +109,7 @@ class Sender:
             return False
         else:
             await self._record(services.settled, prepared, "answered", answers=answers)
-            if any(isinstance(one, Accepted) and not one.resting for one in answers):
+            if any(isinstance(one, Accepted) and _did_more(prepared, one) for one in answers):
                 self._owe()
         return True
 
@@ -156,3 +156,8 @@ class Sender:
             "seq": prepared.nonce,
             "reason": str(problem)[:200],
         }
+
+
+def _did_more(prepared: Prepared, answer: Accepted) -> bool:
+    """Something was filled or ended, of which the streams tell apart."""
+    return prepared.kind == "cancel" or not answer.resting
