@@ -1,6 +1,6 @@
 """`manage.py chaos`, short: real processes die while orders are placed, and every book adds up after.
 
-That the same run without the wait-out doubles orders is shown in `tests/wallets/test_desk.py`, where the
+That the same run without the wait-out doubles orders is shown in `tests/wallets/test_storm.py`, where the
 same losses come by a seed and nothing depends on how busy the machine is.
 """
 

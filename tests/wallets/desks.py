@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 from types import SimpleNamespace
 
+from tests.wallets.fake_trader import FakeTrader
+from wallets.execution import waiting
 from wallets.execution.announcing import Announcer
 from wallets.execution.desk import Desk
 from wallets.execution.line import Line
@@ -20,6 +22,20 @@ async def until(condition, within=WITHIN):
     async with asyncio.timeout(within):
         while not (await condition() if asyncio.iscoroutinefunction(condition) else condition()):
             await asyncio.sleep(0.01)
+
+
+def hurry(monkeypatch, *, validity, margin=300):
+    """Shorter times, in ms, so that waiting them out is quick."""
+    monkeypatch.setattr(waiting, "VALIDITY", validity)
+    monkeypatch.setattr(waiting, "MARGIN", margin)
+    monkeypatch.setattr(waiting.settled_before, "__defaults__", (margin,))
+
+
+def trader_make(world):
+    """A venue in memory that knows the world's wallet."""
+    venue = FakeTrader({"BTC": "50000"})
+    venue.account_open(world.wallet.address, world.wallet.signer_address)
+    return venue
 
 
 class Opener:

@@ -2,7 +2,6 @@
 
 import asyncio
 from decimal import Decimal
-from random import Random
 
 import pytest
 from channels.db import database_sync_to_async
@@ -10,10 +9,9 @@ from django.db import connection
 from django.utils import timezone
 
 from market.leases import LeaseLost, worker_release
-from tests.wallets.desks import Bench, until
-from tests.wallets.fake_trader import FakeTrader
+from tests.wallets.desks import Bench, hurry, trader_make, until
 from wallets import services
-from wallets.execution import waiting
+from wallets.execution import books, waiting
 from wallets.execution.threads import in_thread
 from wallets.models import Balance, Fill, Order, Position, Submission, Wallet
 from wallets.vault import VaultLocked
@@ -30,9 +28,7 @@ async def _hang_up(transactional_db):
 
 @pytest.fixture
 def trader(world):
-    venue = FakeTrader({"BTC": "50000"})
-    venue.account_open(world.wallet.address, world.wallet.signer_address)
-    return venue
+    return trader_make(world)
 
 
 @pytest.fixture
@@ -44,9 +40,7 @@ async def bench(world, trader, monkeypatch):
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     """An expiry of half a second, so that waiting it out is quick."""
-    monkeypatch.setattr(waiting, "VALIDITY", 600)
-    monkeypatch.setattr(waiting.settled_before, "__defaults__", (300,))
-    monkeypatch.setattr(waiting, "MARGIN", 300)
+    hurry(monkeypatch, validity=600)
 
 
 async def test_an_order_is_written_down_sent_once_and_open(bench):
@@ -258,44 +252,25 @@ async def test_what_a_stream_did_not_say_is_found_when_it_is_back(bench):
     assert await Fill.objects.acount() == 1
 
 
-FATES = ("ok", "lost_reply", "lost_request", "later", "away", "refused:Invalid nonce: nonce too low 1 < 2")
+async def test_a_cancel_that_no_stream_tells_of_is_found_in_seconds(bench, monkeypatch):
+    monkeypatch.setattr(books, "AGAIN_SECONDS", 0.2)
+    monkeypatch.setattr(books, "ENDING_SECONDS", 0.1)
+    order = await bench.until_status(await bench.place(), "open")
+    bench.trader.streaming = False
+    await bench.cancel(order)
+    await bench.until_status(order, "cancelled")
 
 
-async def _storm(bench, seed, orders=20):
-    """Market orders whose requests and answers go astray, by a seed. Returns how many the venue did twice."""
-    rng = Random(seed)
-    bench.trader.streaming = False  # nothing but answers and questions tells what became of them
-    bench.trader.fates = rng.choices(FATES, weights=(4, 3, 2, 4, 1, 1), k=2 * orders)
-    asked = []
-    for _ in range(orders):
-        asked.append(await bench.place(kind="market", price=None, size="0.001"))
-        await until(lambda: any(asked[-1].venue_client_id in ids for *_, ids in bench.trader.sent))
-    for order in asked:
-        await bench.until_status(order, "filled", within=60)
-    await until(lambda: not bench.trader.late)
-    return sum(len(bench.at_venue(order)) > 1 for order in asked)
+async def test_a_fact_that_cannot_be_booked_ends_the_desk_and_not_silently(bench, monkeypatch):
+    def break_(**_):
+        raise ValueError("a bug")
 
-
-@pytest.fixture
-def _two_seconds(monkeypatch):
-    """Long enough that a busy machine asks and sends again before what is late arrives, if it may."""
-    monkeypatch.setattr(waiting, "VALIDITY", 2_000)
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("_two_seconds")
-async def test_a_storm_of_lost_and_late_requests_doubles_and_loses_nothing(bench):
-    assert await _storm(bench, seed=7) == 0
-    account = bench.trader.accounts[bench.world.wallet.address]
-    assert account.sizes["BTC"] == 20 * Decimal("0.001")
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("_two_seconds")
-async def test_the_same_storm_without_waiting_out_doubles(bench, monkeypatch):
-    """Else the storm would prove nothing."""
-    monkeypatch.setattr(waiting, "settled_before", lambda now, margin=0: now + 60_000)
-    assert await _storm(bench, seed=7) > 0
+    order = await bench.until_status(await bench.place(), "open")
+    monkeypatch.setattr(services, "facts_apply", break_)
+    bench.trader.price("BTC", "48000")
+    await until(bench.task.done)
+    assert "a bug" in str(bench.task.exception().exceptions)
+    assert (await bench.order(order)).status == "open"
 
 
 async def test_the_ledger_is_the_venues_cash_after_any_of_this(bench):
