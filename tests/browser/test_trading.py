@@ -3,6 +3,7 @@
 import asyncio
 import re
 import threading
+import time
 from collections.abc import Generator
 from datetime import timedelta
 from decimal import Decimal
@@ -35,7 +36,7 @@ def world(page: Page, market: Any, feed: Feed) -> Generator[worlds.World]:
     user.save()  # the server knows no other hasher
     visitor.confirm(user)
     wallet = worlds.wallet_make(user, market, label="Play money", equity="10000")
-    made = worlds.World(user, market, wallet, worlds.claim_make(wallet))
+    made = worlds.World(user, market, wallet, worlds.claim_make(wallet), now=int(time.time() * 1000))
     made.deposit("10000", ref="first")
     yield made
     page.goto("about:blank")  # pages read themselves again: none may, while the tables are emptied
