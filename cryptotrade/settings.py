@@ -370,6 +370,11 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "cryptotrade.openapi.every_refusal",
     ],
+    "ENUM_NAME_OVERRIDES": {
+        "OrderKindEnum": "wallets.api.questions.KINDS",
+        "OrderStatusEnum": "wallets.api.questions.STATUSES",
+        "WalletStatusEnum": "wallets.api.questions.WALLET_STATUSES",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
 }

@@ -24,6 +24,7 @@ def house(open_folder):
     try:
         house.wait_until_ready()
         yield house
+        house.interrupt()
     finally:
         house.destroy()
 
