@@ -371,6 +371,7 @@ SPECTACULAR_SETTINGS = {
         "cryptotrade.openapi.every_refusal",
     ],
     "ENUM_NAME_OVERRIDES": {
+        "FeedStatusEnum": ["live", "late", "down"],
         "OrderKindEnum": "wallets.api.questions.KINDS",
         "OrderStatusEnum": "wallets.api.questions.STATUSES",
         "WalletStatusEnum": "wallets.api.questions.WALLET_STATUSES",
