@@ -39,7 +39,7 @@ def django_db_setup(django_db_setup, django_db_blocker):
     """The audit trail refuses TRUNCATE, which is how transactional tests clean up after themselves."""
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         for table, trigger in TRUNCATE_GUARDS:
-            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
+            cursor.execute(f"ALTER TABLE IF EXISTS {table} DISABLE TRIGGER {trigger}")
 
 
 @pytest.fixture(scope="module")

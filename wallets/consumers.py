@@ -1,15 +1,27 @@
 """`wallets-execution`: the Channels worker that claims wallets and acts for them at their venues."""
 
 import asyncio
+import logging
 from typing import Any
 
 from django.conf import settings
 
 from market.hub import Nudges, WorkerConsumer
+from wallets.execution.threads import in_thread
 from wallets.execution.worker import Execution
-from wallets.vault import Opener, harden
+from wallets.vault import Opener, VaultLocked, harden
+
+logger = logging.getLogger(__name__)
 
 CHANNEL = "wallets-execution"
+
+
+def _complain(opener: Opener) -> None:
+    """Say at the start, not at the first order, when a key is missing; the other wallets are served."""
+    try:
+        opener.check()
+    except VaultLocked as locked:
+        logger.error("keys are locked", extra={"channel": CHANNEL, "reason": locked.reason})
 
 
 class ExecutionConsumer(WorkerConsumer):
@@ -26,6 +38,7 @@ class ExecutionConsumer(WorkerConsumer):
         if self._execution is None:
             harden()
             opener = Opener(settings.EXECUTION_KEYS)
+            await in_thread(_complain, opener)
             self._execution = Execution(opener, safe=self.keeper.safe)
             self._listening = asyncio.create_task(self._listen(self._execution), name="nudges")
         assert self.keeper.worker is not None
@@ -37,8 +50,8 @@ class ExecutionConsumer(WorkerConsumer):
                 self._woken.set()  # perhaps a wallet that nobody has claimed yet
 
     async def drain(self) -> None:
+        if self._execution:
+            await self._execution.drain()
         if self._listening:
             self._listening.cancel()
             await asyncio.gather(self._listening, return_exceptions=True)
-        if self._execution:
-            await self._execution.drain()

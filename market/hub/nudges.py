@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 REDIS_AWAY = (redis.RedisError, OSError, TimeoutError)
 ANSWER_WITHIN = 1.0  # a request waits for this when Redis hangs
-LOOK_SECONDS = 5.0
+LOOK_SECONDS = 1.0
 PAUSE_WITHOUT_REDIS = 1.0
 
 

@@ -70,8 +70,13 @@ def trader_for(name: str) -> Trader:
 def _gate(name: str, kind: VenueKind) -> Gate:
     """The budget that this host has at that venue. A lenient simulator counts nothing."""
     lenient = kind.simulated and settings.SIMULATOR_LIMITS == "lenient"
-    per_minute = WEIGHT_WHEN_LENIENT if lenient else WEIGHT_PER_MINUTE
-    return SharedGate(name, settings.EGRESS, settings.REDIS_URL, per_minute=per_minute)
+    return SharedGate(
+        name,
+        settings.EGRESS,
+        settings.REDIS_URL,
+        per_minute=WEIGHT_WHEN_LENIENT if lenient else WEIGHT_PER_MINUTE,
+        burst=WEIGHT_PER_MINUTE,
+    )
 
 
 def venue_codec(name: str) -> Codec:

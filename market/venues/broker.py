@@ -30,10 +30,11 @@ WAITED = Histogram("cryptotrade_venue_budget_wait_seconds", "Waiting for a turn.
 FALLBACKS = Counter("cryptotrade_venue_budget_alone_total", "Turns given without Redis.", ["venue"])
 
 # Level and time of the last change, by the clock of Redis. The answer is 0 (booked), or how many ms to
-# wait before asking again (nothing booked). A weight that never fits needs a full bucket.
+# wait before asking again (nothing booked). A weight that never fits needs a full bucket. `book` does not
+# ask, `exhaust` leaves nothing.
 TAKE = """
-local capacity, per_ms = tonumber(ARGV[1]), tonumber(ARGV[1]) / 60000
-local weight, floor = tonumber(ARGV[2]), tonumber(ARGV[3])
+local verb, capacity, per_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]) / 60000
+local weight, floor = tonumber(ARGV[4]), tonumber(ARGV[5])
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local known = redis.call('HMGET', KEYS[1], 'level', 'at')
@@ -41,14 +42,15 @@ local level, at = tonumber(known[1] or capacity), tonumber(known[2] or now)
 level = math.min(capacity, level + math.max(0, now - at) * per_ms)
 local need = math.min(weight + floor, capacity)
 local wait = 0
-if weight < 0 then level = math.min(level, 0)
+if verb == 'exhaust' then level = math.min(level, 0)
+elseif verb == 'book' then level = level - weight
 elseif level >= need then level = level - weight
 else wait = math.ceil((need - level) / per_ms) end
 redis.call('HSET', KEYS[1], 'level', string.format('%.6f', level), 'at', string.format('%.0f', now))
 redis.call('PEXPIRE', KEYS[1], 120000)
 return wait
 """
-EXHAUST = -1
+Verb = Literal["take", "book", "exhaust"]
 
 
 class Gate(Protocol):
@@ -56,6 +58,9 @@ class Gate(Protocol):
 
     async def enter(self, weight: float, lane: Lane) -> None:
         """Returns when the request may be sent; its weight is then booked."""
+
+    async def book(self, weight: float) -> None:
+        """An answer turned out to cost so much more; nobody waits now, and those who come do."""
 
     async def exhausted(self) -> None:
         """The venue said 429: whatever we counted, there is nothing left."""
@@ -75,11 +80,11 @@ async def patiently(take: Callable[[], Awaitable[float]]) -> float:
 
 
 class LocalGate:
-    """A budget of this process alone."""
+    """A budget of this process alone: `burst` at once (a minute's worth, if not said), then `per_minute`."""
 
-    def __init__(self, *, per_minute: float = WEIGHT_PER_MINUTE) -> None:
-        self._budget = Budget(capacity=per_minute, per_minute=per_minute)
-        self._capacity = per_minute
+    def __init__(self, *, per_minute: float = WEIGHT_PER_MINUTE, burst: float | None = None) -> None:
+        self._capacity = per_minute if burst is None else burst
+        self._budget = Budget(capacity=self._capacity, per_minute=per_minute)
         self._turns = {lane: asyncio.Lock() for lane in FLOORS}
 
     async def enter(self, weight: float, lane: Lane) -> None:
@@ -89,6 +94,9 @@ class LocalGate:
     async def take(self, weight: float, lane: Lane) -> float:
         """Book it, or say how long to wait before asking again (s)."""
         return self._budget.take(weight, self._now(), floor=FLOORS[lane] * self._capacity)
+
+    async def book(self, weight: float) -> None:
+        self._budget.book(weight, self._now())
 
     async def exhausted(self) -> None:
         self._budget.exhaust(self._now())
@@ -109,13 +117,20 @@ class SharedGate:
     """
 
     def __init__(
-        self, venue: str, egress: str, redis_url: str, *, per_minute: float = WEIGHT_PER_MINUTE
+        self,
+        venue: str,
+        egress: str,
+        redis_url: str,
+        *,
+        per_minute: float = WEIGHT_PER_MINUTE,
+        burst: float | None = None,
     ) -> None:
         self._venue = venue
         self._key = f"ct:budget:{venue}:{egress}"
         self._url = redis_url
-        self._capacity = per_minute
-        self._alone = LocalGate(per_minute=per_minute * ALONE)
+        self._rate = per_minute
+        self._capacity = per_minute if burst is None else burst
+        self._alone = LocalGate(per_minute=per_minute * ALONE, burst=self._capacity * ALONE)
         self._turns = {lane: asyncio.Lock() for lane in FLOORS}
         self._client: Any = None
         self._away_until = 0.0
@@ -127,29 +142,34 @@ class SharedGate:
 
     async def take(self, weight: float, lane: Lane) -> float:
         """Book it, or say how long to wait before asking again (s)."""
-        wait = await self._ask(weight, FLOORS[lane] * self._capacity)
+        wait = await self._ask("take", weight, FLOORS[lane] * self._capacity)
         if wait is not None:
             return wait
         FALLBACKS.labels(self._venue).inc()
         return await self._alone.take(weight, lane)
 
+    async def book(self, weight: float) -> None:
+        if await self._ask("book", weight) is None:
+            await self._alone.book(weight)
+
     async def exhausted(self) -> None:
         await self._alone.exhausted()
-        await self._ask(EXHAUST, 0)
+        await self._ask("exhaust")
 
     async def close(self) -> None:
         if self._client is not None:
             await self._client.aclose()
             self._client = None
 
-    async def _ask(self, weight: float, floor: float) -> float | None:
+    async def _ask(self, verb: Verb, weight: float = 0, floor: float = 0) -> float | None:
         """Seconds to wait, or None: Redis is away."""
         now = asyncio.get_running_loop().time()
         if now < self._away_until:
             return None
         try:
             async with asyncio.timeout(ANSWER_WITHIN):
-                ms = await self._script()(keys=[self._key], args=[self._capacity, weight, floor])
+                arguments = [verb, self._capacity, self._rate, weight, floor]
+                ms = await self._script()(keys=[self._key], args=arguments)
         except REDIS_AWAY as problem:
             self._away_until = now + AWAY_SECONDS
             logger.warning(

@@ -20,6 +20,11 @@ class Budget:
             return 0.0
         return (need - self._level) / self._rate
 
+    def book(self, weight: float, now: float) -> None:
+        """An answer turned out to cost this much more; those who come wait for it."""
+        self._refill(now)
+        self._level -= weight
+
     def exhaust(self, now: float) -> None:
         """The venue says that we asked too much, whatever we counted."""
         self._refill(now)

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from market.domain.orders import CancelSpec
+from market.domain.errors import VenueRefused, VenueUnavailable
+from market.domain.orders import Accepted, CancelSpec
+from market.simulator.exchange.rules import Rules
 from market.simulator.limits import DOCUMENTED
 from market.simulator.server import Config, Simulator, wall_clock
 from market.venues import trader_for, venue_feed
@@ -17,7 +19,7 @@ from market.venues.budget import Budget
 from market.venues.hyperliquid.allowance import Allowance
 from market.venues.hyperliquid.trader import HyperliquidTrader
 from tests.market.simulator.conftest import small_world
-from tests.market.test_trader import Desk
+from tests.market.test_trader import Desk, Key
 
 NOBODY = "redis://127.0.0.1:1/0"
 SLOW = 60  # weight a minute: what refills within a test is less than one
@@ -28,8 +30,8 @@ async def gate_of(settings):
     """Gates of one host, or of the host that is named."""
     venue, opened = secrets.token_hex(8), []
 
-    def make(egress="here", url=settings.REDIS_URL, per_minute=SLOW):
-        opened.append(SharedGate(venue, egress, url, per_minute=per_minute))
+    def make(egress="here", url=settings.REDIS_URL, per_minute=SLOW, **options):
+        opened.append(SharedGate(venue, egress, url, per_minute=per_minute, **options))
         return opened[-1]
 
     yield make
@@ -75,6 +77,25 @@ async def test_a_429_empties_the_budget_of_everybody(gate_of):
     await gate_of().exhausted()
     assert 0 < await gate_of().take(1, "urgent") <= 1
     assert await gate_of().take(1, "feed") > 30
+
+
+@pytest.mark.parametrize("make", ["shared", "local", "alone"])
+async def test_what_an_answer_cost_is_waited_for_by_those_who_come(gate_of, make):
+    made = {
+        "shared": gate_of,
+        "local": lambda: LocalGate(per_minute=SLOW),
+        "alone": lambda: gate_of(url=NOBODY),
+    }
+    gate = made[make]()
+    await gate.book(2 * SLOW)
+    assert await gate.take(1, "urgent") > SLOW / 2
+
+
+async def test_a_burst_may_be_smaller_than_what_refills_in_a_minute(gate_of):
+    gate = gate_of(per_minute=60_000, burst=100)
+    assert await gate.take(100, "urgent") == 0
+    await gate.exhausted()
+    assert 0 < await gate.take(50, "feed") <= 0.1
 
 
 async def test_what_is_heavier_than_its_share_gets_a_full_budget(gate_of):
@@ -180,7 +201,7 @@ async def test_cancels_and_exits_of_twenty_busy_wallets_never_wait_and_nobody_is
         await desk.place(first)
         await desk.place(desk.order(1.05, kind="market", tif="ioc"))
 
-    busy = [asyncio.create_task(trader.fills(desk.address, 0)) for desk in desks]
+    busy = [asyncio.create_task(trader.fills(desk.address, 0)) for desk in desks for _ in range(3)]
     await until(lambda: gate.delayed["queries"])
     busy += [asyncio.create_task(desk.place(desk.order(0.8))) for desk in desks for _ in range(25)]
     await until(lambda: gate.delayed["orders"])
@@ -211,7 +232,7 @@ def test_an_account_is_asked_about_every_five_minutes_and_after_a_refusal():
     assert allowance.is_due(0.0)
     assert not allowance.is_due(299.0)
     assert allowance.is_due(300.0)
-    allowance.is_gone()
+    allowance.is_gone(300.5)
     assert allowance.is_due(301.0)
 
 
@@ -221,20 +242,51 @@ def test_an_account_is_asked_about_every_five_minutes_and_after_a_refusal():
 def test_orders_are_slowed_as_the_last_tenth_is_used(used, spacing):
     allowance = Allowance()
     allowance.told(used, 10_000)
-    assert [allowance.turn(5.0) for _ in range(3)] == [0.0, spacing, 2 * spacing]
+    assert [allowance.turn(5.0, 60) for _ in range(3)] == [0.0, spacing, 2 * spacing]
 
 
 def test_what_is_sent_counts_before_the_venue_is_asked_again():
     allowance = Allowance()
     allowance.told(8_990, 10_000)
     allowance.spent(20)
-    allowance.turn(0.0)
-    assert allowance.turn(0.0) == 1.0
+    allowance.turn(0.0, 60)
+    assert allowance.turn(0.0, 60) == 1.0
 
 
 def test_nobody_is_slowed_for_what_nobody_knows():
     allowance = Allowance()
     allowance.spent(20_000)
-    assert [allowance.turn(0.0) for _ in range(3)] == [0.0, 0.0, 0.0]
-    allowance.is_gone()
-    assert [allowance.turn(0.0) for _ in range(2)] == [0.0, 10.0]
+    assert [allowance.turn(0.0, 60) for _ in range(3)] == [0.0, 0.0, 0.0]
+    allowance.is_gone(0.0)
+    assert [allowance.turn(0.0, 60) for _ in range(2)] == [10.0, 20.0]
+
+
+def test_who_cannot_wait_for_a_turn_takes_none():
+    allowance = Allowance()
+    allowance.told(10_000, 10_000)
+    assert allowance.turn(0.0, 5) == 0.0
+    assert [allowance.turn(0.0, 5) for _ in range(3)] == [None, None, None]
+    assert allowance.turn(6.0, 5) == 4.0
+
+
+async def test_orders_are_slowed_by_what_the_venue_says_of_the_master_and_exits_are_not():
+    rules = Rules(address_requests=True)
+    simulator = Simulator(small_world(now=wall_clock()), Config(port=0, control_port=0, rules=rules))
+    await simulator.start()
+    trader = HyperliquidTrader("simulator", f"http://127.0.0.1:{simulator.port}", network="testnet")
+    desk, agent = Desk(simulator, trader), Key()
+    desk.approve(agent.address, "bot")
+    desk.signer = agent
+    account = simulator.house.exchange.accounts[desk.address]
+    account.requests, account.last_request = 10_001, 0
+    await desk.place(desk.order(0.9))  # one in ten seconds passes
+    with pytest.raises(VenueRefused, match="Too many cumulative requests"):
+        await desk.place(desk.order(0.9))
+    await until(lambda: trader._allowances._of[agent.address].cap == 10_000)
+    with pytest.raises(VenueUnavailable, match="hardly any requests left"):
+        await desk.place(desk.order(0.9))
+    [standing] = await trader.orders_open(desk.address)
+    cancels = [CancelSpec("BTC", venue_id=standing.venue_id)]
+    assert await trader.cancel(cancels, **desk.send_cancel) == [Accepted(resting=False)]
+    await trader.close()
+    await simulator.stop()

@@ -25,6 +25,9 @@ class OpenGate:
     async def enter(self, weight, lane):
         return
 
+    async def book(self, weight):
+        return
+
     async def exhausted(self):
         return
 

@@ -239,3 +239,32 @@ def test_whatever_is_commanded_the_book_is_sound(commands):
             assert {level.price: (level.size, level.orders) for level in book.levels(side)} == {
                 price: (sum(sizes), len(sizes)) for price, sizes in by_price.items()
             }
+
+
+# --- rations -------------------------------------------------------------------------------------
+class Rationed:
+    """Lets the orders of one owner fill so many lots in all."""
+
+    def __init__(self, owner, lots):
+        self.owner, self.lots = owner, lots
+
+    def spare(self, order):
+        return min(order.size, self.lots) if order.owner == self.owner else order.size
+
+    def matched(self, order, size):
+        if order.owner == self.owner:
+            self.lots -= size
+
+
+def test_an_order_over_its_ration_is_cut_or_cancelled_before_it_matches_and_the_sweep_goes_on():
+    book = OrderBook()
+    book.ration = Rationed("alice", 5)
+    for number, owner in enumerate(("alice", "alice", "alice", "bob"), start=1):
+        book.submit(NewOrder(number, owner, "sell", 100 + number, 3))
+    facts = book.submit(NewOrder(9, "carol", "buy", 200, 20, "ioc"))
+    fills = [(fact.maker_id, fact.size) for fact in facts if isinstance(fact, Filled)]
+    assert fills == [(1, 3), (2, 2), (4, 3)]
+    assert [(fact.order_id, fact.cut) for fact in facts if isinstance(fact, Reduced)] == [(2, 1)]
+    gone = [(fact.order_id, fact.size) for fact in facts if isinstance(fact, Cancelled)]
+    assert gone == [(3, 3), (9, 12)]
+    assert list(book.orders()) == []

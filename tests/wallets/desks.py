@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 from types import SimpleNamespace
 
+from tests.wallets.fake_trader import FakeTrader
+from wallets.execution import waiting
 from wallets.execution.announcing import Announcer
 from wallets.execution.desk import Desk
 from wallets.execution.line import Line
@@ -22,8 +24,25 @@ async def until(condition, within=WITHIN):
             await asyncio.sleep(0.01)
 
 
+def hurry(monkeypatch, *, validity, margin=300):
+    """Shorter times, in ms, so that waiting them out is quick."""
+    monkeypatch.setattr(waiting, "VALIDITY", validity)
+    monkeypatch.setattr(waiting, "MARGIN", margin)
+    monkeypatch.setattr(waiting.settled_before, "__defaults__", (margin,))
+
+
+def trader_make(world):
+    """A venue in memory that knows the world's wallet."""
+    venue = FakeTrader({"BTC": "50000"})
+    venue.account_open(world.wallet.address, world.wallet.signer_address)
+    return venue
+
+
 class Opener:
     """Opens everything; signs with nothing, because the venue in memory does not look."""
+
+    def check(self):
+        """Every key is here."""
 
     def signer(self, wallet):
         return SimpleNamespace(address=wallet.signer_address, sign=None)

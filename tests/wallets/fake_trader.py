@@ -25,6 +25,7 @@ from market.venues.base import OutcomeUnknown
 
 FEE = Decimal("0.00045")
 ZERO = Decimal(0)
+ALMOST_LATE = 100  # ms before its expiry
 
 
 class Account:
@@ -47,7 +48,7 @@ class FakeTrader:
     """A `market.venues.base.Trader`. `fates` says what happens to the next sends; then all goes well.
 
     ok · lost_request (never arrives) · lost_reply (done, no answer) · late (no answer; it arrives when
-    the test says `arrive`) · away (nothing left us) · slow (answered when the test sets `go`) ·
+    the test says `arrive`) · later (the same, but it arrives just before it expires) · away (nothing left us) · slow (answered when the test sets `go`) ·
     refused:TEXT
     """
 
@@ -107,8 +108,11 @@ class FakeTrader:
             raise VenueRefused(self.venue, fate.partition(":")[2])
         if fate == "lost_request":
             raise OutcomeUnknown(self.venue, "the line was cut")
-        if fate == "late":
+        if fate in ("late", "later"):
             self.late.append((act, signer, valid_until))
+            if fate == "later":
+                left = max(0, valid_until - ALMOST_LATE - self._clock()) / 1000
+                asyncio.get_running_loop().call_later(left, self.arrive)
             raise OutcomeUnknown(self.venue, "timeout")
         answers = self._arrived(act, signer, valid_until)
         if fate == "lost_reply":

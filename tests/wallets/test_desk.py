@@ -1,17 +1,20 @@
 """A desk against a venue that loses requests and answers: every order is done once, or not at all."""
 
+import asyncio
 from decimal import Decimal
 
 import pytest
 from channels.db import database_sync_to_async
 from django.db import connection
+from django.utils import timezone
 
 from market.leases import LeaseLost, worker_release
-from tests.wallets.desks import Bench, until
-from tests.wallets.fake_trader import FakeTrader
-from wallets.execution import waiting
+from tests.wallets.desks import Bench, hurry, trader_make, until
+from wallets import services
+from wallets.execution import books, waiting
 from wallets.execution.threads import in_thread
-from wallets.models import Balance, Fill, Order, Submission, Wallet
+from wallets.models import Balance, Fill, Order, Position, Submission, Wallet
+from wallets.vault import VaultLocked
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -25,9 +28,7 @@ async def _hang_up(transactional_db):
 
 @pytest.fixture
 def trader(world):
-    venue = FakeTrader({"BTC": "50000"})
-    venue.account_open(world.wallet.address, world.wallet.signer_address)
-    return venue
+    return trader_make(world)
 
 
 @pytest.fixture
@@ -39,9 +40,7 @@ async def bench(world, trader, monkeypatch):
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     """An expiry of half a second, so that waiting it out is quick."""
-    monkeypatch.setattr(waiting, "VALIDITY", 600)
-    monkeypatch.setattr(waiting.settled_before, "__defaults__", (300,))
-    monkeypatch.setattr(waiting, "MARGIN", 300)
+    hurry(monkeypatch, validity=600)
 
 
 async def test_an_order_is_written_down_sent_once_and_open(bench):
@@ -64,7 +63,8 @@ async def test_fills_of_the_stream_are_booked(bench):
     order = await bench.until_status(order, "filled")
     fill = await Fill.objects.aget(order=order)
     assert (fill.size, fill.price) == (order.size, order.price)
-    assert {"order", "fill", "position", "balance"} <= {event["type"] for event in bench.told.events}
+    told = {"order", "fill", "position", "balance"}
+    await until(lambda: told <= {event["type"] for event in bench.told.events})
 
 
 async def test_an_order_whose_answer_was_lost_is_found_and_not_sent_again(bench):
@@ -92,7 +92,8 @@ async def _late(bench):
     return order
 
 
-async def test_the_venue_is_not_asked_before_the_validity_is_over(bench):
+async def test_the_venue_is_not_asked_before_the_validity_is_over(bench, monkeypatch):
+    monkeypatch.setattr(waiting, "VALIDITY", 15_000)
     with pytest.raises(TimeoutError):
         await _late(bench)
     bench.trader.arrive()
@@ -179,6 +180,32 @@ async def test_nothing_is_sent_before_the_account_was_asked_for_everything(world
         await bench.until_status(order, "open")
 
 
+async def test_what_waits_for_a_venue_that_is_away_lapses(world, trader):
+    trader.away = True
+    async with Bench(world, trader).at_work() as bench:
+        order = await bench.place()
+        await Order.objects.filter(pk=order.pk).aupdate(send_before=timezone.now())
+        await bench.until_status(order, "expired")
+        assert trader.sent == []
+
+
+async def test_orders_wait_while_the_key_cannot_be_opened_and_the_owner_is_told_once(world, trader):
+    class Locked:
+        def signer(self, wallet):
+            raise VaultLocked("sealed for kid 1, key not present")
+
+    async with Bench(world, trader, opener=Locked()).at_work() as bench:
+        await until(bench.desk._books.ready.is_set)
+        order = await bench.place()
+        await until(lambda: [event for event in bench.told.events if event["type"] == "alert"])
+        bench.desk.nudge()
+        await asyncio.sleep(0.3)
+        alerts = [event["text"] for event in bench.told.events if event["type"] == "alert"]
+        assert alerts == ["Orders wait: sealed for kid 1, key not present."]
+        assert (await bench.order(order)).status == "pending"
+        assert trader.sent == []
+
+
 async def test_a_worker_whose_lease_is_not_safe_sends_nothing_and_leaves(world, trader):
     safe = {"now": True}
     async with Bench(world, trader, safe=lambda: safe["now"]).at_work() as bench:
@@ -203,6 +230,18 @@ async def test_a_worker_that_lost_its_lease_while_it_waited_for_an_answer_change
     assert (await bench.order(order)).status == "submitting"
 
 
+async def test_a_leverage_is_set_at_the_venue_and_then_believed(bench):
+    fields = {"user": bench.world.user, "wallet_id": bench.world.wallet.pk, "symbol": "BTC", "leverage": 3}
+    await in_thread(services.leverage_set, **fields)
+    bench.desk.nudge()
+
+    async def believed():
+        return await Position.objects.filter(leverage=3, leverage_wanted=None).aexists()
+
+    await until(believed)
+    assert [(kind, ids) for kind, _, _, ids in bench.trader.sent] == [("leverage", ["BTC"])]
+
+
 async def test_what_a_stream_did_not_say_is_found_when_it_is_back(bench):
     order = await bench.until_status(await bench.place(), "open")
     bench.trader.streaming = False
@@ -211,6 +250,27 @@ async def test_what_a_stream_did_not_say_is_found_when_it_is_back(bench):
     bench.trader.cut.set()
     order = await bench.until_status(order, "filled")
     assert await Fill.objects.acount() == 1
+
+
+async def test_a_cancel_that_no_stream_tells_of_is_found_in_seconds(bench, monkeypatch):
+    monkeypatch.setattr(books, "AGAIN_SECONDS", 0.2)
+    monkeypatch.setattr(books, "ENDING_SECONDS", 0.1)
+    order = await bench.until_status(await bench.place(), "open")
+    bench.trader.streaming = False
+    await bench.cancel(order)
+    await bench.until_status(order, "cancelled")
+
+
+async def test_a_fact_that_cannot_be_booked_ends_the_desk_and_not_silently(bench, monkeypatch):
+    def break_(**_):
+        raise ValueError("a bug")
+
+    order = await bench.until_status(await bench.place(), "open")
+    monkeypatch.setattr(services, "facts_apply", break_)
+    bench.trader.price("BTC", "48000")
+    await until(bench.task.done)
+    assert "a bug" in str(bench.task.exception().exceptions)
+    assert (await bench.order(order)).status == "open"
 
 
 async def test_the_ledger_is_the_venues_cash_after_any_of_this(bench):

@@ -1,5 +1,6 @@
 """Placing, repeating, changing one's mind; and the list of bad inputs, none of which writes an entry."""
 
+import threading
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -108,6 +109,51 @@ def test_a_denied_order_stays_denied_under_its_id(world):
         place(world, request)
     assert first.value.order.pk == second.value.order.pk
     assert second.value.denial is Denial.MIN_NOTIONAL
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_double_click_on_two_servers_is_one_order(world):
+    request, start, orders = world.request(), threading.Barrier(4), []
+
+    def click():
+        start.wait(timeout=10)
+        try:
+            orders.append(place(world, request))
+        finally:
+            connection.close()
+
+    clicks = [threading.Thread(target=click) for _ in range(4)]
+    for one in clicks:
+        one.start()
+    for one in clicks:
+        one.join(timeout=30)
+    assert len({order.pk for order in orders}) == 1
+    assert (len(orders), Order.objects.count()) == (4, 1)
+    assert world.held("reserved") == orders[0].reserved
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_orders_at_once_cannot_spend_the_same_funds(world):
+    Wallet.objects.update(max_leverage=100)
+    start, outcomes = threading.Barrier(4), []
+
+    def click():
+        start.wait(timeout=10)
+        try:
+            world.place(size="2")  # 4,944 of 10,000
+            outcomes.append("placed")
+        except OrderDenied as denied:
+            outcomes.append(denied.denial.value)
+        finally:
+            connection.close()
+
+    clicks = [threading.Thread(target=click) for _ in range(4)]
+    for one in clicks:
+        one.start()
+    for one in clicks:
+        one.join(timeout=30)
+    assert sorted(outcomes) == ["funds", "funds", "placed", "placed"]
+    assert world.held() >= 0
 
 
 # --- bad inputs ------------------------------------------------------------------------------------

@@ -332,6 +332,14 @@ def test_a_cancel_that_a_dead_worker_had_taken_is_sent_by_the_next(world):
     assert second.order_ids == first.order_ids
 
 
+def test_a_cancel_that_was_taken_and_never_settled_is_sent_again(world):
+    world.cancel(world.open())
+    (first,) = services.cancels_take(claim=world.claim, now=world.now)
+    assert services.cancels_take(claim=world.claim, now=world.now + 29_000) == []
+    (second,) = services.cancels_take(claim=world.claim, now=world.now + 31_000)
+    assert second.order_ids == first.order_ids
+
+
 def test_a_refused_cancel_asks_for_a_reconciliation(world):
     Wallet.objects.update(reconciled_at="2026-01-01T00:00:00Z")
     world.cancel(world.open())
@@ -434,7 +442,10 @@ def test_a_lost_leverage_is_sent_again(world):
     services.leverage_set(user=world.user, wallet_id=world.wallet.pk, symbol=PERP, leverage=5)
     (prepared,) = services.leverages_take(claim=world.claim, now=world.now, validity=VALIDITY)
     services.doubtful(claim=world.claim, submission_id=prepared.submission_id)
-    assert len(services.leverages_take(claim=world.claim, now=world.now, validity=VALIDITY)) == 1
+    (again,) = services.leverages_take(claim=world.claim, now=world.now, validity=VALIDITY)
+    assert again.leverage == prepared.leverage
+    later = world.now + 31_000
+    assert len(services.leverages_take(claim=world.claim, now=later, validity=VALIDITY)) == 1
 
 
 @pytest.mark.parametrize(("symbol", "leverage"), [(PERP, 0), (PERP, 11), ("HYPE/USDC", 2), ("NONE", 2)])

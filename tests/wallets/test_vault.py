@@ -104,6 +104,16 @@ def test_a_key_other_than_the_one_that_was_approved_does_not_sign(wallet, folder
         Opener(folder).signer(wallet)
 
 
+def test_keys_of_real_money_stay_shut_in_debug(wallet, folder, settings):
+    put(wallet)
+    settings.DEBUG = True
+    assert Opener(folder).signer(wallet).address == address_of(KEY)
+    Venue.objects.update(simulated=False)
+    wallet.refresh_from_db()
+    with pytest.raises(VaultLocked, match="DEBUG is on"):
+        Opener(folder).signer(wallet)
+
+
 def test_without_a_sealing_key_nothing_is_sealed(db):
     with pytest.raises(NoSealingKey, match="keys init"):
         seal(KEY, user_id=1, wallet_id=2, venue="simulator")

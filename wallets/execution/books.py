@@ -14,7 +14,7 @@ from functools import partial
 from uuid import UUID
 
 from market.domain.errors import MarketError
-from market.domain.orders import AccountState, VenueOrder
+from market.domain.orders import AccountState
 from market.domain.subscriptions import backoff
 from market.leases import Claim, task_goes_on
 from wallets import services
@@ -33,7 +33,8 @@ LOOK_SECONDS = 60.0
 POLL_SECONDS = 4.0  # without a private stream, while orders or positions live
 ORDERS_SECONDS = 60.0
 AGAIN_SECONDS = 3.0  # the account moved while it was read: the comparison is still owed
-UNSEEN_SECONDS = 10.0
+ENDING_SECONDS = 5.0
+STREAM_LAG = 0.7
 OVERLAP_MS = 10_000  # a venue may list a fact a little late
 ZERO = Decimal(0)
 
@@ -60,24 +61,19 @@ class BookKeeper:
     """Hears and asks for one wallet, until cancelled. `ready` once the account was asked for everything."""
 
     def __init__(
-        self,
-        held: Claim,
-        line: Line,
-        address: str,
-        *,
-        tell: Callable[[Iterable[Event]], None],
+        self, held: Claim, line: Line, look: Look, *, tell: Callable[[Iterable[Event]], None]
     ) -> None:
         self.ready = asyncio.Event()
-        self.look: Look | None = None
+        self.look = look
         self._held = held
         self._line = line
-        self._address = address
+        self._address = look.wallet.address
         self._tell = tell
-        self._unseen: dict[UUID, float] = {}  # orders that the venue should have and did not show, since when
-        self._quiet = True
+        self._owed = 0.0  # s until the next look, when one is owed
         self._heard: asyncio.Queue[Fact] = asyncio.Queue(HEARD_KEPT)
         self._whole = asyncio.Event()  # everything has to be asked for
         self._whole.set()
+        self._stirred = asyncio.Event()  # look again, sooner than was meant
         self._orders_at = float("-inf")
 
     # --- what the streams say --------------------------------------------------------------------
@@ -90,6 +86,16 @@ class BookKeeper:
     def missed(self) -> None:
         """Something may have happened that nobody told us."""
         self._whole.set()
+        self._stirred.set()
+
+    def owe(self) -> None:
+        """The venue did something of which the streams should tell: look soon whether they did."""
+        self._owed = self._owed or AGAIN_SECONDS
+        self._stirred.set()
+
+    def stir(self) -> None:
+        """How often to look has changed."""
+        self._stirred.set()
 
     async def book_always(self) -> None:
         pauses = backoff(random.random)
@@ -123,37 +129,57 @@ class BookKeeper:
                 await asyncio.sleep(next(pauses))
                 continue
             pauses = backoff(random.random)
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Until the next question is due; when it is, is worked out anew whenever somebody stirs."""
+        asked = _now()
+        while not self._whole.is_set() and (left := asked + self._period() - _now()) > 0:
             try:
-                async with asyncio.timeout(self._period()):
-                    await self._whole.wait()
+                async with asyncio.timeout(left):
+                    await self._stirred.wait()
             except TimeoutError:
-                continue
+                return
+            self._stirred.clear()
 
     def _period(self) -> float:
-        if not self._quiet:
-            return AGAIN_SECONDS
-        busy = self.look is not None and self.look.busy
+        if self._owed:
+            return self._owed
         streamed = self._line.stream_of(self._address) == "live"
-        return LOOK_SECONDS if streamed or not busy else POLL_SECONDS
+        return LOOK_SECONDS if streamed or not self.look.busy else POLL_SECONDS
 
     async def _ask(self) -> None:
         """The account first, which is cheap; the rest when it does not add up, or when its time has come."""
-        state = await self._line.account(self._address)
-        if not self._is_whole_due() and await in_thread(account_agrees, self._held.pk, state):
-            self._quiet = True
+        if not self._is_whole_due() and await self._adds_up():
+            self._owed = 0.0
             return
         self._whole.clear()
-        self._orders_at = asyncio.get_running_loop().time()
-        await self._reconcile(state)
+        self._orders_at = _now()
+        quiet = await self._reconcile()
+        # An account that moves all the time is compared less and less often, not read over and over.
+        self._owed = 0.0 if quiet else min(LOOK_SECONDS, 2 * self._owed or AGAIN_SECONDS)
         self.ready.set()
 
-    def _is_whole_due(self) -> bool:
-        live = self.look is not None and self.look.live
-        waited = asyncio.get_running_loop().time() - self._orders_at
-        return self._whole.is_set() or (bool(live) and waited >= ORDERS_SECONDS)
+    async def _adds_up(self) -> bool:
+        """Looked at twice: what the streams are about to tell is no difference yet."""
+        for pause in (STREAM_LAG, 0.0):
+            state = await self._line.account(self._address)
+            if await in_thread(account_agrees, self._held.pk, state):
+                return True
+            await asyncio.sleep(pause)
+        return False
 
-    async def _reconcile(self, before: AccountState) -> None:
+    def _is_whole_due(self) -> bool:
+        """Cash does not tell that an order ended; and a cancel that was not told of is looked for soon."""
+        waited = _now() - self._orders_at
+        ending, live = self.look.ending, self.look.live
+        due = (ending and waited >= ENDING_SECONDS) or (live and waited >= ORDERS_SECONDS)
+        return self._whole.is_set() or bool(due)
+
+    async def _reconcile(self) -> bool:
+        """True when the account stood still while it was read."""
         trader, address = self._line.trader, self._address
+        before = await self._line.account(address)
         until = await in_thread(Wallet.objects.values_list("facts_until", flat=True).get, pk=self._held.pk)
         since = max(0, until - OVERLAP_MS)
         picture = Picture(
@@ -166,34 +192,26 @@ class BookKeeper:
             after=await self._line.account(address),
         )
         done = await in_thread(services.account_reconcile, claim=self._held, picture=picture)
-        self._quiet = done.quiet
         self._tell(done.events)
-        now = asyncio.get_running_loop().time()
-        self._unseen = {one.order_id: self._unseen.get(one.order_id, now) for one in done.ask}
         for doubt in done.ask:
-            found = await self._order(doubt)
-            # A venue may not show yet what it has just taken: it has to say so twice, some seconds apart.
-            if found is not None or now - self._unseen[doubt.order_id] >= UNSEEN_SECONDS:
-                await self._resolve(doubt, found)
-            else:
-                self._quiet = False
+            await self.settle(doubt)
+        return done.quiet
 
     async def settle(self, doubt: Doubt) -> None:
-        """What became of this order, whose validity is over? Raises `VenueError` when nobody says."""
-        await self._resolve(doubt, await self._order(doubt))
-
-    async def _order(self, doubt: Doubt) -> VenueOrder | None:
+        """Ask the venue what became of this order. Raises `VenueError` when it does not say."""
         ids = (
             {"venue_id": doubt.venue_order_id}
             if doubt.venue_order_id
             else {"client_id": doubt.venue_client_id}
         )
-        return await self._line.trader.order_get(self._address, **ids)
-
-    async def _resolve(self, doubt: Doubt, found: VenueOrder | None) -> None:
+        found = await self._line.trader.order_get(self._address, **ids)
         resolved = partial(services.doubt_resolved, claim=self._held, order_id=doubt.order_id, found=found)
         self._tell(await in_thread(resolved, now=self._line.now()))
 
     def _warn(self, message: str, problem: Exception) -> None:
         extra = {"venue": self._line.venue, "subject": str(self._held.pk), "reason": str(problem)[:200]}
         logger.warning(message, extra=extra)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

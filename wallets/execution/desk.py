@@ -45,9 +45,8 @@ class Desk:
         self._looked = asyncio.Event()
         self._wanted = asyncio.Event()
         self._locked = ""  # why the key cannot be used
-        self._books = BookKeeper(held, line, self.address, tell=self._tell)
-        self._books.look = look
-        self._sender = Sender(held, line, safe=safe, hurry=self._wanted, tell=self._tell)
+        self._books = BookKeeper(held, line, look, tell=self._tell)
+        self._sender = Sender(held, line, safe=safe, hurry=self._wanted, tell=self._tell, owe=self._books.owe)
 
     # --- from the worker and the line --------------------------------------------------------------
     def look(self, look: Look) -> None:
@@ -64,8 +63,12 @@ class Desk:
     def hear(self, fact: Fact) -> None:
         self._books.hear(fact)
 
-    def streams_changed(self) -> None:
+    def streams_opened(self) -> None:
         self._books.missed()
+        self._looked.set()
+
+    def streams_lost(self) -> None:
+        self._books.stir()
         self._looked.set()
 
     async def finish(self) -> None:
@@ -103,7 +106,6 @@ class Desk:
 
     # --- what is to be sent ------------------------------------------------------------------------
     async def _trade(self) -> None:
-        await self._books.ready.wait()  # nothing is sent by somebody who does not know how things stand
         while task_goes_on():
             await self._wanted.wait()
             self._wanted.clear()
@@ -117,9 +119,9 @@ class Desk:
                 await asyncio.sleep(PAUSE_WHEN_AWAY)
 
     async def _signer(self) -> Signer | None:
-        """None: the wallet may not trade, or its key cannot be opened; orders wait until they lapse."""
+        """None: its books are not read yet, it may not trade, or its key cannot be opened; orders wait."""
         wallet = self._look.wallet
-        if wallet.status != Wallet.Status.ACTIVE:
+        if wallet.status != Wallet.Status.ACTIVE or not self._books.ready.is_set():
             return None
         try:
             signer: Signer = await in_thread(self._opener.signer, wallet)

@@ -36,8 +36,11 @@ class Listener(Protocol):
     def hear(self, fact: Fact) -> None:
         """The venue said this about the account."""
 
-    def streams_changed(self) -> None:
-        """What was said meanwhile was missed, or will be."""
+    def streams_opened(self) -> None:
+        """What happened before was perhaps not told."""
+
+    def streams_lost(self) -> None:
+        """What happens now is not told."""
 
 
 def our_now() -> int:
@@ -58,12 +61,14 @@ class Line:
     # --- AccountSink ---------------------------------------------------------------------------
     def connected(self) -> None:
         self._up = True
-        self._streams_changed(self._streamed)
+        for desk in self._at(self._streamed):
+            desk.streams_opened()
 
     def disconnected(self, reason: str) -> None:
-        logger.warning("private streams lost", extra={"venue": self.venue, "reason": reason})
+        logger.info("private streams lost", extra={"venue": self.venue, "reason": reason})
         self._up = False
-        self._streams_changed(self._streamed)
+        for desk in self._at(self._streamed):
+            desk.streams_lost()
 
     def order(self, address: str, order: VenueOrder) -> None:
         self._heard(address, order)
@@ -78,13 +83,11 @@ class Line:
         self._heard(address, movement)
 
     def _heard(self, address: str, fact: Fact) -> None:
-        for desk in self._desks.get(address, ()):
+        for desk in self._at([address]):
             desk.hear(fact)
 
-    def _streams_changed(self, addresses: Iterable[str]) -> None:
-        for address in addresses:
-            for desk in self._desks.get(address, ()):
-                desk.streams_changed()
+    def _at(self, addresses: Iterable[str]) -> list[Listener]:
+        return [desk for address in addresses for desk in self._desks.get(address, ())]
 
     # --- desks ---------------------------------------------------------------------------------
     def join(self, desk: Listener) -> None:
@@ -108,9 +111,10 @@ class Line:
         streamed = set(slots_assign(self._streamed, busy, self.trader.stream_slots))
         if streamed == self._streamed:
             return
-        changed, self._streamed = streamed ^ self._streamed, streamed
-        self.trader.watch(sorted(streamed))
-        self._streams_changed(changed)
+        left, self._streamed = self._streamed - streamed, streamed
+        self.trader.watch(sorted(streamed))  # the new ones hear `connected` once they are carried
+        for desk in self._at(left):
+            desk.streams_lost()
 
     # --- the venue -----------------------------------------------------------------------------
     async def run(self) -> None:

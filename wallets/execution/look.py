@@ -16,7 +16,7 @@ Status = Wallet.Status
 KEPT = (Status.KEY_WANTED, Status.APPROVAL_WANTED, Status.CHECKING, Status.ACTIVE, Status.EXPIRED)
 BOOKED = frozenset({Status.ACTIVE.value, Status.EXPIRED.value})
 CLAIMED_AT_ONCE = 100
-NOTHING = (0, 0, 0, 0)
+NOTHING = (0, 0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class Look:
     pending: int = 0
     cancels: int = 0
     doubts: int = 0
+    ending: int = 0
     live: int = 0
     wishes: bool = False  # another leverage
     exposed: bool = False  # it holds a position
@@ -59,9 +60,10 @@ def wallets_look(held: Collection[Claim]) -> dict[uuid.UUID, Look]:
             pending=Count("pk", filter=Q(status=OrderStatus.PENDING)),
             cancels=Count("pk", filter=Q(cancel_asked_at__isnull=False)),
             doubts=Count("pk", filter=Q(status__in=IN_DOUBT)),
+            ending=Count("pk", filter=Q(status=OrderStatus.CANCELLING)),
             live=Count("pk"),
         )
-        .values_list("wallet", "pending", "cancels", "doubts", "live")
+        .values_list("wallet", "pending", "cancels", "doubts", "ending", "live")
         .order_by()
     )
     counts = {wallet: numbers for wallet, *numbers in counted}
@@ -70,9 +72,9 @@ def wallets_look(held: Collection[Claim]) -> dict[uuid.UUID, Look]:
     wishes = set(positions.exclude(leverage_wanted=None).values_list("wallet", flat=True))
     looks = {}
     for pk, row in ours.items():
-        pending, cancels, doubts, live = counts.get(pk, NOTHING)
+        pending, cancels, doubts, ending, live = counts.get(pk, NOTHING)
         looks[pk] = Look(
-            row, pending=pending, cancels=cancels, doubts=doubts, live=live,
+            row, pending=pending, cancels=cancels, doubts=doubts, ending=ending, live=live,
             wishes=pk in wishes, exposed=pk in exposed,
         )  # fmt: skip
     return looks

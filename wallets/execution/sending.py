@@ -12,7 +12,7 @@ from typing import Any
 from prometheus_client import Counter, Histogram
 
 from market.domain.errors import VenueRefused, VenueUnavailable
-from market.domain.orders import Answer
+from market.domain.orders import Accepted, Answer
 from market.leases import Claim, LeaseLost
 from market.venues.base import OutcomeUnknown, Signer
 from wallets import services
@@ -38,7 +38,7 @@ class Sender:
 
     def __init__(
         self, held: Claim, line: Line, *, safe: Callable[[], bool], hurry: asyncio.Event,
-        tell: Callable[[Iterable[Event]], None],
+        tell: Callable[[Iterable[Event]], None], owe: Callable[[], None],
     ) -> None:  # fmt: skip
         self.closed = False  # nothing new is sent; what is on its way is finished
         self.busy = asyncio.Lock()
@@ -47,6 +47,7 @@ class Sender:
         self._safe = safe
         self._hurry = hurry  # somebody asked for something since we looked
         self._tell = tell
+        self._owe = owe  # the streams should tell of what was done
 
     async def send_all(self, signer: Signer) -> None:
         """Cancels, then orders, until nothing is left or the venue does not take more."""
@@ -108,6 +109,8 @@ class Sender:
             return False
         else:
             await self._record(services.settled, prepared, "answered", answers=answers)
+            if any(isinstance(one, Accepted) and _did_more(prepared, one) for one in answers):
+                self._owe()
         return True
 
     def _is_in_time(self, prepared: Prepared) -> bool:
@@ -130,7 +133,7 @@ class Sender:
         if prepared.leverage is not None:
             wanted = prepared.leverage
             await trader.leverage(wanted.symbol, wanted.leverage, wanted.mode, **sealed)
-            return []
+            return [Accepted()]
         if prepared.kind == "modify":
             return await trader.modify(prepared.changes, **sealed)
         return await trader.place(prepared.orders, **sealed)
@@ -153,3 +156,8 @@ class Sender:
             "seq": prepared.nonce,
             "reason": str(problem)[:200],
         }
+
+
+def _did_more(prepared: Prepared, answer: Accepted) -> bool:
+    """Something was filled or ended, of which the streams tell apart."""
+    return prepared.kind == "cancel" or not answer.resting

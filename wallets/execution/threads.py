@@ -7,13 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from channels.db import database_sync_to_async
-from django.db import DatabaseError, InterfaceError
+from django.db import InterfaceError, OperationalError
 
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-DATABASE_AWAY = (DatabaseError, InterfaceError)
+# What a database that restarts raises; anything else is a bug, and ends the desk.
+DATABASE_AWAY = (OperationalError, InterfaceError)
 # Fewer than the connections of the pool (DATABASE_POOL): the lease's renewals must never wait for one.
 _threads = ThreadPoolExecutor(5, thread_name_prefix="execution")
 

@@ -15,7 +15,7 @@ from wallets.services.books import Books
 from wallets.services.gate import Gate
 from wallets.services.nudging import execution_nudge
 from wallets.services.records import LeverageSpec, Prepared
-from wallets.services.submitting import wallet_of
+from wallets.services.submitting import LOST_AFTER, wallet_of
 
 
 def leverage_set(*, user: Any, wallet_id: UUID, symbol: str, leverage: int, http: Any = None) -> None:
@@ -47,7 +47,7 @@ def leverages_take(*, claim: Claim, now: int, validity: int) -> list[Prepared]:
             return []
         gate = Gate(wallet, claim.epoch, now)
         positions = Position.objects.filter(wallet=wallet).exclude(leverage_wanted=None)
-        busy = _busy(wallet, claim.epoch)
+        busy = _busy(wallet, claim.epoch, now)
         return [
             _prepared(gate, position, now + validity)
             for position in positions.select_related("instrument")
@@ -55,10 +55,14 @@ def leverages_take(*, claim: Claim, now: int, validity: int) -> list[Prepared]:
         ]
 
 
-def _busy(wallet: Any, epoch: int) -> set[str]:
+def _busy(wallet: Any, epoch: int, now: int) -> set[str]:
     """Symbols whose wish is on its way."""
     out = Submission.objects.filter(
-        wallet=wallet, kind=Submission.Kind.LEVERAGE, outcome=Submission.Outcome.OUT, epoch=epoch
+        wallet=wallet,
+        kind=Submission.Kind.LEVERAGE,
+        outcome=Submission.Outcome.OUT,
+        epoch=epoch,
+        nonce__gte=now - LOST_AFTER,
     )
     return {answer["symbol"] for answer in out.values_list("answer", flat=True)}
 

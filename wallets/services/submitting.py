@@ -26,6 +26,7 @@ from wallets.services.gate import Gate
 from wallets.services.records import Event, Prepared
 
 BATCH = 20
+LOST_AFTER = 30_000  # ms: longer than any send; whoever took it has died under the same lease
 _Outcome = Submission.Outcome
 
 
@@ -55,7 +56,8 @@ def cancels_take(*, claim: Claim, now: int, most: int = BATCH) -> list[Prepared]
         wallet = wallet_of(claim)
         if wallet.status != Wallet.Status.ACTIVE:
             return []
-        lost = Q(cancel_submission__epoch__lt=claim.epoch, cancel_submission__outcome=_Outcome.OUT)
+        dead = Q(cancel_submission__epoch__lt=claim.epoch) | Q(cancel_submission__nonce__lt=now - LOST_AFTER)
+        lost = Q(cancel_submission__outcome=_Outcome.OUT) & dead
         orders = list(
             Order.objects.filter(Q(cancel_submission=None) | lost, wallet=wallet, status__in=AT_VENUE)
             .exclude(cancel_asked_at=None)

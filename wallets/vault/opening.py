@@ -5,6 +5,7 @@ from typing import Any, NoReturn, final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from django.conf import settings
 from django.views.decorators.debug import sensitive_variables
 
 from market.venues.hyperliquid.signing import address_of, sign
@@ -55,6 +56,8 @@ class Opener:
             self._private(key)
 
     def signer(self, wallet: Wallet) -> KeySigner:
+        if settings.DEBUG and not wallet.venue.simulated:
+            raise VaultLocked("DEBUG is on: keys of real money stay shut, its error pages show too much")
         row = WalletSecret.objects.select_related("key").filter(pk=wallet.pk).first()
         if row is None:
             raise VaultLocked("this wallet has no key")

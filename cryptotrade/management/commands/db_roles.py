@@ -1,6 +1,6 @@
 """The database roles of the processes: each may do what it has to, and only `execution` reads sealed keys.
 
-Run as the tables' owner after every `migrate`. Idempotent.
+Run as the tables' owner, who has to be allowed to create roles, after every `migrate`. Idempotent.
 """
 
 import io
@@ -21,7 +21,7 @@ CREATE = """
 DO $$ BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {name}) THEN CREATE ROLE {role}; END IF;
 END $$;
-ALTER ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE;
+ALTER ROLE {role} LOGIN;
 """
 # Everything anew, so that what an older version gave is taken back.
 BEGINNING = """

@@ -99,7 +99,8 @@ class House:
         if self.postgres:
             await self._manage("db_roles")
         try:
-            self.say("up", f"sealing keys: {await self._manage('keys', 'init')}")
+            if made := await self._manage("keys", "init"):
+                self.say("up", f"sealing keys: {made}")
         except CommandError as error:
             self.say("up", str(error))
 

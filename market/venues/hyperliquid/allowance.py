@@ -36,14 +36,18 @@ class Allowance:
         """An action with that many orders was sent."""
         self.used += count
 
-    def is_gone(self) -> None:
+    def is_gone(self, now: float) -> None:
         """The venue refused: it is to be asked, and until then there is nothing."""
+        self.free_at = now + PAUSE_WHEN_GONE
         self.cap = min(self.used, self.cap or self.used)
         self.asked_at = float("-inf")
 
-    def turn(self, now: float) -> float:
-        """Seconds to wait before this order; the next one waits for its own turn after that."""
+    def turn(self, now: float, patience: float) -> float | None:
+        """Seconds to wait before this order; the next one waits for its own turn after that. None, and no
+        turn, when it is more than `patience`."""
         start = max(now, self.free_at)
+        if start - now > max(0.0, patience):
+            return None
         self.free_at = start + self._spacing()
         return start - now
 

@@ -3,8 +3,7 @@
 import asyncio
 import logging
 
-from market.domain.errors import VenueError, VenueRefused
-from market.venues.hyperliquid import accounts
+from market.domain.errors import VenueError, VenueRefused, VenueUnavailable
 from market.venues.hyperliquid.allowance import Allowance
 from market.venues.hyperliquid.queries import AccountQueries
 
@@ -23,14 +22,18 @@ class Allowances:
         self._accounts: dict[str, str] = {}
         self._asking: set[asyncio.Task[None]] = set()
 
-    async def enter(self, signer: str) -> None:
-        """Returns when that signer may send an order."""
+    async def enter(self, signer: str, patience: float) -> None:
+        """Returns when that signer may send an order. Raises `VenueUnavailable` at once when that is in more
+        than `patience` seconds."""
         allowance = self._of.setdefault(signer, Allowance())
         if allowance.is_due(self._now()):
             task = asyncio.create_task(self._ask(signer, allowance))
             self._asking.add(task)
             task.add_done_callback(self._asking.discard)
-        await asyncio.sleep(allowance.turn(self._now()))
+        wait = allowance.turn(self._now(), patience)
+        if wait is None:
+            raise VenueUnavailable(self._venue, "the account has hardly any requests left")
+        await asyncio.sleep(wait)
 
     def spent(self, signer: str, count: int) -> None:
         self._of.setdefault(signer, Allowance()).spent(count)
@@ -38,7 +41,7 @@ class Allowances:
     def refused(self, signer: str, refusal: VenueRefused) -> None:
         """Look whether it was for want of allowance."""
         if refusal.problem.startswith(GONE):
-            self._of.setdefault(signer, Allowance()).is_gone()
+            self._of.setdefault(signer, Allowance()).is_gone(self._now())
 
     async def close(self) -> None:
         for task in self._asking:
@@ -46,12 +49,12 @@ class Allowances:
         await asyncio.gather(*self._asking, return_exceptions=True)
 
     async def _ask(self, signer: str, allowance: Allowance) -> None:
-        """What cannot be asked now is asked again at the next turn of `Allowance.is_due`."""
+        """In the last lane: it is heavy, and nobody waits. What fails is due again in some minutes."""
         try:
             if signer not in self._accounts:
-                self._accounts[signer] = (await self._queries.role(signer)).master or signer
-            request = {"type": "userRateLimit", "user": self._accounts[signer]}
-            allowance.told(*await self._queries.ask(request, accounts.requests_left_read))
+                role = await self._queries.role(signer, lane="feed")
+                self._accounts[signer] = role.master or signer
+            allowance.told(*await self._queries.requests_left(self._accounts[signer], lane="feed"))
         except VenueError as problem:
             logger.warning(
                 "the allowance is not known", extra={"venue": self._venue, "reason": str(problem)[:200]}

@@ -7,6 +7,7 @@ and POST is none. What was certainly not done and what may have been done are di
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Any, TypeVar
 
 import aiohttp
@@ -38,6 +39,11 @@ class Act:
     lane: Lane = "orders"
     count: int = 1
 
+    @property
+    def patience(self) -> float:
+        """Seconds in which it can still be sent."""
+        return inf if self.valid_until is None else self.valid_until / 1000 - time.time()
+
 
 class ExchangeClient:
     """One venue's `/exchange`. Raises as `market.venues.base.Trader` says."""
@@ -52,7 +58,7 @@ class ExchangeClient:
     async def send(self, act: Act, read: Callable[[Any], T]) -> T:
         """Sign, send once, and decode the answer by `read`."""
         await self._gate.enter(1 + act.count // ORDERS_PER_WEIGHT, act.lane)
-        if act.valid_until is not None and time.time() * 1000 >= act.valid_until:
+        if act.patience <= 0:
             raise VenueUnavailable(self._venue, "the budget of requests made it too late to send")
         answer = await self._post(self._signed(act))
         try:
@@ -95,7 +101,9 @@ class ExchangeClient:
 
     async def _once(self, body: bytes) -> tuple[int, bytes]:
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=TIMEOUT)
+            # No limit of connections: waiting for one would eat the time that the answer has.
+            connector = aiohttp.TCPConnector(limit=0)
+            self._session = aiohttp.ClientSession(timeout=TIMEOUT, connector=connector)
         headers = {"Content-Type": "application/json"}
         async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as answer:
             return answer.status, await answer.read()

@@ -71,8 +71,14 @@ class AccountQueries:
         spot = await self.ask({"type": "spotClearinghouseState", "user": address}, _as_it_is, weight=LIGHT)
         return self._read((perp, spot), lambda both: accounts.account_read(*both))
 
-    async def role(self, address: str) -> KeyRole:
-        return await self.ask({"type": "userRole", "user": address}, accounts.role_read, weight=ROLE)
+    async def role(self, address: str, *, lane: Lane = "queries") -> KeyRole:
+        request = {"type": "userRole", "user": address}
+        return await self.ask(request, accounts.role_read, weight=ROLE, lane=lane)
+
+    async def requests_left(self, address: str, *, lane: Lane = "queries") -> tuple[int, int]:
+        """Actions that the account has used, and how many there may be."""
+        request = {"type": "userRateLimit", "user": address}
+        return await self.ask(request, accounts.requests_left_read, lane=lane)
 
     async def agents(self, address: str) -> list[Agent]:
         return await self.ask({"type": "extraAgents", "user": address}, accounts.agents_read)
@@ -131,7 +137,8 @@ class AccountQueries:
         rows: list[Any] = []
         while True:
             request = {"type": kind, "user": address, "startTime": since}
-            found = await self.ask(request, _dated, weight=HEAVY + page / ROWS_PER_WEIGHT)
+            found = await self.ask(request, _dated)
+            await self._rest.book(len(found) / ROWS_PER_WEIGHT)
             rows = [row for row in rows if row["time"] < since] + found
             if len(found) < page:
                 return rows

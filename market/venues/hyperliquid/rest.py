@@ -45,6 +45,10 @@ class InfoClient:
                 await asyncio.sleep(next(pauses))
         raise VenueUnavailable(self._venue, f"{request['type']}: {problem}")
 
+    async def book(self, weight: float) -> None:
+        """What an answer cost beyond its request: lists are weighed by their length."""
+        await self._gate.book(weight)
+
     async def close(self) -> None:
         if self._session:
             await self._session.close()

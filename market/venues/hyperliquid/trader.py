@@ -86,7 +86,7 @@ class HyperliquidTrader:
 
     async def _batch(self, act: Act) -> list[Answer]:
         if act.lane != "urgent":
-            await self._allowances.enter(act.signer.address)
+            await self._allowances.enter(act.signer.address, act.patience)
         self._allowances.spent(act.signer.address, act.count)
         try:
             return await self._exchange.send(act, lambda answer: statuses_read(answer, act.count))

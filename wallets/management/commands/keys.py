@@ -47,11 +47,8 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _init(self, folder: Path) -> None:
-        made = keys.sealing_keys_init(folder=folder)
-        said = (
-            f"made {made.kid} in {folder}; keep a copy apart from the database's" if made else "nothing to do"
-        )
-        self.stdout.write(said)
+        if made := keys.sealing_keys_init(folder=folder):
+            self.stdout.write(f"made {made.kid} in {folder}; keep a copy apart from the database's")
 
     def _rotate(self, folder: Path) -> None:
         made = keys.sealing_key_create(folder=folder)

@@ -1,0 +1,49 @@
+"""`manage.py chaos`, short: real processes die while orders are placed, and every book adds up after.
+
+That the same run without the wait-out doubles orders is shown in `tests/wallets/test_storm.py`, where the
+same losses come by a seed and nothing depends on how busy the machine is.
+"""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.journeys.house import ROOT, TAKEN_FROM_US
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("house")]
+
+WITHIN = 400
+CLEAN = ("lost", "doubled", "orphaned", "unexplained", "fills", "positions", "ledger", "residuals")
+
+
+@pytest.fixture
+def chaos(open_folder):
+    """Run the command in a folder of its own. Returns (exit status, the sheet by its first words, output)."""
+
+    def run(*arguments):
+        inherited = {name: value for name, value in os.environ.items() if name not in TAKEN_FROM_US}
+        done = subprocess.run(
+            [sys.executable, "manage.py", "chaos", *arguments],
+            cwd=ROOT, env={**inherited, "CRYPTOTRADE_VAR": str(open_folder)},
+            capture_output=True, text=True, timeout=WITHIN, check=False,
+        )  # fmt: skip
+        sheet = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if len(line.split()) > 1)
+        return done.returncode, sheet, done.stdout + done.stderr[-3000:]
+
+    return run
+
+
+def test_sixty_orders_survive_a_house_that_is_killed_all_the_time(chaos):
+    status, sheet, output = chaos("--orders", "60", "--seed", "11", "--breaks", "2", "--longest-pause", "8")
+    assert {name: sheet.get(name) for name in CLEAN} == dict.fromkeys(CLEAN, "0"), output
+    assert int(sheet["orders"].split()[0]) >= 40, output
+    assert sheet["broken"] != "nothing", output
+    assert status == 0, output
+
+
+def test_a_kind_that_does_not_exist_is_refused(chaos):
+    status, _, output = chaos("--kinds", "everything")
+    assert status == 1
+    assert "unknown kind everything" in output
