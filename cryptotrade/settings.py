@@ -370,6 +370,12 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "cryptotrade.openapi.every_refusal",
     ],
+    "ENUM_NAME_OVERRIDES": {
+        "FeedStatusEnum": ["live", "late", "down"],
+        "OrderKindEnum": "wallets.api.questions.KINDS",
+        "OrderStatusEnum": "wallets.api.questions.STATUSES",
+        "WalletStatusEnum": "wallets.api.questions.WALLET_STATUSES",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
 }

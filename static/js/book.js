@@ -29,6 +29,7 @@ export const bookHandler = {
 };
 
 export function start() {
+  document.body.addEventListener("htmx:afterSwap", () => schedule(paint)); // own orders may have changed
   const select = document.getElementById("group");
   if (!select) return;
   select.addEventListener("change", () => {

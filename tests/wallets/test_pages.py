@@ -11,6 +11,8 @@ from django.utils import timezone
 
 from accounts.models import AuthSession
 from accounts.services import SID
+from tests.test_design import Reader
+from tests.wallets import world as worlds
 from wallets.forms import TicketForm, Unclear, figure_read
 from wallets.models import LedgerEntry, Order, Wallet
 
@@ -433,3 +435,57 @@ def test_what_is_not_yours_is_not_there(world, bob):
     for path in (f"/wallets/{world.wallet.pk}/", f"/wallets/{world.wallet.pk}/card/", f"/orders/{order.pk}/"):
         assert client.get(path).status_code == 404
     assert client.post(f"/orders/{order.pk}/cancel/").status_code == 404
+
+
+# --- markup --------------------------------------------------------------------------------------------------
+@pytest.fixture
+def busy(world):
+    """Something of everything: open and filled orders, a position, a wallet that waits."""
+    order = world.open(size="0.02")
+    world.tell(world.fill(order, "0.01"))
+    world.place(side="sell", price="52000")
+    worlds.wallet_make(world.user, world.venue, 2, label="two")
+    Wallet.objects.filter(label="two").update(status="approval_wanted")
+    return world
+
+
+def addresses(busy):
+    order, wallet = Order.objects.latest("created_at"), f"/wallets/{busy.wallet.pk}/"
+    waiting = Wallet.objects.get(label="two")
+    return [
+        "/market/simulator/BTC/", f"/orders/ticket/{BTC}", "/orders/ticket/simulator/HYPE/USDC/",
+        *(f"/orders/desk/{BTC}?tab={tab}" for tab in ("orders", "positions", "fills", "balances")),
+        "/orders/", f"/orders/{order.pk}/", "/wallets/", "/wallets/new/",
+        *(f"/wallets/new/?venue=simulator&way={way}" for way in ("make", "paste", "simulated")),
+        wallet, f"{wallet}?tab=ledger", f"{wallet}?tab=orders", f"{wallet}limits/", f"{wallet}key/",
+        f"{wallet}archive/", f"/wallets/{waiting.pk}/check/",
+    ]  # fmt: skip
+
+
+def test_pages_are_sound_html(busy, page):
+    """Nothing inline, ids once, every field labelled, every button named: `tests/test_design.py`'s rules."""
+    faults = {}
+    for path in addresses(busy):
+        response = page.get(path)
+        assert response.status_code == 200, path
+        reader = Reader()
+        reader.feed(response.content.decode())
+        twice = [name for name, count in reader.ids.items() if count > 1]
+        nameless = [
+            field
+            for field in reader.fields
+            if not (field.get("aria-label") or field["wrapped"] or field.get("id") in reader.labelled)
+        ]
+        if found := [*reader.inline, *twice, *nameless, *reader.nameless]:
+            faults[path] = found
+    assert faults == {}
+
+
+def test_the_trading_screen_has_no_id_twice_once_its_parts_are_loaded(busy, page):
+    whole, *parts = ("/market/simulator/BTC/", f"/orders/ticket/{BTC}", f"/orders/desk/{BTC}")
+    reader = Reader()
+    reader.feed(page.get(whole).content.decode())
+    placeholders = {"order-ticket", "desk"}  # which the parts take the place of
+    for part in parts:
+        reader.feed(page.get(part).content.decode())
+    assert {name for name, count in reader.ids.items() if count > 1} == placeholders

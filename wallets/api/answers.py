@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from wallets.api import bodies
-from wallets.api.questions import Limits
+from wallets.api.questions import KINDS, SIDES, STATUSES, TIFS, WALLET_STATUSES, Limits
 from wallets.models import Fill, LedgerEntry, LedgerTransfer, Order, Position, Wallet
 
 Fields = dict[str, Any]
@@ -21,6 +21,10 @@ class OrderBody(serializers.ModelSerializer[Order]):
     wallet = serializers.UUIDField()
     venue = serializers.SlugField()
     symbol = serializers.CharField()
+    side = serializers.ChoiceField(choices=SIDES)
+    kind = serializers.ChoiceField(choices=KINDS)
+    tif = serializers.ChoiceField(choices=TIFS)
+    status = serializers.ChoiceField(choices=STATUSES)
     price = DecimalText(help_text="The limit, or the worst that is accepted.")
     trigger_price = DecimalText(allow_null=True)
     size = DecimalText()
@@ -49,6 +53,7 @@ class FillBody(serializers.ModelSerializer[Fill]):
     wallet = serializers.UUIDField()
     venue = serializers.SlugField()
     symbol = serializers.CharField()
+    side = serializers.ChoiceField(choices=SIDES)
     price = DecimalText()
     size = DecimalText()
     fee = DecimalText(help_text="Above zero: paid.")
@@ -98,6 +103,7 @@ class SignerBody(serializers.Serializer[Fields]):
 class WalletBody(serializers.ModelSerializer[Wallet]):
     venue = serializers.SlugField()
     simulated = serializers.BooleanField()
+    status = serializers.ChoiceField(choices=WALLET_STATUSES)
     signer = SignerBody()
     limits = Limits()
     equity = DecimalText(allow_null=True, help_text="Of the perp pot, as the venue said last.")

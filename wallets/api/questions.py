@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from market.domain.figures import decimal_parse, plain
 from wallets.domain.status import OrderStatus, TradingState
-from wallets.models import Order
+from wallets.models import Order, Wallet
 
 BATCH_MOST = 20
 LONGEST = 60  # characters of a number
@@ -17,6 +17,7 @@ KINDS = [choice.value for choice in Order.Kind]
 TIFS = [choice.value for choice in Order.Tif]
 SIDES = [choice.value for choice in Order.Side]
 STATUSES = [status.value for status in OrderStatus]
+WALLET_STATUSES = [status.value for status in Wallet.Status]
 STATES = [state.value for state in TradingState]
 
 
