@@ -60,6 +60,18 @@ class AuditAction(StrEnum):
     STEP_UP_FAILED = "step_up.failed"
     AUDIT_EXPORTED = "audit.exported"
     ADMIN_CHANGED = "admin.changed"
+    WALLET_CREATED = "wallet.created"
+    WALLET_KEY_SEALED = "wallet.key_sealed"
+    WALLET_KEY_REPLACED = "wallet.key_replaced"
+    WALLET_ACTIVATED = "wallet.activated"
+    WALLET_REFUSED = "wallet.refused"
+    WALLET_EXPIRED = "wallet.expired"
+    WALLET_ARCHIVED = "wallet.archived"
+    WALLET_RENAMED = "wallet.renamed"
+    WALLET_LIMITS_CHANGED = "wallet.limits_changed"
+    TRADING_STATE_CHANGED = "trading_state.changed"
+    SEALING_KEY_CREATED = "sealing_key.created"
+    SEALING_KEY_RETIRED = "sealing_key.retired"
 
 
 def record(

@@ -1,6 +1,7 @@
 """Settings in reading order. Values that differ between hosts come from the environment (`env.py`)."""
 
 import os
+import socket
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -434,7 +435,19 @@ SIMULATOR_FOLLOW_FROM = env.text("SIMULATOR_FOLLOW_FROM", "")
 SIMULATOR_SPEED = env.text("SIMULATOR_SPEED", "1")
 SIMULATOR_LIMITS = env.text("SIMULATOR_LIMITS", "lenient")  # or `documented`: those of the venue
 HYPERLIQUID_URL = env.text("HYPERLIQUID_URL", "https://api.hyperliquid.xyz")
+EGRESS = env.text("EGRESS", socket.gethostname())  # a venue counts by network address: whose we share
+PRIVATE_STREAMS = env.number("PRIVATE_STREAMS", 8)  # accounts of one process; a venue allows ten an address
+HYPERLIQUID_NETWORK = env.text("HYPERLIQUID_NETWORK", "mainnet")  # or `testnet`; must suit the address
 STORE_TRADES = env.flag("STORE_TRADES", default=False)
+
+# --- orders ------------------------------------------------------------------------------------
+# The house's limits, for wallets that have none of their own. Notionals in quote units.
+ORDER_MAX_NOTIONAL = env.number("ORDER_MAX_NOTIONAL", 100_000)
+ORDER_MAX_DAY_NOTIONAL = env.number("ORDER_MAX_DAY_NOTIONAL", 1_000_000)
+POSITION_MAX_NOTIONAL = env.number("POSITION_MAX_NOTIONAL", 500_000)
+LEVERAGE_MAX = env.number("LEVERAGE_MAX", 10)
+PRICE_BAND_PERCENT = env.number("PRICE_BAND_PERCENT", 10)
+ORDERS_PER_MINUTE = env.number("ORDERS_PER_MINUTE", 120)
 
 # --- logs --------------------------------------------------------------------------------------
 LOG_LEVEL = env.text("LOG_LEVEL", "INFO")

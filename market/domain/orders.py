@@ -85,7 +85,8 @@ VenueStatus = Literal["open", "triggered", "filled", "cancelled", "rejected"]
 class VenueOrder:
     """An order as the venue tells it. `remaining` may be stale: sizes are derived from fills only.
 
-    `raw_status` is the venue's word: `marginCanceled`, `badAloPxRejected`…
+    `raw_status` is the venue's word: `marginCanceled`, `badAloPxRejected`… `partial` facts come from a
+    stream that does not tell kind, time in force and trigger: those are placeholders then.
     """
 
     symbol: str
@@ -103,6 +104,7 @@ class VenueOrder:
     status_time: int
     reduce_only: bool = False
     trigger_price: Decimal | None = None
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,19 @@ class VenueMovement:
     fee: Decimal
     fee_asset: str
     time: int
+
+
+Fact = VenueOrder | VenueFill | VenueFunding | VenueMovement
+AccountStream = Literal["orders", "fills", "fundings", "movements"]
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a stream of an account says. No `fact`: the stream has begun, what comes from now on is told."""
+
+    address: str
+    kind: AccountStream
+    fact: Fact | None = None
 
 
 @dataclass(frozen=True, slots=True)

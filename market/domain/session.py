@@ -13,6 +13,7 @@ from typing import Protocol
 
 from market.domain.errors import ParseError
 from market.domain.events import Event
+from market.domain.orders import News
 from market.domain.subscriptions import Limits, Pace, StreamKind, Subscription, kind_of
 
 
@@ -44,8 +45,8 @@ class Undecodable:
     error: ParseError
 
 
-Message = Event | Ack | Pong | Refusal
-Received = Event | Refusal | Undecodable
+Message = Event | News | Ack | Pong | Refusal
+Received = Event | News | Refusal | Undecodable
 
 
 class Codec(Protocol):
@@ -69,7 +70,7 @@ class Session:
 
     def _reset(self) -> None:
         self.is_connected = False
-        self.data_at = float("-inf")
+        self.data_at = self.heard_at = float("-inf")
         self._connected_at = 0.0
         self._pinged_at = 0.0
         self._acked: set[Subscription] = set()
@@ -104,6 +105,7 @@ class Session:
 
     def receive(self, frame: bytes, now: float) -> list[Received]:
         """The events in a frame, in order. Acks and pongs are consumed here."""
+        self.heard_at = now
         try:
             messages = self._codec.decode(frame)
         except ParseError as error:
@@ -145,6 +147,8 @@ class Session:
             return None
         if now - max(self.data_at, self._connected_at) > self._limits.silence:
             return f"no data for {self._limits.silence:g} s"
+        if now - max(self.heard_at, self._connected_at) > self._limits.quiet:
+            return f"no answer for {self._limits.quiet:g} s"
         for kind, bearable in self._limits.progress.items():
             many = self._kinds[kind] >= (1 if kind == "mids" else self._limits.crowd)
             if many and now - self._moved_at[kind] > bearable:

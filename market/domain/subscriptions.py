@@ -6,12 +6,16 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from market.domain.events import Book, Candle, Context, Event, Mids, Quote, Trades
+from market.domain.orders import AccountStream, News
 
-StreamKind = Literal["mids", "quote", "context", "candle", "trades", "book", "fast_book"]
+StreamKind = (
+    Literal["mids", "quote", "context", "candle", "trades", "book", "fast_book"] | AccountStream
+)  # fmt: skip
 
 
 class Subscription(NamedTuple):
-    """One stream of a venue. `symbol` is empty for `mids`; `interval` is set for `candle` only."""
+    """One stream of a venue. `symbol` is empty for `mids`, and the account for streams of accounts;
+    `interval` is set for `candle` only."""
 
     kind: StreamKind
     symbol: str = ""
@@ -27,8 +31,10 @@ _KINDS: dict[type[Event], StreamKind] = {
 }
 
 
-def kind_of(event: Event) -> StreamKind:
+def kind_of(event: Event | News) -> StreamKind:
     """The kind of stream that an event came from."""
+    if isinstance(event, News):
+        return event.kind
     if isinstance(event, Book):
         return "fast_book" if event.shallow else "book"
     return _KINDS[type(event)]
@@ -39,7 +45,8 @@ class Limits:
     """What a venue allows, and how long we bear its silence (seconds).
 
     `subscriptions` is per connection. `progress` names kinds that must keep moving while at least
-    `crowd` of them are subscribed: a venue may feed one channel and starve another.
+    `crowd` of them are subscribed: a venue may feed one channel and starve another. `quiet` is about
+    frames of any sort, answers to our pings included.
     """
 
     subscriptions: int = 1000
@@ -50,6 +57,7 @@ class Limits:
     ack_within: float = 10.0
     refused_for: float = 60.0
     silence: float = 10.0
+    quiet: float = float("inf")
     crowd: int = 10
     progress: Mapping[StreamKind, float] = field(
         default_factory=lambda: {"quote": 20.0, "mids": 30.0, "context": 60.0}

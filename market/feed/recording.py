@@ -21,6 +21,7 @@ import orjson
 from market.domain.errors import ParseError
 from market.domain.events import Candle, Context, Mids, Trade
 from market.domain.instruments import Instrument, Rules
+from market.domain.orders import News
 from market.domain.session import Codec, Refusal, Session, Undecodable
 from market.domain.subscriptions import Limits, Subscription
 from market.venues.base import Sink
@@ -177,5 +178,5 @@ class ReplayFeed:
         for received in self._session.receive(frame, time.monotonic()):
             if isinstance(received, Undecodable | Refusal):
                 self.rejected += 1
-            else:
+            elif not isinstance(received, News):
                 sink.event(received)

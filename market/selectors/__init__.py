@@ -3,7 +3,13 @@
 from market.selectors.board import Board, BoardRow, board_get, board_row
 from market.selectors.history import candle_row, candles_before, sparklines
 from market.selectors.house import House, WorkerState, house_state
-from market.selectors.instruments import instrument_get, instrument_list, price_decimals
+from market.selectors.instruments import (
+    instrument_get,
+    instrument_list,
+    instrument_rules,
+    instruments_named,
+    price_decimals,
+)
 from market.selectors.live import (
     LiveUnavailable,
     ticks_known,
@@ -29,6 +35,8 @@ __all__ = [
     "house_state",
     "instrument_get",
     "instrument_list",
+    "instrument_rules",
+    "instruments_named",
     "price_decimals",
     "sparklines",
     "ticks_known",

@@ -1,10 +1,13 @@
 """Instruments and how their prices are written."""
 
+from collections.abc import Iterable
 from decimal import Decimal
+from typing import cast
 
 from django.db.models import Q, QuerySet
 
-from market.domain.instruments import Rules
+from market.domain.instruments import Instrument as DomainInstrument
+from market.domain.instruments import Kind, Rules
 from market.models import Instrument
 
 
@@ -37,3 +40,24 @@ def price_decimals(instrument: Instrument, last: Decimal | None) -> int:
         instrument.min_notional,
     )
     return max(0, -rules.tick_at(last).normalize().adjusted())
+
+
+def instruments_named(venue: str, symbols: Iterable[str]) -> dict[str, Instrument]:
+    """By symbol, in one query, also what no longer trades; symbols that the venue never had are absent."""
+    rows = Instrument.objects.filter(venue=venue, symbol__in=set(symbols))
+    return {row.symbol: row for row in rows}
+
+
+def instrument_rules(row: Instrument) -> DomainInstrument:
+    """The row in the words of the domain."""
+    rules = Rules(row.size_decimals, row.price_decimals, row.significant_figures, row.min_notional)
+    return DomainInstrument(
+        venue=row.venue_id,
+        symbol=row.symbol,
+        kind=cast("Kind", row.kind),
+        base=row.base,
+        quote=row.quote,
+        rules=rules,
+        max_leverage=row.max_leverage,
+        trading=row.trading,
+    )

@@ -112,7 +112,10 @@ class Trader(Protocol):
     """
 
     venue: str
-    stream_slots: int  # accounts that private streams can carry for this process at once
+
+    @property
+    def stream_slots(self) -> int:
+        """Accounts that private streams can carry for this process at once."""
 
     async def place(
         self, orders: Sequence[OrderSpec], *, signer: Signer, nonce: int, valid_until: int

@@ -2,24 +2,23 @@
 
 
 class Budget:
-    """`capacity` units, refilled at `per_minute`. Requests go in the order in which they reserve.
+    """`capacity` units, refilled at `per_minute`. What is taken is booked; what has to wait is not."""
 
-    A polite request leaves `reserve` units untouched, so that an urgent one need not wait for it.
-    """
-
-    def __init__(self, *, capacity: float, per_minute: float, reserve: float = 0) -> None:
+    def __init__(self, *, capacity: float, per_minute: float) -> None:
         self._capacity = capacity
         self._rate = per_minute / 60
-        self._reserve = reserve
         self._level = capacity
         self._at = 0.0
 
-    def take(self, weight: float, now: float, *, urgent: bool = False) -> float:
-        """Book `weight` at `now` (s). Returns how long to wait before sending."""
+    def take(self, weight: float, now: float, *, floor: float = 0.0) -> float:
+        """Book `weight` at `now` (s) if `floor` is left then. Else book nothing, and say in how many
+        seconds to try again. A weight that never fits is let through when the budget is full."""
         self._refill(now)
-        self._level -= weight
-        floor = 0.0 if urgent else self._reserve
-        return max(0.0, (floor - self._level) / self._rate)
+        need = min(weight + floor, self._capacity)
+        if self._level >= need:
+            self._level -= weight
+            return 0.0
+        return (need - self._level) / self._rate
 
     def exhaust(self, now: float) -> None:
         """The venue says that we asked too much, whatever we counted."""

@@ -7,6 +7,7 @@ import logging
 import random
 import time
 from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from prometheus_client import Counter
@@ -23,6 +24,7 @@ from market.domain.session import (
 )
 from market.domain.subscriptions import Limits, Pace, Subscription, backoff, shard
 from market.venues.base import Sink, Tap
+from market.venues.broker import patiently
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +33,7 @@ SEND_WITHIN = 5.0
 HEALTHY_AFTER = 15.0
 FRAME_LIMIT = 4 << 20
 LOG_EVERY = 10.0
+DOOR_PULSE = 0.25
 FRAMES = Counter("cryptotrade_feed_frames_total", "Frames received.", ["venue"])
 DECODE_ERRORS = Counter("cryptotrade_feed_decode_errors_total", "Frames not understood.", ["venue"])
 REFUSALS = Counter("cryptotrade_feed_refusals_total", "Error frames from the venue.", ["venue"])
@@ -44,6 +47,27 @@ def is_loopback(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+class Hearer(Protocol):
+    """Whoever a connection tells: `market.venues.base.Sink`, or one like it for other events."""
+
+    def connected(self) -> None: ...
+    def disconnected(self, reason: str) -> None: ...
+    def event(self, event: Any) -> None: ...
+
+
+class Door:
+    """Lets so many connections a minute be opened, of all lines that share it."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._pace = Pace(Limits(messages_per_second=per_minute, messages_per_minute=per_minute))
+
+    async def enter(self) -> None:
+        await patiently(self._wait)
+
+    async def _wait(self) -> float:
+        return 0.0 if self._pace.take(asyncio.get_running_loop().time()) else DOOR_PULSE
 
 
 class Stream:
@@ -62,7 +86,7 @@ class Stream:
         self._limits = limits
         pace = Pace(limits)
         self._lines = [
-            _Line(venue, url, Session(codec, limits, pace), tap=tap, first=first)
+            Line(venue, url, Session(codec, limits, pace), tap=tap, first=first)
             for _ in range(limits.connections)
         ]
 
@@ -80,16 +104,26 @@ class Stream:
                 tasks.create_task(line.run(sink))
 
 
-class _Line:
+class Line:
     """One connection, again and again."""
 
-    def __init__(self, venue: str, url: str, session: Session, *, tap: Tap | None, first: float) -> None:
+    def __init__(
+        self,
+        venue: str,
+        url: str,
+        session: Session,
+        *,
+        tap: Tap | None = None,
+        first: float,
+        door: Door | None = None,
+    ) -> None:
         self.wanted: list[Subscription] = []
         self._venue = venue
         self._url = url
         self._session = session
         self._tap = tap
         self._first = first
+        self._door = door
         self._needed = asyncio.Event()
         self._quiet_until = 0.0
         self._reason = ""
@@ -99,10 +133,12 @@ class _Line:
         self._session.desired(wanted)
         (self._needed.set if wanted else self._needed.clear)()
 
-    async def run(self, sink: Sink) -> None:
+    async def run(self, sink: Hearer) -> None:
         pauses = backoff(random.random, first=self._first)
         while True:
             await self._needed.wait()
+            if self._door:
+                await self._door.enter()
             started = self._now()
             reason = await self._once(sink)
             # A venue that accepts and hangs up at once must not be called twice a second for ever.
@@ -115,7 +151,7 @@ class _Line:
             )
             await asyncio.sleep(pause)
 
-    async def _once(self, sink: Sink) -> str:
+    async def _once(self, sink: Hearer) -> str:
         """One connection from open to end. Returns why it ended."""
         try:
             async with self._socket() as socket:
@@ -136,7 +172,7 @@ class _Line:
             proxy=None if is_loopback(self._url) else True,
         )
 
-    async def _converse(self, socket: ClientConnection, sink: Sink) -> None:
+    async def _converse(self, socket: ClientConnection, sink: Hearer) -> None:
         self._session.connected(self._now())
         sink.connected()
         pulse = asyncio.create_task(self._pulse(socket))
@@ -150,7 +186,7 @@ class _Line:
             self._session.disconnected()
             sink.disconnected(self._reason or "connection closed")
 
-    def _take(self, frame: bytes, sink: Sink) -> None:
+    def _take(self, frame: bytes, sink: Hearer) -> None:
         if self._tap:
             self._tap(frame, time.time_ns())
         FRAMES.labels(self._venue).inc()

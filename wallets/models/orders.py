@@ -109,6 +109,8 @@ class Order(models.Model):
     filled = models.DecimalField(**MONEY, default=0)
     filled_value = models.DecimalField(**MONEY, default=0, help_text="price times size, summed")
     reserved = models.DecimalField(**MONEY, default=0, help_text="what it still holds back")
+    hold = models.DecimalField(**MONEY, default=0, help_text="what it holds back while nothing is filled")
+    hold_changes = models.PositiveIntegerField(default=0, help_text="numbers its reservations and releases")
     reserved_pot = models.CharField(max_length=4, blank=True)
     reserved_asset = models.CharField(max_length=40, blank=True)
     flags = models.JSONField(default=list, blank=True, help_text="overfill, late_fill, …")
@@ -199,6 +201,7 @@ class Position(models.Model):
     funding = models.DecimalField(**MONEY, default=0, help_text="received, ever")
     # As the venue said last; for the margin check and for the page.
     leverage = models.PositiveSmallIntegerField(default=1)
+    leverage_wanted = models.PositiveSmallIntegerField(null=True, blank=True)
     isolated = models.BooleanField(default=False)
     margin_used = models.DecimalField(**MONEY, default=0)
     liquidation_price = models.DecimalField(**MONEY, null=True, blank=True)

@@ -1,0 +1,64 @@
+"""What changes wallets, orders and books. Synchronous; one act is one transaction.
+
+Every transaction that changes orders or books holds the wallet's row (`select_for_update(no_key=True)`,
+or `leases.fence`). No venue is called and nothing is signed inside one.
+"""
+
+from wallets.services.booking import facts_apply, wallet_stream_set
+from wallets.services.cancelling import order_cancel, orders_cancel
+from wallets.services.controls import trading_state_set
+from wallets.services.leverage import leverage_set, leverages_take
+from wallets.services.modifying import order_modify
+from wallets.services.placing import order_place, order_preview, orders_place
+from wallets.services.reconciling import account_reconcile
+from wallets.services.records import (
+    Doubt,
+    Event,
+    Fact,
+    LeverageSpec,
+    Picture,
+    Prepared,
+    Preview,
+    Reconciled,
+)
+from wallets.services.submitting import (
+    cancels_take,
+    doubt_resolved,
+    doubtful,
+    doubts_due,
+    orders_take,
+    refused,
+    settled,
+    unsent,
+)
+
+__all__ = [
+    "Doubt",
+    "Event",
+    "Fact",
+    "LeverageSpec",
+    "Picture",
+    "Prepared",
+    "Preview",
+    "Reconciled",
+    "account_reconcile",
+    "cancels_take",
+    "doubt_resolved",
+    "doubtful",
+    "doubts_due",
+    "facts_apply",
+    "leverage_set",
+    "leverages_take",
+    "order_cancel",
+    "order_modify",
+    "order_place",
+    "order_preview",
+    "orders_cancel",
+    "orders_place",
+    "orders_take",
+    "refused",
+    "settled",
+    "trading_state_set",
+    "unsent",
+    "wallet_stream_set",
+]

@@ -9,6 +9,7 @@ from market.domain.events import INTERVALS, Candle, Context, Trade
 from market.domain.instruments import Instrument
 from market.domain.subscriptions import Limits, Subscription
 from market.venues.base import Sink, Tap
+from market.venues.broker import Gate, LocalGate
 from market.venues.hyperliquid import codec
 from market.venues.hyperliquid.instruments import perps_read, spots_read, tokens_read
 from market.venues.hyperliquid.rest import InfoClient
@@ -39,17 +40,19 @@ class HyperliquidFeed:
         *,
         limits: Limits = LIMITS,
         tap: Tap | None = None,
+        gate: Gate | None = None,
         first_pause: float = 0.5,
     ) -> None:
         self.venue = venue
-        self._rest = InfoClient(venue, base_url, first=first_pause)
+        self._gate = gate or LocalGate()
+        self._rest = InfoClient(venue, base_url, gate=self._gate, first=first_pause)
         self._stream = Stream(
             venue, stream_url(base_url), codec.HyperliquidCodec(), limits, tap=tap, first=first_pause
         )
 
     async def instruments(self) -> list[Instrument]:
-        spot = await self._ask({"type": "spotMeta"}, _as_it_is, urgent=True)
-        meta = await self._ask({"type": "meta"}, _as_it_is, urgent=True)
+        spot = await self._ask({"type": "spotMeta"}, _as_it_is)
+        meta = await self._ask({"type": "meta"}, _as_it_is)
         return codec.guarded(lambda: perps_read(self.venue, meta, tokens_read(spot)), meta) + codec.guarded(
             lambda: spots_read(self.venue, spot), spot
         )
@@ -57,7 +60,7 @@ class HyperliquidFeed:
     async def contexts(self) -> list[Context]:
         both = []
         for kind in ("metaAndAssetCtxs", "spotMetaAndAssetCtxs"):
-            both += await self._ask({"type": kind}, codec.contexts_read, urgent=True)
+            both += await self._ask({"type": kind}, codec.contexts_read)
         return both
 
     async def candles(self, symbol: str, interval: str, start: int, end: int) -> list[Candle]:
@@ -73,7 +76,7 @@ class HyperliquidFeed:
 
     async def recent_trades(self, symbol: str) -> list[Trade]:
         rows, bad = await self._ask(
-            {"type": "recentTrades", "coin": symbol}, codec.trades_read, weight=HEAVY_LIST, urgent=True
+            {"type": "recentTrades", "coin": symbol}, codec.trades_read, weight=HEAVY_LIST
         )
         self._warn(bad, symbol)
         return rows
@@ -86,6 +89,7 @@ class HyperliquidFeed:
 
     async def close(self) -> None:
         await self._rest.close()
+        await self._gate.close()
 
     async def _ask(
         self,
@@ -93,9 +97,8 @@ class HyperliquidFeed:
         read: Callable[[Any], T],
         *,
         weight: float = HEAVY,
-        urgent: bool = False,
     ) -> T:
-        return codec.answer_read(await self._rest.post(request, weight=weight, urgent=urgent), read)
+        return codec.answer_read(await self._rest.post(request, weight=weight, lane="feed"), read)
 
     def _warn(self, bad: Sequence[ParseError], symbol: str) -> None:
         if bad:

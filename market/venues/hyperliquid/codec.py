@@ -4,7 +4,6 @@ Everything that a venue may send is either decoded, ignored because we do not us
 `ParseError`; never another exception. Numbers must be plain decimal strings.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -12,15 +11,13 @@ from typing import Any, TypeVar
 import orjson
 
 from market.domain.errors import ParseError
-from market.domain.events import INTERVALS, Book, Candle, Context, Level, Mids, Quote, Side, Trade, Trades
+from market.domain.events import INTERVALS, Book, Candle, Context, Level, Mids, Quote, Trade, Trades
 from market.domain.session import Ack, Message, Pong, Refusal
 from market.domain.subscriptions import StreamKind, Subscription
+from market.venues.hyperliquid.scalars import SIDES, name, number, signed, time_of
 
 GREETING = b"Websocket connection established."
-TIME_LIMIT = 1 << 53
-_NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,24})?").fullmatch
 _BROKEN = (KeyError, TypeError, IndexError, ValueError, AttributeError)
-_SIDES: dict[str, Side] = {"B": "buy", "A": "sell"}
 _KIND_TO_WIRE = {
     "mids": "allMids",
     "quote": "bbo",
@@ -86,31 +83,8 @@ def _command(method: str, subscription: Subscription) -> bytes:
     return orjson.dumps({"method": method, "subscription": subscription_to_wire(subscription)})
 
 
-# --- numbers and names -----------------------------------------------------------------------------
-def _number(value: Any) -> str:
-    if isinstance(value, str) and _NUMBER(value):
-        return value
-    raise ParseError("not a decimal number", value)
-
-
-def _signed(value: Any) -> str:
-    return "-" + _number(value[1:]) if value[:1] == "-" else _number(value)
-
-
 def _maybe(read: Callable[[Any], str], value: Any) -> str | None:
     return None if value is None else read(value)
-
-
-def _time(value: Any) -> int:
-    if type(value) is int and 0 <= value < TIME_LIMIT:
-        return value
-    raise ParseError("not a time in ms", value)
-
-
-def _name(value: Any) -> str:
-    if isinstance(value, str) and value:
-        return value
-    raise ParseError("not a name", value)
 
 
 # --- stream channels -------------------------------------------------------------------------------
@@ -118,42 +92,42 @@ def _bbo(data: Any) -> Sequence[Message]:
     bid, ask = data["bbo"]
     return (
         Quote(
-            _name(data["coin"]),
-            None if bid is None else _number(bid["px"]),
-            None if ask is None else _number(ask["px"]),
-            _time(data["time"]),
+            name(data["coin"]),
+            None if bid is None else number(bid["px"]),
+            None if ask is None else number(ask["px"]),
+            time_of(data["time"]),
         ),
     )
 
 
 def _context(data: Any) -> Sequence[Message]:
-    return (context_read(_name(data["coin"]), data["ctx"]),)
+    return (context_read(name(data["coin"]), data["ctx"]),)
 
 
 def context_read(symbol: str, ctx: Any) -> Context:
     return Context(
         symbol,
-        mark=_number(ctx["markPx"]),
-        previous_day=_number(ctx["prevDayPx"]),
-        volume24h=_number(ctx["dayNtlVlm"]),
-        mid=_maybe(_number, ctx.get("midPx")),
-        oracle=_maybe(_number, ctx.get("oraclePx")),
-        funding=_maybe(_signed, ctx.get("funding")),
-        open_interest=_maybe(_number, ctx.get("openInterest")),
+        mark=number(ctx["markPx"]),
+        previous_day=number(ctx["prevDayPx"]),
+        volume24h=number(ctx["dayNtlVlm"]),
+        mid=_maybe(number, ctx.get("midPx")),
+        oracle=_maybe(number, ctx.get("oraclePx")),
+        funding=_maybe(signed, ctx.get("funding")),
+        open_interest=_maybe(number, ctx.get("openInterest")),
     )
 
 
 def _mids(data: Any) -> Sequence[Message]:
-    return (Mids({_name(coin): _number(mid) for coin, mid in data["mids"].items()}),)
+    return (Mids({name(coin): number(mid) for coin, mid in data["mids"].items()}),)
 
 
 def _trade(wire: Any) -> Trade:
     tid = wire["tid"]
     if type(tid) is not int:
         raise ParseError("not a trade id", tid)
-    side = _SIDES[wire["side"]]
+    side = SIDES[wire["side"]]
     return Trade(
-        _name(wire["coin"]), _number(wire["px"]), _number(wire["sz"]), side, _time(wire["time"]), str(tid)
+        name(wire["coin"]), number(wire["px"]), number(wire["sz"]), side, time_of(wire["time"]), str(tid)
     )
 
 
@@ -170,7 +144,7 @@ def _in_order(trades: Sequence[Trade]) -> tuple[Trade, ...]:
 
 
 def _levels(side: Any) -> tuple[Level, ...]:
-    return tuple([(_number(level["px"]), _number(level["sz"])) for level in side])
+    return tuple([(number(level["px"]), number(level["sz"])) for level in side])
 
 
 def _book(data: Any) -> Sequence[Message]:
@@ -180,7 +154,7 @@ def _book(data: Any) -> Sequence[Message]:
 def book_read(data: Any) -> Book:
     bids, asks = data["levels"]
     return Book(
-        _name(data["coin"]), _levels(bids), _levels(asks), _time(data["time"]), data.get("fast") is True
+        name(data["coin"]), _levels(bids), _levels(asks), time_of(data["time"]), data.get("fast") is True
     )
 
 
@@ -191,10 +165,10 @@ def _candle(data: Any) -> Sequence[Message]:
 def candle_read(wire: Any) -> Candle:
     if wire["i"] not in INTERVALS:
         raise ParseError("not an interval of ours", wire["i"])
-    o, h, l, c, v = [Decimal(_number(wire[key])) for key in "ohlcv"]  # noqa: E741 -- the venue's names
+    o, h, l, c, v = [Decimal(number(wire[key])) for key in "ohlcv"]  # noqa: E741 -- the venue's names
     if not l <= min(o, c) <= max(o, c) <= h:
         raise ParseError("a candle whose prices leave its range", wire)
-    return Candle(_name(wire["s"]), wire["i"], _time(wire["t"]), o, h, l, c, v)
+    return Candle(name(wire["s"]), wire["i"], time_of(wire["t"]), o, h, l, c, v)
 
 
 def _response(data: Any) -> Sequence[Message]:
@@ -286,14 +260,14 @@ def _readable(rows: Any, read: Callable[[Any], T]) -> tuple[list[T], list[ParseE
 
 def mids_read(answer: Any) -> Mids:
     """`allMids`."""
-    return Mids({_name(coin): _number(mid) for coin, mid in answer.items()})
+    return Mids({name(coin): number(mid) for coin, mid in answer.items()})
 
 
 def contexts_read(answer: Any) -> list[Context]:
     """`metaAndAssetCtxs` and `spotMetaAndAssetCtxs`; instruments that never traded are left out."""
     meta, contexts = answer
     return [
-        context_read(_name(ctx.get("coin") or meta["universe"][number]["name"]), ctx)
+        context_read(name(ctx.get("coin") or meta["universe"][number]["name"]), ctx)
         for number, ctx in enumerate(contexts)
         if ctx["markPx"] is not None
     ]

@@ -11,12 +11,10 @@ from prometheus_client import Counter
 
 from market.domain.errors import VenueRefused, VenueUnavailable
 from market.domain.subscriptions import backoff
-from market.venues.budget import Budget
+from market.venues.broker import Gate, Lane
 
 logger = logging.getLogger(__name__)
 
-WEIGHT_PER_MINUTE = 1100  # the venue allows 1200 per address; other tools of the house ask too
-RESERVE = 150
 TRIES = 5
 TIMEOUT = aiohttp.ClientTimeout(total=15, connect=5)
 REQUESTS = Counter("cryptotrade_venue_requests_total", "Requests to venues by outcome.", ["venue", "outcome"])
@@ -25,23 +23,19 @@ REQUESTS = Counter("cryptotrade_venue_requests_total", "Requests to venues by ou
 class InfoClient:
     """One venue's `/info`. Raises `VenueRefused` (never retried) or `VenueUnavailable` (after 5 tries)."""
 
-    def __init__(
-        self, venue: str, base_url: str, *, budget: Budget | None = None, first: float = 0.5
-    ) -> None:
+    def __init__(self, venue: str, base_url: str, *, gate: Gate, first: float = 0.5) -> None:
         self._venue = venue
         self._url = base_url.rstrip("/") + "/info"
         self._first = first
-        self._budget = budget or Budget(
-            capacity=WEIGHT_PER_MINUTE, per_minute=WEIGHT_PER_MINUTE, reserve=RESERVE
-        )
+        self._gate = gate
         self._session: aiohttp.ClientSession | None = None
 
-    async def post(self, request: dict[str, Any], *, weight: float, urgent: bool = False) -> bytes:
+    async def post(self, request: dict[str, Any], *, weight: float, lane: Lane) -> bytes:
         """The body of the answer, undecoded."""
         pauses = backoff(random.random, first=self._first)
         problem = ""
         for attempt in range(TRIES):
-            await asyncio.sleep(self._budget.take(weight, self._now(), urgent=urgent))
+            await self._gate.enter(weight, lane)
             status, body, problem = await self._once(request)
             if status == 200:
                 return body
@@ -69,12 +63,8 @@ class InfoClient:
             return 0, b"", f"{type(error).__name__} {error}".strip()
         self._count(str(answer.status))
         if answer.status == 429:
-            self._budget.exhaust(self._now())
+            await self._gate.exhausted()
         return answer.status, body, f"HTTP {answer.status} {body[:100].decode(errors='replace')}"
 
     def _count(self, outcome: str) -> None:
         REQUESTS.labels(self._venue, outcome).inc()
-
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()

@@ -1,0 +1,72 @@
+"""A faster wake: "look at this row now", through Redis, to whoever works on a channel.
+
+PostgreSQL holds what is to be done and every worker looks once a second, so a lost nudge costs a second.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from functools import cache
+from typing import Any
+
+import redis
+import redis.asyncio
+from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from market.leases import task_goes_on
+
+logger = logging.getLogger(__name__)
+
+REDIS_AWAY = (redis.RedisError, OSError, TimeoutError)
+ANSWER_WITHIN = 1.0  # a request waits for this when Redis hangs
+LOOK_SECONDS = 5.0
+PAUSE_WITHOUT_REDIS = 1.0
+
+
+def nudge_channel(channel: str) -> str:
+    """The Redis channel that carries a worker channel's nudges."""
+    return f"ct:nudge:{channel}"
+
+
+@cache
+def _client() -> Any:
+    # Once more: a pooled connection may have died with the Redis before. Then the nudge is let go.
+    return redis.Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=ANSWER_WITHIN,
+        socket_connect_timeout=ANSWER_WITHIN,
+        retry=Retry(NoBackoff(), 1),
+    )
+
+
+def nudge(channel: str, key: str) -> None:
+    """Tell the workers of `channel` that the row `key` has work. Call it after the commit; never raises."""
+    try:
+        _client().publish(nudge_channel(channel), key)
+    except REDIS_AWAY as problem:
+        logger.info("not nudged", extra={"channel": channel, "reason": str(problem)[:200]})
+
+
+class Nudges:
+    """The keys that are nudged on a channel, from now on: `async for key in Nudges(channel)`.
+
+    Every listener hears every nudge. Outlives Redis: what was nudged while it was away is lost.
+    """
+
+    def __init__(self, channel: str) -> None:
+        self._channel = channel
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        while task_goes_on():
+            try:
+                async with redis.asyncio.Redis.from_url(settings.REDIS_URL) as client, client.pubsub() as ear:
+                    await ear.subscribe(nudge_channel(self._channel))
+                    while task_goes_on():
+                        said = await ear.get_message(ignore_subscribe_messages=True, timeout=LOOK_SECONDS)
+                        if said is not None:
+                            yield said["data"].decode()
+            except REDIS_AWAY as problem:
+                logger.info("no nudges", extra={"channel": self._channel, "reason": str(problem)[:200]})
+                await asyncio.sleep(PAUSE_WITHOUT_REDIS)

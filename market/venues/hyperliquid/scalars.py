@@ -1,0 +1,66 @@
+"""Numbers, times and names as Hyperliquid writes them. Pure; everything else is a `ParseError`."""
+
+import re
+from decimal import Decimal
+from typing import Any
+
+from market.domain.errors import ParseError
+from market.domain.events import Side
+
+TIME_LIMIT = 1 << 53
+ID_LIMIT = 1 << 63
+SIDES: dict[str, Side] = {"B": "buy", "A": "sell"}
+_NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,24})?").fullmatch
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}").fullmatch
+
+
+def number(value: Any) -> str:
+    """A plain decimal, not below zero, as its text."""
+    if isinstance(value, str) and _NUMBER(value):
+        return value
+    raise ParseError("not a decimal number", value)
+
+
+def signed(value: Any) -> str:
+    """A plain decimal, possibly below zero, as its text."""
+    return "-" + number(value[1:]) if value[:1] == "-" else number(value)
+
+
+def amount(value: Any) -> Decimal:
+    """A plain decimal, possibly below zero."""
+    if isinstance(value, str):
+        return Decimal(signed(value))
+    raise ParseError("not a decimal number", value)
+
+
+def quantity(value: Any) -> Decimal:
+    """A plain decimal, not below zero."""
+    return Decimal(number(value))
+
+
+def time_of(value: Any) -> int:
+    """Milliseconds since 1970."""
+    if type(value) is int and 0 <= value < TIME_LIMIT:
+        return value
+    raise ParseError("not a time in ms", value)
+
+
+def identity(value: Any) -> str:
+    """The venue's id of an order or a trade: an integer of 64 bits there, a text here."""
+    if type(value) is int and 0 <= value < ID_LIMIT:
+        return str(value)
+    raise ParseError("not an id", value)
+
+
+def name(value: Any) -> str:
+    """A text that is not empty."""
+    if isinstance(value, str) and value:
+        return value
+    raise ParseError("not a name", value)
+
+
+def address(value: Any) -> str:
+    """An account, in lower case."""
+    if isinstance(value, str) and _ADDRESS(value):
+        return value.lower()
+    raise ParseError("not an address", value)

@@ -1,0 +1,89 @@
+"""Nudges: heard by every listener, and never in the way of who sends them."""
+
+import asyncio
+import contextlib
+import time
+import uuid
+
+import pytest
+import redis.asyncio
+
+from market.hub import Nudges, nudge
+from market.hub import nudges as module
+
+
+@contextlib.asynccontextmanager
+async def listening(channel, count=1):
+    """Tasks that hear `channel`, each with the list of what it has heard, once all have subscribed."""
+    heard = [[] for _ in range(count)]
+
+    async def listen(to):
+        async for key in Nudges(channel):
+            to.append(key)
+
+    tasks = [asyncio.create_task(listen(one)) for one in heard]
+    try:
+        await until_subscribed(channel, count)
+        yield heard, tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def until_subscribed(channel, count):
+    async with asyncio.timeout(10), redis.asyncio.Redis.from_url(module.settings.REDIS_URL) as client:
+        name = module.nudge_channel(channel)
+        while (await client.pubsub_numsub(name))[0][1] != count:
+            await asyncio.sleep(0.01)
+
+
+async def until(condition):
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_every_listener_of_a_channel_hears_its_nudges_and_no_others():
+    mine, other = f"mine-{uuid.uuid4()}", f"other-{uuid.uuid4()}"
+    async with listening(mine, count=2) as (heard, _):
+        await asyncio.to_thread(nudge, other, "not-for-us")
+        await asyncio.to_thread(nudge, mine, "wallet-1")
+        await until(lambda: all(heard))
+        assert heard == [["wallet-1"], ["wallet-1"]]
+
+
+async def test_a_listener_whose_connection_is_cut_listens_again(monkeypatch):
+    monkeypatch.setattr(module, "PAUSE_WITHOUT_REDIS", 0.01)
+    channel = f"cut-{uuid.uuid4()}"
+    async with listening(channel) as (heard, _):
+        async with redis.asyncio.Redis.from_url(module.settings.REDIS_URL) as client:
+            await client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        await until_subscribed(channel, 1)
+        await asyncio.to_thread(nudge, channel, "after")
+        await until(lambda: heard[0] == ["after"])
+
+
+async def test_a_cancelled_listener_ends_and_leaves_no_subscription():
+    channel = f"gone-{uuid.uuid4()}"
+    async with listening(channel) as (_, tasks):
+        tasks[0].cancel()
+        await until_subscribed(channel, 0)
+        await until(tasks[0].done)
+
+
+@pytest.fixture
+def _without_redis(settings, tmp_path):
+    settings.REDIS_URL = f"unix://{tmp_path / 'nobody.sock'}"
+    module._client.cache_clear()
+    yield
+    module._client.cache_clear()
+
+
+@pytest.mark.usefixtures("_without_redis")
+def test_without_redis_a_nudge_is_lost_quietly_and_at_once(caplog):
+    caplog.set_level("INFO", logger="market.hub.nudges")
+    began = time.monotonic()
+    nudge("wallets-execution", "wallet-1")
+    assert caplog.messages == ["not nudged"]
+    assert time.monotonic() - began < 2 * module.ANSWER_WITHIN

@@ -1,0 +1,274 @@
+"""May this order go out? One pure question; every answer carries its numbers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import ROUND_UP, Decimal
+from typing import Any
+
+from market.domain.figures import plain
+from market.domain.instruments import Instrument
+from market.domain.orders import TRIGGERED, Pot
+from wallets.domain import position as positions
+from wallets.domain.denials import Denial
+from wallets.domain.ledger import exact
+from wallets.domain.pricing import worst_price
+from wallets.domain.requests import OrderRequest
+from wallets.domain.situation import Situation, free
+from wallets.domain.status import TradingState
+
+ZERO = Decimal(0)
+STALE_AFTER_MS = 10_000
+MOST_OPEN = 1_000
+PERP_FEE = Decimal("0.00045")
+SPOT_FEE = Decimal("0.0007")
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """`reserve` of `asset` in `pot` is held back until the order ends; `price` is the worst accepted."""
+
+    price: Decimal
+    reserve: Decimal
+    pot: Pot
+    asset: str
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """`price` is the worst price where there is one."""
+
+    denial: Denial
+    sentence: str
+    price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A request in its situation, with what follows from both."""
+
+    request: OrderRequest
+    instrument: Instrument
+    now: Situation
+    price: Decimal | None
+    closable: Decimal
+
+    @property
+    def perp(self) -> bool:
+        return self.instrument.kind == "perp"
+
+    @property
+    def opens(self) -> Decimal:
+        """The part of the size that adds to a position."""
+        if self.request.reduce_only:
+            return ZERO
+        return max(ZERO, self.request.size - self.closable) if self.perp else self.request.size
+
+    @property
+    def exits(self) -> bool:
+        """It can only make what is held smaller."""
+        return self.opens == 0 if self.perp else self.request.side == "sell"
+
+    @property
+    def mark(self) -> Decimal | None:
+        """Only while it is fresh."""
+        age = self.now.mark_age
+        return self.now.own.mark if age is not None and age <= STALE_AFTER_MS else None
+
+    @property
+    def notional(self) -> Decimal:
+        return self.request.size * (self.price or ZERO)
+
+
+Rule = Callable[[Case], Denied | None]
+
+
+def check(request: OrderRequest, instrument: Instrument, situation: Situation) -> Approved | Denied:
+    """The first rule that objects wins; the rules stand in the order in which people would ask."""
+    case = case_of(request, instrument, situation)
+    for rule in RULES:
+        if denied := rule(case):
+            return denied
+    assert case.price is not None, "a market without a price is stale"
+    pot, asset, amount = reservation(case)
+    return Approved(case.price, amount, pot, asset)
+
+
+def case_of(request: OrderRequest, instrument: Instrument, situation: Situation) -> Case:
+    own = situation.own
+    waiting = own.buys if request.side == "buy" else own.sells
+    price = worst_price(request, instrument.rules, bid=situation.bid, ask=situation.ask)
+    closable = positions.closable(request.side, own.size, waiting)
+    return Case(request, instrument, situation, price, closable)
+
+
+def reservation(case: Case) -> tuple[Pot, str, Decimal]:
+    """What the order could cost at its worst price: (pot, asset, amount)."""
+    assert case.price is not None
+    size, quote = case.request.size, case.instrument.quote
+    if case.perp:
+        value = case.opens * case.price
+        return "perp", quote, _up(value / case.now.own.leverage + value * PERP_FEE)
+    if case.request.side == "buy":
+        return "spot", quote, _up(size * case.price)
+    return "spot", case.instrument.base, exact(size)
+
+
+def fee_estimate(case: Case) -> Decimal:
+    """What a taker would pay at the worst price, in quote units."""
+    return _up(case.notional * (PERP_FEE if case.perp else SPOT_FEE))
+
+
+def _up(amount: Decimal) -> Decimal:
+    return amount.quantize(Decimal("1e-8"), rounding=ROUND_UP)
+
+
+# --- the rules -------------------------------------------------------------------------------------
+def _no(case: Case, denial: Denial, **numbers: Any) -> Denied:
+    said = {name: plain(value) if isinstance(value, Decimal) else value for name, value in numbers.items()}
+    return Denied(denial, denial.sentence(**said), case.price)
+
+
+def state_rule(case: Case) -> Denied | None:
+    if case.now.wallet_status != "active":
+        return _no(case, Denial.WALLET_INACTIVE, status=case.now.wallet_status.replace("_", " "))
+    if case.now.state is TradingState.HALTED:
+        return _no(case, Denial.HALTED)
+    if case.now.state is TradingState.REDUCING and not case.exits:
+        return _no(case, Denial.REDUCING, closable=case.closable, base=case.instrument.base)
+    return None
+
+
+def instrument_rule(case: Case) -> Denied | None:
+    symbol = case.instrument.symbol
+    if not case.instrument.trading:
+        return _no(case, Denial.NOT_TRADING, symbol=symbol)
+    if case.perp or not (case.request.reduce_only or case.request.kind in TRIGGERED):
+        return None
+    what = "Reduce-only" if case.request.reduce_only else "A trigger price"
+    return _no(case, Denial.SPOT_RULES, what=what, symbol=symbol)
+
+
+def step_rule(case: Case) -> Denied | None:
+    rules = case.instrument.rules
+    for price in (case.request.price, case.request.trigger_price):
+        if price is not None and not rules.price_is_valid(price):
+            beside = {"below": rules.round_price(price, "down"), "above": rules.round_price(price, "up")}
+            return _no(case, Denial.TICK, price=price, symbol=case.instrument.symbol, **beside)
+    size = case.request.size
+    if rules.round_size(size) != size:
+        step = Decimal(1).scaleb(-rules.size_decimals)
+        return _no(case, Denial.LOT, size=size, base=case.instrument.base, step=step)
+    return None
+
+
+def reduce_rule(case: Case) -> Denied | None:
+    request, held = case.request, case.now.own.size
+    if not case.perp:
+        return None
+    if request.kind in TRIGGERED and not request.reduce_only:
+        return _no(case, Denial.TRIGGER_NOT_REDUCING, symbol=case.instrument.symbol)
+    if request.reduce_only and (held >= 0 if request.side == "buy" else held <= 0):
+        return _no(case, Denial.NOTHING_TO_REDUCE, symbol=case.instrument.symbol, side=request.side)
+    return None
+
+
+def price_rule(case: Case) -> Denied | None:
+    """No order opens anything blindly, and none goes out without a price."""
+    if case.price is not None and (case.mark is not None or case.exits):
+        return None
+    return _no(case, Denial.STALE_PRICE, symbol=case.instrument.symbol, limit=STALE_AFTER_MS // 1000)
+
+
+def trigger_rule(case: Case) -> Denied | None:
+    request, mark = case.request, case.mark
+    if request.trigger_price is None or mark is None:
+        return None
+    stop = request.kind.startswith("stop")
+    above = stop == (request.side == "buy")
+    if request.trigger_price > mark if above else request.trigger_price < mark:
+        return None
+    side = "above" if above else "below"
+    return _no(case, Denial.TRIGGER_SIDE, trigger=request.trigger_price, side=side, mark=mark)
+
+
+def band_rule(case: Case) -> Denied | None:
+    fair = case.request.trigger_price or case.mark
+    if fair is None or case.price is None:
+        return None
+    worse = case.price / fair - 1 if case.request.side == "buy" else 1 - case.price / fair
+    percent, band = worse * 100, case.now.limits.band_percent
+    if percent <= band:
+        return None
+    shown = percent.quantize(Decimal("0.01"))
+    return _no(case, Denial.PRICE_BAND, price=case.price, percent=shown, mark=fair, band=band)
+
+
+def notional_rule(case: Case) -> Denied | None:
+    least, quote = case.instrument.rules.min_notional, case.instrument.quote
+    if case.notional < least and not case.request.reduce_only:
+        return _no(case, Denial.MIN_NOTIONAL, notional=case.notional, quote=quote, least=least)
+    return None
+
+
+def pace_rule(case: Case) -> Denied | None:
+    now = case.now
+    if now.orders_minute >= now.limits.per_minute:
+        return _no(case, Denial.RATE, count=now.orders_minute, limit=now.limits.per_minute)
+    if now.open_orders >= MOST_OPEN:
+        return _no(case, Denial.OPEN_ORDERS, count=now.open_orders, limit=MOST_OPEN)
+    return None
+
+
+def size_rule(case: Case) -> Denied | None:
+    if case.exits:
+        return None
+    limits, quote = case.now.limits, case.instrument.quote
+    if case.notional > limits.order:
+        return _no(case, Denial.ORDER_LIMIT, notional=case.notional, quote=quote, limit=limits.order)
+    day = case.now.day_notional + case.notional
+    if day > limits.day:
+        return _no(case, Denial.DAY_LIMIT, notional=day, quote=quote, limit=limits.day)
+    notional = _own_after(case)
+    if notional > limits.position:
+        return _no(case, Denial.POSITION_LIMIT, notional=notional, quote=quote, limit=limits.position)
+    return None
+
+
+def leverage_rule(case: Case) -> Denied | None:
+    """Perpetuals only: notional of everything, if all orders were filled, over the equity."""
+    if case.exits or not case.perp:
+        return None
+    now = case.now
+    equity = now.cash + sum((one.profit for one in (now.own, *now.others) if one.size), ZERO)
+    total = _own_after(case) + sum((one.worst for one in now.others), ZERO)
+    if equity > 0 and total <= equity * now.limits.leverage:
+        return None
+    if equity <= 0:
+        return _no(
+            case, Denial.FUNDS, needed=reservation(case)[2], asset=case.instrument.quote, available=equity
+        )
+    shown = (total / equity).quantize(Decimal("0.01"))
+    return _no(case, Denial.LEVERAGE, leverage=shown, equity=equity, limit=now.limits.leverage)
+
+
+def _own_after(case: Case) -> Decimal:
+    """The notional of its instrument, if this order and all others of its side were filled."""
+    own = case.now.own
+    sign = 1 if case.request.side == "buy" else -1
+    waiting = own.buys if sign > 0 else own.sells
+    price = max(case.price or ZERO, own.price)
+    return abs(own.size + sign * (waiting + case.request.size)) * price
+
+
+def funds_rule(case: Case) -> Denied | None:
+    pot, asset, needed = reservation(case)
+    available = free(case.now, pot, asset)
+    if needed <= max(available, ZERO):
+        return None
+    return _no(case, Denial.FUNDS, needed=needed, asset=asset, available=available)
+
+
+RULES: tuple[Rule, ...] = (
+    state_rule, instrument_rule, step_rule, reduce_rule, price_rule, trigger_rule, band_rule,
+    notional_rule, pace_rule, size_rule, leverage_rule, funds_rule,
+)  # fmt: skip

@@ -1,0 +1,93 @@
+"""Moving a resting order: a new order that takes the place of the old one."""
+
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from wallets.domain.errors import NotFound, OrderConflict, OrderError
+from wallets.domain.requests import OrderRequest
+from wallets.domain.status import LIVE, TERMINAL, OrderStatus
+from wallets.models import Order
+from wallets.selectors.market import prices_of
+from wallets.services.cancelling import cancel_locked
+from wallets.services.nudging import execution_nudge
+from wallets.services.placing import Desk, Outcome, denied
+
+
+def order_modify(
+    *,
+    user: Any,
+    order_id: UUID,
+    client_id: UUID,
+    price: Decimal | None = None,
+    size: Decimal | None = None,
+    http: Any = None,
+) -> Order:  # fmt: skip
+    """The new order. `size` is its own; without one it is what is left of the old.
+
+    The old one ends when the venue says so, and stands with its funds if the venue refuses the change.
+    Until then only the difference is reserved. Only limit orders that are not being cancelled can be
+    changed. Raises like `order_place`.
+    """
+    place = (
+        Order.objects.filter(pk=order_id, wallet__user=user).values_list("wallet", "wallet__venue").first()
+    )
+    if place is None:
+        raise NotFound("There is no such order.")
+    wallet_id, venue = place
+    prices = prices_of(venue)
+    with transaction.atomic():
+        desk = Desk.open(user=user, wallet_id=wallet_id, prices=prices)
+        old = Order.objects.select_related("instrument").get(pk=order_id)
+        outcome = _repeated(old, client_id, price, size) or _replace(desk, old, client_id, price, size)
+        execution_nudge(wallet_id)
+    if isinstance(outcome, OrderError):
+        raise outcome
+    return outcome
+
+
+def _repeated(old: Order, client_id: UUID, price: Decimal | None, size: Decimal | None) -> Outcome | None:
+    """What came of the same change before. The size may have been left to what was open then."""
+    known = (
+        Order.objects.select_related("instrument").filter(wallet=old.wallet_id, client_id=client_id).first()
+    )
+    if known is None:
+        return None
+    same = known.replaces_id == old.pk and price in {None, known.price} and size in {None, known.size}
+    if not same:
+        raise OrderConflict("Another order was placed under this client id.")
+    return denied(known) if known.status == OrderStatus.DENIED else known
+
+
+def _replace(desk: Desk, old: Order, client_id: UUID, price: Decimal | None, size: Decimal | None) -> Outcome:
+    _check_changeable(old)
+    row: Any = old  # its columns hold the domain's literals
+    request = OrderRequest(
+        client_id=client_id,
+        venue=desk.wallet.venue_id,
+        symbol=old.instrument.symbol,
+        side=row.side,
+        kind=row.kind,
+        size=old.size - old.filled if size is None else size,
+        price=old.price if price is None else price,
+        tif=row.tif,
+        reduce_only=old.reduce_only,
+    )
+    origin = Order.Origin.API if old.origin == Order.Origin.EXTERNAL else old.origin
+    outcome = desk.place(request, origin, replaces=old)
+    if isinstance(outcome, Order) and old.status == OrderStatus.PENDING:
+        cancel_locked(desk.wallet, [old])  # nothing of it has left us, so the new one simply goes out
+    return outcome
+
+
+def _check_changeable(old: Order) -> None:
+    if old.kind != Order.Kind.LIMIT:
+        raise OrderConflict("Only limit orders can be changed; cancel this one and place another.")
+    if old.status in TERMINAL:
+        raise OrderConflict(f"This order is {old.status} already.")
+    if old.cancel_asked_at is not None:
+        raise OrderConflict("This order is being cancelled.")
+    if Order.objects.filter(replaces=old, status__in=LIVE).exists():
+        raise OrderConflict("This order is being changed already.")
