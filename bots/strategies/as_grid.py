@@ -149,9 +149,7 @@ class ASGrid(Strategy):
         context.state["stale"] = True
 
     def on_fill(self, context: Context, fill: Fill) -> None:
-        context.state["stale"] = True
-        if context.tick:
-            self.on_tick(context, context.tick)
+        context.state["stale"] = True  # a sweep fills many levels: the grid is laid out once, at the next tick
 
     def on_order(self, context: Context, news: OrderNews) -> None:
         if news.state in ("cancelled", "refused"):
