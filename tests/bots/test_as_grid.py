@@ -232,7 +232,7 @@ def test_a_hot_change_of_inputs_that_leaves_the_levels_alone_cancels_nothing():
     assert len(market.standing()) == 100
     before = {order.client_id for order in market.snapshot.live}
     raw = {**QUICK, "direction": "neutral", "levels": 50, "step": "1", "max_loss": "20"}
-    market.tell(events.InputsChanged(market.now, inputs_read(ASGrid, raw), 2, "c0de"))
+    market.tell(events.InputsChanged(market.now, inputs_read(ASGrid, raw), 2))
     assert market.decisions[-1].requests == ()
     assert {order.client_id for order in market.snapshot.live} == before
 
