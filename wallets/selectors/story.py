@@ -31,11 +31,13 @@ def order_story(order: Order) -> Story:
 
 
 def _moments(order: Order) -> list[Event]:
+    # A denial is judged a moment before the row of the order is written.
+    ended = max(order.ended_at, order.created_at) if order.ended_at else None
     moments = (
         (order.created_at, "asked"),
         (order.accepted_at, "accepted"),
         (order.cancel_asked_at, "cancel_asked"),
-        (order.ended_at, "ended"),
+        (ended, "ended"),
     )
     return [Event(at, what) for at, what in moments if at is not None]
 
