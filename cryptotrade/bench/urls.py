@@ -1,5 +1,7 @@
 """The house's routes and the empty view. Only benchmarks serve this."""
 
+from typing import ClassVar
+
 from django.urls import path
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -10,6 +12,8 @@ from cryptotrade import urls
 
 class Empty(APIView):
     """Signed in, limited, parsed and answered like every other; in between is nothing."""
+
+    scopes: ClassVar[dict[str, str]] = {"POST": "trade"}
 
     def post(self, request: Request) -> Response:
         return Response({"read": len(request.data)})
