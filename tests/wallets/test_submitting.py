@@ -164,6 +164,8 @@ def test_a_refused_envelope_is_sent_again_under_a_new_nonce(world, reason):
     (first,) = world.take()
     services.refused(claim=world.claim, submission_id=first.submission_id, reason=reason)
     assert world.again(order).status == "pending"
+    assert world.take() == []  # a venue that counts is not asked again at once
+    world.now += 1_000
     (second,) = world.take()
     assert second.nonce > first.nonce
     assert second.orders == first.orders

@@ -17,6 +17,7 @@ from wallets.services.books import Books
 from wallets.services.records import Prepared
 
 MOST_LOOKED_AT = 500
+PAUSE = 1_000  # ms after an envelope was refused: the venue is busy, or counts what we send
 Group = Literal["alo", "others", "modify"]
 LAPSED = "It waited too long to be sent and never left us."
 
@@ -36,6 +37,8 @@ class Gate:
 
     def take(self, *, most: int, valid_until: int) -> list[Prepared]:
         """At most `most` orders, in up to three actions."""
+        if self._is_paused():
+            return []
         waiting = Order.objects.filter(wallet=self.wallet, status=OrderStatus.PENDING)
         looked_at = waiting.select_related("instrument", "replaces__instrument").order_by("created_at")[
             :MOST_LOOKED_AT
@@ -46,6 +49,10 @@ class Gate:
             if group and sum(map(len, groups.values())) < most:
                 groups[group].append(order)
         return [self._prepared(group, orders, valid_until) for group, orders in groups.items() if orders]
+
+    def _is_paused(self) -> bool:
+        refused = Submission.objects.filter(wallet=self.wallet, outcome=Submission.Outcome.REFUSED)
+        return refused.filter(answer__again=True, nonce__gt=self._now - PAUSE).exists()
 
     def _group(self, order: Order) -> Group | None:
         """Where it goes; None when it ends here, or has to wait."""

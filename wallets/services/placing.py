@@ -108,7 +108,7 @@ class Desk:
         return self._store(order, verdict, replaces)
 
     def repeated(self, request: OrderRequest) -> Outcome | None:
-        """The order that this id was given to before. Raises `OrderConflict` when it asked for something else."""
+        """The order that has this id. Raises `OrderConflict` when it asked for something else."""
         orders = Order.objects.select_related("instrument")
         known = orders.filter(wallet=self.wallet, client_id=request.client_id).first()
         if known is None:

@@ -118,7 +118,7 @@ def refused(*, claim: Claim, submission_id: int, reason: str) -> list[Event]:
             _refused(books, submission, reason)
         if meaning == "key_gone":
             _key_gone(books, reason)
-        _note(submission, _Outcome.REFUSED, books.now, reason=reason[:300])
+        _note(submission, _Outcome.REFUSED, books.now, reason=reason[:300], again=meaning == "again")
         return books.close()
 
 
