@@ -69,7 +69,8 @@ def _agent_approve(master: bytes, agent: str) -> None:
 
 def _post(url: str, body: Any) -> Any:
     content = {"Content-Type": "application/json"}
-    asked = urllib.request.Request(url, data=json.dumps(body).encode(), headers=content)  # noqa: S310  our own
+    sent = json.dumps(body).encode()
+    asked = urllib.request.Request(url, data=sent, headers=content)  # noqa: S310  our own
     try:
         with urllib.request.urlopen(asked, timeout=SECONDS) as answer:  # noqa: S310
             return json.load(answer)

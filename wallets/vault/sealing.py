@@ -51,7 +51,7 @@ def seal(secret: bytes, *, user_id: Any, wallet_id: Any, venue: str) -> Sealed:
 
 @sensitive_variables("text", "found", "key")
 def key_parse(text: str) -> bytes:
-    """A key as people paste it: 64 hexadecimal digits, with or without 0x. `ValueError` repeats none of it."""
+    """A key as people paste it. Raises `ValueError`, which repeats none of it."""
     found = _KEY.fullmatch(text.strip())
     key = bytes.fromhex(found[1]) if found else b""
     try:
