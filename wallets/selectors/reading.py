@@ -14,6 +14,7 @@ from wallets.domain import position as positions
 from wallets.domain.accounts import Account
 from wallets.domain.status import LIVE
 from wallets.models import Balance, Fill, LedgerEntry, LedgerTransfer, Order, Position, Submission, Wallet
+from wallets.selectors.situation import wallets_with_states
 
 ZERO = Decimal(0)
 
@@ -27,16 +28,16 @@ def _mine(user: Any, kind: str, path: str) -> Q:
 
 
 def wallets_of(user: Any) -> QuerySet[Wallet]:
-    """The user's own, archived ones last, else as they were added."""
-    mine = Wallet.objects.filter(user=user).select_related("venue")
+    """The user's own, archived ones last, else as they were added; each knows its `trading_state`."""
+    mine = wallets_with_states().filter(user=user).select_related("venue")
     archived = ExpressionWrapper(Q(status=Wallet.Status.ARCHIVED), BooleanField())
     return mine.order_by(archived, "created_at")
 
 
 def wallet_get(user: Any, wallet_id: UUID) -> Wallet | None:
-    """The wallet, when the user may read it."""
+    """The wallet, when the user may read it; it knows its `trading_state`."""
     mine = _mine(user, "wallet", "user")
-    return Wallet.objects.filter(mine, pk=wallet_id).select_related("venue").first()
+    return wallets_with_states().filter(mine, pk=wallet_id).select_related("venue").first()
 
 
 # --- what it holds ------------------------------------------------------------------------------------

@@ -93,6 +93,11 @@ def _money(wallet: Wallet) -> tuple[Money, Money]:
     return available, cash
 
 
+def day_notional(wallet: Wallet, now: datetime) -> Decimal:
+    """What orders of the last 24 hours traded or still could, in quote units: what the day limit bounds."""
+    return sum((row["day"] for row in _order_counts(wallet, now)), ZERO)
+
+
 def _order_counts(wallet: Wallet, now: datetime) -> list[dict[str, Any]]:
     """Per instrument and side: live orders and what is left of them, orders of a minute, money of a day."""
     live, own = Q(status__in=LIVE), ~Q(origin=Order.Origin.EXTERNAL)
