@@ -61,6 +61,7 @@ class LimitClass(StrEnum):
     MAIL_CODE = "mail_code"
     STEP_UP = "step_up"
     READ = "read"
+    FRAGMENT = "fragment"
     WRITE = "write"
     ORDER = "order"
     EXPORT = "export"
@@ -75,6 +76,7 @@ BUCKETS: dict[LimitClass, tuple[tuple[str, tuple[str, ...]], ...]] = {
     LimitClass.MAIL_CODE: (("mail_code", ("account",)), ("mail_code_address", ("address",))),
     LimitClass.STEP_UP: (("step_up", ("user",)), ("step_up", ("address",))),
     LimitClass.READ: (("read", ("who",)),),
+    LimitClass.FRAGMENT: (("fragment", ("who",)),),
     LimitClass.WRITE: (("write", ("who",)),),
     LimitClass.ORDER: (("order", ("who",)),),
     LimitClass.EXPORT: (("export", ("who",)),),
@@ -82,7 +84,9 @@ BUCKETS: dict[LimitClass, tuple[tuple[str, tuple[str, ...]], ...]] = {
     LimitClass.STREAM_COMMAND: (("stream_command", ("who",)),),
 }
 # Without Redis these are refused (503): guessing and money. The others go on uncounted.
-FAIL_CLOSED = frozenset(LimitClass) - {LimitClass.READ, LimitClass.STREAM_CONNECT, LimitClass.STREAM_COMMAND}
+FAIL_CLOSED = frozenset(LimitClass) - {
+    LimitClass.READ, LimitClass.FRAGMENT, LimitClass.STREAM_CONNECT, LimitClass.STREAM_COMMAND,
+}  # fmt: skip
 
 
 class LimitsUnavailable(RuntimeError):

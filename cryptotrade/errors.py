@@ -78,7 +78,8 @@ def error_body(
 def api_exception_handler(exception: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's handler, in our shape. Unknown exceptions become a logged 500 that tells no internals.
 
-    A domain code is an upper-case `default_code` of the exception: `REAUTH_REQUIRED`.
+    A domain code is an upper-case `default_code` of the exception (`REAUTH_REQUIRED`), or its `domain_code`
+    (`order_limit`).
     """
     response = drf_exception_handler(exception, context)
     if response is None:
@@ -101,6 +102,8 @@ def _failure(exception: Exception) -> Response:
 
 
 def _code_of(exception: Exception) -> str | None:
+    if named := getattr(exception, "domain_code", None):
+        return str(named)
     codes = exception.get_codes() if isinstance(exception, exceptions.APIException) else None
     return codes if isinstance(codes, str) and codes.isupper() else None
 

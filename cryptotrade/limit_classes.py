@@ -27,7 +27,13 @@ ROUTES: tuple[tuple[re.Pattern[str], frozenset[str], LimitClass | None], ...] = 
         (r"/api/v1/auth/signup/?$", UNSAFE, LimitClass.MAIL_CODE),
         (r"/accounts/logout/|/api/v1/auth/((logout|refresh)/?$|sessions)", UNSAFE, LimitClass.WRITE),
         (r"/(accounts|api/v1/auth)/|/account/(password|delete)/", UNSAFE, LimitClass.AUTH),
-        (r"/(api/v1/)?orders(/|$)", UNSAFE, LimitClass.ORDER),
+        (r"/(api/v1/)?orders(/|$)|/api/v1/wallets/[^/]+/leverage", UNSAFE, LimitClass.ORDER),
+        # The live parts of a page read themselves again: while somebody types, and at each event.
+        (
+            r"/orders/(ticket|preview|share|desk)/|/wallets/[^/]+/(card|books|check)/",
+            SAFE,
+            LimitClass.FRAGMENT,
+        ),
     )
 )
 

@@ -156,6 +156,7 @@ LIMITS = {
         "mail_code_address": "10/600",
         "step_up": "10/60",
         "read": "300/60",
+        "fragment": "1200/60",
         "write": "60/60",
         "order": "120/60",
         "export": "5/3600",
@@ -369,6 +370,12 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "cryptotrade.openapi.every_refusal",
     ],
+    "ENUM_NAME_OVERRIDES": {
+        "FeedStatusEnum": ["live", "late", "down"],
+        "OrderKindEnum": "wallets.api.questions.KINDS",
+        "OrderStatusEnum": "wallets.api.questions.STATUSES",
+        "WalletStatusEnum": "wallets.api.questions.WALLET_STATUSES",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
 }

@@ -11,6 +11,7 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("api/v1/", include("market.api")),
     path("api/v1/", include("accounts.api")),
+    path("api/v1/", include("wallets.api")),
     path("api/schema/", SpectacularAPIView.as_view(permission_classes=[]), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(permission_classes=[]), name="docs"),
     path("admin/", admin.site.urls),
