@@ -9,6 +9,7 @@ from cryptotrade import health, metrics
 urlpatterns = [
     path("", include("market.urls")),
     path("", include("accounts.urls")),
+    path("", include("wallets.urls")),
     path("api/v1/", include("market.api")),
     path("api/v1/", include("accounts.api")),
     path("api/v1/", include("wallets.api")),

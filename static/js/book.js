@@ -29,6 +29,7 @@ export const bookHandler = {
 };
 
 export function start() {
+  document.body.addEventListener("htmx:afterSwap", () => schedule(paint)); // own orders may have changed
   const select = document.getElementById("group");
   if (!select) return;
   select.addEventListener("change", () => {
@@ -44,13 +45,16 @@ function paint() {
   }
 }
 
+/** The level that `price` is gathered into: away from the middle. */
+const gathered = (price, best, step) =>
+  (best > 0 ? Math.floor(price / step + 1e-6) : Math.ceil(price / step - 1e-6)) * step;
+
 /** [[price, size, sum]…], best first, at most `count`; prices gathered to `step` away from the middle. */
 function levelsOf(side, best, step, count) {
   const sorted = [...side].map(([price, size]) => [Number(price), Number(size)]).sort((a, b) => best * (b[0] - a[0]));
   const rows = [];
   for (const [price, size] of sorted) {
-    const ticks = price / step;
-    const at = (best > 0 ? Math.floor(ticks + 1e-6) : Math.ceil(ticks - 1e-6)) * step;
+    const at = gathered(price, best, step);
     const last = rows[rows.length - 1];
     if (last && Math.abs(last[0] - at) < step / 2) last[1] += size;
     else if (rows.length < count) rows.push([at, size, 0]);
@@ -68,11 +72,22 @@ function paintLadder(ladder, book) {
   const bids = levelsOf(book.bids, 1, step, Number(count));
   const asks = levelsOf(book.asks, -1, step, Number(count));
   const deepest = Math.max(bids.at(-1)?.[2] || 0, asks.at(-1)?.[2] || 0) || 1;
+  const own = ownPrices();
   const rows = (side) => [...ladder.querySelector(`tbody[data-side="${side}"]`).rows];
-  const write = (row, level) => paintRow(row, level, deepest, digits, Number(sizeDecimals));
-  rows("bid").forEach((row, index) => write(row, bids[index]));
-  rows("ask").reverse().forEach((row, index) => write(row, asks[index]));
+  const write = (row, level, best) => {
+    paintRow(row, level, deepest, digits, Number(sizeDecimals));
+    const ours = level && own.some((price) => Math.abs(gathered(price, best, step) - level[0]) < step / 2);
+    row.toggleAttribute("data-own", Boolean(ours));
+  };
+  rows("bid").forEach((row, index) => write(row, bids[index], 1));
+  rows("ask").reverse().forEach((row, index) => write(row, asks[index], -1));
   paintMiddle(ladder, book, digits);
+}
+
+/** The prices of the reader's own resting orders, as the account tables under the chart name them. */
+function ownPrices() {
+  const named = document.querySelector("[data-own-prices]")?.dataset.ownPrices;
+  return named ? named.split(" ").map(Number) : [];
 }
 
 function paintRow(row, level, deepest, digits, sizeDigits) {

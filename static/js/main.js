@@ -7,14 +7,16 @@ import { Interest } from "./interest.js";
 import { LOOK_EVERY } from "./fresh.js";
 import * as keys from "./keys.js";
 import { paintAges, paintStale, scan, ticksHandler } from "./live.js";
+import * as me from "./me.js";
 import { schedule } from "./paint.js";
 import { Stream } from "./stream.js";
 import { tapeHandler } from "./tape.js";
 import * as theme from "./theme.js";
+import * as ticket from "./ticket.js";
 
 const scheme = location.protocol === "https:" ? "wss:" : "ws:";
 const stream = new Stream(`${scheme}//${location.host}/ws/stream`, { onState: () => schedule(paintState) });
-const handlers = { ticks: ticksHandler, venues: venuesHandler, book: bookHandler, trades: tapeHandler };
+const handlers = { ticks: ticksHandler, venues: venuesHandler, book: bookHandler, trades: tapeHandler, me: me.meHandler };
 const interest = new Interest(stream, (topic) => handlers[topic.split(".")[0]]);
 
 const paintState = () => paintStream(stream.state, performance.now() - stream.since, stream.missed);
@@ -40,6 +42,8 @@ theme.start();
 keys.start();
 board.start();
 startBook();
+me.start();
+ticket.start();
 bind();
 document.body.addEventListener("htmx:afterSettle", bind);
 setInterval(() => schedule(everySecond), 1_000);

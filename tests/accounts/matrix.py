@@ -2,19 +2,23 @@
 
 `verbs` are those that the route takes; whatever else is sent must be refused. A route with a `kind`
 has an object: `make(owner)` makes one and returns what stands in the path; the rules of that kind
-(accounts/domain/rules.py) say who else may touch it, unless the route is `OWNER` only.
+(accounts/domain/rules.py) say who else may touch it, unless the route is `OWNER` only. `keys` are the
+verbs that an API key with every scope may use there; None: what its class says.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+from uuid import uuid4
 
 from allauth.mfa.models import Authenticator
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.services import api_key_create, session_open
+from market.models import Instrument, Venue
 from tests.accounts.programs import request
+from wallets.models import Order, Wallet
 
 
 class Access(StrEnum):
@@ -32,6 +36,7 @@ class Route:
     verbs: str = "GET"
     kind: str | None = None
     make: Callable[[Any], dict[str, Any]] | None = None
+    keys: str | None = None
 
 
 def _session(owner):
@@ -53,6 +58,28 @@ def _passkey(owner):
 
 def _instrument(owner):
     return {"venue": "simulator", "symbol": "BTC"}
+
+
+def _wallet(owner):
+    Venue.objects.get_or_create(name="simulator", defaults={"title": "Simulator", "simulated": True})
+    number = Wallet.objects.count() + 1
+    return {
+        "pk": Wallet.objects.create(
+            user=owner, venue_id="simulator", label="w", address=f"0x{number:040x}", status="active"
+        ).pk
+    }
+
+
+def _order(owner):
+    instrument, _ = Instrument.objects.get_or_create(
+        venue_id="simulator", symbol="BTC",
+        defaults={"kind": "perp", "base": "BTC", "quote": "USDC", "size_decimals": 5, "price_decimals": 1},
+    )  # fmt: skip
+    order = Order.objects.create(
+        wallet_id=_wallet(owner)["pk"], instrument=instrument, client_id=uuid4(), origin="api", side="buy",
+        kind="limit", tif="gtc", price=1, size=1,
+    )  # fmt: skip
+    return {"pk": order.pk}
 
 
 OPEN, PERSON, USER, OWNER, RULES, STAFF = Access
@@ -120,6 +147,46 @@ ROUTES: dict[str, Route] = {
     "api/v1/api-keys": Route(PERSON, "GET POST"),
     "api/v1/api-keys/<uuid:pk>": Route(RULES, "GET PATCH DELETE", "api_key", _key),
     "api/v1/me": Route(USER, "GET PATCH"),
+    # --- what is yours
+    "orders/": Route(PERSON),
+    "orders/ticket/<slug:venue>/<path:symbol>/": Route(OPEN, make=_instrument),
+    "orders/preview/<slug:venue>/<path:symbol>/": Route(PERSON, make=_instrument),
+    "orders/share/<slug:venue>/<path:symbol>/": Route(PERSON, make=_instrument),
+    "orders/place/<slug:venue>/<path:symbol>/": Route(PERSON, "POST", make=_instrument),
+    "orders/leverage/<slug:venue>/<path:symbol>/": Route(PERSON, "POST", make=_instrument),
+    "orders/desk/<slug:venue>/<path:symbol>/": Route(PERSON, make=_instrument),
+    "orders/cancel/": Route(PERSON, "POST"),
+    "orders/<uuid:pk>/": Route(OWNER, "GET", "order", _order),
+    "orders/<uuid:pk>/row/": Route(OWNER, "GET", "order", _order),
+    "orders/<uuid:pk>/cancel/": Route(OWNER, "POST", "order", _order),
+    "orders/<uuid:pk>/change/": Route(OWNER, "GET POST", "order", _order),
+    "wallets/": Route(PERSON),
+    "wallets/new/": Route(PERSON, FORM),
+    "wallets/<uuid:pk>/": Route(OWNER, "GET", "wallet", _wallet),
+    "wallets/<uuid:pk>/card/": Route(OWNER, "GET", "wallet", _wallet),
+    "wallets/<uuid:pk>/check/": Route(OWNER, "GET", "wallet", _wallet),
+    "wallets/<uuid:pk>/books/": Route(OWNER, "GET", "wallet", _wallet),
+    "wallets/<uuid:pk>/limits/": Route(OWNER, FORM, "wallet", _wallet),
+    "wallets/<uuid:pk>/rename/": Route(OWNER, "POST", "wallet", _wallet),
+    "wallets/<uuid:pk>/state/": Route(OWNER, "POST", "wallet", _wallet),
+    "wallets/<uuid:pk>/key/": Route(OWNER, FORM, "wallet", _wallet),
+    "wallets/<uuid:pk>/archive/": Route(OWNER, "GET POST", "wallet", _wallet),
+    "api/v1/wallets": Route(USER, "GET POST"),
+    "api/v1/wallets/<uuid:pk>": Route(RULES, "GET PATCH DELETE", "wallet", _wallet, keys="GET"),
+    "api/v1/wallets/<uuid:pk>/state": Route(RULES, "POST", "wallet", _wallet, keys="POST"),
+    "api/v1/wallets/<uuid:pk>/key": Route(RULES, "PUT", "wallet", _wallet, keys=""),
+    "api/v1/wallets/<uuid:pk>/leverage": Route(RULES, "POST", "wallet", _wallet, keys="POST"),
+    "api/v1/wallets/<uuid:pk>/balances": Route(RULES, "GET", "wallet", _wallet, keys="GET"),
+    "api/v1/wallets/<uuid:pk>/positions": Route(RULES, "GET", "wallet", _wallet, keys="GET"),
+    "api/v1/wallets/<uuid:pk>/orders": Route(RULES, "GET", "wallet", _wallet, keys="GET"),
+    "api/v1/wallets/<uuid:pk>/fills": Route(RULES, "GET", "wallet", _wallet, keys="GET"),
+    "api/v1/wallets/<uuid:pk>/entries": Route(RULES, "GET", "wallet", _wallet, keys="GET"),
+    "api/v1/wallets/<uuid:pk>/transfers": Route(RULES, "GET", "wallet", _wallet, keys="GET"),
+    "api/v1/orders": Route(USER, "GET POST", keys="GET POST"),
+    "api/v1/orders/batch": Route(USER, "POST", keys="POST"),
+    "api/v1/orders/cancel": Route(USER, "POST", keys="POST"),
+    "api/v1/orders/<uuid:pk>": Route(RULES, "GET PATCH DELETE", "order", _order, keys="GET PATCH DELETE"),
+    "api/v1/fills": Route(USER),
 }
 PREFIXES: dict[str, Route] = {"admin/": Route(STAFF)}
 

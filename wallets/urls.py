@@ -1,0 +1,37 @@
+"""`/orders/` and `/wallets/`: pages, and the fragments that the trading screen is made of."""
+
+from django.urls import include, path
+
+from wallets.views import actions, desk, orders, ticket, wallet, wallets, wizard
+
+ORDERS = [
+    path("", orders.orders, name="list"),
+    path("ticket/<slug:venue>/<path:symbol>/", ticket.ticket, name="ticket"),
+    path("preview/<slug:venue>/<path:symbol>/", ticket.preview, name="preview"),
+    path("share/<slug:venue>/<path:symbol>/", ticket.share, name="share"),
+    path("place/<slug:venue>/<path:symbol>/", ticket.place, name="place"),
+    path("leverage/<slug:venue>/<path:symbol>/", ticket.leverage, name="leverage"),
+    path("desk/<slug:venue>/<path:symbol>/", desk.desk, name="desk"),
+    path("cancel/", actions.cancel_all, name="cancel_all"),
+    path("<uuid:pk>/", orders.order, name="order"),
+    path("<uuid:pk>/row/", actions.row, name="row"),
+    path("<uuid:pk>/cancel/", actions.cancel, name="cancel"),
+    path("<uuid:pk>/change/", actions.change, name="change"),
+]
+WALLETS = [
+    path("", wallets.wallets, name="list"),
+    path("new/", wizard.NewWallet.as_view(), name="new"),
+    path("<uuid:pk>/", wallet.wallet, name="wallet"),
+    path("<uuid:pk>/card/", wallets.card, name="card"),
+    path("<uuid:pk>/check/", wizard.check, name="check"),
+    path("<uuid:pk>/books/", wallet.books, name="books"),
+    path("<uuid:pk>/limits/", wallet.LimitsView.as_view(), name="limits"),
+    path("<uuid:pk>/rename/", wallet.rename, name="rename"),
+    path("<uuid:pk>/state/", wallet.state, name="state"),
+    path("<uuid:pk>/key/", wallet.KeyView.as_view(), name="key"),
+    path("<uuid:pk>/archive/", wallet.Archive.as_view(), name="archive"),
+]
+urlpatterns = [
+    path("orders/", include((ORDERS, "orders"))),
+    path("wallets/", include((WALLETS, "wallets"))),
+]

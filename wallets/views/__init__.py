@@ -1,0 +1,1 @@
+"""Pages about what is yours: orders, wallets, and the private parts of the trading screen."""

@@ -1,0 +1,95 @@
+"""What is done to an order that is there: cancelled, changed, all of them cancelled."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from market.domain.figures import plain
+from wallets import services
+from wallets.domain.errors import OrderConflict, OrderDenied, OrderError, OrderInvalid
+from wallets.forms import CancelAllForm, ChangeForm
+from wallets.models import Order
+from wallets.views.base import changed, is_htmx, own_order, private, refused
+
+
+@private
+@require_GET
+def row(request: HttpRequest, pk: UUID) -> HttpResponse:
+    return _row(request, own_order(request, pk))
+
+
+def _row(request: HttpRequest, order: Order) -> HttpResponse:
+    return render(request, "orders/row.html", {"order": order})
+
+
+@private
+@require_POST
+def cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Answers the row as it is then."""
+    try:
+        order = services.order_cancel(user=request.user, order_id=pk, http=request)
+    except OrderConflict as error:
+        return refused(request, error)
+    return _row(request, own_order(request, order.pk)) if is_htmx(request) else redirect("orders:list")
+
+
+@private
+@require_POST
+def cancel_all(request: HttpRequest) -> HttpResponse:
+    form = CancelAllForm(request.POST)
+    if not form.is_valid():
+        return refused(request, OrderInvalid("symbol", "That is not a wallet or an instrument."))
+    asked = form.cleaned_data
+    services.orders_cancel(
+        user=request.user, wallet_id=asked["wallet"], symbol=asked["symbol"] or None, http=request
+    )
+    return changed(request, "order")
+
+
+@private
+@require_http_methods(["GET", "POST"])
+def change(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """The row as a form; sent, the order that takes its place."""
+    old = own_order(request, pk)
+    if request.method == "GET":
+        return _form(request, old, ChangeForm(initial=_first(old)))
+    form = ChangeForm(request.POST)
+    if not form.is_valid():
+        return _form(request, old, form, status=422)
+    asked = form.cleaned_data
+    try:
+        new = services.order_modify(
+            user=request.user, order_id=pk, client_id=asked["client_id"], http=request,
+            price=asked["price"] if asked["price"] != old.price else None,
+            size=asked["size"] if asked["size"] != old.size else None,
+        )  # fmt: skip
+    except OrderInvalid as error:
+        form.add_error(error.field if error.field in form.fields else None, error.sentence)
+        return _form(request, old, form, status=422)
+    except (OrderDenied, OrderConflict) as error:
+        return _form(request, old, form, status=422, refusal=error)
+    if not is_htmx(request):
+        return redirect("orders:order", new.pk)
+    answer = _row(request, own_order(request, new.pk))
+    answer["HX-Trigger-After-Swap"] = "me:order"
+    return answer
+
+
+def _first(order: Order) -> dict[str, Any]:
+    return {"client_id": uuid4(), "price": plain(order.price), "size": plain(order.size)}
+
+
+def _form(
+    request: HttpRequest,
+    order: Order,
+    form: ChangeForm,
+    *,
+    status: int = 200,
+    refusal: OrderError | None = None,
+) -> HttpResponse:
+    client_id = uuid4() if refusal else form["client_id"].value()
+    context = {"order": order, "form": form, "refusal": refusal, "client_id": client_id}
+    return render(request, "orders/change.html", context, status=status)

@@ -1,0 +1,207 @@
+"""The order ticket of the trading screen: a form, its preview, and what became of it."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST, require_safe
+
+from market.domain.instruments import Instrument
+from market.selectors import BoardRow, instrument_rules
+from wallets import selectors, services
+from wallets.domain.errors import OrderConflict, OrderDenied, OrderError, OrderInvalid
+from wallets.domain.situation import Situation, free
+from wallets.domain.sizing import size_most
+from wallets.domain.status import TradingState
+from wallets.domain.words import wish_words
+from wallets.forms import LeverageForm, TicketForm, figure_or_none
+from wallets.models import Order, Wallet
+from wallets.views.base import changed, first_error, instrument_or_404, own_wallet, private, refused, uuid_of
+
+PREFILLED = ("wallet", "side", "kind", "price", "trigger_price", "size", "slippage")
+CHECKED = ("with_limit", "post_only", "reduce_only")
+KEPT = (*PREFILLED[:4], "slippage", *CHECKED)  # after an order: all but how much
+# Fields of a request that a ticket names otherwise.
+FIELDS = {"slippage_percent": "slippage", "tif": "post_only"}
+
+
+@dataclass(frozen=True)
+class Account:
+    """The wallet that a ticket trades for, and what an order would be judged by now."""
+
+    wallet: Wallet
+    instrument: Instrument
+    now: Situation
+
+    @property
+    def works(self) -> bool:
+        return self.wallet.status == Wallet.Status.ACTIVE and self.now.state is not TradingState.HALTED
+
+    @property
+    def spot(self) -> bool:
+        return self.instrument.kind == "spot"
+
+    @property
+    def free(self) -> Decimal:
+        """Of the quote asset: what could be reserved."""
+        return free(self.now, "spot" if self.spot else "perp", self.instrument.quote)
+
+    @property
+    def coins(self) -> Decimal:
+        return free(self.now, "spot", self.instrument.base)
+
+
+@never_cache
+@require_safe
+def ticket(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
+    """The form, as far as it is filled in by the query: a change of wallet keeps what was typed."""
+    row = instrument_or_404(venue, symbol)
+    if not request.user.is_authenticated:
+        return render(request, "orders/ticket_closed.html", {"row": row})
+    first: dict[str, Any] = {name: request.GET[name] for name in PREFILLED if request.GET.get(name)}
+    first |= dict.fromkeys((name for name in CHECKED if request.GET.get(name)), True)
+    return _answer(request, row, TicketForm.fresh(**{"price": _middle(row), **first}))
+
+
+def _middle(row: BoardRow) -> str:
+    bid, ask = row.number("bid"), row.number("ask")
+    if bid is None or ask is None:
+        return ""
+    return format(((bid + ask) / 2).quantize(Decimal(1).scaleb(-row.decimals)), "f")
+
+
+@private
+@require_POST
+def place(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
+    row = instrument_or_404(venue, symbol)
+    form = TicketForm(request.POST)
+    if not form.is_valid():
+        return _answer(request, row, form, status=422)
+    try:
+        order = services.order_place(
+            user=request.user,
+            wallet_id=form.cleaned_data["wallet"],
+            request=form.request(venue=venue, symbol=symbol),
+            origin=Order.Origin.PAGE,
+            http=request,
+        )
+    except OrderInvalid as error:
+        field = FIELDS.get(error.field, error.field)
+        form.add_error(field if field in form.fields else None, error.sentence)
+        return _answer(request, row, form, status=422)
+    except (OrderDenied, OrderConflict) as error:
+        # The id is used up: an order stands under it, if only a denied one.
+        return _answer(request, row, form, status=422, refusal=error, client_id=uuid4())
+    return _placed(request, row, form, order)
+
+
+def _placed(request: HttpRequest, row: BoardRow, form: TicketForm, order: Order) -> HttpResponse:
+    if "HX-Request" not in request.headers:
+        return redirect("orders:order", order.pk)
+    kept = {name: form.data[name] for name in KEPT if form.data.get(name)}
+    response = _answer(request, row, TicketForm.fresh(**kept), order=order)
+    response["HX-Trigger"] = '{"me:order": {}, "me:balance": {}}'
+    return response
+
+
+def _answer(
+    request: HttpRequest, row: BoardRow, form: TicketForm, *, status: int = 200, **more: Any
+) -> HttpResponse:
+    mine = [
+        wallet for wallet in selectors.wallets_of(request.user)
+        if wallet.venue_id == row.venue.name and wallet.status not in (Wallet.Status.ARCHIVED, Wallet.Status.REFUSED)
+    ]  # fmt: skip
+    if not mine:
+        return render(request, "orders/ticket_closed.html", {"row": row, "signed_in": True}, status=status)
+    named = str(form["wallet"].value() or "")
+    wallet = next((wallet for wallet in mine if str(wallet.pk) == named), None) or _likeliest(mine)
+    context = {
+        "row": row,
+        "form": form,
+        "client_id": form["client_id"].value(),
+        "wallets": mine,
+        "account": account_of(wallet, row),
+        **more,
+    }
+    return render(request, "orders/ticket.html", context, status=status)
+
+
+def _likeliest(wallets: list[Wallet]) -> Wallet:
+    return min(wallets, key=lambda wallet: wallet.status != Wallet.Status.ACTIVE)
+
+
+def account_of(wallet: Wallet, row: BoardRow) -> Account:
+    instrument = instrument_rules(row.instrument)
+    prices = selectors.prices_of(row.venue.name)
+    return Account(wallet, instrument, selectors.situation_of(wallet, instrument, prices, timezone.now()))
+
+
+# --- while somebody types --------------------------------------------------------------------------------
+@private
+@require_GET
+def preview(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
+    """What would happen, by the same judgement as an order; nothing is written."""
+    row = instrument_or_404(venue, symbol)
+    form = TicketForm(request.GET)
+    context: dict[str, Any] = {"row": row, "form": form}
+    if form.is_valid():
+        wish = form.request(venue=venue, symbol=symbol)
+        context["act"] = wish_words(wish, row.instrument.base, row.decimals)
+        try:
+            context["preview"] = services.order_preview(
+                user=request.user, wallet_id=form.cleaned_data["wallet"], request=wish
+            )
+        except OrderInvalid as error:
+            context["hint"] = error.sentence
+    else:
+        context["hint"] = first_error(form)
+    return render(request, "orders/preview.html", context)
+
+
+@private
+@require_GET
+def share(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
+    """The size field, filled with so many per cent of what could be traded at most."""
+    row = instrument_or_404(venue, symbol)
+    wallet = own_wallet(request, uuid_of(request.GET.get("wallet")))
+    percent = figure_or_none(request.GET.get("share", "")) or Decimal(0)
+    side, price = request.GET.get("side", ""), figure_or_none(request.GET.get("price", ""))
+    account = account_of(wallet, row)
+    most = size_most(
+        account.instrument,
+        account.now,
+        side="sell" if side == "sell" else "buy",
+        price=price or row.number("mark"),
+        reduce_only=bool(request.GET.get("reduce_only")),
+    )
+    step = Decimal(1).scaleb(-row.instrument.size_decimals)
+    size = (most * min(percent, Decimal(100)) / 100) // step * step
+    response = render(request, "orders/size.html", {"size": format(size, "f"), "row": row})
+    response["HX-Trigger"] = "ticket:changed"
+    return response
+
+
+@private
+@require_POST
+def leverage(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
+    form = LeverageForm(request.POST)
+    back = reverse("market:instrument", args=(venue, symbol))
+    if not form.is_valid():
+        return refused(request, OrderInvalid("leverage", first_error(form)), to=back)
+    try:
+        services.leverage_set(
+            user=request.user,
+            wallet_id=uuid_of(request.POST.get("wallet")),
+            symbol=symbol,
+            leverage=form.cleaned_data["leverage"],
+            http=request,
+        )
+    except OrderError as error:
+        return refused(request, error, to=back)
+    return changed(request, "position", to=back)
