@@ -29,7 +29,8 @@ from tests.market import world
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 20.0
-EXPECTED_ON_LOSS = ("WebSocket connection to", "net::ERR_")
+# The last two: a page that is left while a part of it reads itself again.
+EXPECTED_ON_LOSS = ("WebSocket connection to", "net::ERR_", "htmx:sendAbort", "htmx:afterRequest")
 
 
 def wait_until(condition: Callable[[], Any], what: str, *, patience: float = PATIENCE) -> Any:
@@ -201,8 +202,9 @@ class Watched:
 
     def _heard(self, message: ConsoleMessage) -> None:
         wanted_404 = message.location["url"].endswith("/nothing-here")
-        if message.type in ("error", "warning") and not wanted_404:
-            self.problems.append(message.text)
+        refused_form = "status of 422" in message.text
+        if message.type in ("error", "warning") and not wanted_404 and not refused_form:
+            self.problems.append(f"{message.text} {message.location['url']}")
 
     def serious(self) -> list[str]:
         """Without what a browser says of a connection that a test cut."""
