@@ -215,6 +215,20 @@ def test_the_share_slider_divides_what_is_free(world, page):
     assert whole / 2 - Decimal("0.00001") < size <= whole / 2
 
 
+def test_the_whole_share_is_what_funds_allow_and_no_more(world, page):
+    """Also beside a position, whose margin is not free."""
+    world.tell(world.fill(world.open(size="0.05", price="50000")))
+    most = Decimal(10) ** 9
+    Wallet.objects.update(
+        max_order_notional=most, max_day_notional=most, max_position_notional=most, max_leverage=100
+    )
+    sent = ticket(world, price="50000")
+    content = page.get(f"/orders/share/{BTC}", {**sent, "share": "100"}).content.decode()
+    whole = Decimal(re.search(r'value="([^"]+)"', content)[1])
+    for size, verdict in ((whole, "Passes the risk checks"), (whole + Decimal("0.001"), "are needed")):
+        assert verdict in text_of(page.get(f"/orders/preview/{BTC}", {**sent, "size": str(size)})), size
+
+
 # --- the tables ----------------------------------------------------------------------------------------------
 def test_the_desk_shows_open_orders_and_marks_their_prices(world, page):
     order = world.open()

@@ -3,37 +3,27 @@
 from decimal import Decimal
 
 from market.domain.events import Side
+from market.domain.instruments import Instrument
+from wallets.domain.position import closable
+from wallets.domain.risk import PERP_FEE
+from wallets.domain.situation import Situation, free
 
-USUAL_LEVERAGE = 20  # what the venue starts every account with
-PERP_FEE = Decimal("0.00045")
-
-
-def leverage_usual(most: int | None) -> int:
-    """What an account trades with before anybody set its leverage."""
-    return min(USUAL_LEVERAGE, most or 1)
+ZERO = Decimal(0)
 
 
-def size_most(  # noqa: PLR0913  a market, an account and a wish
-    *,
-    spot: bool,
-    side: Side,
-    price: Decimal | None,
-    free: Decimal,
-    held: Decimal,
-    leverage: int,
-    reduce_only: bool,
+def size_most(
+    instrument: Instrument, now: Situation, *, side: Side, price: Decimal | None, reduce_only: bool
 ) -> Decimal:
-    """The largest size, in base units, that `free` pays for at `price`; unrounded.
+    """The largest size, in base units, that funds and position allow at `price`; unrounded.
 
-    `free` is quote, or the coins themselves for a sale at a spot market. `held`: the position, signed.
-    Zero without a price.
+    Without a price no more than what closes a position. Limits may allow less.
     """
+    spot, own = instrument.kind == "spot", now.own
     if spot and side == "sell":
-        return max(free, Decimal(0))
-    closable = Decimal(0) if spot else max(Decimal(0), held if side == "sell" else -held)
-    if reduce_only:
-        return closable
-    if price is None or price <= 0 or free <= 0:
-        return closable
-    unit = price if spot else price / leverage + price * PERP_FEE
-    return closable + free / unit
+        return max(ZERO, free(now, "spot", instrument.base))
+    closes = ZERO if spot else closable(side, own.size, own.buys if side == "buy" else own.sells)
+    money = free(now, "spot" if spot else "perp", instrument.quote)
+    if reduce_only or price is None or money <= 0:
+        return closes
+    unit = price if spot else price / own.leverage + price * PERP_FEE
+    return closes + money / unit

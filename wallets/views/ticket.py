@@ -8,13 +8,16 @@ from uuid import uuid4
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from market.selectors import BoardRow
+from market.domain.instruments import Instrument
+from market.selectors import BoardRow, instrument_rules
 from wallets import selectors, services
 from wallets.domain.errors import OrderConflict, OrderDenied, OrderError, OrderInvalid
-from wallets.domain.sizing import leverage_usual, size_most
+from wallets.domain.situation import Situation, free
+from wallets.domain.sizing import size_most
 from wallets.domain.status import TradingState
 from wallets.domain.words import wish_words
 from wallets.forms import LeverageForm, TicketForm, figure_or_none
@@ -30,24 +33,28 @@ FIELDS = {"slippage_percent": "slippage", "tif": "post_only"}
 
 @dataclass(frozen=True)
 class Account:
-    """The wallet that a ticket trades for, and what it may do now."""
+    """The wallet that a ticket trades for, and what an order would be judged by now."""
 
     wallet: Wallet
-    state: TradingState
-    free: Decimal
-    free_base: Decimal
-    free_asset: str
-    leverage: int
-    position: Any = None
-
-    @property
-    def size(self) -> Decimal:
-        """Of the position here; below zero: short."""
-        return self.position.position.size if self.position else Decimal(0)
+    instrument: Instrument
+    now: Situation
 
     @property
     def works(self) -> bool:
-        return self.wallet.status == Wallet.Status.ACTIVE and self.state is not TradingState.HALTED
+        return self.wallet.status == Wallet.Status.ACTIVE and self.now.state is not TradingState.HALTED
+
+    @property
+    def spot(self) -> bool:
+        return self.instrument.kind == "spot"
+
+    @property
+    def free(self) -> Decimal:
+        """Of the quote asset: what could be reserved."""
+        return free(self.now, "spot" if self.spot else "perp", self.instrument.quote)
+
+    @property
+    def coins(self) -> Decimal:
+        return free(self.now, "spot", self.instrument.base)
 
 
 @never_cache
@@ -130,19 +137,9 @@ def _likeliest(wallets: list[Wallet]) -> Wallet:
 
 
 def account_of(wallet: Wallet, row: BoardRow) -> Account:
-    pot = "spot" if row.instrument.kind == "spot" else "perp"
-    free = {one.asset: one.available for one in selectors.balances_of(wallet) if one.pot == pot}
-    held = selectors.holdings_of(wallet.user_id, wallet_id=wallet.pk)
-    position = next((one for one in held if one.position.instrument_id == row.instrument.pk), None)
-    return Account(
-        wallet=wallet,
-        state=selectors.trading_state(wallet),
-        free=free.get(row.instrument.quote, Decimal(0)),
-        free_base=free.get(row.instrument.base, Decimal(0)),
-        free_asset=row.instrument.quote,
-        leverage=position.position.leverage if position else leverage_usual(row.instrument.max_leverage),
-        position=position,
-    )
+    instrument = instrument_rules(row.instrument)
+    prices = selectors.prices_of(row.venue.name)
+    return Account(wallet, instrument, selectors.situation_of(wallet, instrument, prices, timezone.now()))
 
 
 # --- while somebody types --------------------------------------------------------------------------------
@@ -177,12 +174,10 @@ def share(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
     side, price = request.GET.get("side", ""), figure_or_none(request.GET.get("price", ""))
     account = account_of(wallet, row)
     most = size_most(
-        spot=row.instrument.kind == "spot",
+        account.instrument,
+        account.now,
         side="sell" if side == "sell" else "buy",
         price=price or row.number("mark"),
-        free=account.free_base if side == "sell" and row.instrument.kind == "spot" else account.free,
-        held=account.size,
-        leverage=account.leverage,
         reduce_only=bool(request.GET.get("reduce_only")),
     )
     step = Decimal(1).scaleb(-row.instrument.size_decimals)
