@@ -5,6 +5,7 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -51,11 +52,15 @@ class Command(BaseCommand):
             options["without"], rates,
         )  # fmt: skip
         logging.getLogger("asyncio").setLevel(logging.ERROR)
+        for number in (signal.SIGTERM, signal.SIGINT):  # also where a shell had us ignore it
+            signal.signal(number, signal.default_int_handler)
         house = ChaosHouse(int(os.environ["PORT"]), wanted.without)
         try:
             sheet = asyncio.run(chaos(wanted, house, self.stderr.write))
         except ChaosError as problem:
             raise CommandError(str(problem)) from problem
+        except KeyboardInterrupt:
+            raise CommandError("stopped") from None
         finally:
             house.stop()
         for line in sheet.lines():
