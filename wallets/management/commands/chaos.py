@@ -14,12 +14,11 @@ from typing import Any, NoReturn
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from wallets.management.chaos.house import ChaosHouse
+from wallets.management.chaos.house import INSIDE, ChaosHouse
 from wallets.management.chaos.plan import BREAKS, Rates
 from wallets.management.chaos.run import ChaosError, Wanted, chaos
 
 GUARDS = ("wait-out",)
-INSIDE = "CHAOS_INSIDE"  # set: the environment is that of the house under test
 SECRETS = ("SECRET_KEY", "JWT_SIGNING_KEY", "MFA_KEY")
 OWN = ("DATABASE_URL", "REDIS_URL", "EXECUTION_KEYS", "SIMULATOR_URL", "DJANGO_SETTINGS_MODULE")
 MUCH = "1000000/60"
