@@ -11,7 +11,7 @@ from wallets.execution.desk import Desk
 from wallets.execution.line import Line
 from wallets.execution.look import wallets_look
 from wallets.execution.threads import in_thread
-from wallets.models import Order
+from wallets.models import Order, Wallet
 from wallets.services import order_cancel, order_place
 
 WITHIN = 20
@@ -72,8 +72,9 @@ class Bench:
 
     @contextlib.asynccontextmanager
     async def at_work(self):
-        looks = await in_thread(wallets_look, [self.held])
-        self.desk = Desk(self.held, looks[self.held.pk], self.line, self.opener, self.told, safe=self.safe)
+        self.worker = (await in_thread(Wallet.objects.get, pk=self.held.pk)).owner_id
+        looks = await in_thread(wallets_look, self.worker)
+        self.desk = Desk(looks[self.held.pk], self.line, self.opener, self.told, safe=self.safe)
         self.line.join(self.desk)
         tasks = [asyncio.create_task(self.desk.run()), asyncio.create_task(self.line.run())]
         looking = asyncio.create_task(self._look_often())
@@ -88,7 +89,7 @@ class Bench:
 
     async def _look_often(self):
         while True:
-            looks = await in_thread(wallets_look, [self.held])
+            looks = await in_thread(wallets_look, self.worker)
             self.line.streams_assign({look.wallet.address: look.busy for look in looks.values()})
             if self.held.pk in looks:
                 self.desk.look(looks[self.held.pk])

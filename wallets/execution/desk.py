@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 from market.domain.errors import MarketError
-from market.leases import Claim, LeaseLost, task_goes_on
+from market.leases import LeaseLost, task_goes_on
 from market.venues.base import Signer
 from wallets import services
 from wallets.execution import keys, waiting
@@ -31,12 +31,11 @@ class Desk:
     """A `line.Listener`. `look` comes once a second, `nudge` when somebody has just asked for something."""
 
     def __init__(
-        self, held: Claim, look: Look, line: Line, opener: Opener, announcer: Announcer,
-        *, safe: Callable[[], bool],
-    ) -> None:  # fmt: skip
+        self, look: Look, line: Line, opener: Opener, announcer: Announcer, *, safe: Callable[[], bool]
+    ) -> None:
         self.address = look.wallet.address
         self.user = str(look.wallet.user_id)
-        self.held = held
+        self.held = look.claim
         self._look = look
         self.wallet = look.wallet
         self._line = line
@@ -45,8 +44,10 @@ class Desk:
         self._looked = asyncio.Event()
         self._wanted = asyncio.Event()
         self._locked = ""  # why the key cannot be used
-        self._books = BookKeeper(held, line, look, tell=self._tell)
-        self._sender = Sender(held, line, safe=safe, hurry=self._wanted, tell=self._tell, owe=self._books.owe)
+        self._books = BookKeeper(self.held, line, look, tell=self._tell)
+        self._sender = Sender(
+            self.held, line, safe=safe, hurry=self._wanted, tell=self._tell, owe=self._books.owe
+        )
 
     # --- from the worker and the line --------------------------------------------------------------
     def look(self, look: Look) -> None:

@@ -1,7 +1,6 @@
 """One look a second, at all wallets of this worker at once: which of them have something to do?"""
 
 import uuid
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -33,6 +32,11 @@ class Look:
     exposed: bool = False  # it holds a position
 
     @property
+    def claim(self) -> Claim:
+        """The lease under which it was seen."""
+        return Claim(Wallet, self.wallet.pk, self.wallet.owner_epoch)
+
+    @property
     def is_booked(self) -> bool:
         """Its account is known to be the owner's, so its books are kept."""
         return self.wallet.status in BOOKED
@@ -42,17 +46,16 @@ class Look:
         return bool(self.live or self.exposed)
 
 
-def wallets_claim(worker: uuid.UUID) -> list[Claim]:
-    """Take the wallets that want a desk and have none."""
+def wallets_claim(worker: uuid.UUID) -> int:
+    """Take the wallets that want a desk and have none. Returns how many."""
     wanted = Q(status__in=KEPT, venue__in=settings.VENUES, venue__enabled=True)
-    return claim(Wallet, worker, where=wanted, limit=CLAIMED_AT_ONCE)
+    return len(claim(Wallet, worker, where=wanted, limit=CLAIMED_AT_ONCE))
 
 
-def wallets_look(held: Collection[Claim]) -> dict[uuid.UUID, Look]:
-    """What is still ours and still wants a desk, by wallet."""
-    epochs = {one.pk: one.epoch for one in held}
-    rows = Wallet.objects.filter(pk__in=epochs, status__in=KEPT, owner__isnull=False, venue__enabled=True)
-    ours = {row.pk: row for row in rows if row.owner_epoch == epochs[row.pk]}
+def wallets_look(worker: uuid.UUID) -> dict[uuid.UUID, Look]:
+    """What this worker owns and what still wants a desk, by wallet; also a claim whose answer was lost."""
+    rows = Wallet.objects.filter(owner=worker, status__in=KEPT, venue__enabled=True)
+    ours = {row.pk: row for row in rows}
     counted = (
         Order.objects.filter(wallet__in=ours, status__in=LIVE)
         .values("wallet")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from market.leases import Claim, LeaseLost, release
+from market.leases import LeaseLost, release
 from market.venues import trader_for
 from wallets.execution.announcing import Announcer
 from wallets.execution.desk import Desk
@@ -32,7 +32,7 @@ class _Seat:
     line: Line
     task: asyncio.Task[None]
     began: float
-    ended: float | None = None
+    leave_at: float | None = None  # once it has ended
 
 
 class Execution:
@@ -45,7 +45,7 @@ class Execution:
         self._announcing = asyncio.create_task(self._announcer.run(), name="announcer")
         self._lines: dict[str, tuple[Line, asyncio.Task[None]]] = {}
         self._seats: dict[UUID, _Seat] = {}
-        self._held: dict[UUID, Claim] = {}
+        self._left: set[UUID] = set()  # since the last look
         self._crashes: dict[UUID, int] = {}
 
     def nudge(self, key: str) -> bool:
@@ -58,19 +58,20 @@ class Execution:
 
     async def reconcile(self, worker: UUID) -> None:
         """Claim what is free, and make the desks match what is ours."""
-        for held in await in_thread(wallets_claim, worker):
-            self._held[held.pk] = held
-            logger.info("wallet claimed", extra={"subject": str(held.pk), "epoch": held.epoch})
-        looks = await in_thread(wallets_look, list(self._held.values()))
-        for pk in self._held.keys() - looks.keys():
-            logger.info("wallet left", extra={"subject": str(pk), "epoch": self._held[pk].epoch})
-            await self._leave(pk)
+        if claimed := await in_thread(wallets_claim, worker):
+            logger.info("wallets claimed", extra={"count": claimed})
+        looks = await in_thread(wallets_look, worker)
+        for pk, seat in list(self._seats.items()):
+            if pk not in looks or looks[pk].claim != seat.desk.held:
+                logger.info("wallet left", extra={"subject": str(pk), "epoch": seat.desk.held.epoch})
+                await self._leave(pk)
         await self._bury()
         for pk, look in looks.items():
-            if seat := self._seats.get(pk):
-                seat.desk.look(look)
-            elif pk in self._held:
-                self._seat(self._held[pk], look)
+            if pk in self._seats:
+                self._seats[pk].desk.look(look)
+            elif pk not in self._left:
+                self._seat(look)
+        self._left.clear()
         self._share_streams(looks)
 
     # --- lines and desks -----------------------------------------------------------------------
@@ -80,12 +81,12 @@ class Execution:
             self._lines[venue] = line, asyncio.create_task(line.run(), name=f"streams {venue}")
         return self._lines[venue][0]
 
-    def _seat(self, held: Claim, look: Look) -> None:
-        line = self._line(look.wallet.venue_id)
-        desk = Desk(held, look, line, self._opener, self._announcer, safe=self._safe)
+    def _seat(self, look: Look) -> None:
+        line, pk = self._line(look.wallet.venue_id), look.wallet.pk
+        desk = Desk(look, line, self._opener, self._announcer, safe=self._safe)
         line.join(desk)
-        task = asyncio.create_task(desk.run(), name=f"desk {held.pk}")
-        self._seats[held.pk] = _Seat(desk, line, task, began=_now())
+        task = asyncio.create_task(desk.run(), name=f"desk {pk}")
+        self._seats[pk] = _Seat(desk, line, task, began=_now())
 
     def _share_streams(self, looks: dict[UUID, Look]) -> None:
         for venue, (line, _) in self._lines.items():
@@ -102,35 +103,35 @@ class Execution:
         for pk, seat in list(self._seats.items()):
             if not seat.task.done():
                 continue
-            if seat.ended is None:
-                self._ended(pk, seat)
-            if _now() >= (seat.ended or 0.0):
+            if seat.leave_at is None:
+                seat.leave_at = _now() + self._ended(pk, seat)
+            if _now() >= seat.leave_at:
                 await self._leave(pk)
 
-    def _ended(self, pk: UUID, seat: _Seat) -> None:
+    def _ended(self, pk: UUID, seat: _Seat) -> float:
+        """Say why. Returns how long to keep the wallet before anybody tries again, in s."""
         problem = None if seat.task.cancelled() else seat.task.exception()
         seat.line.leave(seat.desk)
-        seat.ended = _now()
         if problem is None or isinstance(problem, LeaseLost):
             logger.warning("wallet lost", extra={"subject": str(pk), "reason": str(problem)})
-            return
+            return 0.0
         if _now() - seat.began > STEADY_SECONDS:
             self._crashes.pop(pk, None)
         self._crashes[pk] = crashes = self._crashes.get(pk, 0) + 1
-        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (crashes - 1))
-        seat.ended += pause
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (crashes - 1))
         logger.error("wallet crashed", extra={"subject": str(pk), "delay_s": pause}, exc_info=problem)
         text = f"Trading stopped by an error in this house; trying again in {pause:g} s."
         self._announcer.tell(seat.desk.user, [alert_event(seat.desk.wallet, "error", text)])
+        return pause
 
     async def _leave(self, pk: UUID) -> None:
-        """End its desk and give the wallet back."""
-        held = self._held.pop(pk)
-        if seat := self._seats.pop(pk, None):
-            seat.task.cancel()
-            await asyncio.gather(seat.task, return_exceptions=True)
-            seat.line.leave(seat.desk)
-        await in_thread(release, held)
+        """End its desk and give the wallet back. When that fails it is still ours, and gets a new desk."""
+        seat = self._seats.pop(pk)
+        self._left.add(pk)
+        seat.task.cancel()
+        await asyncio.gather(seat.task, return_exceptions=True)
+        seat.line.leave(seat.desk)
+        await in_thread(release, seat.desk.held)
 
     async def drain(self) -> None:
         """Finish what is on its way, then give everything back."""
@@ -140,7 +141,7 @@ class Execution:
                 await asyncio.gather(*finishing)
         except TimeoutError:
             logger.warning("sends cut off; they are settled by whoever comes next")
-        for pk in list(self._held):
+        for pk in list(self._seats):
             try:
                 await self._leave(pk)
             except DATABASE_AWAY as problem:

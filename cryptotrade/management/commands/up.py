@@ -141,8 +141,10 @@ class House:
             for service in (self.redis, self.postgres):
                 if service and not service.alive():
                     self.say("up", f"{type(service).__name__} is gone; starting it again")
-                    with contextlib.suppress(ServiceUnavailable, subprocess.SubprocessError):
+                    try:
                         await asyncio.to_thread(service.start)
+                    except Exception as problem:  # noqa: BLE001  whatever it was, we try again in a second
+                        self.say("up", f"it did not start: {problem}")
 
     async def _welcome(self) -> None:
         """Once everything is ready: where to go, and how to get in without choosing a password."""
