@@ -24,13 +24,18 @@ def chaos(open_folder):
 
     def run(*arguments):
         inherited = {name: value for name, value in os.environ.items() if name not in TAKEN_FROM_US}
-        done = subprocess.run(
+        process = subprocess.Popen(
             [sys.executable, "manage.py", "chaos", *arguments],
             cwd=ROOT, env={**inherited, "CRYPTOTRADE_VAR": str(open_folder)},
-            capture_output=True, text=True, timeout=WITHIN, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        sheet = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if len(line.split()) > 1)
-        return done.returncode, sheet, done.stdout + done.stderr[-3000:]
+        try:
+            out, err = process.communicate(timeout=WITHIN)
+        except subprocess.TimeoutExpired:
+            process.terminate()  # it stops its house
+            out, err = process.communicate()
+        sheet = dict(line.split(maxsplit=1) for line in out.splitlines() if len(line.split()) > 1)
+        return process.returncode, sheet, out + err[-3000:]
 
     return run
 

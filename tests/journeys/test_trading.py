@@ -22,7 +22,7 @@ def house(open_folder):
     house = House(open_folder)
     house.start()
     try:
-        house.wait_until_ready()
+        house.wait_until_ready(240)  # a first start fills the history of 45 markets
         yield house
         house.interrupt()
     finally:

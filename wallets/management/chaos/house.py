@@ -24,6 +24,7 @@ WORDS = {
     "postgres": ("-D", "postgres"),
 }
 STOP_WITHIN = 40
+INSIDE = "CHAOS_INSIDE"  # set: the environment is that of the house under test
 
 
 class ChaosHouse:

@@ -5,6 +5,7 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -13,12 +14,11 @@ from typing import Any, NoReturn
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from wallets.management.chaos.house import ChaosHouse
+from wallets.management.chaos.house import INSIDE, ChaosHouse
 from wallets.management.chaos.plan import BREAKS, Rates
 from wallets.management.chaos.run import ChaosError, Wanted, chaos
 
 GUARDS = ("wait-out",)
-INSIDE = "CHAOS_INSIDE"  # set: the environment is that of the house under test
 SECRETS = ("SECRET_KEY", "JWT_SIGNING_KEY", "MFA_KEY")
 OWN = ("DATABASE_URL", "REDIS_URL", "EXECUTION_KEYS", "SIMULATOR_URL", "DJANGO_SETTINGS_MODULE")
 MUCH = "1000000/60"
@@ -51,11 +51,15 @@ class Command(BaseCommand):
             options["without"], rates,
         )  # fmt: skip
         logging.getLogger("asyncio").setLevel(logging.ERROR)
+        for number in (signal.SIGTERM, signal.SIGINT):  # also where a shell had us ignore it
+            signal.signal(number, signal.default_int_handler)
         house = ChaosHouse(int(os.environ["PORT"]), wanted.without)
         try:
             sheet = asyncio.run(chaos(wanted, house, self.stderr.write))
         except ChaosError as problem:
             raise CommandError(str(problem)) from problem
+        except KeyboardInterrupt:
+            raise CommandError("stopped") from None
         finally:
             house.stop()
         for line in sheet.lines():
