@@ -132,7 +132,7 @@ class TicketForm(forms.Form):
             trigger_price=asked["trigger_price"] if triggered else None,
             tif="alo" if kind == "limit" and asked["post_only"] else "gtc",
             reduce_only=asked["reduce_only"] or triggered,  # as the venue wants it
-            slippage_percent=Decimal(asked["slippage"] or "0.5"),
+            slippage_percent=Decimal(asked["slippage"]) if kind == "market" and asked["slippage"] else None,
         )
 
     @staticmethod

@@ -61,6 +61,13 @@ def book_of(house, address):
         return json.load(answer)
 
 
+def control(house, path, **body):
+    """Tell the simulator's control plane something."""
+    url = f"http://127.0.0.1:{house.environment['SIMULATOR_CONTROL_PORT']}{path}"
+    with urllib.request.urlopen(url, data=json.dumps(body).encode(), timeout=10) as answer:
+        assert answer.status == 200
+
+
 def last(page):
     return Decimal(page.locator(".last-price").inner_text().strip("▲▼ ").replace(",", ""))
 
@@ -122,6 +129,23 @@ def test_a_simulated_account_trades_and_its_books_are_the_venues(house, page, pr
     status_becomes(page, stop, "open")
     sold = status_becomes(page, order(page, side="Sell", kind="Market", size="0.01"), "filled")
     assert sold["average_price"] is not None
+
+    # --- an order that fills in parts
+    control(house, "/faults", kind="partial_fills", parts=4, seconds=20)
+    parts = status_becomes(page, order(page, size="0.04", price=int(last(page) * Decimal("1.01"))), "filled")
+    told = [one for one in read(page, "fills")["results"] if one["order"] == parts["id"]]
+    assert len(told) > 1
+    assert sum(Decimal(one["size"]) for one in told) == Decimal("0.04")
+
+    # --- the market falls, the stop fires; an hour's funding is paid
+    control(house, "/shock", coin="BTC", percent=-6)
+    fired = status_becomes(page, stop, "filled")
+    assert Decimal(fired["filled"]) == Decimal("0.01")
+    control(house, "/funding")
+    kinds = f"wallets/{wallet['id']}/transfers"
+    wait_for(
+        lambda: [one for one in read(page, kinds)["results"] if one["kind"] == "funding"], 90, "the funding"
+    )
 
     # --- what we say is what the venue says, to the last digit
     def agree():

@@ -223,7 +223,7 @@ def test_the_strictest_switch_counts(world, scope):
     elif scope == "trader":
         TraderControl.objects.create(user=world.user, trading_state="halted")
     else:
-        HouseControl.objects.create(pk=1, trading_state="halted")
+        HouseControl.objects.update_or_create(pk=1, defaults={"trading_state": "halted"})
     with pytest.raises(OrderDenied) as caught:
         world.place()
     assert caught.value.denial is Denial.HALTED

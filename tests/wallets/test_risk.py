@@ -220,6 +220,8 @@ def test_a_sentence_carries_the_numbers():
         ({"side": "sell"}, "49750"),
         ({"side": "buy", "slippage_percent": 0}, "50001"),
         ({"side": "sell", "kind": "stop_market", "trigger_price": 48_000, "slippage_percent": 5}, "45600"),
+        ({"side": "sell", "kind": "stop_market", "trigger_price": 48_000, "slippage_percent": None}, "43200"),
+        ({"side": "buy", "slippage_percent": None}, "50251"),
         ({"side": "buy", "price": 52_000}, "52000"),
     ],
 )

@@ -52,7 +52,7 @@ class OrderWish(serializers.Serializer[Fields]):
     trigger_price = Amount(required=False, allow_null=True, help_text="Of stop and take-profit kinds.")
     tif = serializers.ChoiceField(choices=TIFS, required=False)
     reduce_only = serializers.BooleanField(required=False)
-    slippage_percent = Amount(required=False)
+    slippage_percent = Amount(required=False, help_text="Left out: 0.5 for orders, 10 for stops.")
     client_id = serializers.UUIDField(required=False, help_text="The same id again is the same order.")
 
 

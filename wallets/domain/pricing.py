@@ -11,6 +11,8 @@ from wallets.domain.requests import OrderRequest
 LARGEST = Decimal(10) ** 15
 MOST_DECIMALS = 18
 MOST_SLIPPAGE = Decimal(50)  # per cent
+USUAL_SLIPPAGE = Decimal("0.5")
+STOP_SLIPPAGE = Decimal(10)  # what the venue's own stops allow
 MARKET_KINDS = frozenset({"market", "stop_market", "take_market"})
 KINDS = TRIGGERED | {"market", "limit"}
 
@@ -38,7 +40,8 @@ def request_check(request: OrderRequest) -> OrderRequest:
     if request.tif not in {"gtc", "ioc", "alo"}:
         raise OrderInvalid("tif", "There is no such time in force.")
     number_check("size", request.size)
-    _slippage_check(request.slippage_percent)
+    if request.slippage_percent is not None:
+        _slippage_check(request.slippage_percent)
     _prices_check(request)
     if request.tif == "alo" and request.kind != "limit":
         raise OrderInvalid("tif", "Only limit orders can be post-only.")
@@ -69,8 +72,20 @@ def _tif(request: OrderRequest) -> Tif:
     return "gtc" if request.kind in TRIGGERED else request.tif
 
 
+def slippage_of(request: OrderRequest, band_percent: Decimal) -> Decimal:
+    """What was asked for, else the usual one of the kind, and then no more than the band allows."""
+    if request.slippage_percent is not None:
+        return request.slippage_percent
+    return min(STOP_SLIPPAGE if request.kind in TRIGGERED else USUAL_SLIPPAGE, band_percent)
+
+
 def worst_price(
-    request: OrderRequest, rules: Rules, *, bid: Decimal | None, ask: Decimal | None
+    request: OrderRequest,
+    rules: Rules,
+    *,
+    bid: Decimal | None,
+    ask: Decimal | None,
+    band_percent: Decimal = STOP_SLIPPAGE,
 ) -> Decimal | None:
     """The price that goes to the venue. None when it depends on a market that is not known.
 
@@ -81,7 +96,7 @@ def worst_price(
     best = request.trigger_price or (ask if request.side == "buy" else bid)
     if best is None or best <= 0:
         return None
-    slip = request.slippage_percent / 100
+    slip = slippage_of(request, band_percent) / 100
     if request.side == "buy":
         return rules.round_price(best * (1 + slip), "down")
     return rules.round_price(best * (1 - slip), "up")

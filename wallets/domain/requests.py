@@ -16,6 +16,8 @@ class OrderRequest:
     `client_id` was minted by whoever asks: the same id again is the same order. `price` is the limit,
     or the worst price of a market or triggered market order; None with a market kind lets the house
     compute it from `slippage_percent` and the best price (the trigger price for triggered kinds).
+    None there is the usual one: little for an order that goes out now, much for a stop, which has to
+    find somebody in a falling market.
     """
 
     client_id: UUID
@@ -28,5 +30,5 @@ class OrderRequest:
     trigger_price: Decimal | None = None
     tif: Tif = "gtc"
     reduce_only: bool = False
-    slippage_percent: Decimal = Decimal("0.5")
+    slippage_percent: Decimal | None = None
     why: dict[str, Any] | None = None

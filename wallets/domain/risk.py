@@ -96,7 +96,8 @@ def check(request: OrderRequest, instrument: Instrument, situation: Situation) -
 def case_of(request: OrderRequest, instrument: Instrument, situation: Situation) -> Case:
     own = situation.own
     waiting = own.buys if request.side == "buy" else own.sells
-    price = worst_price(request, instrument.rules, bid=situation.bid, ask=situation.ask)
+    band = situation.limits.band_percent
+    price = worst_price(request, instrument.rules, bid=situation.bid, ask=situation.ask, band_percent=band)
     closable = positions.closable(request.side, own.size, waiting)
     return Case(request, instrument, situation, price, closable)
 
