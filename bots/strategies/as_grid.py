@@ -149,7 +149,9 @@ class ASGrid(Strategy):
         context.state["stale"] = True
 
     def on_fill(self, context: Context, fill: Fill) -> None:
-        context.state["stale"] = True  # a sweep fills many levels: the grid is laid out once, at the next tick
+        context.state["stale"] = (
+            True  # a sweep fills many levels: the grid is laid out once, at the next tick
+        )
 
     def on_order(self, context: Context, news: OrderNews) -> None:
         if news.state in ("cancelled", "refused"):
