@@ -65,6 +65,7 @@ class FakeTrader:
         self.late = []
         self.go = asyncio.Event()
         self.away = False
+        self.mute = set()  # queries that are not answered
         self.streaming = True
         self.watched = []
         self.sink = None
@@ -227,7 +228,7 @@ class FakeTrader:
     # --- queries -------------------------------------------------------------------------------
     def _query(self, name):
         self.asked.append(name)
-        if self.away:
+        if self.away or name in self.mute:
             raise VenueUnavailable(self.venue, "connection refused")
 
     async def order_get(self, address, *, client_id=None, venue_id=None):

@@ -170,13 +170,13 @@ async def test_a_cancel_whose_answer_was_lost_is_sent_again(bench):
 
 
 async def test_nothing_is_sent_before_the_account_was_asked_for_everything(world, trader):
-    trader.away = True
+    trader.mute = {"fills"}
     async with Bench(world, trader).at_work() as bench:
         order = await bench.place()
-        await until(lambda: trader.asked.count("account") >= 2)
+        await until(lambda: trader.asked.count("fills") >= 2)
         assert (await bench.order(order)).status == "pending"
         assert trader.sent == []
-        trader.away = False
+        trader.mute = set()
         await bench.until_status(order, "open")
 
 

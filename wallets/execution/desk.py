@@ -57,6 +57,8 @@ class Desk:
             self._wanted.set()
         if look.wallet.opened_at and not look.wallet.reconciled_at:
             self._books.missed()  # a service asked for it
+        if look.ending:
+            self._books.owe()  # word of its end
 
     def nudge(self) -> None:
         self._wanted.set()
