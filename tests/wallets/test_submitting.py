@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -13,7 +14,10 @@ from market.leases import LeaseLost
 from market.models import Worker
 from tests.wallets.world import MARGIN, PERP, VALIDITY, World
 from wallets import services
+from wallets.domain import attest
 from wallets.models import LedgerEntry, Order, Submission, Wallet
+from wallets.services.attesting import Question
+from wallets.vault import Opener
 
 pytestmark = pytest.mark.django_db
 
@@ -475,13 +479,20 @@ def every_service(world: World, order: Order, submission: int):
         "facts_apply": lambda: world.tell(world.fill(order)),
         "account_reconcile": lambda: services.account_reconcile(claim=claim, picture=world.picture(state)),
         "wallet_stream_set": lambda: services.wallet_stream_set(claim=claim, stream="live"),
+        "key_generate": lambda: services.key_generate(claim=claim, opener=Opener(Path("nowhere"))),
+        "key_judged": lambda: services.key_judged(
+            claim=claim, question=QUESTION, verdict=attest.Verdict("refused", "because"), now=world.now
+        ),
     }
 
 
+QUESTION = Question(attest.Held(account="0x1", signer="0x2", proven=False), before=None)
 SERVICES = (
     "orders_take", "cancels_take", "leverages_take", "settled", "refused", "refused_doubt", "unsent",
     "doubtful", "doubts_due", "doubt_resolved", "facts_apply", "account_reconcile", "wallet_stream_set",
+    "key_generate", "key_judged",
 )  # fmt: skip
+READS = {"key_question"}
 
 
 def everything():
@@ -515,4 +526,4 @@ def test_every_service_that_takes_a_lease_is_in_the_table(world):
         name for name in services.__all__
         if "claim" in getattr(getattr(services, name), "__annotations__", {})
     }  # fmt: skip
-    assert takes == set(SERVICES) - {"refused_doubt"}
+    assert takes == (set(SERVICES) | READS) - {"refused_doubt"}

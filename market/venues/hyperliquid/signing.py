@@ -11,7 +11,6 @@ from decimal import Decimal
 from typing import Any, Literal
 
 import msgpack
-from coincurve import PrivateKey
 from eth_hash.auto import keccak
 
 from market.domain.events import Side
@@ -162,15 +161,22 @@ def approve_agent_digest(action: dict[str, Any]) -> bytes:
 
 
 # --- signatures --------------------------------------------------------------------------------
+def _private(key: bytes) -> Any:
+    # Not before it is needed: where it is missing, what signs says so in a sentence, and the rest runs.
+    from coincurve import PrivateKey
+
+    return PrivateKey(key)
+
+
 def address_of(key: bytes) -> str:
     """The address of a private key, in lower case."""
-    public = PrivateKey(key).public_key.format(compressed=False)
+    public = _private(key).public_key.format(compressed=False)
     return "0x" + keccak(public[1:])[-20:].hex()
 
 
 def sign(message: bytes, key: bytes) -> dict[str, Any]:
     """`message` is a digest of 32 bytes."""
-    signature = PrivateKey(key).sign_recoverable(message, hasher=None)
+    signature = _private(key).sign_recoverable(message, hasher=None)
     r, s = (int.from_bytes(signature[start : start + 32], "big") for start in (0, 32))
     return {"r": hex(r), "s": hex(s), "v": 27 + signature[64]}
 
