@@ -1,0 +1,1 @@
+"""Pure logic of bots: no Django, no asyncio, no clock, no randomness."""

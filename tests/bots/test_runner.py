@@ -1,0 +1,533 @@
+"""The runner: the same events decide the same, mistakes end one run only, stops do what was asked."""
+
+import json
+from dataclasses import replace
+from decimal import Decimal
+from typing import ClassVar
+from uuid import UUID, uuid5
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bots.domain import events, guard
+from bots.domain.codec import decode, encode
+from bots.domain.desk import CancelOrder, ModifyOrder, PlaceOrder
+from bots.domain.lifecycle import Status, StopPolicy
+from bots.domain.orders import Live
+from bots.domain.runner import Decision, Runner, replay
+from bots.domain.snapshot import Snapshot
+from bots.sdk import Level, Needs, Number, Position, Strategy, Tick, inputs_read
+from tests.bots.driver import RUN, Driver, candles_made, spec, terms
+
+
+def level(identity="b0", side="buy", price=100, size=1, **more):
+    return Level(identity, side, Decimal(price), Decimal(size), **more)
+
+
+class Says(Strategy):
+    """Says on every tick what the test put into `script`."""
+
+    script: ClassVar = staticmethod(lambda context, tick: None)
+    step = Number("Step", unit="price", minimum="1", maximum="50", default="1")
+
+    def on_tick(self, context, tick):
+        return type(self).script(context, tick)
+
+
+def saying(script, **callbacks):
+    return type("Said", (Says,), {"script": staticmethod(script), **callbacks})
+
+
+def running(strategy, given=None, price=100, **more):
+    market = Driver(spec(strategy, None, given or terms(), **more))
+    market.start(price)
+    return market
+
+
+def quoting(*levels):
+    return saying(lambda context, tick: context.quotes(levels))
+
+
+# --- requests ------------------------------------------------------------------------------------------
+def test_requests_carry_ids_made_from_the_run_and_a_number_and_say_why():
+    market = running(quoting(level("b0", price=99), level("b1", price=98, size=2)))
+    market.move(100)
+    requests = [request for decision in market.decisions for request in decision.requests]
+    assert [request.order.client_id for request in requests] == [uuid5(RUN, "1"), uuid5(RUN, "2")]
+    order = requests[0].order
+    assert (order.venue, order.symbol, order.side, order.kind, order.tif) == (
+        "simulator", "BTC", "buy", "limit", "alo",
+    )  # fmt: skip
+    assert (order.price, order.size, order.reduce_only) == (99, 1, False)
+    why = order.why
+    assert (why["run"], why["inputs"], why["code"], why["level"], why["n"]) == (str(RUN), 1, "c0de", "b0", 1)
+    assert decode(why["event"]) == events.Ticked(market.now, market.tick)
+    json.dumps(why)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kind", "tif", "trigger"),
+    [
+        (level(price=99), "limit", "alo", None),
+        (level(price=99, style="resting"), "limit", "gtc", None),
+        (level(price=101, style="ioc"), "limit", "ioc", None),
+        (level(price=120, style="ioc", trigger=Decimal(110)), "stop_market", "gtc", 110),
+    ],
+)
+def test_styles_become_kinds_and_times_in_force(wanted, kind, tif, trigger):
+    market = running(quoting(wanted))
+    market.tell(events.Ticked(1, market.tick))
+    [order] = [r.order for d in market.decisions for r in d.requests if isinstance(r, PlaceOrder)][:1]
+    assert (order.kind, order.tif, order.trigger_price, order.price) == (kind, tif, trigger, wanted.price)
+
+
+def test_place_cancel_and_cancel_all_change_what_should_stand():
+    def both(context):
+        context.place(level("a", price=99))
+        context.place(level("b", price=98))
+
+    said = iter(
+        [
+            both,
+            lambda context: context.place(level("a", price=97)),
+            lambda context: context.cancel("b"),
+            lambda context: context.cancel_all(),
+        ]
+    )
+    market = running(saying(lambda context, tick: next(said)(context)))
+    stood = []
+    for _ in range(4):
+        market.tell(events.Ticked(1, market.tick))
+        stood.append([(name, price) for name, _, price, _ in market.standing()])
+    assert stood == [[("a", 99), ("b", 98)], [("a", 97), ("b", 98)], [("a", 97)], []]
+
+
+def quote_once(context, tick):
+    if "said" not in context.state:
+        context.state["said"] = True
+        context.quotes([level(price=99)])
+
+
+def test_a_filled_level_is_not_placed_again_until_the_strategy_says_so():
+    market = running(saying(quote_once))
+    for price in (100, 98, 97):
+        market.move(price)
+    assert [(name, price) for name, _, price, _ in market.fills] == [("b0", 99)]
+    assert market.standing() == []
+
+
+def test_an_order_that_somebody_else_cancelled_is_not_placed_again_unasked():
+    told = []
+    hear = {"on_order": lambda self, context, news: told.append((news.level_id, news.state))}
+    market = running(saying(quote_once, **hear))
+    market.move(100)
+    [order] = market.snapshot.live
+    runner = market.runner
+    decision = runner.on_event(events.OrderChanged(2, market.seq + 1, order.client_id, "b0", "cancelled"))
+    assert decision.requests == ()
+    assert runner.on_event(events.Woken(3)).requests == ()
+    assert told == [("b0", "open"), ("b0", "cancelled")]
+
+
+def test_a_refused_level_waits_longer_every_time():
+    runner = Runner(spec(quoting(level(price=99))))
+    tick = Tick(0, Decimal(100), Decimal(101), Decimal(100))
+    for event in (events.Claimed(0), events.Warmed(0, ()), events.Ticked(0, tick), events.Started(0)):
+        runner.on_event(event)
+    asked, now, seq = [], 0, 0
+    while now < 20_000:
+        for request in runner.on_event(events.Ticked(now, tick)).requests:
+            asked.append(now)
+            seq += 1
+            runner.on_event(
+                events.OrderChanged(now, seq, request.order.client_id, "b0", "refused", "no margin")
+            )
+        now += 100
+    assert asked == [0, 1000, 3000, 7000, 15000]
+    assert runner.snapshot.held_back == "Level b0 was refused 5 times and waits a moment."
+
+
+# --- the guard -------------------------------------------------------------------------------------------
+def test_what_the_budget_does_not_allow_is_held_back_and_says_so():
+    given = terms(budget=1000)
+    market = running(quoting(level("b0", price=99, size=6), level("b1", price=98, size=6)), given)
+    market.move(100)
+    assert [name for name, *_ in market.standing()] == ["b0"]
+    assert market.snapshot.held_back == (
+        "Level b1 waits: with this order 1182.00 would be at work, and the budget allows 1000.00."
+    )
+
+
+def test_losses_make_the_power_smaller_and_profits_do_not_make_it_larger():
+    given = terms(budget=1000, leverage=3)
+    assert Position(realised=Decimal(-100), fees=Decimal(20)).power(given) == 2640
+    assert Position(realised=Decimal(500)).power(given) == 3000
+    assert Position(realised=Decimal(-2000)).power(given) == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "position", "wanted", "problem"),
+    [
+        ("perp", Position(), level(size="0.01"), "is too small for the venue"),
+        ("spot", Position(), level("s0", "sell"), "the bot holds 0 and would sell 1"),
+        ("spot", Position(Decimal(1), Decimal(90)), level("s0", "sell"), None),
+        ("perp", Position(), level("s0", "sell", reduce_only=True), "the bot holds 0 and would close 1"),
+        ("perp", Position(Decimal(2), Decimal(180)), level("s0", "sell", reduce_only=True), None),
+        ("perp", Position(Decimal(9), Decimal(990)), level("s0", "sell", size=9), None),
+        (
+            "perp",
+            Position(Decimal(9), Decimal(990)),
+            level("s0", "sell", size=20),
+            "1100.00 would be at work",
+        ),
+        ("perp", Position(realised=Decimal(-990)), level("b0", "buy", size=1), "the budget allows 10.00"),
+        ("perp", Position(Decimal(9), Decimal(990), Decimal(-999)), level("s0", "sell", size=9), None),
+        ("perp", Position(Decimal(-5), Decimal(-500)), level("b0", "buy", size=15), None),
+    ],
+)
+def test_the_guard_by_cases(kind, position, wanted, problem):
+    new = Live(UUID(int=1), wanted, wanted.size)
+    found = guard.refusal(terms(kind, budget=1000), position, (), new, None)
+    assert found is None if problem is None else problem in found
+
+
+def test_an_order_and_the_one_that_replaces_it_count_once():
+    old = Live(UUID(int=1), level(size=5), Decimal(5), "cancelling")
+    new = Live(UUID(int=2), level(size=6), Decimal(6), "placing", old.client_id)
+    assert guard.counted([old, new]) == [new]
+    assert guard.counted([replace(old, left=Decimal(9)), new]) == [replace(old, left=Decimal(9))]
+    assert guard.worst(Position(), guard.counted([old, new])) == (600, 0)
+
+
+# --- mistakes ----------------------------------------------------------------------------------------------
+class Peculiar:
+    def __repr__(self):
+        return "peculiar"
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        (lambda context, tick: 1 / 0, "ZeroDivisionError: division by zero"),
+        (lambda context, tick: [level()], "on_tick returned list; callbacks return nothing."),
+        (lambda context, tick: context.intents.append(Peculiar()), "peculiar is no intent."),
+        (lambda context, tick: context.idle(7), "Idle(reason=7) is no intent."),
+        (lambda context, tick: context.quotes([Peculiar()]), "peculiar is no level."),
+        (lambda context, tick: context.quotes([level(), level()]), "Two levels are called 'b0'."),
+        (
+            lambda context, tick: context.quotes([level("close")]),
+            "Not an order: the level id 'close' is kept",
+        ),
+        (
+            lambda context, tick: context.place(level(price="99.99")),
+            "the price 99.99 of level b0 is not on a tick",
+        ),
+        (lambda context, tick: context.place(level(size="0.000001")), "not a whole number of lots"),
+        (lambda context, tick: context.place(level(price="NaN")), "it must be a Decimal above zero"),
+        (
+            lambda context, tick: context.place(replace(level(), price=99.5)),
+            "it must be a Decimal above zero",
+        ),
+        (lambda context, tick: context.place(level(trigger=Decimal("9.99"))), "the trigger 9.99 of level b0"),
+        (lambda context, tick: context.quotes([level(f"b{n}") for n in range(201)]), "201 levels are wanted"),
+        (lambda context, tick: context.state.update(x={1, 2}), "state.x is a set, which is not plain data"),
+        (lambda context, tick: context.state.update(x="y" * 70_000), "at most 65536 bytes"),
+        (lambda context, tick: setattr(context, "state", []), "The state is no dictionary"),
+        (lambda context, tick: setattr(context, "intents", None), "The intents are no list."),
+    ],
+)
+def test_a_strategy_that_raises_or_talks_junk_is_faulted_with_a_reason_and_nothing_else_happens(
+    script, reason
+):
+    market = Driver(spec(saying(script)))
+    market.start(100)
+    decision = market.runner.on_event(events.Ticked(5, market.tick))
+    assert decision.snapshot.status == Status.FAULTED
+    assert reason in decision.snapshot.reason
+    assert "Traceback" in decision.snapshot.trace
+    assert decision.requests == ()
+    assert (decision.snapshot.state, decision.snapshot.wanted) == ("{}", ())
+    json.dumps(encode(decision.snapshot))
+
+
+def test_a_fault_carries_out_its_policy_on_the_orders_that_stand():
+    fail = []
+
+    def script(context, tick):
+        if fail:
+            raise RuntimeError("sudden")
+        context.quotes([level(price=99), level("s0", "sell", 101)])
+
+    for policy, left in ((StopPolicy.KEEP, 2), (StopPolicy.CANCEL_OWN, 0)):
+        fail.clear()
+        market = running(saying(script), on_fault=policy)
+        market.move(100)
+        fail.append(1)
+        market.move("100.1")
+        assert market.snapshot.status == Status.FAULTED
+        assert len(market.standing()) == left
+        market.tell(events.StopAsked(9, StopPolicy.CANCEL_OWN, "Stopped by alice."))
+        assert (market.snapshot.status, market.standing()) == (Status.FAULTED, [])
+        assert market.snapshot.reason == "RuntimeError: sudden"
+
+
+def test_a_callback_that_broke_its_deadline_faults_the_run():
+    market = running(quoting(level(price=99)))
+    market.move(100)
+    market.tell(events.Crashed(7, "on_tick took longer than 1,000 ms."))
+    assert market.snapshot.status == Status.FAULTED
+    assert market.snapshot.reason == "on_tick took longer than 1,000 ms."
+    assert market.standing() == []
+
+
+def test_needs_that_raise_fault_the_run_at_its_claim():
+    market = Driver(spec(saying(lambda c, t: None, needs=lambda self: 1 / 0)))
+    assert market.snapshot.status == Status.FAULTED
+    market.start(100)
+    assert market.snapshot.status == Status.FAULTED
+
+
+# --- stops -------------------------------------------------------------------------------------------------
+def holding():
+    """A bot that bought 2 at 99 and has an order on either side."""
+
+    def script(context, tick):
+        held = context.position.size
+        buys = [level("b0", price=99, size=2)] if not held else [level("b1", price=90)]
+        context.quotes([*buys, *([level("s0", "sell", 110, 2)] if held else [])])
+
+    market = running(saying(script))
+    market.move(100)
+    market.move("98.9")
+    assert market.size == 2
+    assert len(market.standing()) == 2
+    return market
+
+
+def test_stopping_and_keeping_leaves_everything_where_it_is():
+    market = holding()
+    before = market.standing()
+    market.tell(events.StopAsked(9, StopPolicy.KEEP, "Stopped by alice."))
+    assert market.snapshot.status == Status.STOPPED
+    assert (market.standing(), market.size) == (before, 2)
+    assert market.snapshot.reason == "Stopped by alice."
+
+
+def test_stopping_and_cancelling_keeps_the_position():
+    market = holding()
+    market.tell(events.StopAsked(9, StopPolicy.CANCEL_OWN, "Stopped by alice."))
+    assert market.snapshot.status == Status.STOPPED
+    assert (market.standing(), market.size) == ([], 2)
+
+
+def test_stopping_and_closing_trades_away_its_own_size_and_not_more():
+    market = holding()
+    market.tell(events.StopAsked(9, StopPolicy.CANCEL_AND_CLOSE_OWN, "Stopped by alice."))
+    assert market.snapshot.status == Status.STOPPED
+    assert (market.standing(), market.size) == ([], 0)
+    closing = [r for d in market.decisions for r in d.requests if isinstance(r, PlaceOrder) and r.closing]
+    assert [(r.order.side, r.order.size, r.order.tif, r.order.reduce_only) for r in closing] == [
+        ("sell", 2, "ioc", True)
+    ]
+
+
+def test_a_position_is_closed_only_after_every_other_order_is_gone():
+    market = holding()
+    runner = Runner(market.spec, market.snapshot)
+    first = runner.on_event(events.StopAsked(9, StopPolicy.CANCEL_AND_CLOSE_OWN, "Stopped by alice."))
+    assert {type(request) for request in first.requests} == {CancelOrder}
+    assert runner.on_event(events.Woken(10)).requests == ()
+    [one, other] = first.snapshot.live
+    seq = market.seq
+    assert runner.on_event(events.OrderChanged(11, seq + 1, one.client_id, "x", "cancelled")).requests == ()
+    [close] = runner.on_event(events.OrderChanged(12, seq + 2, other.client_id, "x", "cancelled")).requests
+    assert (close.closing, close.order.size) == (True, 2)
+    assert runner.snapshot.status == Status.STOPPING
+
+
+def test_a_close_that_filled_in_part_is_asked_for_again():
+    market = holding()
+    market.tell(events.StopAsked(9, StopPolicy.KEEP, "x"))
+    snapshot = replace(
+        market.snapshot, status=Status.STOPPING, policy=StopPolicy.CANCEL_AND_CLOSE_OWN, closing=True, live=()
+    )
+    runner, seq = Runner(market.spec, snapshot), market.seq
+    [close] = runner.on_event(events.Woken(10)).requests
+    half = events.Traded(
+        11,
+        seq + 1,
+        close.order.client_id,
+        "close",
+        "t",
+        "sell",
+        Decimal(98),
+        Decimal("0.5"),
+        Decimal(0),
+        "USDC",
+    )
+    assert runner.on_event(half).requests == ()
+    [again] = runner.on_event(
+        events.OrderChanged(12, seq + 2, close.order.client_id, "close", "cancelled")
+    ).requests
+    assert (again.order.size, again.order.client_id != close.order.client_id) == (Decimal("1.5"), True)
+
+
+def test_a_remainder_too_small_for_the_venue_is_left_and_named():
+    given = terms("spot", size_decimals=3)
+    snapshot = Snapshot(
+        Status.STOPPING,
+        policy=StopPolicy.CANCEL_AND_CLOSE_OWN,
+        closing=True,
+        position=Position(Decimal("0.05"), Decimal(5)),
+        tick=Tick(0, Decimal(100), Decimal(101), Decimal(100)),
+    )
+    runner = Runner(spec(Says, None, given), snapshot)
+    assert runner.on_event(events.Woken(1)).requests == ()
+    assert runner.snapshot.status == Status.STOPPED
+    assert runner.snapshot.held_back == "0.050 is left, too little for the venue to trade."
+
+
+def test_a_stopped_run_says_nothing_more():
+    market = holding()
+    market.tell(events.StopAsked(9, StopPolicy.CANCEL_OWN, "Stopped by alice."))
+    count = len([r for d in market.decisions for r in d.requests])
+    market.move(100)
+    market.tell(events.StopAsked(10, StopPolicy.CANCEL_AND_CLOSE_OWN, "again"))
+    assert len([r for d in market.decisions for r in d.requests]) == count
+
+
+# --- restarts, replays, changes ----------------------------------------------------------------------------
+class Busy(Strategy):
+    """Uses everything that must come back the same: dice, state, candles, orders, position."""
+
+    title = "Busy"
+
+    def needs(self):
+        return Needs("5m", 5)
+
+    def on_candle(self, context, candle):
+        context.state["sum"] = sum((each.close for each in context.candles), Decimal(0))
+
+    def on_tick(self, context, tick):
+        context.state["ticks"] = context.state.get("ticks", 0) + 1
+        if context.dice.below(4) == 0:
+            context.quotes([])
+            context.idle("The dice say no.")
+            return
+        away = Decimal(1 + context.dice.below(5))
+        near = tick.middle.quantize(Decimal("0.1"))
+        context.quotes([level("b0", "buy", near - away, 3), level("s0", "sell", near + away, 3)])
+
+    def on_fill(self, context, fill):
+        context.state[fill.level_id] = context.state.get(fill.level_id, Decimal(0)) + fill.price
+
+
+MOVES = st.lists(st.integers(-30, 30), min_size=1, max_size=25)
+
+
+def journalled(market):
+    return decode(json.loads(json.dumps(encode(tuple(market.journal)))))
+
+
+def played(moves):
+    market = running(Busy)
+    price = Decimal(100)
+    for n, step in enumerate(moves):
+        price += Decimal(step) / 10
+        market.move(price)
+        market.now += 500
+        if n % 3 == 0:
+            market.tell(events.CandleClosed(market.now, candles_made([price], first=n * 300_000)[0]))
+    assert market.snapshot.status in (Status.RUNNING, Status.IDLE), market.snapshot.trace
+    return market
+
+
+@settings(max_examples=40, deadline=None)
+@given(MOVES)
+def test_replaying_the_journal_yields_the_same_decisions(moves):
+    market = played(moves)
+    assert replay(market.spec, None, journalled(market)) == market.decisions
+
+
+@settings(max_examples=40, deadline=None)
+@given(MOVES, st.integers(0, 200))
+def test_a_worker_that_dies_anywhere_is_continued_to_the_same_orders(moves, cut):
+    """Whatever was journalled after the last stored snapshot is told again; own events twice."""
+    market = played(moves)
+    journal = journalled(market)
+    cut = min(cut, len(journal))
+    first = Runner(market.spec)
+    for event in journal[:cut]:
+        first.on_event(event)
+    second = Runner(market.spec, decode(json.loads(json.dumps(encode(first.snapshot)))))
+    candles = [event.candle for event in journal[:cut] if isinstance(event, events.CandleClosed)]
+    if cut > 2:  # claimed and warmed up: it is again
+        second.on_event(events.Warmed(0, tuple(candles[-5:])))
+    own = [event for event in journal[:cut] if isinstance(event, events.Own)]
+    assert [second.on_event(event).requests for event in own] == [()] * len(own)
+    rest = [second.on_event(event) for event in journal[cut:]]
+    assert rest == market.decisions[cut:]
+
+
+def test_a_restart_touches_no_order():
+    market = holding()
+    runner = Runner(market.spec, market.snapshot)
+    for event in (events.Claimed(9), events.Warmed(9, ()), events.Started(9), events.Ticked(9, market.tick)):
+        assert runner.on_event(event).requests == ()
+    assert runner.snapshot.status == Status.RUNNING
+
+
+def test_changed_inputs_move_only_what_changed():
+    def script(context, tick):
+        step = context.state["step"]
+        context.quotes([level(f"b{n}", "buy", 100 - n * step) for n in range(1, 6)])
+
+    def begin(self, context):
+        context.state["step"] = self.step
+        if context.tick:
+            self.on_tick(context, context.tick)
+
+    market = running(saying(script, on_start=begin))
+    before = {order.level.price: order.client_id for order in market.snapshot.live}
+    inputs = inputs_read(Says, {"step": "2"})
+    market.tell(events.InputsChanged(9, inputs, 2, "0ther"))
+    decision = next(d for d in market.decisions if d.why.get("inputs") == 2)
+    assert [type(request) for request in decision.requests] == [ModifyOrder] * 3
+    assert decision.requests[0].order.why["code"] == "0ther"
+    after = {order.level.price: order.client_id for order in market.snapshot.live}
+    assert set(after) == {98, 96, 94, 92, 90}
+    assert {price: after[price] for price in (98, 96)} == {price: before[price] for price in (98, 96)}
+
+
+def test_ticks_that_change_nothing_need_not_be_stored():
+    market = running(saying(lambda context, tick: context.idle("Waiting for Monday.")))
+    market.tell(events.Ticked(8, market.tick))
+    decision = market.runner.on_event(events.Ticked(9, market.tick))
+    assert not decision.durable
+    assert (decision.snapshot.reason, decision.snapshot.checked_at) == ("Waiting for Monday.", 9)
+
+
+def test_an_own_event_is_taken_once():
+    market = holding()
+    runner = Runner(market.spec, market.snapshot)
+    paid = events.FundingPaid(9, market.seq + 1, "p1", Decimal("-0.3"))
+    assert runner.on_event(paid).snapshot.position.funding == Decimal("-0.3")
+    assert runner.on_event(paid) == Decision(runner.snapshot, (), durable=False, why={})
+
+
+def test_a_cancel_that_was_refused_is_asked_for_again_and_late_news_of_opening_is_not():
+    market = holding()
+    runner, seq = Runner(market.spec, market.snapshot), market.seq
+    runner.on_event(events.StopAsked(9, StopPolicy.CANCEL_OWN, "x"))
+    client_id = runner.snapshot.live[0].client_id
+    assert runner.on_event(events.OrderChanged(9, seq + 1, client_id, "b1", "open")).requests == ()
+    again = runner.on_event(events.OrderChanged(9, seq + 2, client_id, "b1", "open", "the venue was away"))
+    assert again.requests == (CancelOrder(client_id),)
+
+
+def test_what_is_not_ours_is_not_journalled():
+    with pytest.raises(TypeError, match="Peculiar is not journalled"):
+        encode(Peculiar())
+    with pytest.raises(TypeError, match="Spec is not journalled"):
+        encode(spec(Says))
