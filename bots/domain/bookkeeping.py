@@ -18,7 +18,9 @@ def booked(snapshot: Snapshot, event: events.Event, instrument: Instrument) -> S
         case events.Ticked():
             return replace(snapshot, tick=event.tick)
         case events.OrderChanged() | events.Traded() | events.FundingPaid():
-            return replace(_own(snapshot, event, instrument), seen=event.seq)
+            snapshot = replace(_own(snapshot, event, instrument), seen=event.seq)
+            closed = snapshot.closing and not snapshot.position.size and not snapshot.live
+            return replace(snapshot, closing=False, held_back="") if closed else snapshot
     return snapshot
 
 

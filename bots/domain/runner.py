@@ -180,6 +180,7 @@ class Runner:
             dice=Dice(str(self.spec.run), snapshot.drawn),
             state=self._state,
             intents=[],
+            closing=snapshot.closing,
         )
         answer = getattr(self.spec.strategy(self.spec.inputs), callback)(context, *told)
         if answer is not None:

@@ -100,7 +100,7 @@ class Context:
 
     `now` is our clock in ms. `orders` are the bot's own live orders by level id. `candles` are closed
     ones, oldest first. `state` is plain data that is kept for ever; whatever else a strategy remembers
-    is forgotten after the callback.
+    is forgotten after the callback. While the bot is `closing`, no wish for an order is heard.
     """
 
     now: int
@@ -112,6 +112,7 @@ class Context:
     dice: Dice
     state: dict[str, Plain]
     intents: list[Intent]
+    closing: bool = False
 
     @property
     def instrument(self) -> Instrument:

@@ -1,1 +1,17 @@
 """The strategies that come with the house. They import the SDK like anybody's."""
+
+from bots.sdk import Strategy
+from bots.strategies.as_grid import ASGrid
+from bots.strategies.dca import DCA
+from bots.strategies.grid import ClassicGrid
+from bots.strategies.rebalancer import Rebalancer
+from bots.strategies.trend import Trend
+
+# Name in rows, addresses and documents → class.
+STRATEGIES: dict[str, type[Strategy]] = {
+    "as-grid": ASGrid,
+    "grid": ClassicGrid,
+    "dca": DCA,
+    "trend": Trend,
+    "rebalancer": Rebalancer,
+}
