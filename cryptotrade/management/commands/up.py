@@ -150,7 +150,7 @@ class House:
         while not await asyncio.to_thread(_is_ready, url):  # noqa: ASYNC110  another process, over HTTP
             await asyncio.sleep(0.3)
         if "simulator" in settings.VENUES:
-            await self._demo_wallet()
+            await self._demo()
         self.say("up", f"ready: {url}")
         self.say("up", f"sign in as the demo trader, once: {link}")
         self.say("up", f"or with the e-mail and password in {self.var / 'demo.json'}")
@@ -158,11 +158,12 @@ class House:
             self.say("up", f"codes and other mail are kept in {settings.EMAIL_FILE_PATH}")
         self.say("up", "Ctrl-C stops everything; the data stay")
 
-    async def _demo_wallet(self) -> None:
-        """A convenience: without it one opens an account by hand."""
+    async def _demo(self) -> None:
+        """A convenience: without it one opens an account and starts a bot by hand."""
         email = json.loads((self.var / "demo.json").read_text())["email"]
         try:
             await self._manage("demo_wallet", "--email", email)
+            await self._manage("demo_bot", "--email", email)
         except CommandError as error:
             self.say("up", str(error))
 
