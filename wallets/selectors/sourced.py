@@ -39,4 +39,5 @@ def source_fills_after(source: UUID, pk: int) -> list[Fill]:
 def sources_live(sources: Collection[UUID]) -> dict[UUID, int]:
     """How many orders of each bot may still trade; bots without any are absent."""
     rows = Order.objects.filter(source_id__in=sources, status__in=LIVE).values("source_id").order_by()
-    return dict(rows.annotate(count=Count("pk")).values_list("source_id", "count"))
+    counted = rows.annotate(count=Count("pk")).values_list("source_id", "count")
+    return {source: count for source, count in counted if source is not None}

@@ -26,6 +26,7 @@ from cryptotrade.supervision import Supervisor
 ROLES = {"web": "web", "feed": "feed", "simulator": "feed", "execution": "execution", "supervisor": "bots"}
 MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
 SERVICE_CHECK_SECONDS = 1.0
+BUSY = {"cpu", "memory"}
 
 
 class Command(BaseCommand):
@@ -169,10 +170,13 @@ class House:
 
 
 def _is_ready(url: str) -> bool:
+    """Everything answers. A machine that is busy with something else is no reason to wait."""
     try:
         with urllib.request.urlopen(f"{url}/ready", timeout=5) as answer:  # noqa: S310  our own address
             return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
+    except urllib.error.HTTPError as refusal:
+        return set(json.load(refusal).get("failed", ["all"])) <= BUSY
+    except (OSError, ValueError):
         return False
 
 
