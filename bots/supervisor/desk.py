@@ -14,7 +14,7 @@ from bots.domain.inbox import Inbox
 from bots.domain.lifecycle import DECIDING, Status, StopPolicy
 from bots.domain.runner import BEGINNING, Decision, Runner
 from bots.domain.snapshot import Snapshot
-from bots.sdk import Needs, Tick
+from bots.sdk import Candle, Needs, Tick
 from bots.services import Loaded, Made, Wanted
 from bots.supervisor.candles import candles_stored, is_due
 from bots.supervisor.deciding import Overrun, Watchdog
@@ -59,6 +59,7 @@ class BotDesk:
         self._watchdog = Watchdog()
         self._tick: Tick | None = None
         self._needs = Needs()
+        self._warmed: tuple[Candle, ...] = ()
         self._last_candle = 0
         self._began = self._beaten = 0.0
         self._said: tuple[str, str] | None = None
