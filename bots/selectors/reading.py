@@ -19,6 +19,11 @@ def bot_get(user: Any, pk: UUID) -> Bot | None:
     return Bot.objects.select_related("wallet", "instrument").filter(user=user, pk=pk).first()
 
 
+def bot_find(pk: UUID) -> Bot | None:
+    """Anybody's bot: whoever asks judges whether it may be seen."""
+    return Bot.objects.select_related("wallet", "instrument").filter(pk=pk).first()
+
+
 def events_of(bot: Bot) -> QuerySet[BotEvent]:
     """Its journal, newest first."""
     return BotEvent.objects.filter(bot=bot).order_by("-pk")

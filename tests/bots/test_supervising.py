@@ -13,6 +13,7 @@ from bots.domain.requests import BotRequest
 from bots.models import Bot, BotEvent, Run
 from bots.sdk import Level, Strategy, Tick
 from bots.supervisor import desk as desks
+from bots.supervisor.threads import in_thread
 from bots.supervisor.worker import bots_claim
 from market import leases
 from market.leases import LeaseLost
@@ -101,16 +102,16 @@ class Stage:
 
     async def say(self, middle, done):
         """Hear this price until `done()`; a desk that died is followed by another one."""
-        await asyncio.to_thread(worlds.prices)
+        await in_thread(worlds.prices)
         async with asyncio.timeout(20):
             heard = None
-            while not await asyncio.to_thread(done):
+            while not await in_thread(done):
                 if self.task is None or self.task.done():
                     if self.task is not None:
                         self.deaths += 1
                         assert self.task.exception() is not None
-                        await asyncio.to_thread(leases.worker_release, self.worker)
-                    await asyncio.to_thread(self.seat_row)
+                        await in_thread(leases.worker_release, self.worker)
+                    await in_thread(self.seat_row)
                     self.seat_task()
                     heard = None
                 if heard is None:
@@ -130,7 +131,7 @@ class Stage:
         self.task = asyncio.create_task(self.desk.run())
 
     async def look(self):
-        wanted = await asyncio.to_thread(services.runs_wanted, [self.held])
+        wanted = await in_thread(services.runs_wanted, [self.held])
         self.desk.look(wanted[self.bot.pk])
 
     async def end(self):
@@ -179,16 +180,16 @@ async def played(bot, monkeypatch, fail=None):
 
 async def test_a_supervisor_killed_at_any_commit_asks_for_the_same_orders(world, monkeypatch):
     """Client ids come from the run, so runs are compared by what they asked, and counted once each."""
-    bot = await asyncio.to_thread(bot_started, world)
+    bot = await in_thread(bot_started, world)
     _, boundaries = await played(bot, monkeypatch)
-    plain = sorted(row[1:5] for row in await asyncio.to_thread(asked, bot))
+    plain = sorted(row[1:5] for row in await in_thread(asked, bot))
     assert len(plain) == 2 * len(PRICES)
     assert boundaries > 8
     for number in range(1, boundaries, 3):
         for after in (False, True):
-            other = await asyncio.to_thread(bot_started, world)
+            other = await in_thread(bot_started, world)
             stage, _ = await played(other, monkeypatch, fail=(number, after))
-            rows = await asyncio.to_thread(asked, other)
+            rows = await in_thread(asked, other)
             assert stage.deaths == 1
             assert [row[0] for row in rows] == list(range(1, len(rows) + 1)), (number, after)
             assert sorted(row[1:5] for row in rows) == plain, (number, after)
@@ -200,31 +201,31 @@ def _live(bot):
 
 
 async def test_of_two_supervisors_forced_on_one_bot_only_one_writes(world):
-    bot = await asyncio.to_thread(bot_started, world)
+    bot = await in_thread(bot_started, world)
     stage = Stage(bot)
     await stage.say(50_000, stands(bot, 50_000))
     old = stage.desk
-    before = len(await asyncio.to_thread(asked, bot))
-    await asyncio.to_thread(leases.worker_release, stage.worker)
+    before = len(await in_thread(asked, bot))
+    await in_thread(leases.worker_release, stage.worker)
     other = Stage(bot)
-    await asyncio.to_thread(other.seat_row)
+    await in_thread(other.seat_row)
     old.hear(tick(50_500))
     old.nudge()
     with pytest.raises(LeaseLost):
         await asyncio.wait_for(stage.task, 10)
-    assert len(await asyncio.to_thread(asked, bot)) == before
+    assert len(await in_thread(asked, bot)) == before
     other.seat_task()
     await other.say(50_500, stands(bot, 50_500))
     await other.end()
 
 
 async def test_a_restart_adopts_what_rests_and_cancels_nothing(world):
-    bot = await asyncio.to_thread(bot_started, world)
+    bot = await in_thread(bot_started, world)
     stage = Stage(bot)
     await stage.say(50_000, stands(bot, 50_000))
     await stage.end()
-    before = await asyncio.to_thread(asked, bot)
-    await asyncio.to_thread(leases.worker_release, stage.worker)
+    before = await in_thread(asked, bot)
+    await in_thread(leases.worker_release, stage.worker)
     again = Stage(bot)
 
     def restarted():
@@ -232,16 +233,16 @@ async def test_a_restart_adopts_what_rests_and_cancels_nothing(world):
 
     await again.say(50_000, restarted)
     await again.end()
-    assert await asyncio.to_thread(asked, bot) == before
+    assert await in_thread(asked, bot) == before
     assert not await Order.objects.filter(source_id=bot.pk).exclude(cancel_asked_at=None).aexists()
 
 
 @pytest.mark.parametrize(("policy", "left"), [(StopPolicy.KEEP, 2), (StopPolicy.CANCEL_OWN, 0)])
 async def test_a_stop_does_what_its_policy_says_and_ends_the_run(world, policy, left):
-    bot = await asyncio.to_thread(bot_started, world)
+    bot = await in_thread(bot_started, world)
     stage = Stage(bot)
     await stage.say(50_000, stands(bot, 50_000))
-    await asyncio.to_thread(services.bot_stop, user=world.user, bot_id=bot.pk, policy=policy)
+    await in_thread(services.bot_stop, user=world.user, bot_id=bot.pk, policy=policy)
     await stage.look()
     async with asyncio.timeout(10):
         while not stage.task.done():
@@ -251,11 +252,11 @@ async def test_a_stop_does_what_its_policy_says_and_ends_the_run(world, policy, 
     run = await Run.objects.aget(bot=bot)
     assert run.ended_at is not None
     assert (await Bot.objects.aget(pk=bot.pk)).status == "stopped"
-    assert len(await asyncio.to_thread(_live, bot)) == left
+    assert len(await in_thread(_live, bot)) == left
 
 
 async def test_a_strategy_that_raises_is_faulted_with_its_traceback_and_its_run_ends(world):
-    bot = await asyncio.to_thread(bot_started, world, "junky")
+    bot = await in_thread(bot_started, world, "junky")
     stage = Stage(bot)
     await stage.say(50_000, lambda: Bot.objects.get(pk=bot.pk).status == "faulted")
     await stage.end()
@@ -267,14 +268,14 @@ async def test_a_strategy_that_raises_is_faulted_with_its_traceback_and_its_run_
 
 async def test_a_callback_that_overruns_twice_is_faulted(world, monkeypatch):
     monkeypatch.setattr("bots.supervisor.deciding.deadline", lambda name: 20)
-    bot = await asyncio.to_thread(bot_started, world, "sleepy")
+    bot = await in_thread(bot_started, world, "sleepy")
     stage = Stage(bot)
 
     def faulted():
         return Bot.objects.get(pk=bot.pk).status == "faulted"
 
     for middle in PRICES:
-        if not await asyncio.to_thread(faulted):
+        if not await in_thread(faulted):
             await stage.say(middle, lambda m=middle: faulted() or stands(bot, m)())
     await stage.end()
     assert "ms" in (await Bot.objects.aget(pk=bot.pk)).reason
@@ -283,7 +284,7 @@ async def test_a_callback_that_overruns_twice_is_faulted(world, monkeypatch):
 async def test_a_denied_order_is_told_to_the_bot_and_waits(world):
     world.wallet.trading_state = "halted"
     await world.wallet.asave()
-    bot = await asyncio.to_thread(bot_started, world)
+    bot = await in_thread(bot_started, world)
     stage = Stage(bot)
 
     def told():
@@ -294,11 +295,11 @@ async def test_a_denied_order_is_told_to_the_bot_and_waits(world):
     await stage.say(50_000, told)
     await stage.end()
     assert await Order.objects.filter(source_id=bot.pk, status="denied").acount() >= 2
-    assert not await asyncio.to_thread(_live, bot)
+    assert not await in_thread(_live, bot)
 
 
 async def test_a_fill_moves_the_bots_own_position_once(world):
-    bot = await asyncio.to_thread(bot_started, world)
+    bot = await in_thread(bot_started, world)
     stage = Stage(bot)
     await stage.say(50_000, stands(bot, 50_000))
 
@@ -308,7 +309,7 @@ async def test_a_fill_moves_the_bots_own_position_once(world):
         order.venue_order_id = "v1"
         world.tell(world.fill(order), world.fill(order, trade_id="1"))
 
-    await asyncio.to_thread(fill)
+    await in_thread(fill)
 
     def heard():
         run = Run.objects.get(bot=bot)
