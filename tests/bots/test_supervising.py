@@ -20,7 +20,7 @@ from market.leases import LeaseLost
 from tests.wallets import world as worlds
 from tests.wallets.world import PERP, world_make
 from wallets.domain.status import LIVE
-from wallets.models import Order
+from wallets.models import Order, Wallet
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -66,8 +66,7 @@ def _strategies(monkeypatch):
 @pytest.fixture
 def world(alice, transactional_db):
     world = world_make(alice)
-    world.wallet.orders_per_minute = 10_000
-    world.wallet.save()
+    Wallet.objects.filter(pk=world.wallet.pk).update(orders_per_minute=10_000)
     return world
 
 
@@ -282,8 +281,7 @@ async def test_a_callback_that_overruns_twice_is_faulted(world, monkeypatch):
 
 
 async def test_a_denied_order_is_told_to_the_bot_and_waits(world):
-    world.wallet.trading_state = "halted"
-    await world.wallet.asave()
+    await Wallet.objects.filter(pk=world.wallet.pk).aupdate(trading_state="halted")
     bot = await in_thread(bot_started, world)
     stage = Stage(bot)
 

@@ -20,7 +20,7 @@ PATIENCE, LOOK_EVERY = 30.0, 0.3
 BUDGET = Decimal(2_000)
 # Close to the market and quick to follow it: a demonstration should trade while somebody watches.
 INPUTS = {
-    "direction": "neutral", "levels": 4, "step": "4", "spread": "3", "recentre": "12", "decay": "2",
+    "direction": "neutral", "levels": 3, "step": "8", "spread": "6", "recentre": "25", "decay": "2",
     "horizon": "10", "interval": "1m",
 }  # fmt: skip
 
