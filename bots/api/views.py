@@ -80,7 +80,7 @@ class BotDetail(HouseView):
         request=bodies.BotChange, responses={200: bodies.BotBody, **BAD, **MISSING},
     )  # fmt: skip
     def patch(self, request: Request, pk: UUID) -> Response:
-        asked, bot = body_of(bodies.BotChange, request.data), bot_or_404(request, pk)
+        bot, asked = bot_or_404(request, pk), body_of(bodies.BotChange, request.data)
         services.bot_inputs_set(
             user=request.user, bot_id=bot.pk, inputs=asked["inputs"], http=request._request
         )

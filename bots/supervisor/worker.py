@@ -125,7 +125,10 @@ class Supervisor:
         crashes = self._crashes[pk] = (*self._crashes.get(pk, ()), now)
         verdict = after_crash(crashes, now)
         reason = f"{type(problem).__name__}: {problem}"
-        await in_thread(services.run_crashed, claim=self._held[pk], crashes=crashes, reason=reason)
+        try:
+            await in_thread(services.run_crashed, claim=self._held[pk], crashes=crashes, reason=reason)
+        except LeaseLost:
+            return 0.0  # the next look finds that it is not ours
         if isinstance(verdict, GiveUp):
             self._given_up[pk] = verdict.reason
             return 0.0

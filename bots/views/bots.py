@@ -82,7 +82,7 @@ def _tab(request: HttpRequest, found: Bot, tab: str, form: InputsForm | None) ->
 def new(request: HttpRequest) -> HttpResponse:
     """First the strategy, then its form."""
     key = request.GET.get("strategy", "")
-    if not key and request.method == "GET":
+    if not key:
         return render(request, "bots/choose.html", {"strategies": STRATEGIES.items()})
     strategy = selectors.strategy_get(key)
     if strategy is None:
