@@ -36,7 +36,7 @@ class CancelOrder:
 
 @dataclass(frozen=True, slots=True)
 class ModifyOrder:
-    """Replace the order `client_id` by `order`, which has a client id of its own."""
+    """Replace the order `client_id` by `order`, which has a client id of its own and differs in price and size."""
 
     client_id: UUID
     level_id: str

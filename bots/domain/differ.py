@@ -46,9 +46,10 @@ def _stands(order: Live, level: Level) -> bool:
 
 
 def _movable(order: Live, level: Level) -> bool:
-    """May the order be modified into the level? Only resting limit orders may."""
+    """May the order be modified into the level? Only resting limit orders may, and they stay what they are."""
     plain = order.level.trigger is None and level.trigger is None and level.style != "ioc"
-    return order.state == "open" and plain and order.level.reduce_only == level.reduce_only
+    same = order.level.reduce_only == level.reduce_only and order.level.style == level.style
+    return order.state == "open" and plain and same
 
 
 class _Work:

@@ -63,12 +63,11 @@ class Woken:
 
 @dataclass(frozen=True, slots=True)
 class InputsChanged:
-    """`inputs` are those of `inputs_read`; the code may be new as well."""
+    """`inputs` are those of `inputs_read`. (New code is a new runner, on the snapshot of the old one.)"""
 
     now: int
     inputs: dict[str, Any]
     version: int
-    code: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ class Runner:
         if isinstance(event, events.Own) and event.seq <= before.seen:
             return Decision(before, (), durable=False, why={})
         if isinstance(event, events.InputsChanged):
-            self.spec = replace(self.spec, inputs=event.inputs, inputs_version=event.version, code=event.code)
+            self.spec = replace(self.spec, inputs=event.inputs, inputs_version=event.version)
         self.snapshot = booked(before, event, self.spec.terms.instrument)
         self._proceed(event)
         requests: tuple[Request, ...] = ()

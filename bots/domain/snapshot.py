@@ -1,7 +1,6 @@
 """All that a run is between two events. With the next event it decides everything that follows."""
 
 from dataclasses import dataclass
-from decimal import Decimal
 from uuid import UUID
 
 from bots.domain.lifecycle import Status, StopPolicy
@@ -48,8 +47,3 @@ class Snapshot:
 
     def order(self, client_id: UUID) -> Live | None:
         return next((order for order in self.live if order.client_id == client_id), None)
-
-    @property
-    def at_work(self) -> Decimal:
-        """Notional of all live orders, in quote units."""
-        return sum((order.notional for order in self.live), Decimal(0))

@@ -6,6 +6,7 @@
 `self.dip` is then a Decimal. Numbers travel as text in JSON, so that no digit is lost.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, Generic, Self, TypeVar, overload
@@ -24,7 +25,7 @@ class InputsInvalid(ValueError):
         super().__init__(" ".join(errors.values()))
 
 
-class Input(Generic[T]):
+class Input(ABC, Generic[T]):
     """One input. Subclasses read a raw value or raise ValueError with the sentence for the person."""
 
     def __init__(self, label: str, *, help: str = "", unit: str = "", optional: bool = False) -> None:
@@ -52,12 +53,13 @@ class Input(Generic[T]):
     def required(self) -> bool:
         return self.default is None and not self.optional
 
+    @abstractmethod
     def read(self, raw: object) -> T:
-        raise NotImplementedError
+        """The value, or ValueError."""
 
+    @abstractmethod
     def described(self) -> dict[str, Any]:
         """This input in JSON Schema."""
-        raise NotImplementedError
 
     def _schema(self, **kind: Any) -> dict[str, Any]:
         described: dict[str, Any] = {"title": self.label, **kind}

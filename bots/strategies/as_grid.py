@@ -149,9 +149,9 @@ class ASGrid(Strategy):
         context.state["stale"] = True
 
     def on_fill(self, context: Context, fill: Fill) -> None:
-        context.state["stale"] = True
-        if context.tick:
-            self.on_tick(context, context.tick)
+        context.state["stale"] = (
+            True  # a sweep fills many levels: the grid is laid out once, at the next tick
+        )
 
     def on_order(self, context: Context, news: OrderNews) -> None:
         if news.state in ("cancelled", "refused"):
@@ -213,14 +213,16 @@ class ASGrid(Strategy):
         state = context.state
         sigma, usual, trend, close = (_number(state[name]) for name in ("sigma", "usual", "trend", "close"))
         ease = RESUME if state.get("paused") else Decimal(1)
-        times, limit = sigma / usual, self.pause_volatility * ease
-        if times >= limit:
-            return f"Volatility is {times:.1f} times usual; quoting resumes below {limit:.1f}."
+        times = sigma / usual
+        if times >= self.pause_volatility * ease:
+            return f"Volatility is {times:.1f} times usual; quoting resumes below {self.pause_volatility * RESUME:.1f}."
         jump = abs(tick.middle / close - 1) * BP / usual
-        if jump >= JUMP * limit:
+        if jump >= JUMP * self.pause_volatility * ease:
             return f"The price jumped {jump:.1f} standard deviations within a candle."
         if abs(trend) >= self.pause_trend * ease:
-            return f"The trend is {trend:.1f} standard deviations; quoting resumes below {self.pause_trend * ease:.1f}."
+            return (
+                f"The trend is {trend:.1f} deviations; quoting resumes below {self.pause_trend * RESUME:.1f}."
+            )
         return ""
 
     def quotes_at(self, middle: Decimal, share: Decimal, sigma: Decimal) -> tuple[Decimal, Decimal]:

@@ -109,7 +109,7 @@ def test_a_jump_pauses_everything_but_what_reduces_and_a_calm_ends_the_pause():
     assert market.snapshot.reason.startswith("The price jumped ")
     assert {side for _, side, _, _ in market.standing()} == {"sell"}
     assert sum(size for *_, size in market.standing()) <= market.size
-    market.play(candles_made(["97", "97.1"] * 100, first=10**9))
+    market.play(candles_made(["97", "97.1"] * 30, first=10**9), steps=1)
     assert market.snapshot.status == Status.RUNNING
 
 
@@ -156,10 +156,10 @@ def test_inputs_that_cannot_work_together_are_named(raw, kind, name):
 
 
 # --- limits ------------------------------------------------------------------------------------------
-WALK = st.lists(st.integers(-300, 300), min_size=30, max_size=60)
+WALK = st.lists(st.integers(-300, 300), min_size=30, max_size=45)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     WALK,
     st.sampled_from(["long", "short", "neutral"]),
@@ -194,7 +194,7 @@ FILES = [
 @pytest.mark.parametrize("direction", ["long", "short", "neutral"])
 def test_limits_hold_through_the_crash_of_october_2025(name, rules, direction):
     [path] = recorded(f"candles/{name}")
-    candles = candles_read(path, CRASH - 100 * 300_000, 250)
+    candles = candles_read(path, CRASH - 100 * 300_000, 150)
     if candles[0].open_time > CRASH:
         pytest.skip("the crash is not in these data")
     given = terms(leverage=3, **rules)
@@ -232,7 +232,7 @@ def test_a_hot_change_of_inputs_that_leaves_the_levels_alone_cancels_nothing():
     assert len(market.standing()) == 100
     before = {order.client_id for order in market.snapshot.live}
     raw = {**QUICK, "direction": "neutral", "levels": 50, "step": "1", "max_loss": "20"}
-    market.tell(events.InputsChanged(market.now, inputs_read(ASGrid, raw), 2, "c0de"))
+    market.tell(events.InputsChanged(market.now, inputs_read(ASGrid, raw), 2))
     assert market.decisions[-1].requests == ()
     assert {order.client_id for order in market.snapshot.live} == before
 

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bots.domain import events
 from bots.domain.lifecycle import Status
+from bots.domain.runner import Runner
 from bots.sdk import inputs_read
 from bots.strategies.dca import DCA, deviations
 from tests.bots.driver import Driver, candles_read, spec, terms
@@ -77,6 +79,25 @@ def test_the_stop_closes_everything_and_ends_it():
         market.move(price)
     assert (market.size, market.standing()) == (0, [])
     assert market.snapshot.reason.endswith("% from the average, the limit is 10 %.")
+
+
+def test_a_base_order_that_comes_to_nothing_is_tried_again_later():
+    market = driver()
+    runner = Runner(market.spec)
+    for event in (events.Claimed(0), events.Warmed(0, ()), events.Ticked(0, market.tick)):
+        runner.on_event(event)
+    [base] = runner.on_event(events.Started(0)).requests
+    refused = events.OrderChanged(1, 1, base.order.client_id, "base", "refused", "no margin")
+    assert runner.on_event(refused).requests == ()
+    runner.on_event(events.Ticked(2, market.tick))
+    assert runner.snapshot.reason == "The next deal begins in 10 s."
+    [again] = runner.on_event(events.Ticked(10_001, market.tick)).requests
+    assert again.level_id == "base"
+
+
+def test_a_base_order_below_a_lot_is_not_sent():
+    market = driver({"base": "10", "safety": "10"}, start="50000")
+    assert (market.fills, market.snapshot.reason) == ([], "The base order of 10 is too small at 50000.00.")
 
 
 def test_short_deals_mirror_long_ones():

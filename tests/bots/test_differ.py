@@ -75,6 +75,7 @@ def test_orders_too_many_are_cancelled_and_levels_too_many_are_placed():
         (level("b0", price=100), level("b0", price=99), "placing"),
         (level("b0", trigger=Decimal(90)), level("b0", trigger=Decimal(91)), "open"),
         (level("b0", "buy"), level("b0", "buy", reduce_only=True), "open"),
+        (level("b0", price=100), level("b0", price=99, style="resting"), "open"),
         (level("b0", "buy"), level("b0", "sell", price=101), "open"),
     ],
 )

@@ -229,7 +229,7 @@ def test_a_changed_input_with_the_same_lines_cancels_none_of_a_hundred_orders():
     assert len(market.standing()) == 100
     before = {order.client_id for order in market.snapshot.live}
     inputs = inputs_read(ClassicGrid, {**FIVE, **HUNDRED, "exit_below": "40"})
-    market.tell(events.InputsChanged(market.now, inputs, 2, "c0de"))
+    market.tell(events.InputsChanged(market.now, inputs, 2))
     assert market.decisions[-1].requests == ()
     market.move("101.01")
     assert {order.client_id for order in market.snapshot.live} == before
@@ -240,7 +240,7 @@ def test_twice_the_lines_keep_the_orders_that_both_grids_have():
     market = driver(raw, BIG, "101")
     inputs = inputs_read(ClassicGrid, {**raw, "cells": 25, "upper": "102", "lower": "52"})
     before = {order.level.price: order.client_id for order in market.snapshot.live}
-    market.tell(events.InputsChanged(market.now, inputs, 2, "c0de"))
+    market.tell(events.InputsChanged(market.now, inputs, 2))
     after = {order.level.price: order.client_id for order in market.snapshot.live}
     assert len(market.standing()) == 25
     assert market.cancels == 0

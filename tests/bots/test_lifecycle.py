@@ -108,6 +108,15 @@ def test_own_events_are_never_dropped_and_come_first_in_their_order():
     assert emptied(inbox) == [*map(own, range(5000)), tick(1)]
 
 
+def test_what_people_ask_waits_in_its_order_before_the_market():
+    inbox = Inbox()
+    inbox.put(tick(1))
+    asked = [events.Claimed(1), events.Warmed(1, ()), events.Started(1)]
+    for event in asked:
+        inbox.put(event)
+    assert emptied(inbox) == [*asked, tick(1)]
+
+
 def test_candles_wait_in_order_and_a_late_one_is_no_news():
     inbox = Inbox("5m")
     for event in (CANDLES[1], CANDLES[2], CANDLES[1]):

@@ -5,6 +5,7 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bots.domain import events
 from bots.domain.lifecycle import Status
 from bots.sdk import inputs_read
 from bots.strategies.rebalancer import Rebalancer, difference
@@ -51,6 +52,17 @@ def test_it_looks_only_every_so_often_and_trades_only_so_much():
     market.now += 2 * 60_000
     market.move("100")
     assert market.size == Decimal("1.998")
+
+
+def test_what_it_cannot_do_it_says():
+    given = terms("perp", budget=1000, price_decimals=2, size_decimals=3)
+    market = driver({"weight": "100", "band": "0.5"}, given)
+    market.move("0.5")
+    assert market.snapshot.reason.endswith("is too little for the venue, or beyond the budget.")
+    market.tell(events.FundingPaid(market.now, market.seq + 1, "p", Decimal(-100)))
+    market.seq += 1
+    market.move("0.5")
+    assert market.snapshot.reason == "Nothing is left to be shared."
 
 
 def test_inputs_that_cannot_work_are_named():

@@ -17,7 +17,7 @@ from bots.domain.lifecycle import Status, StopPolicy
 from bots.domain.orders import Live
 from bots.domain.runner import Decision, Runner, replay
 from bots.domain.snapshot import Snapshot
-from bots.sdk import Level, Needs, Number, Position, Strategy, Tick, inputs_read
+from bots.sdk import BookSeen, Level, Needs, Number, Position, Strategy, Tick, inputs_read
 from tests.bots.driver import RUN, Driver, candles_made, spec, terms
 
 
@@ -462,7 +462,7 @@ def test_a_worker_that_dies_anywhere_is_continued_to_the_same_orders(moves, cut)
         first.on_event(event)
     second = Runner(market.spec, decode(json.loads(json.dumps(encode(first.snapshot)))))
     candles = [event.candle for event in journal[:cut] if isinstance(event, events.CandleClosed)]
-    if cut > 2:  # claimed and warmed up: it is again
+    if cut > 1:  # it was warmed up: it is again
         second.on_event(events.Warmed(0, tuple(candles[-5:])))
     own = [event for event in journal[:cut] if isinstance(event, events.Own)]
     assert [second.on_event(event).requests for event in own] == [()] * len(own)
@@ -491,10 +491,9 @@ def test_changed_inputs_move_only_what_changed():
     market = running(saying(script, on_start=begin))
     before = {order.level.price: order.client_id for order in market.snapshot.live}
     inputs = inputs_read(Says, {"step": "2"})
-    market.tell(events.InputsChanged(9, inputs, 2, "0ther"))
+    market.tell(events.InputsChanged(9, inputs, 2))
     decision = next(d for d in market.decisions if d.why.get("inputs") == 2)
     assert [type(request) for request in decision.requests] == [ModifyOrder] * 3
-    assert decision.requests[0].order.why["code"] == "0ther"
     after = {order.level.price: order.client_id for order in market.snapshot.live}
     assert set(after) == {98, 96, 94, 92, 90}
     assert {price: after[price] for price in (98, 96)} == {price: before[price] for price in (98, 96)}
@@ -524,6 +523,65 @@ def test_a_cancel_that_was_refused_is_asked_for_again_and_late_news_of_opening_i
     assert runner.on_event(events.OrderChanged(9, seq + 1, client_id, "b1", "open")).requests == ()
     again = runner.on_event(events.OrderChanged(9, seq + 2, client_id, "b1", "open", "the venue was away"))
     assert again.requests == (CancelOrder(client_id),)
+
+
+def test_a_fill_that_comes_after_its_order_was_gone_still_counts():
+    market = holding()
+    runner, seq = Runner(market.spec, market.snapshot), market.seq
+    order = next(order for order in market.snapshot.live if order.level.id == "b1")
+    runner.on_event(events.OrderChanged(9, seq + 1, order.client_id, "b1", "cancelled"))
+    late = events.Traded(
+        9, seq + 2, order.client_id, "b1", "t9", "buy", Decimal(90), Decimal(1), Decimal(0), "USDC"
+    )
+    assert runner.on_event(late).snapshot.position.size == 3
+
+
+def test_a_position_without_a_price_waits_for_one_to_be_closed_at():
+    closing = Snapshot(
+        Status.STOPPING,
+        policy=StopPolicy.CANCEL_AND_CLOSE_OWN,
+        closing=True,
+        position=Position(Decimal(-2), Decimal(-200)),
+    )
+    runner = Runner(spec(Says), closing)
+    assert runner.on_event(events.Woken(1)).requests == ()
+    assert runner.snapshot.held_back == "There is no price yet to close the position at."
+    tick = Tick(2, Decimal(100), Decimal(101), Decimal(100))
+    [close] = runner.on_event(events.Ticked(2, tick)).requests
+    assert (close.order.side, close.order.size, close.order.price) == ("buy", 2, 106)
+
+
+def test_dust_below_a_lot_is_nothing_to_close():
+    dust = Snapshot(
+        Status.STOPPING,
+        policy=StopPolicy.CANCEL_AND_CLOSE_OWN,
+        closing=True,
+        position=Position(Decimal("0.000001"), Decimal("0.0001")),
+    )
+    runner = Runner(spec(Says), dust)
+    assert runner.on_event(events.Woken(1)).requests == ()
+    assert runner.snapshot.status == Status.STOPPED
+
+
+def test_candles_come_once_and_books_come_to_who_needs_them():
+    heard = []
+    strategy = saying(
+        lambda context, tick: None,
+        needs=lambda self: Needs("5m", 3, book=True),
+        on_candle=lambda self, context, candle: heard.append([each.open_time for each in context.candles]),
+        on_book=lambda self, context, book: heard.append(book),
+    )
+    candles = candles_made(["100"] * 5)
+    market = Driver(spec(strategy), candles[:3])
+    market.start(100)
+    for candle in (candles[3], candles[3], candles[4]):
+        market.tell(events.CandleClosed(1, candle))
+    book = BookSeen(1, ((Decimal(99), Decimal(1)),), ((Decimal(101), Decimal(1)),))
+    market.tell(events.BookShown(2, book))
+    times = [candle.open_time for candle in candles]
+    assert heard == [times[1:4], times[2:5], book]
+    market.tell(events.Warmed(3, tuple(candles)))
+    assert market.snapshot.status == Status.RUNNING
 
 
 def test_what_is_not_ours_is_not_journalled():

@@ -183,6 +183,11 @@ def test_dice_roll_the_same_again_from_any_point():
     assert set(rolls) == {0, 1, 2, 3, 4, 5}
 
 
+def test_nothing_lies_below_zero():
+    with pytest.raises(ValueError, match="nothing lies below 0"):
+        Dice("x").below(0)
+
+
 @given(st.text(), st.integers(1, 1 << 32))
 def test_dice_stay_in_their_range(seed, end):
     dice = Dice(seed)
