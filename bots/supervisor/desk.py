@@ -24,6 +24,7 @@ from market.leases import Claim, LeaseLost, task_goes_on
 logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 3.0
+OWN_SECONDS = 3.0  # between looks at own orders that nobody nudged about
 WARM_PATIENCE = 30.0  # for candles that the feed may still be fetching
 NO_PRICES = "There are no fresh prices from the venue."
 
@@ -61,13 +62,13 @@ class BotDesk:
         self._needs = Needs()
         self._warmed: tuple[Candle, ...] = ()
         self._last_candle = 0
-        self._began = self._beaten = 0.0
+        self._began = self._beaten = self._own_at = 0.0
         self._said: tuple[str, str] | None = None
 
     # --- from the worker -----------------------------------------------------------------------------
     def look(self, wanted: Wanted) -> None:
         self._wanted = wanted
-        self._own_due = True
+        self._own_due |= _clock() - self._own_at >= OWN_SECONDS
         self._woken.set()
 
     def nudge(self) -> None:
@@ -167,7 +168,7 @@ class BotDesk:
     async def _hear_own(self) -> None:
         if self._over or not self._own_due:
             return
-        self._own_due = False
+        self._own_due, self._own_at = False, _clock()
         asked = frozenset(order.client_id for order in self.snapshot.live)
         facts = await in_thread(
             services.own_facts, bot_id=self.held.pk, client_ids=asked, after=self._fills_until

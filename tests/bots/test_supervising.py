@@ -10,11 +10,11 @@ import pytest
 from bots import services, strategies
 from bots.domain.lifecycle import StopPolicy
 from bots.domain.requests import BotRequest
-from bots.models import Bot, BotEvent, Run
+from bots.models import Bot, BotEvent, BotInputs, Run
 from bots.sdk import Level, Strategy, Tick
 from bots.supervisor import desk as desks
 from bots.supervisor.threads import in_thread
-from bots.supervisor.worker import bots_claim
+from bots.supervisor.worker import Supervisor, bots_claim
 from market import leases
 from market.leases import LeaseLost
 from tests.wallets import world as worlds
@@ -156,35 +156,40 @@ def stands(bot, middle):
 
 
 async def played(bot, monkeypatch, fail=None):
-    """Walk through PRICES; the `fail`-th storing dies, before or after its commit."""
-    stage, real, calls = Stage(bot), services.decision_commit, []
+    """Walk through PRICES; the `fail`-th reading or storing dies, before or after it was done."""
+    stage, calls = Stage(bot), []
+    number, after = fail or (0, False)
 
-    def commit(**given):
-        calls.append(1)
-        number, after = fail or (0, False)
-        if len(calls) == number and not after:
-            raise RuntimeError("killed before the commit")
-        done = real(**given)
-        if len(calls) == number:
-            raise RuntimeError("killed after the commit")
-        return done
+    def deadly(real):
+        def service(**given):
+            calls.append(real)
+            mine = len(calls)
+            if mine == number and not after:
+                raise RuntimeError("killed before")
+            done = real(**given)
+            if mine == number:
+                raise RuntimeError("killed after")
+            return done
+
+        return service
 
     with monkeypatch.context() as patch:
-        patch.setattr(services, "decision_commit", commit)
+        for name in ("decision_commit", "own_facts", "run_load"):
+            patch.setattr(services, name, deadly(getattr(services, name)))
         for middle in PRICES:
             await stage.say(middle, stands(bot, middle))
         await stage.end()
     return stage, len(calls)
 
 
-async def test_a_supervisor_killed_at_any_commit_asks_for_the_same_orders(world, monkeypatch):
+async def test_a_supervisor_killed_between_any_two_steps_asks_for_the_same_orders(world, monkeypatch):
     """Client ids come from the run, so runs are compared by what they asked, and counted once each."""
     bot = await in_thread(bot_started, world)
     _, boundaries = await played(bot, monkeypatch)
     plain = sorted(row[1:5] for row in await in_thread(asked, bot))
     assert len(plain) == 2 * len(PRICES)
     assert boundaries > 8
-    for number in range(1, boundaries, 3):
+    for number in range(1, boundaries, 5):
         for after in (False, True):
             other = await in_thread(bot_started, world)
             stage, _ = await played(other, monkeypatch, fail=(number, after))
@@ -317,3 +322,72 @@ async def test_a_fill_moves_the_bots_own_position_once(world):
     await stage.end()
     traded = BotEvent.objects.filter(bot=bot, text__startswith="Traded")
     assert await traded.acount() == 1
+
+
+async def supervised(worker, supervisor, done):
+    """Wake once every now and then until `done()`."""
+    async with asyncio.timeout(20):
+        while not await in_thread(done):
+            await in_thread(worlds.prices)
+            await supervisor.reconcile(worker)
+            await asyncio.sleep(0.05)
+
+
+async def test_a_rolling_restart_hands_the_bot_over_and_touches_no_order(world):
+    bot = await in_thread(bot_started, world)
+    for _ in range(2):
+        worker = await in_thread(leases.worker_register, channel="bots-supervisor")
+        supervisor = Supervisor(safe=lambda: True)
+
+        def works():
+            row = Bot.objects.get(pk=bot.pk)
+            return row.status == "running" and row.owner_id == worker and len(_live(bot)) == 2
+
+        await supervised(worker, supervisor, works)
+        await supervisor.drain()
+        assert (await Bot.objects.aget(pk=bot.pk)).owner_id is None
+    assert await Bot.objects.filter(pk=bot.pk, owner_epoch=2).aexists()
+    orders = Order.objects.filter(source_id=bot.pk)
+    assert (await orders.acount(), await orders.exclude(cancel_asked_at=None).acount()) == (2, 0)
+
+
+async def test_a_bot_whose_desk_crashes_again_and_again_is_faulted_and_harms_no_neighbour(world, monkeypatch):
+    bad, good = [await in_thread(bot_started, world) for _ in range(2)]
+    monkeypatch.setattr("bots.domain.lifecycle.FIRST_DELAY", 1)
+    real = services.own_facts
+
+    def own_facts(*, bot_id, **given):
+        if bot_id == bad.pk and not Bot.objects.filter(pk=bad.pk, status="faulted").exists():
+            raise RuntimeError("a bug of ours")
+        return real(bot_id=bot_id, **given)
+
+    monkeypatch.setattr(services, "own_facts", own_facts)
+    worker = await in_thread(leases.worker_register, channel="bots-supervisor")
+    supervisor = Supervisor(safe=lambda: True)
+
+    def settled():
+        return Bot.objects.get(pk=bad.pk).status == "faulted" and len(_live(good)) == 2
+
+    await supervised(worker, supervisor, settled)
+    await supervisor.drain()
+    assert "crashed 6 times" in (await Bot.objects.aget(pk=bad.pk)).reason
+    assert not await Run.objects.filter(bot=bad, ended_at=None).aexists()
+    assert await Run.objects.filter(bot=good, ended_at=None).aexists()
+
+
+async def test_other_inputs_replan_without_cancelling_what_still_stands(world):
+    bot = await in_thread(bot_started, world)
+    stage = Stage(bot)
+    await stage.say(50_000, stands(bot, 50_000))
+    before = await in_thread(asked, bot)
+
+    def other_version():
+        BotInputs.objects.create(bot=bot, version=2, inputs={})
+        Bot.objects.filter(pk=bot.pk).update(inputs_version=2)
+
+    await in_thread(other_version)
+    await stage.look()
+    await stage.say(50_000, lambda: Run.objects.get(bot=bot).inputs_version == 2)
+    await stage.end()
+    assert await in_thread(asked, bot) == before
+    assert not await Order.objects.filter(source_id=bot.pk).exclude(cancel_asked_at=None).aexists()
