@@ -212,7 +212,7 @@ def _store_run(loaded: Loaded, made: Made) -> None:
     snapshot = made.decision.snapshot
     changes: dict[str, Any] = {
         "snapshot": encode(snapshot), "decisions": made.number, "fills_until": made.fills_until,
-        "inputs_version": made.inputs_version,
+        "inputs_version": made.inputs_version, "code": loaded.spec.code,
     }  # fmt: skip
     if is_over(snapshot):
         changes |= {"ended_at": timezone.now(), "ended_why": snapshot.reason[:300]}

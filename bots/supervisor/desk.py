@@ -193,8 +193,7 @@ class BotDesk:
             await self._step(events.StopAsked(now_ms(), policy, wanted.stop_reason))
         elif wanted.inputs_version > self._runner.spec.inputs_version and snapshot.status in DECIDING:
             inputs = await in_thread(services.inputs_load, bot_id=self.held.pk, version=wanted.inputs_version)
-            code = self._runner.spec.code
-            await self._step(events.InputsChanged(now_ms(), inputs, wanted.inputs_version, code))
+            await self._step(events.InputsChanged(now_ms(), inputs, wanted.inputs_version))
             self._needs_read()
             await self._warm()
 

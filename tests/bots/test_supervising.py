@@ -108,7 +108,8 @@ class Stage:
                 if self.task is None or self.task.done():
                     if self.task is not None:
                         self.deaths += 1
-                        assert self.task.exception() is not None
+                        problem = self.task.exception()
+                        assert isinstance(problem, RuntimeError), problem
                         await in_thread(leases.worker_release, self.worker)
                     await in_thread(self.seat_row)
                     self.seat_task()
@@ -335,14 +336,14 @@ async def supervised(worker, supervisor, done):
 
 async def test_a_rolling_restart_hands_the_bot_over_and_touches_no_order(world):
     bot = await in_thread(bot_started, world)
+
+    def works():
+        row = Bot.objects.get(pk=bot.pk)
+        return row.status == "running" and row.owner_id is not None and len(_live(bot)) == 2
+
     for _ in range(2):
         worker = await in_thread(leases.worker_register, channel="bots-supervisor")
         supervisor = Supervisor(safe=lambda: True)
-
-        def works():
-            row = Bot.objects.get(pk=bot.pk)
-            return row.status == "running" and row.owner_id == worker and len(_live(bot)) == 2
-
         await supervised(worker, supervisor, works)
         await supervisor.drain()
         assert (await Bot.objects.aget(pk=bot.pk)).owner_id is None

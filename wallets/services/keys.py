@@ -1,4 +1,4 @@
-"""Sealing keys: made, replaced by newer ones, and ended. For `manage.py keys`, which runs beside the files."""
+"""Sealing keys: made, replaced by newer ones, and ended. For `manage.py keys`, beside the files."""
 
 import secrets
 from collections.abc import Iterator
@@ -83,11 +83,13 @@ def secrets_behind() -> int:
 
 
 def secrets_check(*, folder: Path) -> int:
-    """Open everything that is sealed. Returns how many. Raises `VaultLocked` for the first that stays shut."""
+    """Open everything that is sealed. Returns how many. Raises `VaultLocked` when one stays shut."""
     opener = Opener(folder)
     opener.check()
     sealed = Wallet.objects.filter(pk__in=WalletSecret.objects.values("pk"))
-    return sum(1 for wallet in sealed.iterator() if opener.signer(wallet))
+    for wallet in sealed.iterator():
+        opener.signer(wallet)
+    return sealed.count()
 
 
 def _batches(opener: Opener, batch: int) -> Iterator[int]:
