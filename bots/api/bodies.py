@@ -32,6 +32,14 @@ class StrategyBody(serializers.Serializer[Fields]):
     schema = serializers.DictField(help_text="JSON Schema of its inputs, draft 2020-12")
 
 
+class StrategyPage(serializers.Serializer[Fields]):
+    """All of them: there is no second page."""
+
+    next = serializers.CharField(allow_null=True)
+    previous = serializers.CharField(allow_null=True)
+    results = StrategyBody(many=True)
+
+
 class BotBody(serializers.ModelSerializer[Bot]):
     venue = serializers.CharField(source="instrument.venue_id")
     symbol = serializers.CharField(source="instrument.symbol")

@@ -33,7 +33,7 @@ from wallets.selectors import source_fills, source_orders
 class StrategyList(HouseView):
     @extend_schema(
         operation_id="strategies_list", summary="What a bot may follow, with its inputs", tags=["bots"],
-        responses=bodies.StrategyBody(many=True),
+        responses=bodies.StrategyPage,
     )  # fmt: skip
     def get(self, request: Request) -> Response:
         rows = [
