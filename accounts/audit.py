@@ -72,6 +72,11 @@ class AuditAction(StrEnum):
     TRADING_STATE_CHANGED = "trading_state.changed"
     SEALING_KEY_CREATED = "sealing_key.created"
     SEALING_KEY_RETIRED = "sealing_key.retired"
+    BOT_CREATED = "bot.created"
+    BOT_STARTED = "bot.started"
+    BOT_STOPPED = "bot.stopped"
+    BOT_INPUTS_CHANGED = "bot.inputs_changed"
+    BOT_ARCHIVED = "bot.archived"
 
 
 def record(

@@ -407,6 +407,7 @@ UNFOLD = {
                 "items": [
                     {"title": "Wallets", "icon": "wallet", "link": "/admin/wallets/wallet/"},
                     {"title": "Orders", "icon": "receipt_long", "link": "/admin/wallets/order/"},
+                    {"title": "Bots", "icon": "smart_toy", "link": "/admin/bots/bot/"},
                     {"title": "Submissions", "icon": "send", "link": "/admin/wallets/submission/"},
                     {"title": "Fills", "icon": "swap_horiz", "link": "/admin/wallets/fill/"},
                     {"title": "Positions", "icon": "trending_up", "link": "/admin/wallets/position/"},

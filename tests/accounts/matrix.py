@@ -16,6 +16,7 @@ from allauth.mfa.models import Authenticator
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.services import api_key_create, session_open
+from bots.models import Bot, BotInputs
 from market.models import Instrument, Venue
 from tests.accounts.programs import request
 from wallets.models import Order, Wallet
@@ -80,6 +81,16 @@ def _order(owner):
         kind="limit", tif="gtc", price=1, size=1,
     )  # fmt: skip
     return {"pk": order.pk}
+
+
+def _bot(owner):
+    instrument = Order.objects.get(pk=_order(owner)["pk"]).instrument
+    bot = Bot.objects.create(
+        user=owner, wallet_id=_wallet(owner)["pk"], instrument=instrument, strategy="as-grid", name="b",
+        budget=1000,
+    )  # fmt: skip
+    BotInputs.objects.create(bot=bot, version=1, inputs={})
+    return {"pk": bot.pk}
 
 
 OPEN, PERSON, USER, OWNER, RULES, STAFF = Access
@@ -187,6 +198,23 @@ ROUTES: dict[str, Route] = {
     "api/v1/orders/cancel": Route(USER, "POST", keys="POST"),
     "api/v1/orders/<uuid:pk>": Route(RULES, "GET PATCH DELETE", "order", _order, keys="GET PATCH DELETE"),
     "api/v1/fills": Route(USER),
+    "bots/": Route(PERSON),
+    "bots/new/": Route(PERSON, "GET POST"),
+    "bots/<uuid:pk>/": Route(OWNER, "GET", "bot", _bot),
+    "bots/<uuid:pk>/card/": Route(OWNER, "GET", "bot", _bot),
+    "bots/<uuid:pk>/start/": Route(OWNER, "POST", "bot", _bot),
+    "bots/<uuid:pk>/stop/": Route(OWNER, "POST", "bot", _bot),
+    "bots/<uuid:pk>/inputs/": Route(OWNER, "POST", "bot", _bot),
+    "bots/<uuid:pk>/clone/": Route(OWNER, "POST", "bot", _bot),
+    "bots/<uuid:pk>/archive/": Route(OWNER, "POST", "bot", _bot),
+    "api/v1/strategies": Route(USER),
+    "api/v1/bots": Route(USER, "GET POST", keys="GET POST"),
+    "api/v1/bots/<uuid:pk>": Route(RULES, "GET PATCH DELETE", "bot", _bot, keys="GET PATCH DELETE"),
+    "api/v1/bots/<uuid:pk>/start": Route(RULES, "POST", "bot", _bot, keys="POST"),
+    "api/v1/bots/<uuid:pk>/stop": Route(RULES, "POST", "bot", _bot, keys="POST"),
+    "api/v1/bots/<uuid:pk>/events": Route(RULES, "GET", "bot", _bot, keys="GET"),
+    "api/v1/bots/<uuid:pk>/orders": Route(RULES, "GET", "bot", _bot, keys="GET"),
+    "api/v1/bots/<uuid:pk>/fills": Route(RULES, "GET", "bot", _bot, keys="GET"),
 }
 PREFIXES: dict[str, Route] = {"admin/": Route(STAFF)}
 

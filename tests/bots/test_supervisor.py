@@ -20,13 +20,13 @@ async def test_what_has_expired_is_removed_at_the_first_wake_and_not_at_every_on
         ended = now - timedelta(hours=age)
         await Worker.objects.acreate(channel="market-feed", host=f"{age}", pid=1, lease_until=ended)
     worker = SupervisorConsumer()
-    await worker.reconcile()
+    await worker.clean()
     assert [w.host async for w in Worker.objects.all()] == ["0"]
     assert [s.session_key async for s in Session.objects.all()] == ["new"]
     calls = []
     monkeypatch.setattr(consumers, "expired_remove", lambda **_: calls.append(1) or {})
-    await worker.reconcile()
+    await worker.clean()
     assert calls == []
     worker._clean_due = 0.0
-    await worker.reconcile()
+    await worker.clean()
     assert calls == [1]

@@ -90,6 +90,7 @@ class Order(models.Model):
     venue_client_id = models.CharField(max_length=40, blank=True, help_text="0x…: what the venue carries")
     venue_order_id = models.CharField(max_length=40, blank=True)
     origin = models.CharField(max_length=8, choices=Origin.choices)
+    source_id = models.UUIDField(null=True, blank=True, help_text="the bot that asked, when one did")
     why = models.JSONField(default=dict, blank=True, help_text="of a bot: event, inputs version, code hash")
     fingerprint = models.CharField(max_length=64, blank=True, help_text="of what was asked under client_id")
 
@@ -154,6 +155,11 @@ class Order(models.Model):
                 name="wallets_order_live",
             ),
             models.Index(fields=["wallet", "-created_at"], name="wallets_order_newest"),
+            models.Index(
+                fields=["source_id", "-created_at"],
+                condition=Q(source_id__isnull=False),
+                name="wallets_order_source",
+            ),
         )
 
     def __str__(self) -> str:

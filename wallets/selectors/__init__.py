@@ -19,6 +19,13 @@ from wallets.selectors.reading import (
     wallets_of,
 )
 from wallets.selectors.situation import limits_of, situation_of, trading_state, wallets_with_states
+from wallets.selectors.sourced import (
+    source_fills,
+    source_fills_after,
+    source_orders,
+    source_orders_named,
+    sources_live,
+)
 from wallets.selectors.story import Event, Story, order_story
 
 __all__ = [
@@ -43,6 +50,11 @@ __all__ = [
     "positions_of",
     "prices_of",
     "situation_of",
+    "source_fills",
+    "source_fills_after",
+    "source_orders",
+    "source_orders_named",
+    "sources_live",
     "trading_state",
     "transfers_page",
     "wallet_get",

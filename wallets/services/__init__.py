@@ -39,6 +39,7 @@ from wallets.services.records import (
     Reconciled,
 )
 from wallets.services.simulated import simulated_account_open
+from wallets.services.sourced import Ask, asks_carry_out
 from wallets.services.submitting import (
     cancels_take,
     doubtful,
@@ -49,6 +50,7 @@ from wallets.services.submitting import (
 )
 
 __all__ = [
+    "Ask",
     "Doubt",
     "Event",
     "Fact",
@@ -64,6 +66,7 @@ __all__ = [
     "WalletInvalid",
     "WalletRefused",
     "account_reconcile",
+    "asks_carry_out",
     "cancels_take",
     "doubt_resolved",
     "doubtful",

@@ -18,6 +18,7 @@ from wallets.domain.situation import usual_leverage
 from wallets.domain.status import LIVE, TERMINAL, OrderStatus
 from wallets.models import Fill, LedgerEntry, LedgerTransfer, Order, Position, Wallet
 from wallets.services.events import balance_event, fill_event, order_event, position_event
+from wallets.services.nudging import sources_nudge
 from wallets.services.records import Event
 
 CODE_LENGTH, MESSAGE_LENGTH = 40, 300
@@ -153,6 +154,7 @@ class Books:
     def close(self) -> list[Event]:
         """Write everything. Returns what to tell the owner once it is committed."""
         self._write_orders()
+        sources_nudge(order.source_id for order in self._orders.values() if order.source_id)
         Fill.objects.bulk_create(self._fills, batch_size=1000)
         self._write_transfers()
         for position in self._touched_positions.values():

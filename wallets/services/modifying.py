@@ -1,5 +1,6 @@
 """Moving a resting order: a new order that takes the place of the old one."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -41,7 +42,7 @@ def order_modify(
     with transaction.atomic():
         desk = Desk.open(user=user, wallet_id=wallet_id, prices=prices)
         old = Order.objects.select_related("instrument").get(pk=order_id)
-        outcome = _repeated(old, client_id, price, size) or _replace(desk, old, client_id, price, size)
+        outcome = _repeated(old, client_id, price, size) or order_replace(desk, old, client_id, price, size)
         execution_nudge(wallet_id)
     if isinstance(outcome, OrderError):
         raise outcome
@@ -61,7 +62,15 @@ def _repeated(old: Order, client_id: UUID, price: Decimal | None, size: Decimal 
     return denied(known) if known.status == OrderStatus.DENIED else known
 
 
-def _replace(desk: Desk, old: Order, client_id: UUID, price: Decimal | None, size: Decimal | None) -> Outcome:
+def order_replace(
+    desk: Desk,
+    old: Order,
+    client_id: UUID,
+    price: Decimal | None,
+    size: Decimal | None,
+    why: dict[str, Any] | None = None,
+) -> Outcome:
+    """In a transaction that holds the wallet's row. Raises `OrderConflict`."""
     _check_changeable(old)
     row: Any = old  # its columns hold the domain's literals
     request = OrderRequest(
@@ -76,7 +85,8 @@ def _replace(desk: Desk, old: Order, client_id: UUID, price: Decimal | None, siz
         reduce_only=old.reduce_only,
     )
     origin = Order.Origin.API if old.origin == Order.Origin.EXTERNAL else old.origin
-    outcome = desk.place(request, origin, replaces=old)
+    request = replace(request, why=why or request.why)
+    outcome = desk.place(request, origin, replaces=old, source=old.source_id)
     if isinstance(outcome, Order) and old.status == OrderStatus.PENDING:
         cancel_locked(desk.wallet, [old])  # nothing of it has left us, so the new one simply goes out
     return outcome

@@ -93,7 +93,14 @@ class Desk:
             raise NotFound("There is no such wallet.")
         return cls(wallet, prices, timezone.now())
 
-    def place(self, request: OrderRequest, origin: str, *, replaces: Order | None = None) -> Outcome:
+    def place(
+        self,
+        request: OrderRequest,
+        origin: str,
+        *,
+        replaces: Order | None = None,
+        source: UUID | None = None,
+    ) -> Outcome:
         """Store the verdict; what is wrong with this one order is returned, not raised."""
         try:
             asked, row = self.checked(request)
@@ -104,7 +111,7 @@ class Desk:
             return known
         verdict, _ = self.judge(asked, instrument_rules(row), replaces=replaces)
         order = self._order(asked, row, origin, verdict)
-        order.replaces = replaces
+        order.replaces, order.source_id = replaces, source
         return self._store(order, verdict, replaces)
 
     def repeated(self, request: OrderRequest) -> Outcome | None:

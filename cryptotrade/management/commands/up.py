@@ -26,6 +26,7 @@ from cryptotrade.supervision import Supervisor
 ROLES = {"web": "web", "feed": "feed", "simulator": "feed", "execution": "execution", "supervisor": "bots"}
 MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
 SERVICE_CHECK_SECONDS = 1.0
+BUSY = {"cpu", "memory"}
 
 
 class Command(BaseCommand):
@@ -153,7 +154,7 @@ class House:
         while not await asyncio.to_thread(_is_ready, url):  # noqa: ASYNC110  another process, over HTTP
             await asyncio.sleep(0.3)
         if "simulator" in settings.VENUES:
-            await self._demo_wallet()
+            await self._demo()
         self.say("up", f"ready: {url}")
         self.say("up", f"sign in as the demo trader, once: {link}")
         self.say("up", f"or with the e-mail and password in {self.var / 'demo.json'}")
@@ -161,20 +162,24 @@ class House:
             self.say("up", f"codes and other mail are kept in {settings.EMAIL_FILE_PATH}")
         self.say("up", "Ctrl-C stops everything; the data stay")
 
-    async def _demo_wallet(self) -> None:
-        """A convenience: without it one opens an account by hand."""
+    async def _demo(self) -> None:
+        """A convenience: without it one opens an account and starts a bot by hand."""
         email = json.loads((self.var / "demo.json").read_text())["email"]
         try:
             await self._manage("demo_wallet", "--email", email)
+            await self._manage("demo_bot", "--email", email)
         except CommandError as error:
             self.say("up", str(error))
 
 
 def _is_ready(url: str) -> bool:
+    """Everything answers. A machine that is busy with something else is no reason to wait."""
     try:
         with urllib.request.urlopen(f"{url}/ready", timeout=5) as answer:  # noqa: S310  our own address
             return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
+    except urllib.error.HTTPError as refusal:
+        return set(json.load(refusal).get("failed", ["all"])) <= BUSY
+    except (OSError, ValueError):
         return False
 
 

@@ -1,0 +1,41 @@
+"""What changes bots and their runs. Synchronous; one act is one transaction.
+
+The lock order is wallet, then bot: whoever places orders for a bot holds its wallet's row first.
+"""
+
+from bots.services.keeping import bot_archive, bot_clone, bot_create, bot_inputs_set
+from bots.services.records import Loaded, Made, OwnFacts, OwnFill, Wanted
+from bots.services.running import (
+    StrategyGone,
+    bot_beat,
+    decision_commit,
+    inputs_load,
+    own_facts,
+    run_crashed,
+    run_load,
+    runs_wanted,
+)
+from bots.services.steering import bot_force_stop, bot_start, bot_stop
+
+__all__ = [
+    "Loaded",
+    "Made",
+    "OwnFacts",
+    "OwnFill",
+    "StrategyGone",
+    "Wanted",
+    "bot_archive",
+    "bot_beat",
+    "bot_clone",
+    "bot_create",
+    "bot_force_stop",
+    "bot_inputs_set",
+    "bot_start",
+    "bot_stop",
+    "decision_commit",
+    "inputs_load",
+    "own_facts",
+    "run_crashed",
+    "run_load",
+    "runs_wanted",
+]

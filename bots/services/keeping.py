@@ -1,0 +1,157 @@
+"""Bots as their owners make, change and put them away."""
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.audit import AuditAction, record
+from bots.domain.errors import BotConflict, BotInvalid, BotNotFound
+from bots.domain.requests import BotRequest
+from bots.models import Bot, BotEvent, BotInputs
+from bots.sdk import InputsInvalid, Strategy, inputs_read, inputs_write
+from bots.selectors import run_active, strategy_get, terms_of
+from bots.services.nudging import supervisor_nudge
+from market.selectors import instrument_get
+from wallets.selectors import wallet_get
+
+NAME_LONGEST = 60
+MOST_BOTS = 200
+BUDGET_MOST = Decimal(10**12)
+
+
+def bot_locked(*, user: Any, bot_id: UUID) -> Bot:
+    """The user's bot, its row locked. Raises `BotNotFound`."""
+    rows = Bot.objects.select_for_update(no_key=True, of=("self",)).select_related("wallet", "instrument")
+    bot = rows.filter(pk=bot_id, user=user, archived_at=None).first()
+    if bot is None:
+        raise BotNotFound("There is no such bot.")
+    return bot
+
+
+def bot_create(*, user: Any, request: BotRequest, http: Any = None) -> Bot:
+    """A stopped bot; the same one when this `client_id` was here before. Raises `BotInvalid`, `BotConflict`."""
+    if known := Bot.objects.filter(user=user, client_id=request.client_id).first():
+        return known
+    wallet, strategy, instrument = _places(user, request)
+    budget, name = _budget(request.budget), _name(request.name)
+    most = instrument.max_leverage or 1
+    if not 1 <= request.leverage <= most:
+        raise BotInvalid({"leverage": f"Between 1 and {most}."})
+    inputs = inputs_judged(strategy, request.inputs, terms_of(instrument, budget, request.leverage))
+    if Bot.objects.filter(user=user, archived_at=None).count() >= MOST_BOTS:
+        raise BotConflict(f"{MOST_BOTS} bots are the most; archive one first.")
+    with transaction.atomic():
+        bot, made = Bot.objects.get_or_create(
+            user=user,
+            client_id=request.client_id,
+            defaults={
+                "wallet_id": wallet.pk, "instrument_id": instrument.pk, "strategy": request.strategy,
+                "name": name or strategy.title, "budget": budget, "leverage": request.leverage,
+            },
+        )  # fmt: skip
+        if made:
+            BotInputs.objects.create(bot=bot, version=1, inputs=inputs)
+            bot_record(AuditAction.BOT_CREATED, bot, user, http, strategy=request.strategy, inputs=inputs)
+    return bot
+
+
+def bot_clone(*, user: Any, bot_id: UUID, client_id: UUID, name: str = "", http: Any = None) -> Bot:
+    """A stopped bot with the newest inputs of another one. Raises `BotNotFound` and `BotInvalid`."""
+    bot = Bot.objects.select_related("instrument").filter(pk=bot_id, user=user).first()
+    if bot is None:
+        raise BotNotFound("There is no such bot.")
+    newest = bot.inputs.get(version=bot.inputs_version)
+    request = BotRequest(
+        client_id=client_id, wallet_id=bot.wallet_id, symbol=bot.instrument.symbol, strategy=bot.strategy,
+        budget=bot.budget, leverage=bot.leverage, inputs=newest.inputs, name=name or f"{bot.name} again",
+    )  # fmt: skip
+    return bot_create(user=user, request=request, http=http)
+
+
+def bot_inputs_set(*, user: Any, bot_id: UUID, inputs: Mapping[str, object], http: Any = None) -> BotInputs:
+    """A new version; a bot that runs re-plans with it and keeps the orders that still stand well.
+
+    The same inputs again are the same version. Raises `BotNotFound` and `BotInvalid`.
+    """
+    with transaction.atomic():
+        bot = bot_locked(user=user, bot_id=bot_id)
+        kind = strategy_get(bot.strategy)
+        if kind is None:
+            raise BotConflict(f"The strategy {bot.strategy} is not in this house any more.")
+        values = inputs_judged(kind, inputs, terms_of(bot.instrument, bot.budget, bot.leverage))
+        newest = bot.inputs.get(version=bot.inputs_version)
+        if newest.inputs == values:
+            return newest
+        added = BotInputs.objects.create(bot=bot, version=newest.version + 1, inputs=values)
+        bot.inputs_version = added.version
+        bot.save(update_fields=["inputs_version"])
+        journal(bot, BotEvent.Kind.INPUTS, f"Inputs, version {added.version}.")
+        bot_record(AuditAction.BOT_INPUTS_CHANGED, bot, user, http, version=added.version, inputs=values)
+        supervisor_nudge(bot.pk)
+    return added
+
+
+def bot_archive(*, user: Any, bot_id: UUID, http: Any = None) -> Bot:
+    """Put a stopped bot away. Raises `BotNotFound`, and `BotConflict` while it runs."""
+    with transaction.atomic():
+        bot = bot_locked(user=user, bot_id=bot_id)
+        if run_active(bot):
+            raise BotConflict("Stop it first.")
+        bot.archived_at = timezone.now()
+        bot.save(update_fields=["archived_at"])
+        bot_record(AuditAction.BOT_ARCHIVED, bot, user, http)
+    return bot
+
+
+def inputs_judged(kind: type[Strategy], raw: Mapping[str, object], terms: Any) -> dict[str, Any]:
+    """Inputs as JSON, defaults filled in. Raises `BotInvalid` with a sentence for each that is wrong."""
+    try:
+        values = inputs_read(kind, raw)
+    except InputsInvalid as invalid:
+        raise BotInvalid(invalid.errors) from invalid
+    if problems := kind(values).problems(terms):
+        raise BotInvalid(problems)
+    return inputs_write(values)
+
+
+def journal(bot: Bot, kind: str, text: str, **more: Any) -> None:
+    BotEvent.objects.create(bot=bot, kind=kind, text=text[:300], **more)
+
+
+def _places(user: Any, request: BotRequest) -> tuple[Any, type[Strategy], Any]:
+    """The user's wallet, the strategy, the instrument at the wallet's venue. Raises `BotInvalid`."""
+    wallet = wallet_get(user, request.wallet_id)
+    if wallet is None or wallet.user_id != user.pk:  # others' may be read by some
+        raise BotInvalid({"wallet": "There is no such wallet."})
+    strategy = strategy_get(request.strategy)
+    if strategy is None:
+        raise BotInvalid({"strategy": "There is no such strategy."})
+    instrument = instrument_get(wallet.venue_id, request.symbol)
+    if instrument is None:
+        raise BotInvalid({"symbol": f"{wallet.venue_id} has no such instrument."})
+    return wallet, strategy, instrument
+
+
+def _budget(raw: Decimal | str) -> Decimal:
+    try:
+        amount = Decimal(raw)
+    except InvalidOperation:
+        raise BotInvalid({"budget": f"{raw!r} is not a number."}) from None
+    if not amount.is_finite() or not 0 < amount <= BUDGET_MOST:
+        raise BotInvalid({"budget": "Above 0."})
+    return amount
+
+
+def _name(raw: str) -> str:
+    name = " ".join(raw.split())
+    if len(name) > NAME_LONGEST:
+        raise BotInvalid({"name": f"At most {NAME_LONGEST} characters."})
+    return name
+
+
+def bot_record(action: AuditAction, bot: Bot, user: Any, http: Any, **data: Any) -> None:
+    record(action=action, actor=user, subject=f"bot:{bot.pk}", data=data, request=http)

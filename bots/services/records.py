@@ -1,0 +1,82 @@
+"""What the supervisor is handed. Frozen."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from bots.domain.events import Event
+from bots.domain.facts import Standing
+from bots.domain.runner import Decision, Spec
+from bots.domain.snapshot import Snapshot
+from bots.sdk import Side, Tick
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What its owner wants of a bot now, and whether its run goes on."""
+
+    bot: UUID
+    running: bool
+    stop_policy: str
+    stop_reason: str
+    inputs_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A run as it was stored last."""
+
+    bot: UUID
+    run: UUID
+    user: Any
+    wallet: UUID
+    name: str
+    instrument_id: int
+    spec: Spec
+    snapshot: Snapshot
+    decisions: int
+    fills_until: int
+    crashes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A decision and what it was made on: the event, and the newest tick that the runner knew before.
+
+    `number` counts the stored decisions of the run from 1, `fills_until` is the newest fill that was told.
+    """
+
+    decision: Decision
+    event: Event
+    tick: Tick | None
+    number: int
+    fills_until: int
+    inputs_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFill:
+    """A fill of one of the bot's orders, with its key in the books."""
+
+    pk: int
+    client_id: UUID
+    level_id: str
+    ref: str
+    side: Side
+    price: Decimal
+    size: Decimal
+    fee: Decimal
+    fee_asset: str
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFacts:
+    """How the bot's orders stand, and its fills that were not told yet, oldest first.
+
+    The orders were read before the fills: whatever ended there has all of its fills here.
+    """
+
+    standings: dict[UUID, Standing]
+    fills: list[OwnFill]

@@ -1,0 +1,232 @@
+"""For the supervisor: a run as it is stored, and each decision stored with all that it asks for."""
+
+import logging
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, cast
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from bots.domain.codec import decode, encode
+from bots.domain.desk import CancelOrder, ModifyOrder, PlaceOrder, Request
+from bots.domain.events import Warmed
+from bots.domain.facts import Standing
+from bots.domain.lifecycle import Status, StopPolicy
+from bots.domain.runner import Spec
+from bots.domain.snapshot import Snapshot
+from bots.models import Bot, BotEvent, Run
+from bots.sdk import Side, inputs_read
+from bots.selectors import bot_terms, code_hash, strategy_get
+from bots.services.keeping import journal
+from bots.services.records import Loaded, Made, OwnFacts, OwnFill, Wanted
+from market.leases import Claim, LeaseLost, fence
+from wallets.domain.status import OrderStatus
+from wallets.selectors import prices_of, source_fills_after, source_orders_named
+from wallets.services import Ask, asks_carry_out
+
+logger = logging.getLogger(__name__)
+
+CRASHES_KEPT = 20
+
+
+class StrategyGone(Exception):
+    """The house has no strategy of that name any more."""
+
+
+# --- reading -------------------------------------------------------------------------------------------
+def runs_wanted(claims: Collection[Claim]) -> dict[UUID, Wanted]:
+    """What is still ours and has a run, by bot."""
+    epochs = {held.pk: held.epoch for held in claims}
+    going = Run.objects.filter(bot__in=epochs, ended_at=None).values("bot")
+    rows = Bot.objects.filter(pk__in=going, owner__isnull=False)
+    return {
+        row.pk: Wanted(
+            bot=row.pk,
+            running=row.desired == Bot.Desired.RUNNING,
+            stop_policy=row.stop_policy,
+            stop_reason=row.stop_reason,
+            inputs_version=row.inputs_version,
+        )
+        for row in rows
+        if row.owner_epoch == epochs[row.pk]
+    }
+
+
+def run_load(*, claim: Claim) -> Loaded:
+    """The run that goes on. Raises `LeaseLost` when there is none any more, and `StrategyGone`."""
+    bot = Bot.objects.select_related("instrument", "user").get(pk=claim.pk)
+    run = Run.objects.filter(bot=bot, ended_at=None).first()
+    if run is None or bot.owner_epoch != claim.epoch:
+        raise LeaseLost(f"bot {bot.pk} has no run for us")
+    strategy = strategy_get(bot.strategy)
+    if strategy is None:
+        raise StrategyGone(f"There is no strategy {bot.strategy} in this house.")
+    spec = Spec(
+        run=run.pk,
+        strategy=strategy,
+        terms=bot_terms(bot),
+        inputs=inputs_of_version(bot, run.inputs_version),
+        inputs_version=run.inputs_version,
+        code=code_hash(strategy),
+    )
+    return Loaded(
+        bot=bot.pk, run=run.pk, user=bot.user, wallet=bot.wallet_id, name=bot.name,
+        instrument_id=bot.instrument_id, spec=spec, snapshot=decode(run.snapshot), decisions=run.decisions,
+        fills_until=run.fills_until, crashes=tuple(run.crashes),
+    )  # fmt: skip
+
+
+def inputs_of_version(bot: Bot, version: int) -> dict[str, Any]:
+    strategy = strategy_get(bot.strategy)
+    assert strategy is not None
+    return inputs_read(strategy, bot.inputs.get(version=version).inputs)
+
+
+def inputs_load(*, bot_id: UUID, version: int) -> dict[str, Any]:
+    return inputs_of_version(Bot.objects.get(pk=bot_id), version)
+
+
+def own_facts(*, bot_id: UUID, client_ids: Collection[UUID], after: int) -> OwnFacts:
+    """How these orders stand, and every fill of the bot booked after the fill `after`."""
+    standings = {
+        client_id: Standing(
+            OrderStatus(order.status), order.message, asked_to_end=order.cancel_asked_at is not None
+        )
+        for client_id, order in source_orders_named(bot_id, client_ids).items()
+    }
+    fills = [
+        OwnFill(
+            pk=fill.pk, client_id=fill.order.client_id, level_id=str(fill.order.why.get("level", "")),
+            ref=f"{fill.order_id}:{fill.trade_id}", side=cast("Side", fill.side), price=fill.price, size=fill.size,
+            fee=fill.fee, fee_asset=fill.fee_asset, time=fill.time,
+        )
+        for fill in source_fills_after(bot_id, after)
+    ]  # fmt: skip
+    return OwnFacts(standings, fills)
+
+
+# --- writing -------------------------------------------------------------------------------------------
+def decision_commit(*, claim: Claim, loaded: Loaded, made: Made) -> bool:
+    """The snapshot, its journal entry and everything that it asks for, in one transaction. True: the run ended.
+
+    The wallet's row is locked first, then the bot's (`fence`), as everywhere. What the wallet denies is
+    stored as a denied order, which the bot is told like any other fact. Raises `LeaseLost`.
+    """
+    requests = made.decision.requests
+    asks = [ask_of(request) for request in requests]
+    prices = prices_of(loaded.spec.terms.instrument.venue) if asks else None
+    with transaction.atomic():
+        if prices is not None:
+            asks_carry_out(
+                user=loaded.user, wallet_id=loaded.wallet, source=loaded.bot, asks=asks, prices=prices
+            )
+        fence(claim)
+        _store_run(loaded, made)
+        _store_bot(loaded.bot, made.decision.snapshot)
+        BotEvent.objects.create(
+            bot_id=loaded.bot,
+            run_id=loaded.run,
+            number=made.number,
+            kind=BotEvent.Kind.DECISION,
+            text=sentence(made)[:300],
+            body={
+                "event": journalled(made.event),
+                "tick": encode(made.tick),
+                "inputs": made.inputs_version,
+                "requests": [asked(request) for request in requests],
+            },
+        )
+    return is_over(made.decision.snapshot)
+
+
+def journalled(event: Any) -> Any:
+    """The event for the journal. Candles are stored already: of many, the first and the last say which."""
+    if isinstance(event, Warmed):
+        event = replace(event, candles=event.candles[:1] + event.candles[1:][-1:])
+    return encode(event)
+
+
+def is_over(snapshot: Snapshot) -> bool:
+    """Is nothing left to be done for this run?"""
+    if snapshot.status == Status.STOPPED:
+        return True
+    settled = snapshot.policy == StopPolicy.KEEP or not (snapshot.live or snapshot.closing)
+    return snapshot.status == Status.FAULTED and settled
+
+
+def ask_of(request: Request) -> Ask:
+    match request:
+        case PlaceOrder():
+            return Ask(order=request.order)
+        case ModifyOrder():
+            return Ask(order=request.order, former=request.client_id)
+        case CancelOrder():
+            return Ask(former=request.client_id)
+
+
+def asked(request: Request) -> dict[str, Any]:
+    """A request as the journal keeps it."""
+    match request:
+        case CancelOrder():
+            return {"cancel": str(request.client_id)}
+        case PlaceOrder() | ModifyOrder():
+            order = request.order
+            said = {
+                "place": str(order.client_id), "level": request.level_id, "side": order.side,
+                "price": str(order.price), "size": str(order.size),
+            }  # fmt: skip
+            return said | ({"former": str(request.client_id)} if isinstance(request, ModifyOrder) else {})
+
+
+def sentence(made: Made) -> str:
+    """One line for people."""
+    kinds = [type(request).__name__.removesuffix("Order").lower() for request in made.decision.requests]
+    what = ", ".join(f"{kind} {kinds.count(kind)}" for kind in dict.fromkeys(kinds))
+    return f"{type(made.event).__name__}: {what or made.decision.snapshot.status.value}"
+
+
+def bot_beat(*, claim: Claim, reason: str, checked_at: int) -> bool:
+    """The bot lives, and this is why it is idle now. False when it is not ours any more."""
+    when = datetime.fromtimestamp(checked_at / 1000, UTC) if checked_at else None
+    rows = Bot.objects.filter(pk=claim.pk, owner_epoch=claim.epoch)
+    return bool(rows.update(heartbeat_at=Now(), reason=reason[:300], checked_at=when))
+
+
+def run_crashed(*, claim: Claim, crashes: Collection[int], reason: str) -> None:
+    """Remember that the process around the bot failed, for whoever drives it next. Raises `LeaseLost`."""
+    with transaction.atomic():
+        fence(claim)
+        bot = Bot.objects.get(pk=claim.pk)
+        run = Run.objects.filter(bot=bot, ended_at=None).first()
+        if run is not None:
+            run.crashes = list(crashes)[-CRASHES_KEPT:]
+            run.save(update_fields=["crashes"])
+            journal(bot, BotEvent.Kind.STATUS, f"Crashed: {reason}", run=run)
+
+
+def _store_run(loaded: Loaded, made: Made) -> None:
+    snapshot = made.decision.snapshot
+    changes: dict[str, Any] = {
+        "snapshot": encode(snapshot), "decisions": made.number, "fills_until": made.fills_until,
+        "inputs_version": made.inputs_version, "code": loaded.spec.code,
+    }  # fmt: skip
+    if is_over(snapshot):
+        changes |= {"ended_at": timezone.now(), "ended_why": snapshot.reason[:300]}
+    # A decision is made once: whoever comes with a number that is taken works from an old snapshot.
+    if not Run.objects.filter(pk=loaded.run, ended_at=None, decisions=made.number - 1).update(**changes):
+        raise LeaseLost(f"run {loaded.run} went on without us after decision {made.number - 1}")
+
+
+def _store_bot(bot_id: UUID, snapshot: Snapshot) -> None:
+    when = datetime.fromtimestamp(snapshot.checked_at / 1000, UTC) if snapshot.checked_at else None
+    Bot.objects.filter(pk=bot_id).update(
+        status=snapshot.status,
+        reason=(snapshot.reason or snapshot.held_back)[:300],
+        checked_at=when,
+        trace=snapshot.trace,
+        heartbeat_at=Now(),
+    )

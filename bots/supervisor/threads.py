@@ -1,0 +1,34 @@
+"""Services are synchronous; they run in threads of their own, several bots at a time."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from channels.db import database_sync_to_async
+from django.db import DatabaseError, InterfaceError
+
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+DATABASE_AWAY = (DatabaseError, InterfaceError)
+# Fewer than the connections of the pool (DATABASE_POOL): the lease's renewals must never wait for one.
+_threads = ThreadPoolExecutor(5, thread_name_prefix="supervisor")
+
+
+async def in_thread(work: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
+    """Call `work` in a thread that has a database connection while it runs.
+
+    A caller that is cancelled still waits for the end of it: no transaction goes on behind its back.
+    """
+    call = database_sync_to_async(work, thread_sensitive=False, executor=_threads)
+    running: asyncio.Task[Result] = asyncio.create_task(call(*args, **kwargs))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait({running})
+        if not running.cancelled() and (problem := running.exception()):
+            logger.info("cancelled work failed", extra={"reason": str(problem)[:200]})
+        raise

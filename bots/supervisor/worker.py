@@ -1,0 +1,164 @@
+"""The bots of one supervisor process: claimed, given a desk each, and given back."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef, Q
+
+from bots import services
+from bots.domain.lifecycle import GiveUp, after_crash
+from bots.models import Bot, Run
+from bots.services import Wanted
+from bots.supervisor.announcing import Announcer
+from bots.supervisor.desk import BotDesk, now_ms
+from bots.supervisor.prices import PriceReader
+from bots.supervisor.threads import DATABASE_AWAY, in_thread
+from market.leases import Claim, LeaseLost, claim, release
+
+logger = logging.getLogger(__name__)
+
+CLAIMED_AT_ONCE = 100
+
+
+def bots_claim(worker: UUID) -> list[Claim]:
+    """Take the bots whose run goes on and that nobody drives."""
+    going = Exists(Run.objects.filter(bot=OuterRef("pk"), ended_at=None))
+    return claim(Bot, worker, where=Q(going), limit=CLAIMED_AT_ONCE)
+
+
+def place_of(bot_id: UUID) -> tuple[str, str]:
+    """Venue and symbol."""
+    found: tuple[str, str] = Bot.objects.values_list("instrument__venue", "instrument__symbol").get(pk=bot_id)
+    return found
+
+
+@dataclass
+class _Seat:
+    """A desk at work, and its task. `again` is when a crashed one may be tried again (loop time)."""
+
+    desk: BotDesk
+    venue: str
+    task: asyncio.Task[None]
+    again: float | None = None
+
+
+class Supervisor:
+    """`safe` says whether the worker's lease still holds by our own clock."""
+
+    def __init__(self, *, safe: Callable[[], bool]) -> None:
+        self._safe = safe
+        self._prices = PriceReader()
+        self._announcer = Announcer()
+        self._tasks = [
+            asyncio.create_task(self._announcer.run(), name="announcer"),
+            asyncio.create_task(self._read_prices(), name="prices"),
+        ]
+        self._held: dict[UUID, Claim] = {}
+        self._seats: dict[UUID, _Seat] = {}
+        self._crashes: dict[UUID, tuple[int, ...]] = {}
+        self._given_up: dict[UUID, str] = {}
+
+    def nudge(self, key: str) -> bool:
+        """Something of this bot changed. False when it is not ours."""
+        for pk, seat in self._seats.items():
+            if str(pk) == key:
+                seat.desk.nudge()
+                return True
+        return False
+
+    async def reconcile(self, worker: UUID) -> None:
+        """Claim what is free, and make the desks match what is ours."""
+        for held in await in_thread(bots_claim, worker):
+            self._held[held.pk] = held
+            logger.info("bot claimed", extra={"subject": str(held.pk), "epoch": held.epoch})
+        wanted = await in_thread(services.runs_wanted, list(self._held.values()))
+        for pk in self._held.keys() - wanted.keys():
+            await self._leave(pk)
+        await self._bury()
+        for pk, wish in wanted.items():
+            if seat := self._seats.get(pk):
+                seat.desk.look(wish)
+            elif pk in self._held:
+                await self._seat(self._held[pk], wish)
+
+    async def _seat(self, held: Claim, wish: Wanted) -> None:
+        venue, symbol = await in_thread(place_of, held.pk)
+        give_up = self._given_up.pop(held.pk, "")
+        desk = BotDesk(held, wish, safe=self._safe, tell=self._announcer.tell, give_up=give_up)
+        self._prices.listen(venue, symbol, desk.hear)
+        self._seats[held.pk] = _Seat(desk, venue, asyncio.create_task(desk.run(), name=f"bot {held.pk}"))
+
+    async def _read_prices(self) -> None:
+        """For ever: the reader of prices is every bot's, so what it stumbles over must not end it."""
+        while True:
+            try:
+                await self._prices.run()
+                return
+            except Exception:
+                logger.exception("prices not read", extra={"channel": "bots-supervisor"})
+                await asyncio.sleep(1.0)
+
+    # --- the end of a desk -----------------------------------------------------------------------
+    async def _bury(self) -> None:
+        """Let go of what ended or was lost; what crashed stays ours until it may be tried again."""
+        for pk, seat in list(self._seats.items()):
+            if not seat.task.done():
+                continue
+            problem = None if seat.task.cancelled() else seat.task.exception()
+            if problem is None or isinstance(problem, LeaseLost):
+                logger.info("bot left", extra={"subject": str(pk), "reason": str(problem or "its run ended")})
+                await self._leave(pk)
+            elif seat.again is None:
+                seat.again = _now() + await self._crashed(pk, problem)
+            elif _now() >= seat.again:
+                self._rise(pk)
+
+    async def _crashed(self, pk: UUID, problem: BaseException) -> float:
+        """Remember it, and say after how many seconds it is tried again."""
+        logger.error("bot crashed", extra={"subject": str(pk)}, exc_info=problem)
+        if isinstance(problem, DATABASE_AWAY):
+            return 1.0  # no fault of the bot's
+        now = now_ms()
+        crashes = self._crashes[pk] = (*self._crashes.get(pk, ()), now)
+        verdict = after_crash(crashes, now)
+        reason = f"{type(problem).__name__}: {problem}"
+        try:
+            await in_thread(services.run_crashed, claim=self._held[pk], crashes=crashes, reason=reason)
+        except LeaseLost:
+            return 0.0  # the next look finds that it is not ours
+        if isinstance(verdict, GiveUp):
+            self._given_up[pk] = verdict.reason
+            return 0.0
+        return max(0.0, (verdict.at - now) / 1000)
+
+    def _rise(self, pk: UUID) -> None:
+        """Free the seat: the next look seats it again from what is stored."""
+        seat = self._seats.pop(pk)
+        self._prices.leave(seat.venue, seat.desk.hear)
+
+    async def _leave(self, pk: UUID) -> None:
+        """End its desk and give the bot back. Its orders stay as they are."""
+        held = self._held.pop(pk)
+        if seat := self._seats.pop(pk, None):
+            seat.task.cancel()
+            await asyncio.gather(seat.task, return_exceptions=True)
+            self._prices.leave(seat.venue, seat.desk.hear)
+        await in_thread(release, held)
+
+    async def drain(self) -> None:
+        """Store what is being decided, then give everything back."""
+        for pk in list(self._held):
+            try:
+                await self._leave(pk)
+            except DATABASE_AWAY as problem:
+                logger.warning("bot not released", extra={"subject": str(pk), "reason": str(problem)})
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,109 @@
+"""Pages of bots: what an owner sees and does, and what nobody else does."""
+
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+from django.urls import reverse
+
+from bots import services
+from bots.domain.lifecycle import StopPolicy
+from bots.domain.requests import BotRequest
+from bots.models import Bot, Run
+from tests.wallets.world import PERP, world_make
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def world(alice):
+    return world_make(alice)
+
+
+@pytest.fixture
+def bot(world):
+    return services.bot_create(user=world.user, request=asked(world))
+
+
+def asked(world, **changes):
+    fields = {
+        "client_id": uuid4(), "wallet_id": world.wallet.pk, "symbol": PERP, "strategy": "as-grid",
+        "budget": Decimal(2_000), "inputs": {"levels": 3}, "name": "one",
+    }  # fmt: skip
+    return BotRequest(**{**fields, **changes})
+
+
+def posted(world, **changes):
+    fields = {
+        "client_id": str(uuid4()), "name": "two", "wallet": str(world.wallet.pk), "symbol": PERP,
+        "budget": "2000", "leverage": "1", "in_direction": "neutral", "in_interval": "5m", "in_levels": "3",
+    }  # fmt: skip
+    return {**fields, **changes}
+
+
+def test_a_bot_is_made_from_the_form_of_its_strategy_and_twice_is_once(world, client):
+    client.force_login(world.user)
+    url, body = f"{reverse('bots:new')}?strategy=as-grid", posted(world)
+    for _ in range(2):
+        answer = client.post(url, body)
+        assert answer.status_code == 302, answer.content.decode()[:3000]
+    bot = Bot.objects.get()
+    assert (bot.name, bot.budget, bot.status) == ("two", 2000, "stopped")
+    assert bot.inputs.get().inputs["direction"] == "neutral"
+
+
+def test_what_the_strategy_refuses_is_said_at_its_field(world, client):
+    client.force_login(world.user)
+    answer = client.post(f"{reverse('bots:new')}?strategy=as-grid", posted(world, in_levels="51"))
+    assert answer.status_code == 200
+    assert "is not between 1 and 50" in answer.content.decode()
+    assert not Bot.objects.exists()
+
+
+@pytest.mark.parametrize("tab", ["orders", "fills", "events", "inputs"])
+def test_every_tab_of_a_bot_can_be_read(world, bot, client, tab):
+    client.force_login(world.user)
+    answer = client.get(f"{reverse('bots:bot', args=[bot.pk])}?tab={tab}")
+    assert answer.status_code == 200
+    assert "one" in answer.content.decode()
+
+
+def test_the_list_says_why_a_bot_does_nothing(world, bot, client):
+    Bot.objects.filter(pk=bot.pk).update(status="idle", reason="The trend is too strong.")
+    client.force_login(world.user)
+    shown = client.get(reverse("bots:list")).content.decode()
+    assert "The trend is too strong." in shown
+    assert client.get(reverse("bots:card", args=[bot.pk])).status_code == 200
+
+
+def test_start_and_stop_write_what_is_wanted(world, bot, client):
+    client.force_login(world.user)
+    client.post(reverse("bots:start", args=[bot.pk]))
+    assert Run.objects.filter(bot=bot, ended_at=None).count() == 1
+    client.post(reverse("bots:stop", args=[bot.pk]), {"policy": "keep"})
+    bot.refresh_from_db()
+    assert (bot.desired, bot.stop_policy) == ("stopped", StopPolicy.KEEP)
+
+
+def test_a_stop_without_an_answer_changes_nothing(world, bot, client):
+    client.force_login(world.user)
+    client.post(reverse("bots:start", args=[bot.pk]))
+    client.post(reverse("bots:stop", args=[bot.pk]), {"policy": "perhaps"})
+    bot.refresh_from_db()
+    assert bot.desired == "running"
+
+
+def test_other_inputs_are_another_version_and_the_same_are_not(world, bot, client):
+    client.force_login(world.user)
+    url = reverse("bots:inputs", args=[bot.pk])
+    body = {"in_direction": "neutral", "in_interval": "5m", "in_levels": "4"}
+    for _ in range(2):
+        assert client.post(url, body).status_code == 302
+    assert [row.version for row in bot.inputs.order_by("version")] == [1, 2]
+
+
+def test_somebody_elses_bot_does_not_exist(bob, bot, client):
+    client.force_login(bob)
+    assert client.get(reverse("bots:bot", args=[bot.pk])).status_code == 404
+    assert client.post(reverse("bots:start", args=[bot.pk])).status_code == 404
+    assert not Run.objects.exists()

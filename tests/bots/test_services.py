@@ -1,0 +1,125 @@
+"""What owners do to bots: once per client id, one run at a time, inputs in versions."""
+
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from bots import services
+from bots.domain.codec import encode
+from bots.domain.errors import BotConflict, BotInvalid, BotNotFound
+from bots.domain.lifecycle import Status, StopPolicy
+from bots.domain.snapshot import Snapshot
+from bots.models import Bot, Run
+from bots.sdk import Position
+from tests.bots.test_pages import asked
+from tests.wallets.world import world_make
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def world(alice):
+    return world_make(alice)
+
+
+@pytest.fixture
+def bot(world):
+    return services.bot_create(user=world.user, request=asked(world))
+
+
+def ended(bot, **snapshot):
+    Run.objects.filter(bot=bot).update(
+        ended_at="2026-01-01T00:00:00Z", snapshot=encode(Snapshot(**snapshot)), fills_until=7
+    )
+    Bot.objects.filter(pk=bot.pk).update(status="stopped")
+
+
+def test_the_same_client_id_is_the_same_bot(world):
+    request = asked(world)
+    made = [services.bot_create(user=world.user, request=request).pk for _ in range(2)]
+    assert made[0] == made[1]
+    assert Bot.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"wallet_id": uuid4()}, "wallet"),
+        ({"strategy": "nothing"}, "strategy"),
+        ({"symbol": "NOPE"}, "symbol"),
+        ({"budget": "-1"}, "budget"),
+        ({"budget": "NaN"}, "budget"),
+        ({"leverage": 0}, "leverage"),
+        ({"inputs": {"levels": "many"}}, "levels"),
+        ({"inputs": {"spread": "1"}}, "spread"),
+    ],
+)
+def test_what_is_wrong_is_said_by_field_and_nothing_is_stored(world, changes, field):
+    with pytest.raises(BotInvalid) as refusal:
+        services.bot_create(user=world.user, request=asked(world, **changes))
+    assert list(refusal.value.errors) == [field]
+    assert not Bot.objects.exists()
+
+
+def test_nobody_makes_a_bot_on_somebody_elses_wallet(world, bob):
+    with pytest.raises(BotInvalid):
+        services.bot_create(user=bob, request=asked(world))
+
+
+def test_a_second_start_is_the_same_run(world, bot):
+    runs = {services.bot_start(user=world.user, bot_id=bot.pk).pk for _ in range(2)}
+    assert len(runs) == 1
+
+
+def test_the_database_itself_allows_one_active_run(world, bot):
+    run = services.bot_start(user=world.user, bot_id=bot.pk)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Run.objects.create(bot=bot, inputs_version=1, code=run.code)
+
+
+def test_a_bot_that_is_being_stopped_cannot_be_started_over_it(world, bot):
+    services.bot_start(user=world.user, bot_id=bot.pk)
+    services.bot_stop(user=world.user, bot_id=bot.pk, policy=StopPolicy.KEEP)
+    with pytest.raises(BotConflict):
+        services.bot_start(user=world.user, bot_id=bot.pk)
+
+
+def test_a_new_run_takes_over_what_the_bot_holds_and_no_old_wishes(world, bot):
+    services.bot_start(user=world.user, bot_id=bot.pk)
+    held = Position(size=Decimal("0.5"), cost=Decimal(100))
+    ended(bot, status=Status.STOPPED, policy=StopPolicy.KEEP, position=held, state='{"lines":[]}', seen=9)
+    run = services.bot_start(user=world.user, bot_id=bot.pk)
+    assert run.snapshot == encode(Snapshot(position=held, state='{"lines":[]}'))
+    assert run.fills_until == 7
+
+
+def test_a_new_run_after_a_fault_forgets_the_memory_that_may_have_caused_it(world, bot):
+    services.bot_start(user=world.user, bot_id=bot.pk)
+    held = Position(size=Decimal("0.5"), cost=Decimal(100))
+    ended(bot, status=Status.FAULTED, position=held, state='{"bad":1}')
+    run = services.bot_start(user=world.user, bot_id=bot.pk)
+    assert run.snapshot == encode(Snapshot(position=held))
+
+
+def test_only_a_stopped_bot_is_archived(world, bot):
+    services.bot_start(user=world.user, bot_id=bot.pk)
+    with pytest.raises(BotConflict):
+        services.bot_archive(user=world.user, bot_id=bot.pk)
+    ended(bot)
+    assert services.bot_archive(user=world.user, bot_id=bot.pk).archived_at is not None
+
+
+def test_a_clone_has_the_newest_inputs_and_is_stopped(world, bot):
+    services.bot_inputs_set(user=world.user, bot_id=bot.pk, inputs={"levels": 4})
+    copy = services.bot_clone(user=world.user, bot_id=bot.pk, client_id=uuid4())
+    assert copy.pk != bot.pk
+    assert copy.inputs.get().inputs["levels"] == 4
+    assert not Run.objects.filter(bot=copy).exists()
+
+
+def test_somebody_elses_bot_is_not_there(world, bot, bob):
+    for act in (services.bot_start, services.bot_archive):
+        with pytest.raises(BotNotFound):
+            act(user=bob, bot_id=bot.pk)

@@ -1,0 +1,43 @@
+"""Orders and fills by the bot that asked for them."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from django.db.models import Count, QuerySet
+
+from wallets.domain.status import LIVE
+from wallets.models import Fill, Order
+
+
+def source_orders(source: UUID) -> QuerySet[Order]:
+    """All orders of a bot, newest first."""
+    return Order.objects.filter(source_id=source).select_related("instrument").order_by("-created_at", "-pk")
+
+
+def source_orders_named(source: UUID, client_ids: Collection[UUID]) -> dict[UUID, Order]:
+    """By client id; what was never stored is absent."""
+    rows = Order.objects.filter(source_id=source, client_id__in=client_ids)
+    return {row.client_id: row for row in rows}
+
+
+def source_fills(source: UUID) -> QuerySet[Fill]:
+    """All fills of a bot's orders, newest first."""
+    rows = Fill.objects.filter(order__source_id=source).select_related("order", "instrument")
+    return rows.order_by("-time", "-pk")
+
+
+def source_fills_after(source: UUID, pk: int) -> list[Fill]:
+    """Those booked after the fill `pk`, in the order in which they were booked.
+
+    A bot has one wallet, and its fills are booked under that wallet's row lock: their keys become
+    visible in rising order, so that none is ever passed over.
+    """
+    rows = Fill.objects.filter(order__source_id=source, pk__gt=pk).select_related("order")
+    return list(rows.order_by("pk"))
+
+
+def sources_live(sources: Collection[UUID]) -> dict[UUID, int]:
+    """How many orders of each bot may still trade; bots without any are absent."""
+    rows = Order.objects.filter(source_id__in=sources, status__in=LIVE).values("source_id").order_by()
+    counted = rows.annotate(count=Count("pk")).values_list("source_id", "count")
+    return {source: count for source, count in counted if source is not None}

@@ -1,0 +1,65 @@
+"""Orders of a bot: what one decision asks for, inside the transaction that stores the decision."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from wallets.domain.errors import OrderConflict
+from wallets.domain.requests import OrderRequest
+from wallets.domain.status import TERMINAL
+from wallets.models import Order
+from wallets.selectors.market import Prices
+from wallets.services.cancelling import cancel_locked
+from wallets.services.modifying import order_replace
+from wallets.services.nudging import execution_nudge
+from wallets.services.placing import Desk, Outcome
+
+ORIGIN = "bot"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Place `order`, or put it in the place of the order `former`, or cancel `former`: client ids."""
+
+    order: OrderRequest | None = None
+    former: UUID | None = None
+
+
+def asks_carry_out(
+    *, user: Any, wallet_id: UUID, source: UUID, asks: Sequence[Ask], prices: Prices
+) -> list[Outcome | None]:
+    """In order, each judged after the ones before it; call it inside a transaction.
+
+    Locks the wallet's row, so it comes before every other lock of that transaction. An order that was
+    denied, or was no order, is in the answer; None stands for a cancel, also of what had ended. Repeating
+    the same asks changes nothing. Raises `NotFound` when the wallet is not the user's.
+    """
+    desk = Desk.open(user=user, wallet_id=wallet_id, prices=prices)
+    outcomes = [_carry_out(desk, source, ask) for ask in asks]
+    execution_nudge(wallet_id)
+    return outcomes
+
+
+def _carry_out(desk: Desk, source: UUID, ask: Ask) -> Outcome | None:
+    if ask.former is None:
+        if ask.order is None:
+            raise ValueError("an ask without an order")
+        return desk.place(ask.order, ORIGIN, source=source)
+    orders = Order.objects.select_related("instrument")
+    former = orders.filter(wallet=desk.wallet, source_id=source, client_id=ask.former).first()
+    if ask.order is not None:
+        return _move(desk, former, ask.order)
+    if former is not None and former.status not in TERMINAL:
+        cancel_locked(desk.wallet, [former])
+    return None
+
+
+def _move(desk: Desk, former: Order | None, order: OrderRequest) -> Outcome:
+    if former is None:
+        return OrderConflict("The order that was to be changed is not there.")
+    try:
+        known = desk.repeated(order)
+        return known or order_replace(desk, former, order.client_id, order.price, order.size, order.why)
+    except OrderConflict as error:
+        return error
