@@ -122,7 +122,8 @@ def test_support_reads_people_and_markets_and_nothing_that_gives_access(helper, 
 
 
 def test_only_our_own_models_are_shown(db):
-    assert {model._meta.app_label for model in admin.site._registry} == {"accounts", "market", "wallets"}
+    shown = {model._meta.app_label for model in admin.site._registry}
+    assert shown == {"accounts", "market", "wallets", "bots"}
 
 
 # --- nothing secret -------------------------------------------------------------------------------------

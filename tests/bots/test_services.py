@@ -4,14 +4,14 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 
 from bots import services
 from bots.domain.codec import encode
 from bots.domain.errors import BotConflict, BotInvalid, BotNotFound
 from bots.domain.lifecycle import Status, StopPolicy
 from bots.domain.snapshot import Snapshot
-from bots.models import Bot, Run
+from bots.models import Bot, BotEvent, Run
 from bots.sdk import Position
 from tests.bots.test_pages import asked
 from tests.wallets.world import world_make
@@ -34,6 +34,16 @@ def ended(bot, **snapshot):
         ended_at="2026-01-01T00:00:00Z", snapshot=encode(Snapshot(**snapshot)), fills_until=7
     )
     Bot.objects.filter(pk=bot.pk).update(status="stopped")
+
+
+@pytest.mark.parametrize("change", [{"text": "never happened"}, None])
+def test_the_journal_is_only_added_to(bot, change):
+    services.bot_start(user=bot.user, bot_id=bot.pk)
+    rows = BotEvent.objects.filter(bot=bot)
+    refused = pytest.raises(DatabaseError, match="append-only")
+    with refused, transaction.atomic():
+        rows.update(**change) if change else rows.delete()
+    assert rows.exists()
 
 
 def test_the_same_client_id_is_the_same_bot(world):

@@ -272,6 +272,16 @@ def test_denied_orders_count_towards_the_rate(world):
     assert world.place().status == "pending"
 
 
+def test_who_asks_too_fast_is_not_kept_out_by_asking(world):
+    Wallet.objects.update(orders_per_minute=1)
+    world.place()
+    for _ in range(3):
+        with pytest.raises(OrderDenied, match="minute"):
+            world.place()
+    Order.objects.exclude(status="denied").update(created_at=timezone.now() - timedelta(minutes=2))
+    assert world.place().status == "pending"
+
+
 def test_what_traded_or_is_open_counts_towards_the_day(world):
     Wallet.objects.update(max_day_notional=1_400)
     world.tell(world.fill(world.open()))

@@ -11,6 +11,7 @@ from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum
 from market.domain.instruments import Instrument
 from market.domain.orders import Pot
 from wallets.domain.accounts import Account
+from wallets.domain.denials import Denial
 from wallets.domain.situation import Exposure, Limits, Situation, usual_leverage
 from wallets.domain.status import LIVE, TradingState, strictest
 from wallets.models import Balance, HouseControl, Order, Position, TraderControl, Wallet
@@ -101,6 +102,7 @@ def day_notional(wallet: Wallet, now: datetime) -> Decimal:
 def _order_counts(wallet: Wallet, now: datetime) -> list[dict[str, Any]]:
     """Per instrument and side: live orders and what is left of them, orders of a minute, money of a day."""
     live, own = Q(status__in=LIVE), ~Q(origin=Order.Origin.EXTERNAL)
+    counted = ~Q(code=Denial.RATE)  # or whoever was too fast once would be kept out for as long as they ask
     today, left = Q(created_at__gte=now - timedelta(days=1)), F("size") - F("filled")
     of_day = own & today & Q(reduce_only=False)
     rows = (
@@ -109,7 +111,7 @@ def _order_counts(wallet: Wallet, now: datetime) -> list[dict[str, Any]]:
         .annotate(
             live=Count("pk", filter=live),
             left=Sum(left, filter=live),
-            minute=Count("pk", filter=own & Q(created_at__gte=now - timedelta(minutes=1))),
+            minute=Count("pk", filter=own & counted & Q(created_at__gte=now - timedelta(minutes=1))),
             traded=Sum("filled_value", filter=of_day),
             open_value=Sum(left * F("price"), filter=of_day & live),
         )
