@@ -372,6 +372,7 @@ SPECTACULAR_SETTINGS = {
     ],
     "ENUM_NAME_OVERRIDES": {
         "FeedStatusEnum": ["live", "late", "down"],
+        "StopPolicyEnum": "bots.models.StopPolicies",
         "OrderKindEnum": "wallets.api.questions.KINDS",
         "OrderStatusEnum": "wallets.api.questions.STATUSES",
         "WalletStatusEnum": "wallets.api.questions.WALLET_STATUSES",
