@@ -216,7 +216,8 @@ class Watched:
 
 
 @pytest.fixture
-def watched(chromium: Browser, server: Server) -> Generator[Watched]:
+def watched(chromium: Browser, server: Server, transactional_db: None) -> Generator[Watched]:
+    # The database is emptied after the pages are gone: a page still asking would hear of nothing but 404.
     context = chromium.new_context(base_url=server.url, viewport={"width": 1440, "height": 900})
     context.set_default_timeout(PATIENCE * 1000)
     seen = Watched(context)
