@@ -12,10 +12,9 @@ from bots import services
 from bots.domain.lifecycle import GiveUp, after_crash
 from bots.models import Bot, Run
 from bots.services import Wanted
-from bots.supervisor.announcing import Announcer
 from bots.supervisor.desk import BotDesk, now_ms
 from bots.supervisor.prices import PriceReader
-from bots.supervisor.threads import DATABASE_AWAY, in_thread
+from market.hub import DATABASE_AWAY, Announcer, in_thread
 from market.leases import Claim, LeaseLost, claim, release
 
 logger = logging.getLogger(__name__)

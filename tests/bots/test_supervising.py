@@ -13,9 +13,9 @@ from bots.domain.requests import BotRequest
 from bots.models import Bot, BotEvent, BotInputs, Run
 from bots.sdk import Level, Strategy, Tick
 from bots.supervisor import desk as desks
-from bots.supervisor.threads import in_thread
 from bots.supervisor.worker import Supervisor, bots_claim
 from market import leases
+from market.hub import in_thread
 from market.leases import LeaseLost
 from tests.wallets import world as worlds
 from tests.wallets.world import PERP, world_make
@@ -126,7 +126,7 @@ class Stage:
 
     def seat_task(self):
         self.desk = desks.BotDesk(
-            self.held, self.wanted, safe=lambda: True, tell=lambda user, event: self.told.append(event)
+            self.held, self.wanted, safe=lambda: True, tell=lambda user, events: self.told.extend(events)
         )
         self.task = asyncio.create_task(self.desk.run())
 
