@@ -19,7 +19,7 @@ from bots.services import Loaded, Made, Wanted
 from bots.supervisor.candles import candles_stored, is_due
 from bots.supervisor.deciding import Overrun, Watchdog
 from market.hub import in_thread
-from market.leases import Claim, LeaseLost, task_goes_on
+from market.leases import LeaseLost, task_goes_on
 
 logger = logging.getLogger(__name__)
 
@@ -42,14 +42,13 @@ class BotDesk:
 
     def __init__(
         self,
-        held: Claim,
         wanted: Wanted,
         *,
         safe: Callable[[], bool],
         tell: Callable[[str, Iterable[Mapping[str, Any]]], None],
         give_up: str = "",
     ) -> None:
-        self.held = held
+        self.held = wanted.claim
         self._wanted = wanted
         self._safe = safe
         self._tell_owner = tell
@@ -107,7 +106,7 @@ class BotDesk:
 
     @property
     def venue(self) -> str:
-        return self._loaded.spec.terms.instrument.venue
+        return self._wanted.venue
 
     @property
     def snapshot(self) -> Snapshot:
