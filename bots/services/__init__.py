@@ -4,6 +4,7 @@ The lock order is wallet, then bot: whoever places orders for a bot holds its wa
 """
 
 from bots.services.keeping import bot_archive, bot_clone, bot_create, bot_inputs_set
+from bots.services.owning import bots_claim, bots_wanted
 from bots.services.records import Loaded, Made, OwnFacts, OwnFill, Wanted
 from bots.services.running import (
     StrategyGone,
@@ -13,7 +14,6 @@ from bots.services.running import (
     own_facts,
     run_crashed,
     run_load,
-    runs_wanted,
 )
 from bots.services.steering import bot_force_stop, bot_start, bot_stop
 
@@ -32,10 +32,11 @@ __all__ = [
     "bot_inputs_set",
     "bot_start",
     "bot_stop",
+    "bots_claim",
+    "bots_wanted",
     "decision_commit",
     "inputs_load",
     "own_facts",
     "run_crashed",
     "run_load",
-    "runs_wanted",
 ]
