@@ -1,6 +1,6 @@
 """What pages, the API, services and the supervisor read of bots."""
 
-from bots.selectors.books import book_of
+from bots.selectors.books import book_of, books_of
 from bots.selectors.cards import BotCard, cards_of
 from bots.selectors.reading import bot_find, bot_get, bots_of, events_of, inputs_of, run_active, run_last
 from bots.selectors.strategies import bot_terms, code_hash, strategy_get, terms_of
@@ -8,6 +8,7 @@ from bots.selectors.strategies import bot_terms, code_hash, strategy_get, terms_
 __all__ = [
     "BotCard",
     "book_of",
+    "books_of",
     "bot_find",
     "bot_get",
     "bot_terms",

@@ -1,6 +1,8 @@
 """The books of a bot, built from the fills of its own orders and nothing else."""
 
+from collections.abc import Iterable
 from typing import cast
+from uuid import UUID
 
 from bots.domain.books import Book, BotFill, built
 from bots.models import Bot
@@ -23,3 +25,8 @@ def book_of(bot: Bot) -> Book:
         for fill in source_fills(bot.pk)
     ]
     return built(bot.instrument.base, bot.instrument.quote, fills)
+
+
+def books_of(bots: Iterable[Bot]) -> dict[UUID, Book]:
+    """The book of each."""
+    return {bot.pk: book_of(bot) for bot in bots}
