@@ -74,6 +74,7 @@ class Supervisor:
         for held in await in_thread(bots_claim, worker):
             self._held[held.pk] = held
             logger.info("bot claimed", extra={"subject": str(held.pk), "epoch": held.epoch})
+        await in_thread(services.books_post_all)
         wanted = await in_thread(services.runs_wanted, list(self._held.values()))
         for pk in self._held.keys() - wanted.keys():
             await self._leave(pk)
