@@ -16,6 +16,7 @@ TRUNCATE_GUARDS = (
         (f"wallets_{table}", f"wallets_{table}_no_truncate")
         for table in ("ledgertransfer", "ledgerentry", "fill")
     ),
+    *((f"bots_{table}", f"bots_{table}_no_truncate") for table in ("bottransfer", "botentry")),
 )
 
 

@@ -3,6 +3,7 @@
 The lock order is wallet, then bot: whoever places orders for a bot holds its wallet's row first.
 """
 
+from bots.services.books import books_post, books_post_all
 from bots.services.keeping import bot_archive, bot_clone, bot_create, bot_inputs_set
 from bots.services.owning import bots_claim, bots_wanted
 from bots.services.records import Loaded, Made, OwnFacts, OwnFill, Wanted
@@ -24,6 +25,8 @@ __all__ = [
     "OwnFill",
     "StrategyGone",
     "Wanted",
+    "books_post",
+    "books_post_all",
     "bot_archive",
     "bot_beat",
     "bot_clone",

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from bots.domain.events import Event
-from bots.domain.facts import Standing
+from bots.domain.facts import Money, Standing
 from bots.domain.runner import Decision, Spec
 from bots.domain.snapshot import Snapshot
 from bots.sdk import Side, Tick
@@ -84,3 +84,4 @@ class OwnFacts:
 
     standings: dict[UUID, Standing]
     fills: list[OwnFill]
+    money: Money

@@ -9,10 +9,10 @@ from typing import Any
 
 from bots import services
 from bots.domain import events
-from bots.domain.facts import untold
+from bots.domain.facts import asks_what_remains, untold, untold_money
 from bots.domain.inbox import Inbox
-from bots.domain.lifecycle import DECIDING, Status, StopPolicy
-from bots.domain.runner import BEGINNING, Decision, Runner
+from bots.domain.lifecycle import BEGINNING, DECIDING, Status, StopPolicy
+from bots.domain.runner import Decision, Runner
 from bots.domain.snapshot import Snapshot
 from bots.sdk import Candle, Needs, Tick
 from bots.services import Loaded, Made, Wanted
@@ -170,14 +170,17 @@ class BotDesk:
         self._own_due, self._own_at = False, _clock()
         asked = frozenset(order.client_id for order in self.snapshot.live)
         facts = await in_thread(
-            services.own_facts, bot_id=self.held.pk, client_ids=asked, after=self._fills_until
-        )
+            services.own_facts, bot_id=self.held.pk, client_ids=asked, after=self._fills_until,
+            remains=asks_what_remains(self.snapshot),
+        )  # fmt: skip
         for fill in facts.fills:
             traded = events.Traded(
                 now_ms(), self.snapshot.seen + 1, fill.client_id, fill.level_id, fill.ref, fill.side,
                 fill.price, fill.size, fill.fee, fill.fee_asset,
             )  # fmt: skip
             await self._step(traded, fills_until=fill.pk)
+        for money in untold_money(self.snapshot, facts.money, now_ms()):
+            await self._step(replace(money, seq=self.snapshot.seen + 1))
         for news in untold(self.snapshot, asked, facts.standings, now_ms()):
             await self._step(replace(news, seq=self.snapshot.seen + 1))
 

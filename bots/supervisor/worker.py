@@ -69,6 +69,7 @@ class Supervisor:
             elif pk not in self._left:
                 await self._take(look)
         self._left.clear()
+        await in_thread(services.books_post_all)  # last: bots go on while their books cannot
 
     async def _take(self, look: Wanted) -> None:
         """Seat it, or give it back when its run has ended meanwhile."""
