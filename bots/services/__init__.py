@@ -5,6 +5,7 @@ The lock order is wallet, then bot: whoever places orders for a bot holds its wa
 
 from bots.services.keeping import bot_archive, bot_clone, bot_create, bot_inputs_set
 from bots.services.records import Loaded, Made, OwnFacts, OwnFill, Wanted
+from bots.services.replaying import run_replay
 from bots.services.running import (
     StrategyGone,
     bot_beat,
@@ -37,5 +38,6 @@ __all__ = [
     "own_facts",
     "run_crashed",
     "run_load",
+    "run_replay",
     "runs_wanted",
 ]
