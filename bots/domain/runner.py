@@ -17,7 +17,7 @@ from bots.domain.bookkeeping import booked
 from bots.domain.codec import encode
 from bots.domain.desk import Desk, Request
 from bots.domain.judging import Junk, Wishes, judged
-from bots.domain.lifecycle import DECIDING, ENDED, Signal, Status, StopPolicy, moved
+from bots.domain.lifecycle import BEGINNING, DECIDING, ENDED, Signal, Status, StopPolicy, moved
 from bots.domain.snapshot import Snapshot
 from bots.sdk.context import Context, OwnOrder, Terms
 from bots.sdk.dice import Dice
@@ -27,7 +27,6 @@ from bots.sdk.plain import plain_decode, plain_encode
 from bots.sdk.strategy import Strategy
 from market.domain.events import Candle
 
-BEGINNING = frozenset({Status.STARTING, Status.WARMING})
 STATE_LARGEST = 65_536
 TRACE_KEPT = 8_000
 

@@ -3,7 +3,9 @@
 The lock order is wallet, then bot: whoever places orders for a bot holds its wallet's row first.
 """
 
+from bots.services.books import books_post, books_post_all
 from bots.services.keeping import bot_archive, bot_clone, bot_create, bot_inputs_set
+from bots.services.owning import bots_claim, bots_wanted
 from bots.services.records import Loaded, Made, OwnFacts, OwnFill, Wanted
 from bots.services.replaying import run_replay
 from bots.services.running import (
@@ -14,7 +16,6 @@ from bots.services.running import (
     own_facts,
     run_crashed,
     run_load,
-    runs_wanted,
 )
 from bots.services.steering import bot_force_stop, bot_start, bot_stop
 
@@ -25,6 +26,8 @@ __all__ = [
     "OwnFill",
     "StrategyGone",
     "Wanted",
+    "books_post",
+    "books_post_all",
     "bot_archive",
     "bot_beat",
     "bot_clone",
@@ -33,11 +36,12 @@ __all__ = [
     "bot_inputs_set",
     "bot_start",
     "bot_stop",
+    "bots_claim",
+    "bots_wanted",
     "decision_commit",
     "inputs_load",
     "own_facts",
     "run_crashed",
     "run_load",
     "run_replay",
-    "runs_wanted",
 ]

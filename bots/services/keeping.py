@@ -11,12 +11,12 @@ from django.utils import timezone
 from accounts.audit import AuditAction, record
 from bots.domain.errors import BotConflict, BotInvalid, BotNotFound
 from bots.domain.requests import BotRequest
-from bots.models import Bot, BotEvent, BotInputs
+from bots.models import BooksMark, Bot, BotEvent, BotInputs
 from bots.sdk import InputsInvalid, Strategy, inputs_read, inputs_write
 from bots.selectors import run_active, strategy_get, terms_of
-from bots.services.nudging import supervisor_nudge
 from market.selectors import instrument_get
 from wallets.selectors import wallet_get
+from wallets.services import sources_nudge
 
 NAME_LONGEST = 60
 MOST_BOTS = 200
@@ -54,6 +54,7 @@ def bot_create(*, user: Any, request: BotRequest, http: Any = None) -> Bot:
             },
         )  # fmt: skip
         if made:
+            BooksMark.objects.get_or_create(wallet_id=wallet.pk)
             BotInputs.objects.create(bot=bot, version=1, inputs=inputs)
             bot_record(AuditAction.BOT_CREATED, bot, user, http, strategy=request.strategy, inputs=inputs)
     return bot
@@ -91,7 +92,7 @@ def bot_inputs_set(*, user: Any, bot_id: UUID, inputs: Mapping[str, object], htt
         bot.save(update_fields=["inputs_version"])
         journal(bot, BotEvent.Kind.INPUTS, f"Inputs, version {added.version}.")
         bot_record(AuditAction.BOT_INPUTS_CHANGED, bot, user, http, version=added.version, inputs=values)
-        supervisor_nudge(bot.pk)
+        sources_nudge([bot.pk])
     return added
 
 

@@ -19,8 +19,9 @@ from bots.domain.snapshot import Snapshot
 from bots.models import Bot, BotEvent, Run
 from bots.sdk import Side, inputs_read
 from bots.selectors import bot_terms, code_hash, strategy_get
+from bots.services.closing import capped, money_of, what_remains
 from bots.services.keeping import journal
-from bots.services.records import Loaded, Made, OwnFacts, OwnFill, Wanted
+from bots.services.records import Loaded, Made, OwnFacts, OwnFill
 from market.leases import Claim, LeaseLost, fence
 from wallets.domain.status import OrderStatus
 from wallets.selectors import prices_of, source_fills_after, source_orders_named
@@ -36,24 +37,6 @@ class StrategyGone(Exception):
 
 
 # --- reading -------------------------------------------------------------------------------------------
-def runs_wanted(claims: Collection[Claim]) -> dict[UUID, Wanted]:
-    """What is still ours and has a run, by bot."""
-    epochs = {held.pk: held.epoch for held in claims}
-    going = Run.objects.filter(bot__in=epochs, ended_at=None).values("bot")
-    rows = Bot.objects.filter(pk__in=going, owner__isnull=False)
-    return {
-        row.pk: Wanted(
-            bot=row.pk,
-            running=row.desired == Bot.Desired.RUNNING,
-            stop_policy=row.stop_policy,
-            stop_reason=row.stop_reason,
-            inputs_version=row.inputs_version,
-        )
-        for row in rows
-        if row.owner_epoch == epochs[row.pk]
-    }
-
-
 def run_load(*, claim: Claim) -> Loaded:
     """The run that goes on. Raises `LeaseLost` when there is none any more, and `StrategyGone`."""
     bot = Bot.objects.select_related("instrument", "user").get(pk=claim.pk)
@@ -88,23 +71,32 @@ def inputs_load(*, bot_id: UUID, version: int) -> dict[str, Any]:
     return inputs_of_version(Bot.objects.get(pk=bot_id), version)
 
 
-def own_facts(*, bot_id: UUID, client_ids: Collection[UUID], after: int) -> OwnFacts:
-    """How these orders stand, and every fill of the bot booked after the fill `after`."""
+def own_facts(*, bot_id: UUID, client_ids: Collection[UUID], after: int, remains: bool = False) -> OwnFacts:
+    """How these orders stand, every fill of the bot booked after the fill `after`, and its money.
+
+    Only with `remains` it is looked up what is left of its position; the money then knows just these fills.
+    """
     standings = {
         client_id: Standing(
             OrderStatus(order.status), order.message, asked_to_end=order.cancel_asked_at is not None
         )
         for client_id, order in source_orders_named(bot_id, client_ids).items()
     }
-    fills = [
-        OwnFill(
-            pk=fill.pk, client_id=fill.order.client_id, level_id=str(fill.order.why.get("level", "")),
-            ref=f"{fill.order_id}:{fill.trade_id}", side=cast("Side", fill.side), price=fill.price, size=fill.size,
-            fee=fill.fee, fee_asset=fill.fee_asset, time=fill.time,
-        )
-        for fill in source_fills_after(bot_id, after)
-    ]  # fmt: skip
-    return OwnFacts(standings, fills)
+    if remains:
+        money, until = what_remains(bot_id=bot_id)
+        rows = [fill for fill in source_fills_after(bot_id, after) if fill.pk <= until]
+    else:
+        rows = source_fills_after(bot_id, after)
+        money = money_of(bot_id=bot_id, traded=bool(rows))
+    return OwnFacts(standings, [_own_fill(row) for row in rows], money)
+
+
+def _own_fill(fill: Any) -> OwnFill:
+    return OwnFill(
+        pk=fill.pk, client_id=fill.order.client_id, level_id=str(fill.order.why.get("level", "")),
+        ref=f"{fill.order_id}:{fill.trade_id}", side=cast("Side", fill.side), price=fill.price, size=fill.size,
+        fee=fill.fee, fee_asset=fill.fee_asset, time=fill.time,
+    )  # fmt: skip
 
 
 # --- writing -------------------------------------------------------------------------------------------
@@ -115,10 +107,10 @@ def decision_commit(*, claim: Claim, loaded: Loaded, made: Made) -> bool:
     stored as a denied order, which the bot is told like any other fact. Raises `LeaseLost`.
     """
     requests = made.decision.requests
-    asks = [ask_of(request) for request in requests]
-    prices = prices_of(loaded.spec.terms.instrument.venue) if asks else None
+    prices = prices_of(loaded.spec.terms.instrument.venue) if requests else None
     with transaction.atomic():
         if prices is not None:
+            asks = [ask_of(request) for request in capped(loaded=loaded, requests=requests)]
             asks_carry_out(
                 user=loaded.user, wallet_id=loaded.wallet, source=loaded.bot, asks=asks, prices=prices
             )

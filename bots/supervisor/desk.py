@@ -3,23 +3,23 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from bots import services
 from bots.domain import events
-from bots.domain.facts import untold
+from bots.domain.facts import asks_what_remains, untold, untold_money
 from bots.domain.inbox import Inbox
-from bots.domain.lifecycle import DECIDING, Status, StopPolicy
-from bots.domain.runner import BEGINNING, Decision, Runner
+from bots.domain.lifecycle import BEGINNING, DECIDING, Status, StopPolicy
+from bots.domain.runner import Decision, Runner
 from bots.domain.snapshot import Snapshot
 from bots.sdk import Candle, Needs, Tick
 from bots.services import Loaded, Made, Wanted
 from bots.supervisor.candles import candles_stored, is_due
 from bots.supervisor.deciding import Overrun, Watchdog
-from bots.supervisor.threads import in_thread
-from market.leases import Claim, LeaseLost, task_goes_on
+from market.hub import in_thread
+from market.leases import LeaseLost, task_goes_on
 
 logger = logging.getLogger(__name__)
 
@@ -42,14 +42,13 @@ class BotDesk:
 
     def __init__(
         self,
-        held: Claim,
         wanted: Wanted,
         *,
         safe: Callable[[], bool],
-        tell: Callable[[str, dict[str, Any]], None],
+        tell: Callable[[str, Iterable[Mapping[str, Any]]], None],
         give_up: str = "",
     ) -> None:
-        self.held = held
+        self.held = wanted.claim
         self._wanted = wanted
         self._safe = safe
         self._tell_owner = tell
@@ -107,7 +106,7 @@ class BotDesk:
 
     @property
     def venue(self) -> str:
-        return self._loaded.spec.terms.instrument.venue
+        return self._wanted.venue
 
     @property
     def snapshot(self) -> Snapshot:
@@ -171,14 +170,17 @@ class BotDesk:
         self._own_due, self._own_at = False, _clock()
         asked = frozenset(order.client_id for order in self.snapshot.live)
         facts = await in_thread(
-            services.own_facts, bot_id=self.held.pk, client_ids=asked, after=self._fills_until
-        )
+            services.own_facts, bot_id=self.held.pk, client_ids=asked, after=self._fills_until,
+            remains=asks_what_remains(self.snapshot),
+        )  # fmt: skip
         for fill in facts.fills:
             traded = events.Traded(
                 now_ms(), self.snapshot.seen + 1, fill.client_id, fill.level_id, fill.ref, fill.side,
                 fill.price, fill.size, fill.fee, fill.fee_asset,
             )  # fmt: skip
             await self._step(traded, fills_until=fill.pk)
+        for money in untold_money(self.snapshot, facts.money, now_ms()):
+            await self._step(replace(money, seq=self.snapshot.seen + 1))
         for news in untold(self.snapshot, asked, facts.standings, now_ms()):
             await self._step(replace(news, seq=self.snapshot.seen + 1))
 
@@ -251,11 +253,11 @@ class BotDesk:
         self._said = said
         self._tell_owner(
             str(self._loaded.user.pk),
-            {
+            [{
                 "type": "bot", "id": str(self.held.pk), "status": said[0], "reason": said[1],
                 "position": str(self.snapshot.position.size), "orders": len(self.snapshot.live),
                 "at": now_ms(),
-            },
+            }],
         )  # fmt: skip
 
 

@@ -1,5 +1,16 @@
 """What pages, the API and `execution` read."""
 
+from wallets.selectors.booked import (
+    ASKED_HERE,
+    Moved,
+    Payment,
+    coins_at,
+    fills_beyond,
+    payments_beyond,
+    payments_read,
+    positions_at,
+    trades_later,
+)
 from wallets.selectors.cards import WalletCard, card_of
 from wallets.selectors.holdings import Holding, holdings_of
 from wallets.selectors.market import Prices, prices_of
@@ -29,17 +40,22 @@ from wallets.selectors.sourced import (
 from wallets.selectors.story import Event, Story, order_story
 
 __all__ = [
+    "ASKED_HERE",
     "Event",
     "Held",
     "Holding",
     "Money",
+    "Moved",
+    "Payment",
     "Prices",
     "Story",
     "WalletCard",
     "Why",
     "balances_of",
     "card_of",
+    "coins_at",
     "entries_page",
+    "fills_beyond",
     "fills_page",
     "holdings_of",
     "limits_of",
@@ -47,6 +63,9 @@ __all__ = [
     "order_story",
     "order_why",
     "orders_page",
+    "payments_beyond",
+    "payments_read",
+    "positions_at",
     "positions_of",
     "prices_of",
     "situation_of",
@@ -55,6 +74,7 @@ __all__ = [
     "source_orders",
     "source_orders_named",
     "sources_live",
+    "trades_later",
     "trading_state",
     "transfers_page",
     "wallet_get",

@@ -19,6 +19,7 @@ from wallets.services.controls import trading_state_set
 from wallets.services.doubts import doubt_resolved, doubts_due
 from wallets.services.leverage import leverage_set, leverages_take
 from wallets.services.modifying import order_modify
+from wallets.services.nudging import sources_nudge
 from wallets.services.onboarding import (
     wallet_archive,
     wallet_create,
@@ -39,7 +40,7 @@ from wallets.services.records import (
     Reconciled,
 )
 from wallets.services.simulated import simulated_account_open
-from wallets.services.sourced import Ask, asks_carry_out
+from wallets.services.sourced import Ask, asks_carry_out, wallet_hold
 from wallets.services.submitting import (
     cancels_take,
     doubtful,
@@ -87,10 +88,12 @@ __all__ = [
     "refused",
     "settled",
     "simulated_account_open",
+    "sources_nudge",
     "trading_state_set",
     "unsent",
     "wallet_archive",
     "wallet_create",
+    "wallet_hold",
     "wallet_key_replace",
     "wallet_limits_set",
     "wallet_rename",

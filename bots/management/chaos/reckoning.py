@@ -13,10 +13,10 @@ from bots.domain.codec import decode
 from bots.domain.lifecycle import Status
 from bots.management.chaos.takeovers import Seen
 from bots.models import Bot, BotEvent, Run
-from bots.selectors import run_last
+from bots.selectors import attribution_of, book_of, run_last
 from bots.services import run_replay
 from wallets.domain.status import LIVE
-from wallets.models import Fill, Order, Position
+from wallets.models import Fill, Order, Position, Wallet
 
 ZERO = Decimal(0)
 
@@ -89,6 +89,8 @@ def reckon_bots(bots: Collection[UUID], wallets: Collection[UUID]) -> BotVerdict
     standing = Order.objects.filter(source_id__in=bots, status__in=LIVE)
     verdict.standing = [f"{row.source_id}: {row.pk} is {row.status} still" for row in standing]
     verdict.shares = [line for wallet in wallets for line in _shares(wallet)]
+    for wallet in Wallet.objects.filter(pk__in=wallets):
+        verdict.shares += _residuals(wallet)
     for bot in Bot.objects.filter(pk__in=bots).select_related("instrument"):
         verdict.snapshots += _snapshot(bot)
     for run in Run.objects.filter(bot__in=bots):
@@ -119,6 +121,14 @@ def _shares(wallet: UUID) -> Iterator[str]:
             yield f"{symbol}: bots and people hold {total}, the wallet {venue}: {dict(held[symbol])}"
 
 
+def _residuals(wallet: Wallet) -> Iterator[str]:
+    """What the bots' own books say, against the wallet's."""
+    for split in attribution_of(wallet):
+        rest = split.residual
+        if any((rest.size, rest.fees, rest.funding, rest.realised - rest.cost)):
+            yield f"{split.instrument.symbol}: nobody's books explain {rest}"
+
+
 def _snapshot(bot: Bot) -> Iterator[str]:
     """What the bot believes that it holds and has paid, against the fills of its own orders."""
     run = run_last(bot)
@@ -129,10 +139,11 @@ def _snapshot(bot: Bot) -> Iterator[str]:
     for fill in Fill.objects.filter(order__source_id=bot.pk):
         size += fill.size if fill.side == "buy" else -fill.size
         fees += fill.fee if fill.fee_asset == bot.instrument.quote else ZERO
-    if (believed.size, believed.fees) != (size, fees):
+    book = book_of(bot).position
+    if {(believed.size, believed.fees), (book.size, book.fees)} != {(size, fees)}:
         yield (
             f"{bot.pk} ({bot.strategy}) believes {believed.size} and fees of {believed.fees}; "
-            f"its fills say {size} and {fees}"
+            f"its book says {book.size} and {book.fees}, its fills {size} and {fees}"
         )
 
 
