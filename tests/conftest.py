@@ -21,8 +21,10 @@ TRUNCATE_GUARDS = (
 
 
 @pytest.fixture(autouse=True)
-def _fast_passwords(settings):
+def _in_a_hurry(settings):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    # Every test client loads the middleware anew: static files are looked for when they are asked for.
+    settings.WHITENOISE_AUTOREFRESH = True
 
 
 @pytest.fixture

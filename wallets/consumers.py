@@ -6,8 +6,7 @@ from typing import Any
 
 from django.conf import settings
 
-from market.hub import Nudges, WorkerConsumer
-from wallets.execution.threads import in_thread
+from market.hub import Nudges, WorkerConsumer, in_thread
 from wallets.execution.worker import Execution
 from wallets.vault import Opener, VaultLocked, harden
 

@@ -5,6 +5,7 @@ The lock order is wallet, then bot: whoever places orders for a bot holds its wa
 
 from bots.services.books import books_post, books_post_all
 from bots.services.keeping import bot_archive, bot_clone, bot_create, bot_inputs_set
+from bots.services.owning import bots_claim, bots_wanted
 from bots.services.records import Loaded, Made, OwnFacts, OwnFill, Wanted
 from bots.services.running import (
     StrategyGone,
@@ -14,7 +15,6 @@ from bots.services.running import (
     own_facts,
     run_crashed,
     run_load,
-    runs_wanted,
 )
 from bots.services.steering import bot_force_stop, bot_start, bot_stop
 
@@ -35,10 +35,11 @@ __all__ = [
     "bot_inputs_set",
     "bot_start",
     "bot_stop",
+    "bots_claim",
+    "bots_wanted",
     "decision_commit",
     "inputs_load",
     "own_facts",
     "run_crashed",
     "run_load",
-    "runs_wanted",
 ]

@@ -14,9 +14,9 @@ from bots.domain.requests import BotRequest
 from bots.models import BooksMark, Bot, BotEvent, BotInputs
 from bots.sdk import InputsInvalid, Strategy, inputs_read, inputs_write
 from bots.selectors import run_active, strategy_get, terms_of
-from bots.services.nudging import supervisor_nudge
 from market.selectors import instrument_get
 from wallets.selectors import wallet_get
+from wallets.services import sources_nudge
 
 NAME_LONGEST = 60
 MOST_BOTS = 200
@@ -92,7 +92,7 @@ def bot_inputs_set(*, user: Any, bot_id: UUID, inputs: Mapping[str, object], htt
         bot.save(update_fields=["inputs_version"])
         journal(bot, BotEvent.Kind.INPUTS, f"Inputs, version {added.version}.")
         bot_record(AuditAction.BOT_INPUTS_CHANGED, bot, user, http, version=added.version, inputs=values)
-        supervisor_nudge(bot.pk)
+        sources_nudge([bot.pk])
     return added
 
 

@@ -10,13 +10,17 @@ from bots.domain.facts import Money, Standing
 from bots.domain.runner import Decision, Spec
 from bots.domain.snapshot import Snapshot
 from bots.sdk import Side, Tick
+from market.leases import Claim
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What its owner wants of a bot now, and whether its run goes on."""
+    """A bot as its worker owns it now, and what its owner wants of it. `going`: it has a run that goes on."""
 
-    bot: UUID
+    claim: Claim
+    going: bool
+    venue: str
+    symbol: str
     running: bool
     stop_policy: str
     stop_reason: str

@@ -23,7 +23,7 @@ from bots.sdk import Side, inputs_read
 from bots.selectors import bot_terms, code_hash, strategy_get
 from bots.services.closing import capped, money_of, what_remains
 from bots.services.keeping import journal
-from bots.services.records import Loaded, Made, OwnFacts, OwnFill, Wanted
+from bots.services.records import Loaded, Made, OwnFacts, OwnFill
 from market.leases import Claim, LeaseLost, fence
 from wallets.domain.status import OrderStatus
 from wallets.selectors import prices_of, source_fills_after, source_orders_named
@@ -39,24 +39,6 @@ class StrategyGone(Exception):
 
 
 # --- reading -------------------------------------------------------------------------------------------
-def runs_wanted(claims: Collection[Claim]) -> dict[UUID, Wanted]:
-    """What is still ours and has a run, by bot."""
-    epochs = {held.pk: held.epoch for held in claims}
-    going = Run.objects.filter(bot__in=epochs, ended_at=None).values("bot")
-    rows = Bot.objects.filter(pk__in=going, owner__isnull=False)
-    return {
-        row.pk: Wanted(
-            bot=row.pk,
-            running=row.desired == Bot.Desired.RUNNING,
-            stop_policy=row.stop_policy,
-            stop_reason=row.stop_reason,
-            inputs_version=row.inputs_version,
-        )
-        for row in rows
-        if row.owner_epoch == epochs[row.pk]
-    }
-
-
 def run_load(*, claim: Claim) -> Loaded:
     """The run that goes on. Raises `LeaseLost` when there is none any more, and `StrategyGone`."""
     bot = Bot.objects.select_related("instrument", "user").get(pk=claim.pk)

@@ -14,7 +14,7 @@ from bots.domain.snapshot import Snapshot
 from bots.models import Bot, BotEvent, Run
 from bots.selectors import code_hash, run_active, run_last, strategy_get
 from bots.services.keeping import bot_locked, bot_record, journal
-from bots.services.nudging import supervisor_nudge
+from wallets.services import sources_nudge
 
 
 def bot_start(*, user: Any, bot_id: UUID, http: Any = None) -> Run:
@@ -41,7 +41,7 @@ def bot_start(*, user: Any, bot_id: UUID, http: Any = None) -> Run:
         bot.save(update_fields=["desired", "stop_policy", "stop_reason", "status", "reason", "trace"])
         journal(bot, BotEvent.Kind.REQUEST, "Started.", run=run)
         bot_record(AuditAction.BOT_STARTED, bot, user, http, run=str(run.pk), inputs=bot.inputs_version)
-        supervisor_nudge(bot.pk)
+        sources_nudge([bot.pk])
     return run
 
 
@@ -64,7 +64,7 @@ def stop_locked(bot: Bot, policy: StopPolicy, reason: str, *, actor: Any, http: 
     bot.save(update_fields=["desired", "stop_policy", "stop_reason"])
     journal(bot, BotEvent.Kind.REQUEST, f"{reason} ({StopPolicy(policy).replace('_', ' ')})", run=run)
     bot_record(AuditAction.BOT_STOPPED, bot, actor, http, policy=str(policy), reason=reason)
-    supervisor_nudge(bot.pk)
+    sources_nudge([bot.pk])
 
 
 def bot_force_stop(*, actor: Any, bot_id: UUID, http: Any = None) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,8 +18,8 @@ from bots.sdk import Candle, Needs, Tick
 from bots.services import Loaded, Made, Wanted
 from bots.supervisor.candles import candles_stored, is_due
 from bots.supervisor.deciding import Overrun, Watchdog
-from bots.supervisor.threads import in_thread
-from market.leases import Claim, LeaseLost, task_goes_on
+from market.hub import in_thread
+from market.leases import LeaseLost, task_goes_on
 
 logger = logging.getLogger(__name__)
 
@@ -42,14 +42,13 @@ class BotDesk:
 
     def __init__(
         self,
-        held: Claim,
         wanted: Wanted,
         *,
         safe: Callable[[], bool],
-        tell: Callable[[str, dict[str, Any]], None],
+        tell: Callable[[str, Iterable[Mapping[str, Any]]], None],
         give_up: str = "",
     ) -> None:
-        self.held = held
+        self.held = wanted.claim
         self._wanted = wanted
         self._safe = safe
         self._tell_owner = tell
@@ -107,7 +106,7 @@ class BotDesk:
 
     @property
     def venue(self) -> str:
-        return self._loaded.spec.terms.instrument.venue
+        return self._wanted.venue
 
     @property
     def snapshot(self) -> Snapshot:
@@ -254,11 +253,11 @@ class BotDesk:
         self._said = said
         self._tell_owner(
             str(self._loaded.user.pk),
-            {
+            [{
                 "type": "bot", "id": str(self.held.pk), "status": said[0], "reason": said[1],
                 "position": str(self.snapshot.position.size), "orders": len(self.snapshot.live),
                 "at": now_ms(),
-            },
+            }],
         )  # fmt: skip
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from bots.sdk import Tick
-from bots.supervisor.threads import in_thread
 from market.domain.figures import decimal_parse
+from market.hub import in_thread
 from market.leases import task_goes_on
 from wallets.selectors import Prices, prices_of
 

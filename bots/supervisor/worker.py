@@ -6,33 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q
-
 from bots import services
 from bots.domain.lifecycle import GiveUp, after_crash
-from bots.models import Bot, Run
 from bots.services import Wanted
-from bots.supervisor.announcing import Announcer
 from bots.supervisor.desk import BotDesk, now_ms
 from bots.supervisor.prices import PriceReader
-from bots.supervisor.threads import DATABASE_AWAY, in_thread
-from market.leases import Claim, LeaseLost, claim, release
+from market.hub import DATABASE_AWAY, Announcer, in_thread
+from market.leases import LeaseLost, release
 
 logger = logging.getLogger(__name__)
 
 CLAIMED_AT_ONCE = 100
-
-
-def bots_claim(worker: UUID) -> list[Claim]:
-    """Take the bots whose run goes on and that nobody drives."""
-    going = Exists(Run.objects.filter(bot=OuterRef("pk"), ended_at=None))
-    return claim(Bot, worker, where=Q(going), limit=CLAIMED_AT_ONCE)
-
-
-def place_of(bot_id: UUID) -> tuple[str, str]:
-    """Venue and symbol."""
-    found: tuple[str, str] = Bot.objects.values_list("instrument__venue", "instrument__symbol").get(pk=bot_id)
-    return found
 
 
 @dataclass
@@ -40,7 +24,6 @@ class _Seat:
     """A desk at work, and its task. `again` is when a crashed one may be tried again (loop time)."""
 
     desk: BotDesk
-    venue: str
     task: asyncio.Task[None]
     again: float | None = None
 
@@ -56,8 +39,8 @@ class Supervisor:
             asyncio.create_task(self._announcer.run(), name="announcer"),
             asyncio.create_task(self._read_prices(), name="prices"),
         ]
-        self._held: dict[UUID, Claim] = {}
         self._seats: dict[UUID, _Seat] = {}
+        self._left: set[UUID] = set()  # since the last look
         self._crashes: dict[UUID, tuple[int, ...]] = {}
         self._given_up: dict[UUID, str] = {}
 
@@ -71,26 +54,33 @@ class Supervisor:
 
     async def reconcile(self, worker: UUID) -> None:
         """Claim what is free, and make the desks match what is ours."""
-        for held in await in_thread(bots_claim, worker):
-            self._held[held.pk] = held
-            logger.info("bot claimed", extra={"subject": str(held.pk), "epoch": held.epoch})
-        await in_thread(services.books_post_all)
-        wanted = await in_thread(services.runs_wanted, list(self._held.values()))
-        for pk in self._held.keys() - wanted.keys():
-            await self._leave(pk)
+        if claimed := await in_thread(services.bots_claim, worker, limit=CLAIMED_AT_ONCE):
+            logger.info("bots claimed", extra={"count": claimed})
+        looks = await in_thread(services.bots_wanted, worker)
+        for pk, held in [(pk, seat.desk.held) for pk, seat in self._seats.items()]:
+            look = looks.get(pk)
+            if look is None or look.claim != held or not look.going:
+                logger.info("bot left", extra={"subject": str(pk), "epoch": held.epoch})
+                await self._leave(pk)
         await self._bury()
-        for pk, wish in wanted.items():
-            if seat := self._seats.get(pk):
-                seat.desk.look(wish)
-            elif pk in self._held:
-                await self._seat(self._held[pk], wish)
+        for pk, look in looks.items():
+            if pk in self._seats:
+                self._seats[pk].desk.look(look)
+            elif pk not in self._left:
+                await self._take(look)
+        self._left.clear()
+        await in_thread(services.books_post_all)  # last: bots go on while their books cannot
 
-    async def _seat(self, held: Claim, wish: Wanted) -> None:
-        venue, symbol = await in_thread(place_of, held.pk)
-        give_up = self._given_up.pop(held.pk, "")
-        desk = BotDesk(held, wish, safe=self._safe, tell=self._announcer.tell, give_up=give_up)
-        self._prices.listen(venue, symbol, desk.hear)
-        self._seats[held.pk] = _Seat(desk, venue, asyncio.create_task(desk.run(), name=f"bot {held.pk}"))
+    async def _take(self, look: Wanted) -> None:
+        """Seat it, or give it back when its run has ended meanwhile."""
+        if not look.going:
+            await in_thread(release, look.claim)
+            return
+        give_up = self._given_up.pop(look.claim.pk, "")
+        desk = BotDesk(look, safe=self._safe, tell=self._announcer.tell, give_up=give_up)
+        self._prices.listen(look.venue, look.symbol, desk.hear)
+        task = asyncio.create_task(desk.run(), name=f"bot {look.claim.pk}")
+        self._seats[look.claim.pk] = _Seat(desk, task)
 
     async def _read_prices(self) -> None:
         """For ever: the reader of prices is every bot's, so what it stumbles over must not end it."""
@@ -127,7 +117,9 @@ class Supervisor:
         verdict = after_crash(crashes, now)
         reason = f"{type(problem).__name__}: {problem}"
         try:
-            await in_thread(services.run_crashed, claim=self._held[pk], crashes=crashes, reason=reason)
+            await in_thread(
+                services.run_crashed, claim=self._seats[pk].desk.held, crashes=crashes, reason=reason
+            )
         except LeaseLost:
             return 0.0  # the next look finds that it is not ours
         if isinstance(verdict, GiveUp):
@@ -138,20 +130,20 @@ class Supervisor:
     def _rise(self, pk: UUID) -> None:
         """Free the seat: the next look seats it again from what is stored."""
         seat = self._seats.pop(pk)
-        self._prices.leave(seat.venue, seat.desk.hear)
+        self._prices.leave(seat.desk.venue, seat.desk.hear)
 
     async def _leave(self, pk: UUID) -> None:
-        """End its desk and give the bot back. Its orders stay as they are."""
-        held = self._held.pop(pk)
-        if seat := self._seats.pop(pk, None):
-            seat.task.cancel()
-            await asyncio.gather(seat.task, return_exceptions=True)
-            self._prices.leave(seat.venue, seat.desk.hear)
-        await in_thread(release, held)
+        """End its desk and give the bot back; its orders stay as they are. When that fails it is still ours."""
+        seat = self._seats.pop(pk)
+        self._left.add(pk)
+        seat.task.cancel()
+        await asyncio.gather(seat.task, return_exceptions=True)
+        self._prices.leave(seat.desk.venue, seat.desk.hear)
+        await in_thread(release, seat.desk.held)
 
     async def drain(self) -> None:
         """Store what is being decided, then give everything back."""
-        for pk in list(self._held):
+        for pk in list(self._seats):
             try:
                 await self._leave(pk)
             except DATABASE_AWAY as problem:

@@ -6,12 +6,13 @@ PostgreSQL holds what is to be done and every worker looks once a second, so a l
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import redis
 import redis.asyncio
 from django.conf import settings
+from django.db import transaction
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -47,6 +48,11 @@ def nudge(channel: str, key: str) -> None:
         _client().publish(nudge_channel(channel), key)
     except REDIS_AWAY as problem:
         logger.info("not nudged", extra={"channel": channel, "reason": str(problem)[:200]})
+
+
+def nudge_on_commit(channel: str, key: str) -> None:
+    """The same once this transaction is committed; a nudge that is lost costs a second."""
+    transaction.on_commit(partial(nudge, channel, key))
 
 
 class Nudges:

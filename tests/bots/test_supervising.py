@@ -6,6 +6,7 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pytest
+from django.db.models.functions import Now
 
 from bots import services, strategies
 from bots.domain.lifecycle import StopPolicy
@@ -13,9 +14,9 @@ from bots.domain.requests import BotRequest
 from bots.models import Bot, BotEvent, BotInputs, Run
 from bots.sdk import Level, Strategy, Tick
 from bots.supervisor import desk as desks
-from bots.supervisor.threads import in_thread
-from bots.supervisor.worker import Supervisor, bots_claim
-from market import leases
+from bots.supervisor.worker import Supervisor
+from market import leases, models
+from market.hub import in_thread
 from market.leases import LeaseLost
 from tests.wallets import world as worlds
 from tests.wallets.world import PERP, world_make
@@ -86,8 +87,8 @@ def bot_started(world, strategy="ladder", budget=10_000):
 
 def claimed(bot):
     worker = leases.worker_register(channel="bots-supervisor")
-    (held,) = [one for one in bots_claim(worker) if one.pk == bot.pk]
-    return worker, held
+    services.bots_claim(worker, limit=100)
+    return worker, services.bots_wanted(worker)[bot.pk]
 
 
 class Stage:
@@ -121,17 +122,17 @@ class Stage:
                 await asyncio.sleep(0.02)
 
     def seat_row(self):
-        self.worker, self.held = claimed(self.bot)
-        self.wanted = services.runs_wanted([self.held])[self.bot.pk]
+        self.worker, self.wanted = claimed(self.bot)
+        self.held = self.wanted.claim
 
     def seat_task(self):
         self.desk = desks.BotDesk(
-            self.held, self.wanted, safe=lambda: True, tell=lambda user, event: self.told.append(event)
+            self.wanted, safe=lambda: True, tell=lambda user, events: self.told.extend(events)
         )
         self.task = asyncio.create_task(self.desk.run())
 
     async def look(self):
-        wanted = await in_thread(services.runs_wanted, [self.held])
+        wanted = await in_thread(services.bots_wanted, self.worker)
         self.desk.look(wanted[self.bot.pk])
 
     async def end(self):
@@ -375,6 +376,37 @@ async def test_a_rolling_restart_hands_the_bot_over_and_touches_no_order(world):
     assert await Bot.objects.filter(pk=bot.pk, owner_epoch=2).aexists()
     orders = Order.objects.filter(source_id=bot.pk)
     assert (await orders.acount(), await orders.exclude(cancel_asked_at=None).acount()) == (2, 0)
+
+
+async def test_a_claim_whose_answer_was_lost_is_driven_and_what_has_ended_is_given_back(world, monkeypatch):
+    bot, ended = [await in_thread(bot_started, world) for _ in range(2)]
+    worker = await in_thread(leases.worker_register, channel="bots-supervisor")
+    await in_thread(services.bots_claim, worker, limit=100)  # committed; the worker never heard of it
+    await Run.objects.filter(bot=ended).aupdate(ended_at=Now())
+    supervisor = Supervisor(safe=lambda: True)
+    await supervised(worker, supervisor, lambda: len(_live(bot)) == 2)
+    assert await Bot.objects.filter(pk=bot.pk, owner=worker, owner_epoch=1).aexists()
+    assert await Bot.objects.filter(pk=ended.pk, owner=None).aexists()
+    await supervisor.drain()
+
+
+async def test_a_bot_that_somebody_else_took_is_left_and_taken_again_under_a_newer_epoch(world):
+    bot = await in_thread(bot_started, world)
+    worker = await in_thread(leases.worker_register, channel="bots-supervisor")
+    supervisor = Supervisor(safe=lambda: True)
+    await supervised(worker, supervisor, lambda: len(_live(bot)) == 2)
+    rival = await models.Worker.objects.acreate(
+        channel="bots-supervisor", host="x", pid=1, lease_until=Now()
+    )  # whose lease is over
+    await Bot.objects.filter(pk=bot.pk).aupdate(owner=rival, owner_epoch=70)
+
+    def driven_again():
+        started = BotEvent.objects.filter(bot=bot, text__startswith="Started").count()
+        return started == 2 and Bot.objects.get(pk=bot.pk).owner_epoch == 71
+
+    await supervised(worker, supervisor, driven_again)
+    await supervisor.drain()
+    assert await Order.objects.filter(source_id=bot.pk).acount() == 2
 
 
 async def test_a_bot_whose_desk_crashes_again_and_again_is_faulted_and_harms_no_neighbour(world, monkeypatch):

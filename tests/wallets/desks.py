@@ -4,13 +4,12 @@ import asyncio
 import contextlib
 from types import SimpleNamespace
 
+from market.hub import Announcer, in_thread
 from tests.wallets.fake_trader import FakeTrader
 from wallets.execution import waiting
-from wallets.execution.announcing import Announcer
 from wallets.execution.desk import Desk
 from wallets.execution.line import Line
 from wallets.execution.look import wallets_look
-from wallets.execution.threads import in_thread
 from wallets.models import Order, Wallet
 from wallets.services import order_cancel, order_place
 

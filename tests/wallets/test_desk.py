@@ -8,11 +8,11 @@ from channels.db import database_sync_to_async
 from django.db import connection
 from django.utils import timezone
 
+from market.hub import in_thread
 from market.leases import LeaseLost, worker_release
 from tests.wallets.desks import Bench, hurry, trader_make, until
 from wallets import services
 from wallets.execution import books, waiting
-from wallets.execution.threads import in_thread
 from wallets.models import Balance, Fill, Order, Position, Submission, Wallet
 from wallets.vault import VaultLocked
 

@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from market import leases, models
-from market.hub import nudge
+from market.hub import in_thread, nudge
 from tests.wallets import world as worlds
 from tests.wallets.desks import Opener, until
 from tests.wallets.fake_trader import FakeTrader
@@ -19,7 +19,6 @@ from wallets.execution import desk as desk_module
 from wallets.execution import worker as worker_module
 from wallets.execution.clock import VenueClock
 from wallets.execution.slots import slots_assign
-from wallets.execution.threads import in_thread
 from wallets.models import Order, Wallet
 
 pytestmark = pytest.mark.django_db(transaction=True)

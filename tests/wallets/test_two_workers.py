@@ -14,6 +14,7 @@ from channels.db import database_sync_to_async
 from django.conf import settings as house
 from django.db import connection
 
+from market.hub import in_thread
 from tests.market import world as market
 from tests.market.simulator.conftest import Running, small_world, wall_clock
 from tests.market.test_run_worker import ROOT, environment, eventually
@@ -21,7 +22,6 @@ from tests.wallets import world as worlds
 from wallets import services
 from wallets.domain.requests import OrderRequest
 from wallets.domain.status import LIVE, OrderStatus
-from wallets.execution.threads import in_thread
 from wallets.models import Fill, Order, Wallet
 from wallets.services.keys import sealing_key_create
 

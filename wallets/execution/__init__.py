@@ -2,5 +2,5 @@
 
 `look` says which wallets have work; `line` holds what all wallets of a venue share; `desk` owns one
 wallet's tasks; `sending` signs and sends what was written down before; `waiting` is why nothing is sent
-twice; `books` hears what the venue says and asks for what it did not say; `announcing` tells pages.
+twice; `books` hears what the venue says and asks for what it did not say.
 """

@@ -16,12 +16,12 @@ from uuid import UUID
 from market.domain.errors import MarketError
 from market.domain.orders import AccountState
 from market.domain.subscriptions import backoff
+from market.hub import DATABASE_AWAY, in_thread
 from market.leases import Claim, task_goes_on
 from wallets import services
 from wallets.domain.accounts import Account
 from wallets.execution.line import Fact, Line
 from wallets.execution.look import Look
-from wallets.execution.threads import DATABASE_AWAY, in_thread
 from wallets.models import Balance, Position, Wallet
 from wallets.services.records import Doubt, Event, Picture
 

@@ -5,16 +5,15 @@ import logging
 from collections.abc import Callable, Iterable
 
 from market.domain.errors import MarketError
+from market.hub import DATABASE_AWAY, Announcer, in_thread
 from market.leases import LeaseLost, task_goes_on
 from market.venues.base import Signer
 from wallets import services
 from wallets.execution import keys, waiting
-from wallets.execution.announcing import Announcer
 from wallets.execution.books import BookKeeper
 from wallets.execution.line import Fact, Line
 from wallets.execution.look import BOOKED, Look
 from wallets.execution.sending import Sender
-from wallets.execution.threads import DATABASE_AWAY, in_thread
 from wallets.models import Wallet
 from wallets.services.events import alert_event
 from wallets.services.records import Event

@@ -13,12 +13,12 @@ from prometheus_client import Counter, Histogram
 
 from market.domain.errors import VenueRefused, VenueUnavailable
 from market.domain.orders import Accepted, Answer
+from market.hub import in_thread
 from market.leases import Claim, LeaseLost
 from market.venues.base import OutcomeUnknown, Signer
 from wallets import services
 from wallets.execution import waiting
 from wallets.execution.line import Line
-from wallets.execution.threads import in_thread
 from wallets.services.records import Event, Prepared
 
 logger = logging.getLogger(__name__)

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from market.hub import DATABASE_AWAY, Announcer, in_thread
 from market.leases import LeaseLost, release
 from market.venues import trader_for
-from wallets.execution.announcing import Announcer
 from wallets.execution.desk import Desk
 from wallets.execution.line import Line
 from wallets.execution.look import Look, wallets_claim, wallets_look
-from wallets.execution.threads import DATABASE_AWAY, in_thread
 from wallets.services.events import alert_event
 from wallets.vault import Opener
 

@@ -19,6 +19,7 @@ from wallets.services.controls import trading_state_set
 from wallets.services.doubts import doubt_resolved, doubts_due
 from wallets.services.leverage import leverage_set, leverages_take
 from wallets.services.modifying import order_modify
+from wallets.services.nudging import sources_nudge
 from wallets.services.onboarding import (
     wallet_archive,
     wallet_create,
@@ -87,6 +88,7 @@ __all__ = [
     "refused",
     "settled",
     "simulated_account_open",
+    "sources_nudge",
     "trading_state_set",
     "unsent",
     "wallet_archive",

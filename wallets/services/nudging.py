@@ -1,10 +1,7 @@
-"""Waking `execution` once something it has to do is committed."""
+"""Waking a worker once something it has to do is committed."""
 
 from collections.abc import Iterable
-from functools import partial
 from uuid import UUID
-
-from django.db import transaction
 
 from market import hub
 
@@ -13,11 +10,11 @@ SOURCES = "bots-supervisor"
 
 
 def execution_nudge(wallet_id: UUID | str) -> None:
-    """After this transaction; a nudge that is lost costs a second."""
-    transaction.on_commit(partial(hub.nudge, CHANNEL, str(wallet_id)))
+    """After this transaction: something is to be done for this wallet."""
+    hub.nudge_on_commit(CHANNEL, str(wallet_id))
 
 
 def sources_nudge(sources: Iterable[UUID]) -> None:
-    """After this transaction: orders of these bots changed."""
+    """After this transaction: something of these bots changed."""
     for source in set(sources):
-        transaction.on_commit(partial(hub.nudge, SOURCES, str(source)))
+        hub.nudge_on_commit(SOURCES, str(source))

@@ -1,4 +1,4 @@
-"""Services are synchronous; they run in threads of their own, several wallets at a time."""
+"""Services are synchronous; they run in threads of their own, several rows at a time."""
 
 import asyncio
 import logging
@@ -13,10 +13,10 @@ logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-# What a database that restarts raises; anything else is a bug, and ends the desk.
+# What a database that restarts raises; anything else is a bug, and ends whatever met it.
 DATABASE_AWAY = (OperationalError, InterfaceError)
 # Fewer than the connections of the pool (DATABASE_POOL): the lease's renewals must never wait for one.
-_threads = ThreadPoolExecutor(5, thread_name_prefix="execution")
+_threads = ThreadPoolExecutor(5, thread_name_prefix="worker")
 
 
 async def in_thread(work: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:

@@ -7,7 +7,7 @@ from typing import Any
 
 import redis
 
-from market.hub import user_event_publish
+from market.hub.publish import user_event_publish
 from market.leases import task_goes_on
 
 logger = logging.getLogger(__name__)
