@@ -16,8 +16,8 @@ from bots.domain.requests import BotRequest
 from bots.models import Bot, Run
 from bots.sdk import Level, Number, Strategy, Tick
 from bots.supervisor import desk as desks
-from bots.supervisor.threads import in_thread
 from market import leases
+from market.hub import in_thread
 from market.simulator.faults import fault_parse
 from market.simulator.server import Config, Simulator, wall_clock
 from market.venues.hyperliquid.trader import HyperliquidTrader
@@ -137,22 +137,21 @@ class House:
             if not await Run.objects.filter(bot=bot, ended_at=None).aexists():
                 return
             await self._seat(bot)
-        desk, _, _, held = self.seats[bot.pk]
-        if wanted := (await in_thread(services.runs_wanted, [held])).get(bot.pk):
-            desk.look(wanted)
+        desk, _, worker = self.seats[bot.pk]
+        desk.look((await in_thread(services.bots_wanted, worker))[bot.pk])
         mark = self.mark
         desk.hear(Tick(wall_clock(), mark - 1, mark + 1, mark))
         desk.nudge()
 
     async def _seat(self, bot):
         worker = await in_thread(leases.worker_register, channel="bots-supervisor")
-        (held,) = await in_thread(leases.claim, Bot, worker, where=Q(pk=bot.pk))
-        wanted = (await in_thread(services.runs_wanted, [held]))[bot.pk]
-        desk = desks.BotDesk(held, wanted, safe=lambda: True, tell=lambda user, event: None)
-        self.seats[bot.pk] = desk, asyncio.create_task(desk.run()), worker, held
+        await in_thread(leases.claim, Bot, worker, where=Q(pk=bot.pk))
+        wanted = (await in_thread(services.bots_wanted, worker))[bot.pk]
+        desk = desks.BotDesk(wanted, safe=lambda: True, tell=lambda user, events: None)
+        self.seats[bot.pk] = desk, asyncio.create_task(desk.run()), worker
 
     async def end(self):
-        for _, task, _, _ in self.seats.values():
+        for _, task, _ in self.seats.values():
             task.cancel()
         await asyncio.gather(*(seat[1] for seat in self.seats.values()), return_exceptions=True)
 
