@@ -213,6 +213,17 @@ def test_a_payment_is_shared_by_the_sizes_of_its_time_and_the_rest_is_the_person
     assert house.split().residual.funding == 0
 
 
+def test_only_bots_with_a_share_are_woken_for_it(house, monkeypatch):
+    woken = []
+    monkeypatch.setattr(posting, "supervisor_nudge", woken.append)
+    house.tell(house.fill(1, "a", "buy", 100, 5, time=10), house.fill(2, "b", "buy", 100, 3, time=50))
+    house.post()
+    assert woken == []
+    house.tell(house.funding("-4", 40))
+    house.post()
+    assert woken == [house.bots["a"].pk]
+
+
 def test_a_fill_that_comes_after_the_payment_that_it_changes_mends_the_shares(house):
     house.tell(house.fill(1, "a", "buy", 100, 1, time=10), house.funding("-2", 40))
     house.post()
