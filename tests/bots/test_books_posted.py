@@ -215,7 +215,7 @@ def test_a_payment_is_shared_by_the_sizes_of_its_time_and_the_rest_is_the_person
 
 def test_only_bots_with_a_share_are_woken_for_it(house, monkeypatch):
     woken = []
-    monkeypatch.setattr(posting, "supervisor_nudge", woken.append)
+    monkeypatch.setattr(posting, "sources_nudge", woken.extend)
     house.tell(house.fill(1, "a", "buy", 100, 5, time=10), house.fill(2, "b", "buy", 100, 3, time=50))
     house.post()
     assert woken == []
