@@ -273,10 +273,10 @@ def test_a_fill_after_the_end_of_a_run_is_posted_too(house):
     assert house.book("a").position.size == 1
 
 
-def test_nothing_new_is_one_query_however_many_bots(house, django_assert_num_queries):
+def test_nothing_new_costs_two_queries_however_many_bots(house, django_assert_num_queries):
     house.tell(house.fill(1, "a", "buy", 100, 1), house.funding("-2", 40))
     house.post()
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(2):
         services.books_post_all()
 
 
