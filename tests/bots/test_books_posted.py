@@ -6,6 +6,7 @@ from random import Random
 from uuid import UUID, uuid4
 
 import pytest
+from django.core.management import call_command
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -381,6 +382,27 @@ def test_a_wallet_whose_posting_is_refused_holds_up_no_other(house, bob, monkeyp
     house.post()
     assert house.book("a").fills == 1
     assert "books not posted" in caplog.text
+
+
+def test_more_decimals_than_are_stored_hold_up_nothing(house):
+    house.tell(
+        house.fill(1, "a", "buy", "1.000000000001", "0.000000000003"),
+        house.fill(2, "a", "sell", "1.000000000007", "0.000000000005"),
+    )  # fmt: skip
+    house.post()
+    assert house.book("a").fills == 2
+
+
+def test_the_role_of_supervisors_posts_and_that_of_the_web_reads(house):
+    call_command("db_roles", verbosity=0)
+    house.tell(house.fill(1, "a", "buy", 100, 1), house.funding("-2", 40))
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL SESSION AUTHORIZATION cryptotrade_bots")
+        house.post()
+        cursor.execute("SET LOCAL SESSION AUTHORIZATION cryptotrade_web")
+        assert house.book("a").position.funding == -2
+        assert house.split().residual == Position()
+        cursor.execute("RESET SESSION AUTHORIZATION")
 
 
 def test_balances_are_the_sums_of_the_entries(house):
