@@ -12,6 +12,7 @@ from typing import Self
 
 from bots.sdk.context import Position
 from market.domain.events import Side
+from wallets.domain.ledger import exact
 
 ZERO = Decimal(0)
 When = tuple[int, str]  # time in ms, ref
@@ -62,19 +63,20 @@ class BotFunding:
 def traded(position: Position, side: Side, price: Decimal, size: Decimal) -> Position:
     """The position after a trade. Closing realises against the average cost; beyond flat a new one opens."""
     signed = size if side == "buy" else -size
+    worth = exact(signed * price)
     if position.size * signed >= 0:
-        return replace(position, size=position.size + signed, cost=position.cost + signed * price)
+        return replace(position, size=position.size + signed, cost=position.cost + worth)
     closed = min(size, abs(position.size))
     toward = closed if side == "buy" else -closed
     cost = position.cost
     if closed < abs(position.size):
         cost = (position.cost * closed / abs(position.size)).quantize(EXACT, ROUND_HALF_EVEN)
-    opened = signed - toward
+    given = exact(toward * price)
     return replace(
         position,
         size=position.size + signed,
-        cost=position.cost - cost + opened * price,
-        realised=position.realised - toward * price - cost,
+        cost=position.cost - cost + (worth - given),
+        realised=position.realised - given - cost,
     )
 
 
@@ -88,7 +90,7 @@ def kept(position: Position, size: Decimal) -> Position:
 
 def fill_entries(fill: BotFill, base: str, quote: str) -> tuple[Entry, ...]:
     signed = fill.size if fill.side == "buy" else -fill.size
-    paid = signed * fill.price
+    paid = exact(signed * fill.price)  # as many decimals as are stored: rows are held against these
     return (
         Entry(fill.ref, Account.HELD, base, signed),
         Entry(fill.ref, Account.TRADED, base, -signed),

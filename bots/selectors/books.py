@@ -5,12 +5,10 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q
-
 from bots.domain.books import Account, Book
 from bots.models import BooksMark, Bot, BotBalance, HolderBook
 from bots.sdk.context import Position
-from wallets.selectors import fills_beyond, payments_beyond
+from wallets.selectors import wallets_beyond
 
 Balances = Mapping[tuple[Account, str], Decimal]
 
@@ -45,9 +43,6 @@ def book_read(row: HolderBook, base: str, quote: str, balances: Balances | None 
 
 
 def wallets_unposted() -> list[UUID]:
-    """Wallets of bots in whose books something is new. One query, two looks at an index for each wallet."""
-    wallet = OuterRef("wallet")
-    new = Q(Exists(fills_beyond(wallet, OuterRef("fills_until")))) | Q(
-        Exists(payments_beyond(wallet, OuterRef("payments_until")))
-    )
-    return list(BooksMark.objects.filter(new).values_list("wallet", flat=True))
+    """Wallets of bots in whose books something is new. Two queries, however many there are."""
+    marks = BooksMark.objects.values_list("wallet", "fills_until", "payments_until")
+    return wallets_beyond(list(marks))

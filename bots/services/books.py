@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def books_post_all() -> None:
-    """Of every wallet that has news; one query when none has. Several processes may do so at once."""
+    """Of every wallet that has news; two queries when none has. Several processes may do so at once."""
     for wallet_id in wallets_unposted():
         try:
             books_post(wallet_id=wallet_id)

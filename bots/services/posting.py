@@ -36,6 +36,7 @@ from wallets.selectors import (
     positions_at,
     trades_later,
 )
+from wallets.services import sources_nudge
 
 FILLS_AT_ONCE = 1000
 PAYMENTS_AT_ONCE = 200
@@ -201,6 +202,7 @@ class Posting:
         for holder in self._changed:
             _written(self._rows[holder], self._books[holder]).save()
         self.mark.save()
+        sources_nudge(row.bot_id for row, _ in self._transfers if row.payment is not None)
 
 
 def _posted(payments: Sequence[Payment]) -> dict[tuple[int, str], tuple[Decimal, int]]:

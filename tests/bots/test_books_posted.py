@@ -6,6 +6,7 @@ from random import Random
 from uuid import UUID, uuid4
 
 import pytest
+from django.core.management import call_command
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -213,6 +214,17 @@ def test_a_payment_is_shared_by_the_sizes_of_its_time_and_the_rest_is_the_person
     assert house.split().residual.funding == 0
 
 
+def test_only_bots_with_a_share_are_woken_for_it(house, monkeypatch):
+    woken = []
+    monkeypatch.setattr(posting, "sources_nudge", woken.extend)
+    house.tell(house.fill(1, "a", "buy", 100, 5, time=10), house.fill(2, "b", "buy", 100, 3, time=50))
+    house.post()
+    assert woken == []
+    house.tell(house.funding("-4", 40))
+    house.post()
+    assert woken == [house.bots["a"].pk]
+
+
 def test_a_fill_that_comes_after_the_payment_that_it_changes_mends_the_shares(house):
     house.tell(house.fill(1, "a", "buy", 100, 1, time=10), house.funding("-2", 40))
     house.post()
@@ -262,10 +274,10 @@ def test_a_fill_after_the_end_of_a_run_is_posted_too(house):
     assert house.book("a").position.size == 1
 
 
-def test_nothing_new_is_one_query_however_many_bots(house, django_assert_num_queries):
+def test_nothing_new_costs_two_queries_however_many_bots(house, django_assert_num_queries):
     house.tell(house.fill(1, "a", "buy", 100, 1), house.funding("-2", 40))
     house.post()
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(2):
         services.books_post_all()
 
 
@@ -370,6 +382,27 @@ def test_a_wallet_whose_posting_is_refused_holds_up_no_other(house, bob, monkeyp
     house.post()
     assert house.book("a").fills == 1
     assert "books not posted" in caplog.text
+
+
+def test_more_decimals_than_are_stored_hold_up_nothing(house):
+    house.tell(
+        house.fill(1, "a", "buy", "1.000000000001", "0.000000000003"),
+        house.fill(2, "a", "sell", "1.000000000007", "0.000000000005"),
+    )  # fmt: skip
+    house.post()
+    assert house.book("a").fills == 2
+
+
+def test_the_role_of_supervisors_posts_and_that_of_the_web_reads(house):
+    call_command("db_roles", verbosity=0)
+    house.tell(house.fill(1, "a", "buy", 100, 1), house.funding("-2", 40))
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL SESSION AUTHORIZATION cryptotrade_bots")
+        house.post()
+        cursor.execute("SET LOCAL SESSION AUTHORIZATION cryptotrade_web")
+        assert house.book("a").position.funding == -2
+        assert house.split().residual == Position()
+        cursor.execute("RESET SESSION AUTHORIZATION")
 
 
 def test_balances_are_the_sums_of_the_entries(house):

@@ -138,9 +138,7 @@ class House:
                 return
             await self._seat(bot)
         desk, _, worker = self.seats[bot.pk]
-        wanted = (await in_thread(services.bots_wanted, worker)).get(bot.pk)
-        if wanted and wanted.going:
-            desk.look(wanted)
+        desk.look((await in_thread(services.bots_wanted, worker))[bot.pk])
         mark = self.mark
         desk.hear(Tick(wall_clock(), mark - 1, mark + 1, mark))
         desk.nudge()

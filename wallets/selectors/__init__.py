@@ -10,6 +10,7 @@ from wallets.selectors.booked import (
     payments_read,
     positions_at,
     trades_later,
+    wallets_beyond,
 )
 from wallets.selectors.cards import WalletCard, card_of
 from wallets.selectors.holdings import Holding, holdings_of
@@ -78,6 +79,7 @@ __all__ = [
     "trading_state",
     "transfers_page",
     "wallet_get",
+    "wallets_beyond",
     "wallets_of",
     "wallets_with_states",
 ]

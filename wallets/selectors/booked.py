@@ -4,12 +4,13 @@ A place is the key of a fill or of a transfer. Everything of one wallet is booke
 keys become visible in rising order: what was read up to a place is all that will ever be there.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Case, DecimalField, Expression, F, OuterRef, QuerySet, Subquery, Sum, Value, When
 from django.db.models.functions import Coalesce
 
@@ -47,13 +48,35 @@ class Moved:
 
 
 # --- since -------------------------------------------------------------------------------------------
-def fills_beyond(wallet: Any, pk: Any) -> QuerySet[Fill]:
-    """Fills booked after the fill `pk`, in that order; either may be an `OuterRef`."""
+# The next key of the index after a place: one entry is read for each, where `EXISTS` may be led to search
+# the table when most of it is one wallet's.
+_BEYOND = """
+SELECT mark.wallet FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[]) AS mark (wallet, fill, payment)
+WHERE mark.wallet = (
+    SELECT wallet_id FROM wallets_fill
+    WHERE (wallet_id, id) > (mark.wallet, mark.fill) ORDER BY wallet_id, id LIMIT 1)
+  OR mark.wallet = (
+    SELECT wallet_id FROM wallets_ledgertransfer
+    WHERE kind = 'funding' AND (wallet_id, id) > (mark.wallet, mark.payment) ORDER BY wallet_id, id LIMIT 1)
+"""
+
+
+def wallets_beyond(marks: Sequence[tuple[UUID, int, int]]) -> list[UUID]:
+    """Of (wallet, fill, transfer of funding): those wallets that have a newer fill or payment."""
+    if not marks:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(_BEYOND, [list(column) for column in zip(*marks, strict=True)])
+        return [wallet for (wallet,) in cursor.fetchall()]
+
+
+def fills_beyond(wallet: UUID, pk: int) -> QuerySet[Fill]:
+    """Fills booked after the fill `pk`, in that order."""
     return Fill.objects.filter(wallet=wallet, pk__gt=pk).order_by("pk")
 
 
-def payments_beyond(wallet: Any, pk: Any) -> QuerySet[LedgerTransfer]:
-    """Transfers of funding booked after the transfer `pk`, in that order; either may be an `OuterRef`."""
+def payments_beyond(wallet: UUID, pk: int) -> QuerySet[LedgerTransfer]:
+    """Transfers of funding booked after the transfer `pk`, in that order."""
     funding = LedgerTransfer.Kind.FUNDING
     return LedgerTransfer.objects.filter(wallet=wallet, kind=funding, pk__gt=pk).order_by("pk")
 
