@@ -326,6 +326,31 @@ async def test_a_fill_moves_the_bots_own_position_once(world):
     assert await traded.acount() == 1
 
 
+async def test_a_bot_hears_its_share_of_funding_and_nobody_elses(world):
+    bot = await in_thread(bot_started, world)
+    stage = Stage(bot)
+    await stage.say(50_000, stands(bot, 50_000))
+
+    def paid():
+        world.take()
+        order = Order.objects.select_related("instrument").filter(source_id=bot.pk).order_by("-price").first()
+        order.venue_order_id = "v1"
+        world.tell(world.fill(order))
+        world.tell(world.fill(world.open("v2", size="0.003")))
+        world.tell(world.funding("-8", world.now + 100))
+        services.books_post_all()
+
+    await in_thread(paid)
+
+    def heard():
+        funding = Run.objects.get(bot=bot).snapshot["position"]["funding"]["is"]
+        return Decimal(funding) == -2
+
+    await stage.say(50_000, heard)
+    await stage.end()
+    assert await BotEvent.objects.filter(bot=bot, text__startswith="FundingPaid").acount() == 1
+
+
 async def supervised(worker, supervisor, done):
     """Wake once every now and then until `done()`."""
     async with asyncio.timeout(20):
