@@ -26,7 +26,6 @@ from tests.market.test_run_worker import ROOT, environment, eventually
 from tests.wallets import world as worlds
 from tests.wallets.test_two_workers import post
 from tests.wallets.world import PERP, world_make
-from wallets.domain.status import LIVE
 from wallets.models import Order, Submission, Wallet
 from wallets.services import settled, simulated_account_open
 from wallets.services.keys import sealing_key_create
