@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 from prometheus_client import Histogram
@@ -10,6 +9,7 @@ from prometheus_client import Histogram
 from bots.domain import events
 from bots.domain.lifecycle import deadline
 from bots.domain.runner import Decision, Runner
+from bots.supervisor.awake import awake
 
 logger = logging.getLogger(__name__)
 
@@ -44,14 +44,14 @@ class Watchdog:
     async def decide(self, runner: Runner, event: events.Event) -> Decision:
         """After an `Overrun` the runner must not be used again: a thread may still be inside."""
         limit = deadline(callback_of(event))
-        began = time.perf_counter()
+        began = awake()
         call = asyncio.get_running_loop().run_in_executor(_threads, runner.on_event, event)
-        try:
-            async with asyncio.timeout(PATIENCE * limit / 1000):
-                decision = await asyncio.shield(call)
-        except TimeoutError:
-            raise Overrun(f"{callback_of(event)} did not return within {PATIENCE * limit} ms.") from None
-        took = time.perf_counter() - began
+        while not call.done():
+            left = began + PATIENCE * limit / 1000 - awake()
+            if left <= 0:
+                raise Overrun(f"{callback_of(event)} did not return within {PATIENCE * limit} ms.")
+            await asyncio.wait({call}, timeout=left)
+        decision, took = call.result(), awake() - began
         DECIDE_SECONDS.observe(took)
         if took * 1000 > limit:
             self._overruns += 1

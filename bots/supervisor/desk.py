@@ -142,7 +142,7 @@ class BotDesk:
             decision = await self._watchdog.decide(self._runner, event)
         except Overrun as overrun:
             # What it said too late is not done; a thread may still be inside the old runner.
-            self._runner = Runner(self._runner.spec, self._stored)
+            self._runner, tick = Runner(self._runner.spec, self._stored), self._stored.tick
             event = events.Crashed(now_ms(), str(overrun))
             decision = self._runner.on_event(event)
         if decision.durable or decision.requests:

@@ -428,6 +428,14 @@ def test_the_same_change_twice_is_one_change(world):
         modify(world, old, price=Decimal(46_000))
 
 
+def test_what_a_person_makes_of_a_bots_order_is_the_persons(world):
+    old = world.open()
+    Order.objects.filter(pk=old.pk).update(source_id=uuid4(), origin="bot")
+    new = modify(world, old, price=Decimal(48_000))
+    assert (new.source_id, new.origin, new.why) == (None, "api", {})
+    assert world.again(old).source_id is not None
+
+
 # --- leverage --------------------------------------------------------------------------------------
 def test_a_leverage_is_true_once_the_venue_has_taken_it(world):
     def wish():

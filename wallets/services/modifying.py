@@ -70,7 +70,11 @@ def order_replace(
     size: Decimal | None,
     why: dict[str, Any] | None = None,
 ) -> Outcome:
-    """In a transaction that holds the wallet's row. Raises `OrderConflict`."""
+    """In a transaction that holds the wallet's row. Raises `OrderConflict`.
+
+    A bot says `why`. What a person makes of a bot's order is the person's from then on: the bot does not
+    know of it, and would never cancel it.
+    """
     _check_changeable(old)
     row: Any = old  # its columns hold the domain's literals
     request = OrderRequest(
@@ -84,9 +88,10 @@ def order_replace(
         tif=row.tif,
         reduce_only=old.reduce_only,
     )
-    origin = Order.Origin.API if old.origin == Order.Origin.EXTERNAL else old.origin
+    theirs = old.origin == Order.Origin.EXTERNAL or (old.source_id is not None and why is None)
+    origin = Order.Origin.API if theirs else old.origin
     request = replace(request, why=why or request.why)
-    outcome = desk.place(request, origin, replaces=old, source=old.source_id)
+    outcome = desk.place(request, origin, replaces=old, source=None if theirs else old.source_id)
     if isinstance(outcome, Order) and old.status == OrderStatus.PENDING:
         cancel_locked(desk.wallet, [old])  # nothing of it has left us, so the new one simply goes out
     return outcome

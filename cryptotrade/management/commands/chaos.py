@@ -49,6 +49,7 @@ class Command(BaseCommand):
         parser.add_argument("--acts", type=float, default=0.5, help="seconds between the acts of a wallet")
         parser.add_argument("--breaks", type=float, default=4.0, help="seconds between breaks")
         parser.add_argument("--longest-pause", type=float, default=20.0)
+        parser.add_argument("--faults", type=float, default=None, help="share of the venue's usual faults")
         parser.add_argument("--without", default="", choices=["", *GUARDS], help="leave out a guard")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -89,7 +90,7 @@ def _wanted(options: dict[str, Any]) -> Wanted:
         between_acts=options["acts"],
         between_breaks=options["breaks"],
         between_outages=BOTS_OUTAGES if bots else OUTAGES,
-        faults=BOTS_FAULTS if bots else 1.0,
+        faults=options["faults"] if options["faults"] is not None else (BOTS_FAULTS if bots else 1.0),
         longest_pause=options["longest_pause"],
         breaks={kind: BREAKS_WITH_BOTS[kind] if bots else BREAKS.get(kind, 1) for kind in kinds},
     )

@@ -1,0 +1,64 @@
+"""A process that stood still blames nobody in it; one that was busy, or waited for a sleeper, does."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from bots.domain import events
+from bots.supervisor import deciding
+from bots.supervisor.awake import Awake
+from bots.supervisor.deciding import Overrun, Watchdog
+
+TOLD = events.Woken(0)
+
+
+@pytest.fixture
+def life(monkeypatch):
+    """A process whose time passes by hand; `deciding` goes by it."""
+    life = SimpleNamespace(now=100.0, worked=10.0)
+    life.clock = Awake(lambda: life.now, lambda: life.worked)
+
+    def passes(seconds, *, working=False, ticking=False):
+        for _ in range(round(seconds * 10)):
+            life.now += 0.1
+            life.worked += 0.1 if working else 0.0
+            if ticking:
+                life.clock.tick()
+
+    life.passes = passes
+    monkeypatch.setattr(deciding, "awake", life.clock)
+    return life
+
+
+@pytest.mark.parametrize(
+    ("how", "lived"),
+    [({}, 0.0), ({"working": True}, 60.0), ({"ticking": True}, 60.0)],
+    ids=["stopped", "busy", "waiting for a sleeper"],
+)
+def test_only_a_pause_of_the_whole_process_does_not_count(life, how, lived):
+    began = life.clock()
+    life.passes(60, **how)
+    assert life.clock() - began == pytest.approx(lived, abs=0.01)
+    life.clock.tick()
+    life.passes(1, ticking=True)
+    assert life.clock() - began == pytest.approx(lived + 1, abs=0.01)
+
+
+class Callback:
+    """Stands for a runner whose callback takes so long."""
+
+    def __init__(self, life, seconds, **how):
+        self.on_event = lambda event: life.passes(seconds, **how)
+
+
+async def test_a_bot_is_not_faulted_because_its_process_was_paused_inside_a_callback(life):
+    watchdog = Watchdog()
+    for _ in range(3):
+        await watchdog.decide(Callback(life, 60), TOLD)
+
+
+async def test_a_callback_that_is_late_twice_is_an_overrun_while_the_process_is_awake(life):
+    watchdog = Watchdog()
+    await watchdog.decide(Callback(life, 2, working=True), TOLD)
+    with pytest.raises(Overrun, match="1000 ms are allowed"):
+        await watchdog.decide(Callback(life, 2, working=True), TOLD)
