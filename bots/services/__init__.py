@@ -4,11 +4,10 @@ The lock order is wallet, then bot: whoever places orders for a bot holds its wa
 """
 
 from bots.services.keeping import bot_archive, bot_clone, bot_create, bot_inputs_set
-from bots.services.owning import bots_claim, bots_wanted
-from bots.services.records import Loaded, Made, OwnFacts, OwnFill, Wanted
+from bots.services.owning import bots_beat, bots_claim, bots_wanted
+from bots.services.records import Beat, Loaded, Made, OwnFacts, OwnFill, Wanted
 from bots.services.running import (
     StrategyGone,
-    bot_beat,
     decision_commit,
     inputs_load,
     own_facts,
@@ -18,6 +17,7 @@ from bots.services.running import (
 from bots.services.steering import bot_force_stop, bot_start, bot_stop
 
 __all__ = [
+    "Beat",
     "Loaded",
     "Made",
     "OwnFacts",
@@ -25,13 +25,13 @@ __all__ = [
     "StrategyGone",
     "Wanted",
     "bot_archive",
-    "bot_beat",
     "bot_clone",
     "bot_create",
     "bot_force_stop",
     "bot_inputs_set",
     "bot_start",
     "bot_stop",
+    "bots_beat",
     "bots_claim",
     "bots_wanted",
     "decision_commit",

@@ -24,6 +24,7 @@ from wallets.selectors.sourced import (
     source_fills_after,
     source_orders,
     source_orders_named,
+    sources_changed,
     sources_live,
 )
 from wallets.selectors.story import Event, Story, order_story
@@ -54,6 +55,7 @@ __all__ = [
     "source_fills_after",
     "source_orders",
     "source_orders_named",
+    "sources_changed",
     "sources_live",
     "trading_state",
     "transfers_page",
