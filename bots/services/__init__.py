@@ -15,6 +15,7 @@ from bots.services.running import (
     run_load,
 )
 from bots.services.steering import bot_force_stop, bot_start, bot_stop
+from bots.services.trimming import journal_trim
 
 __all__ = [
     "Beat",
@@ -36,6 +37,7 @@ __all__ = [
     "bots_wanted",
     "decision_commit",
     "inputs_load",
+    "journal_trim",
     "own_facts",
     "run_crashed",
     "run_load",
