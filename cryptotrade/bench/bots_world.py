@@ -61,6 +61,7 @@ class World:
 
         user = wallet = None
         for number in range(count):
+            self._renew()
             if number % BOTS_A_WALLET == 0:
                 user = get_user_model().objects.create_user(f"bench-{number}@example.org")
                 wallet = self._wallet(user, venue, number)
