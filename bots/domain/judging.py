@@ -49,6 +49,9 @@ class Wishes:
         return tuple(levels.values())
 
 
+NOTHING = Wishes((), close=False, idle="")
+
+
 def judged(intents: object, rules: Rules) -> Wishes:
     """The wishes, checked. Raises Junk for the first thing that is none."""
     if not isinstance(intents, list):

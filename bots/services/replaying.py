@@ -28,11 +28,12 @@ def run_replay(*, run_id: UUID) -> Iterator[str]:
     entries = [_entry(row) for row in stored]
     snapshot = _begun(run)
     inputs_of = partial(inputs_of_version, run.bot)
-    for entry, decision in retold(_spec(run, entries[0]), snapshot, entries, inputs_of):
-        snapshot = decision.snapshot
-        again = [asked(request) for request in decision.requests]
+    for entry, decisions in retold(_spec(run, entries[0]), snapshot, entries, inputs_of):
+        snapshot = decisions[-1].snapshot
+        again = [asked(request) for decision in decisions for request in decision.requests]
         if again != said[entry.number]:
-            yield f"decision {entry.number} ({type(entry.event).__name__}): {said[entry.number]} became {again}"
+            told = ", ".join(type(event).__name__ for event in entry.events)
+            yield f"decision {entry.number} ({told}): {said[entry.number]} became {again}"
             return  # from here on everything differs
     if replace(snapshot, checked_at=0) != replace(decode(run.snapshot), checked_at=0):
         yield "the snapshot at the end is another one"
@@ -40,7 +41,9 @@ def run_replay(*, run_id: UUID) -> Iterator[str]:
 
 def _entry(row: BotEvent) -> Entry:
     assert row.number is not None
-    return Entry(row.number, decode(row.body["event"]), decode(row.body["tick"]), row.body["inputs"])
+    body = row.body
+    told = tuple(decode(event) for event in body["events"])
+    return Entry(row.number, told, decode(body["tick"]), body["inputs"])
 
 
 def _spec(run: Run, first: Entry) -> Spec:

@@ -1,5 +1,7 @@
 """A process that stood still blames nobody in it; one that was busy, or waited for a sleeper, does."""
 
+import asyncio
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from bots.domain import events
 from bots.supervisor import deciding
 from bots.supervisor.awake import Awake
-from bots.supervisor.deciding import Overrun, Watchdog
+from bots.supervisor.deciding import Call, Decider, Overrun, Watchdog, _Round
 
 TOLD = events.Woken(0)
 
@@ -47,18 +49,46 @@ def test_only_a_pause_of_the_whole_process_does_not_count(life, how, lived):
 class Callback:
     """Stands for a runner whose callback takes so long."""
 
+    snapshot = SimpleNamespace(tick=None)
+
     def __init__(self, life, seconds, **how):
         self.on_event = lambda event: life.passes(seconds, **how)
 
 
-async def test_a_bot_is_not_faulted_because_its_process_was_paused_inside_a_callback(life):
+def decided(watchdog, runner):
+    call = Call(runner, (TOLD,), lambda call: None)
+    call.run()
+    watchdog.judged(call)
+
+
+def test_a_bot_is_not_faulted_because_its_process_was_paused_inside_a_callback(life):
     watchdog = Watchdog()
     for _ in range(3):
-        await watchdog.decide(Callback(life, 60), TOLD)
+        decided(watchdog, Callback(life, 60))
 
 
-async def test_a_callback_that_is_late_twice_is_an_overrun_while_the_process_is_awake(life):
+def test_a_callback_that_is_late_twice_is_an_overrun_while_the_process_is_awake(life):
     watchdog = Watchdog()
-    await watchdog.decide(Callback(life, 2, working=True), TOLD)
+    decided(watchdog, Callback(life, 2, working=True))
     with pytest.raises(Overrun, match="1000 ms are allowed"):
-        await watchdog.decide(Callback(life, 2, working=True), TOLD)
+        decided(watchdog, Callback(life, 2, working=True))
+
+
+async def test_a_callback_under_way_is_given_up_by_what_the_process_has_lived(life):
+    inside, hold = threading.Event(), threading.Event()
+    stuck = SimpleNamespace(snapshot=Callback.snapshot, on_event=lambda event: (inside.set(), hold.wait(20)))
+    call = Call(stuck, (TOLD,), lambda call: None)
+    turn, decider = _Round([call], asyncio.get_running_loop()), Decider()
+    hand = threading.Thread(target=turn.work)
+    hand.start()
+    assert inside.wait(20)
+    life.passes(60)  # stopped
+    decider._mind(turn, call)
+    assert not call.settled
+    life.clock.tick()
+    life.passes(4, working=True, ticking=True)
+    decider._mind(turn, call)
+    hold.set()
+    hand.join()
+    with pytest.raises(Overrun, match="did not return"):
+        Watchdog().judged(call)
