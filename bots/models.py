@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from bots.domain.books import Account
 from bots.domain.lifecycle import Status, StopPolicy
 from market.leases import LeasedModel
 
@@ -27,6 +28,13 @@ class StopPolicies(models.TextChoices):
     KEEP = StopPolicy.KEEP, "keep its orders"
     CANCEL_OWN = StopPolicy.CANCEL_OWN, "cancel its orders"
     CANCEL_AND_CLOSE_OWN = StopPolicy.CANCEL_AND_CLOSE_OWN, "cancel its orders and close its position"
+
+
+class Accounts(models.TextChoices):
+    HELD = Account.HELD
+    TRADED = Account.TRADED
+    FEES = Account.FEES
+    FUNDING = Account.FUNDING
 
 
 class Bot(LeasedModel):
@@ -142,3 +150,128 @@ class BotEvent(models.Model):
 
     def __str__(self) -> str:
         return self.text
+
+
+# --- books -----------------------------------------------------------------------------------------------
+class BooksMark(models.Model):
+    """How far a wallet's own books were read for the books of its bots. Whoever posts holds this row.
+
+    Keys of fills and of ledger transfers: both become visible in rising order within one wallet.
+    """
+
+    wallet = models.OneToOneField(
+        "wallets.Wallet", primary_key=True, on_delete=models.PROTECT, related_name="+"
+    )
+    fills_until = models.BigIntegerField(default=0)
+    payments_until = models.BigIntegerField(default=0, help_text="transfers of funding")
+    paid_until = models.BigIntegerField(default=0, help_text="ms; the newest payment that was shared out")
+
+    def __str__(self) -> str:
+        return f"fill {self.fills_until}"
+
+
+class BotTransfer(models.Model):
+    """One fact in the books of a bot. Its entries sum to zero per asset, by trigger. Append-only.
+
+    `ref` says which fact: a fact that is told twice is one transfer. A share of a funding payment that a
+    late fill turns out to have changed is mended by one more transfer of that `payment`.
+    """
+
+    class Kind(models.TextChoices):
+        FILL = "fill"
+        FUNDING = "funding"
+
+    bot = models.ForeignKey(Bot, on_delete=models.PROTECT, related_name="transfers")
+    ref = models.CharField(max_length=100)
+    kind = models.CharField(max_length=7, choices=Kind.choices)
+    payment = models.BigIntegerField(null=True, help_text="the wallet's transfer that this is a share of")
+    time = models.BigIntegerField(help_text="ms since 1970: when it happened")
+    booked_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["bot", "ref"], name="bots_transfer_once"),
+            models.CheckConstraint(
+                condition=Q(kind="fill", payment=None) | Q(kind="funding", payment__isnull=False),
+                name="bots_transfer_kind",
+            ),
+        )
+        indexes = (
+            # What was posted of a payment, before it is shared out anew.
+            models.Index(
+                fields=["payment"], condition=Q(payment__isnull=False), name="bots_transfer_payment"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.ref
+
+
+class BotEntry(models.Model):
+    """An amount that came to (above zero) or left an account. Append-only, by trigger."""
+
+    transfer = models.ForeignKey(BotTransfer, on_delete=models.PROTECT, related_name="entries")
+    bot = models.ForeignKey(Bot, on_delete=models.PROTECT, related_name="entries")
+    account = models.CharField(max_length=7, choices=Accounts.choices)
+    asset = models.CharField(max_length=40)
+    amount = models.DecimalField(**MONEY)
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(condition=~Q(amount=0), name="bots_entry_amount"),
+            models.CheckConstraint(condition=Q(account__in=Accounts.values), name="bots_entry_account"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.account} {self.amount} {self.asset}"
+
+
+class BotBalance(models.Model):
+    """The sum of the entries of one account. Kept by the trigger that every entry fires; read-only."""
+
+    bot = models.ForeignKey(Bot, on_delete=models.PROTECT, related_name="balances")
+    account = models.CharField(max_length=7)
+    asset = models.CharField(max_length=40)
+    amount = models.DecimalField(**MONEY, default=0)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["bot", "account", "asset"], name="bots_balance_key"),)
+
+    def __str__(self) -> str:
+        return f"{self.account} {self.amount} {self.asset}"
+
+
+class HolderBook(models.Model):
+    """The running book (`bots.domain.books.Book`) of one holder on a wallet's instrument.
+
+    A row without a bot is the person's own: what they asked for on a page or by the API. Changed only in
+    the transaction that posts: at its end the database holds a bot's row against its balances.
+    """
+
+    mark = models.ForeignKey(BooksMark, on_delete=models.PROTECT, related_name="books")
+    instrument = models.ForeignKey("market.Instrument", on_delete=models.PROTECT, related_name="+")
+    bot = models.OneToOneField(Bot, null=True, blank=True, on_delete=models.PROTECT, related_name="book")
+    size = models.DecimalField(**MONEY, default=0)
+    cost = models.DecimalField(**MONEY, default=0)
+    realised = models.DecimalField(**MONEY, default=0)
+    fees = models.DecimalField(**MONEY, default=0)
+    funding = models.DecimalField(**MONEY, default=0)
+    fills = models.PositiveBigIntegerField(default=0)
+    trips = models.PositiveBigIntegerField(default=0)
+    volume = models.DecimalField(**MONEY, default=0)
+    peak = models.DecimalField(**MONEY, default=0)
+    drawdown = models.DecimalField(**MONEY, default=0)
+    in_market = models.BigIntegerField(default=0, help_text="ms")
+    since = models.BigIntegerField(null=True, help_text="ms; of the newest fact")
+    last_time = models.BigIntegerField(default=0, help_text="of the newest fill: an older one is late")
+    last_ref = models.CharField(max_length=100, blank=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=["mark", "instrument"], condition=Q(bot=None), name="bots_book_of_person"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.size} of {self.bot_id or 'the person'}"

@@ -2,11 +2,12 @@
 
 from django.urls import include, path
 
-from bots.views import actions, bots
+from bots.views import actions, attribution, bots
 
 BOTS = [
     path("", bots.bots, name="list"),
     path("new/", bots.new, name="new"),
+    path("of/<uuid:pk>/attribution/", attribution.attribution, name="attribution"),
     path("<uuid:pk>/", bots.bot, name="bot"),
     path("<uuid:pk>/card/", bots.card, name="card"),
     path("<uuid:pk>/start/", actions.start, name="start"),

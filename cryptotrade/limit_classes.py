@@ -30,7 +30,8 @@ ROUTES: tuple[tuple[re.Pattern[str], frozenset[str], LimitClass | None], ...] = 
         (r"/(api/v1/)?orders(/|$)|/api/v1/wallets/[^/]+/leverage", UNSAFE, LimitClass.ORDER),
         # The live parts of a page read themselves again: while somebody types, and at each event.
         (
-            r"/orders/(ticket|preview|share|desk)/|/wallets/[^/]+/(card|books|check)/",
+            r"/orders/(ticket|preview|share|desk)/|/wallets/[^/]+/(card|books|check)/"
+            r"|/bots/of/[^/]+/attribution/",
             SAFE,
             LimitClass.FRAGMENT,
         ),

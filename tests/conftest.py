@@ -16,12 +16,15 @@ TRUNCATE_GUARDS = (
         (f"wallets_{table}", f"wallets_{table}_no_truncate")
         for table in ("ledgertransfer", "ledgerentry", "fill")
     ),
+    *((f"bots_{table}", f"bots_{table}_no_truncate") for table in ("bottransfer", "botentry")),
 )
 
 
 @pytest.fixture(autouse=True)
-def _fast_passwords(settings):
+def _in_a_hurry(settings):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    # Every test client loads the middleware anew: static files are looked for when they are asked for.
+    settings.WHITENOISE_AUTOREFRESH = True
 
 
 @pytest.fixture

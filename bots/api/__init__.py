@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from bots.api import views
+from bots.api import attribution, views
 
 _routes = [
     path("strategies", views.StrategyList.as_view(), name="strategies"),
@@ -13,6 +13,7 @@ _routes = [
     path("bots/<uuid:pk>/events", views.BotEvents.as_view(), name="bot-events"),
     path("bots/<uuid:pk>/orders", views.BotOrders.as_view(), name="bot-orders"),
     path("bots/<uuid:pk>/fills", views.BotFills.as_view(), name="bot-fills"),
+    path("wallets/<uuid:pk>/attribution", attribution.WalletAttribution.as_view(), name="wallet-attribution"),
 ]
 
 # Both spellings work; the schema names the one without a slash (cryptotrade/openapi.py).

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from bots.domain import events
-from bots.domain.books import BotFill, after_fee, traded
+from bots.domain.books import BotFill, after_fee, kept, traded
 from bots.domain.lifecycle import backoff
 from bots.domain.orders import Live
 from bots.domain.snapshot import Refusals, Snapshot
@@ -17,7 +17,7 @@ def booked(snapshot: Snapshot, event: events.Event, instrument: Instrument) -> S
     match event:
         case events.Ticked():
             return replace(snapshot, tick=event.tick)
-        case events.OrderChanged() | events.Traded() | events.FundingPaid():
+        case events.OrderChanged() | events.Traded() | events.FundingPaid() | events.Remains():
             snapshot = replace(_own(snapshot, event, instrument), seen=event.seq)
             closed = snapshot.closing and not snapshot.position.size and not snapshot.live
             return replace(snapshot, closing=False, held_back="") if closed else snapshot
@@ -33,6 +33,8 @@ def _own(snapshot: Snapshot, event: events.Own, instrument: Instrument) -> Snaps
         case events.FundingPaid():
             position = replace(snapshot.position, funding=snapshot.position.funding + event.amount)
             return replace(snapshot, position=position)
+        case events.Remains():
+            return _remaining(snapshot, event)
     assert_never(event)
 
 
@@ -80,6 +82,16 @@ def _traded(snapshot: Snapshot, event: events.Traded, instrument: Instrument) ->
         live=_without(snapshot.live, order),
         wanted=_spent(snapshot.wanted, order.level),
     )
+
+
+def _remaining(snapshot: Snapshot, event: events.Remains) -> Snapshot:
+    """What went by no order of ours is not traded again: that would open the opposite."""
+    gone = abs(snapshot.position.size - event.size)
+    snapshot = replace(snapshot, position=kept(snapshot.position, event.size), covered=event.covered)
+    if not gone:
+        return snapshot
+    told = f"{gone.normalize():f} of its position went at the venue by no order of ours."
+    return replace(snapshot, reason=f"{snapshot.reason} {told}".strip())
 
 
 def _without(live: tuple[Live, ...], gone: Live) -> tuple[Live, ...]:

@@ -14,6 +14,7 @@ from bots.sdk.context import Position
 from market.domain.events import Side
 
 ZERO = Decimal(0)
+When = tuple[int, str]  # time in ms, ref
 EXACT = Decimal("1e-12")  # of a quote unit: to this the cost of a part of a position is cut
 
 
@@ -77,6 +78,14 @@ def traded(position: Position, side: Side, price: Decimal, size: Decimal) -> Pos
     )
 
 
+def kept(position: Position, size: Decimal) -> Position:
+    """The position of which only `size` is left, without a trade: nothing is realised, no price is known."""
+    if not size:
+        return replace(position, size=ZERO, cost=ZERO)
+    cost = (position.cost * size / position.size).quantize(EXACT, ROUND_HALF_EVEN)
+    return replace(position, size=size, cost=cost)
+
+
 def fill_entries(fill: BotFill, base: str, quote: str) -> tuple[Entry, ...]:
     signed = fill.size if fill.side == "buy" else -fill.size
     paid = signed * fill.price
@@ -113,7 +122,8 @@ def after_fee(position: Position, fill: BotFill, base: str, quote: str) -> Posit
 class Book:
     """One bot's book. `balances` is the sum of all entries by account and asset; times in ms.
 
-    `peak` is the highest profit seen, `drawdown` the deepest fall from a peak, in quote units.
+    `peak` is the highest profit of trading seen, `drawdown` the deepest fall from a peak, in quote units;
+    funding is left out of both, so that a payment that becomes known late changes nothing else.
     `in_market` is the time with a position until `since`, which is when it was last touched.
     """
 
@@ -147,15 +157,12 @@ class Book:
     def funded(self, funding: BotFunding) -> Self:
         """The book after the payment. Tell it each fact once, as `built` does."""
         position = replace(self.position, funding=self.position.funding + funding.amount)
-        return replace(
-            self._at(funding.time),
-            position=position,
-            balances=self._posted(funding_entries(funding, self.quote)),
-        )
+        balances = self._posted(funding_entries(funding, self.quote))
+        return replace(self, position=position, balances=balances)
 
     def marked(self, price: Decimal, time: int) -> Self:
         """The book as it stands at this price: the clock of time in market and the drawdown move on."""
-        profit = self.position.profit(price)
+        profit = self.position.profit(price) - self.position.funding
         peak = max(self.peak, profit)
         return replace(self._at(time), peak=peak, drawdown=max(self.drawdown, peak - profit))
 
@@ -183,16 +190,48 @@ def built(base: str, quote: str, facts: Iterable[BotFill | BotFunding]) -> Book:
     """The book of these facts, which may be repeated and in any order."""
     known = {fact.ref: fact for fact in facts}
     book = Book(base, quote)
-    for fact in sorted(known.values(), key=_when):
+    for fact in sorted(known.values(), key=when):
         book = book.filled(fact) if isinstance(fact, BotFill) else book.funded(fact)
     return book
 
 
-def _when(fact: BotFill | BotFunding) -> tuple[int, str]:
+def when(fact: BotFill | BotFunding) -> When:
+    """Facts of one moment are told in the order of their names."""
     return fact.time, fact.ref
 
 
+def grown(book: Book, last: When, fills: Iterable[BotFill]) -> Book | None:
+    """The book with these fills as well, each new to it; None when one is older than `last`, the newest
+    that it knows: then the book has to be `built` again from all of them."""
+    news = sorted(fills, key=when)
+    if news and when(news[0]) <= last:
+        return None
+    for fill in news:
+        book = book.filled(fill)
+    return book
+
+
 # --- several bots on one wallet ------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """What a holder traded, signed; the empty name stands for whoever has no book here."""
+
+    holder: str
+    size: Decimal
+    time: int
+
+
+def sizes_at(time: int, sizes: Mapping[str, Decimal], trades: Iterable[Trade]) -> dict[str, Decimal]:
+    """The sizes as they were then, without what of `trades` came later. Every trade moves the venue's
+    position, which is under the empty name."""
+    then = dict(sizes)
+    for trade in trades:
+        if trade.time > time:
+            for name in {trade.holder, ""} & then.keys():
+                then[name] -= trade.size
+    return then
+
+
 def funding_split(amount: Decimal, sizes: Mapping[str, Decimal], venue: Decimal) -> dict[str, Decimal]:
     """Each holder's share of a payment on the venue's position, and the rest under the empty name.
 

@@ -17,7 +17,7 @@ from market.domain.events import Candle
 _CLASSES: tuple[type, ...] = (
     events.Claimed, events.Warmed, events.Started, events.Ticked, events.CandleClosed, events.BookShown,
     events.Woken, events.InputsChanged, events.StopAsked, events.Crashed, events.OrderChanged, events.Traded,
-    events.FundingPaid, orders.Live, orders.Put, orders.Withdraw, orders.Move,
+    events.FundingPaid, events.Remains, orders.Live, orders.Put, orders.Withdraw, orders.Move,
     BookSeen, Candle, Level, Position, Refusals, Snapshot, Tick,
 )  # fmt: skip
 _BY_NAME = {cls.__name__: cls for cls in _CLASSES}

@@ -88,9 +88,10 @@ class Desk:
             self._change(closing=False, held_back="")
             return
         level = self._closing_level(size)
+        reducing = self._terms.instrument.kind == "perp" and self.snapshot.covered
         if level is None:
             self._change(held_back="There is no price yet to close the position at.")
-        elif self._terms.instrument.kind == "spot" and not self._terms.tradable(level.price, size):
+        elif not reducing and not self._terms.tradable(level.price, size):
             self._change(closing=False, held_back=f"{size} is left, too little for the venue to trade.")
         else:
             self._converge((level,), (), now)

@@ -125,7 +125,18 @@ class FundingPaid:
     amount: Decimal
 
 
-Own = OrderChanged | Traded | FundingPaid
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What is left at the venue of the bot's position; less than it traded when some of it went by no order
+    of ours. `covered`: the venue's own position is at least that, on the same side."""
+
+    now: int
+    seq: int
+    size: Decimal
+    covered: bool
+
+
+Own = OrderChanged | Traded | FundingPaid | Remains
 Event = (
     Claimed
     | Warmed

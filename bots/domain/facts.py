@@ -6,9 +6,11 @@ to be told: a process may die anywhere between a fact and its telling.
 
 from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from uuid import UUID
 
-from bots.domain.events import OrderChanged
+from bots.domain.events import FundingPaid, OrderChanged, Remains
+from bots.domain.lifecycle import BEGINNING
 from bots.domain.orders import Live
 from bots.domain.snapshot import Snapshot
 from bots.sdk.events import OrderState
@@ -20,6 +22,7 @@ STATES: Mapping[OrderStatus, OrderState] = {
     _S.PARTLY_FILLED: "open", _S.CANCELLING: "cancelling", _S.FILLED: "filled", _S.CANCELLED: "cancelled",
     _S.REJECTED: "refused", _S.DENIED: "refused", _S.EXPIRED: "refused",
 }  # fmt: skip
+ZERO = Decimal(0)
 NOT_TAKEN = "It was not taken as an order."
 STANDS = "It stands: the cancel or the change was refused."
 
@@ -31,6 +34,39 @@ class Standing:
     status: OrderStatus
     reason: str = ""
     asked_to_end: bool = False
+
+
+def asks_what_remains(snapshot: Snapshot) -> bool:
+    """Before a position is closed, and before a new run goes on with that of an old one."""
+    inherited = snapshot.status in BEGINNING and not snapshot.seen and bool(snapshot.position.size)
+    return snapshot.closing or inherited
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What the bot's book says. `funding` is the sum of its shares; `left` and `covered` are as in
+    `Remains`, and None when nobody asked."""
+
+    funding: Decimal = ZERO
+    left: Decimal | None = None
+    covered: bool = True
+
+
+def untold_money(snapshot: Snapshot, money: Money, now: int) -> list[FundingPaid | Remains]:
+    """Shares of funding that the snapshot does not have, as one payment, and what of its position went.
+
+    `money` must know every fill that the snapshot knows, and no other.
+    """
+    news: list[FundingPaid | Remains] = []
+    if paid := money.funding - snapshot.position.funding:
+        news.append(FundingPaid(now, snapshot.seen + 1, f"funding:{money.funding}", paid))
+    if money.left is None:
+        return news
+    own = snapshot.position.size
+    left = min(own, money.left, key=abs) if own * money.left > 0 else ZERO
+    if (left, money.covered) != (own, snapshot.covered):
+        news.append(Remains(now, snapshot.seen + len(news) + 1, left, money.covered))
+    return news
 
 
 def untold(

@@ -78,6 +78,7 @@ MOVES: dict[tuple[Status, Signal], Status] = {
     (_S.FAULTED, _E.STOP): _S.FAULTED,
     (_S.FAULTED, _E.DONE): _S.FAULTED,
 }
+BEGINNING = frozenset({Status.STARTING, Status.WARMING})
 DECIDING = frozenset({Status.RUNNING, Status.IDLE})  # callbacks are called
 ENDED = frozenset({Status.STOPPED, Status.FAULTED})
 

@@ -26,6 +26,7 @@ class Snapshot:
     `reason` is why the run is idle, stopped or faulted, in words; `checked_at` when that was last true.
     `orders_made` numbers the order requests, `seen` the own events. `state` is the strategy's, as JSON.
     `wanted` is what should stand; what fills or is refused leaves it until the strategy wants it again.
+    `covered` is what the last `Remains` said: could the venue grant that its position is only reduced?
     """
 
     status: Status = Status.STARTING
@@ -44,6 +45,7 @@ class Snapshot:
     live: tuple[Live, ...] = ()
     refusals: tuple[Refusals, ...] = ()
     held_back: str = ""
+    covered: bool = True
 
     def order(self, client_id: UUID) -> Live | None:
         return next((order for order in self.live if order.client_id == client_id), None)

@@ -27,7 +27,7 @@ END $$;
 
 class Migration(migrations.Migration):
 
-    dependencies = [('bots', '0002_journal')]
+    dependencies = [('bots', '0003_books')]
 
     operations = [
         migrations.RunSQL(GUARD, UNGUARD),

@@ -1,13 +1,18 @@
 """What pages, the API, services and the supervisor read of bots."""
 
-from bots.selectors.books import book_of
+from bots.selectors.attribution import Share, Split, attribution_of, splits_of
+from bots.selectors.books import book_of, books_of, wallets_unposted
 from bots.selectors.cards import BotCard, cards_of
 from bots.selectors.reading import bot_find, bot_get, bots_of, events_of, inputs_of, run_active, run_last
 from bots.selectors.strategies import bot_terms, code_hash, strategy_get, terms_of
 
 __all__ = [
     "BotCard",
+    "Share",
+    "Split",
+    "attribution_of",
     "book_of",
+    "books_of",
     "bot_find",
     "bot_get",
     "bot_terms",
@@ -18,6 +23,8 @@ __all__ = [
     "inputs_of",
     "run_active",
     "run_last",
+    "splits_of",
     "strategy_get",
     "terms_of",
+    "wallets_unposted",
 ]

@@ -1,25 +1,53 @@
-"""The books of a bot, built from the fills of its own orders and nothing else."""
+"""The books of bots, as they are posted from the venue's fills and funding."""
 
-from typing import cast
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from uuid import UUID
 
-from bots.domain.books import Book, BotFill, built
-from bots.models import Bot
-from market.domain.events import Side
-from wallets.selectors import source_fills
+from django.db.models import Exists, OuterRef, Q
+
+from bots.domain.books import Account, Book
+from bots.models import BooksMark, Bot, BotBalance, HolderBook
+from bots.sdk.context import Position
+from wallets.selectors import fills_beyond, payments_beyond
+
+Balances = Mapping[tuple[Account, str], Decimal]
 
 
 def book_of(bot: Bot) -> Book:
-    """Of all its runs. Funding is not shared out yet: it is in the wallet's books alone."""
-    fills = [
-        BotFill(
-            ref=f"{fill.order_id}:{fill.trade_id}",
-            side=cast("Side", fill.side),
-            price=fill.price,
-            size=fill.size,
-            fee=fill.fee,
-            fee_asset=fill.fee_asset,
-            time=fill.time,
-        )
-        for fill in source_fills(bot.pk)
-    ]
-    return built(bot.instrument.base, bot.instrument.quote, fills)
+    """Of all its runs."""
+    return books_of([bot])[bot.pk]
+
+
+def books_of(bots: Iterable[Bot]) -> dict[UUID, Book]:
+    """The book of each, by its key; `bots` with their instruments. Two queries."""
+    places = {bot.pk: bot.instrument for bot in bots}
+    rows = {row.bot_id: row for row in HolderBook.objects.filter(bot__in=places)}
+    sums: dict[UUID, dict[tuple[Account, str], Decimal]] = defaultdict(dict)
+    for held in BotBalance.objects.filter(bot__in=places):
+        sums[held.bot_id][Account(held.account), held.asset] = held.amount
+    return {
+        pk: book_read(rows[pk], place.base, place.quote, sums[pk])
+        if pk in rows
+        else Book(place.base, place.quote)
+        for pk, place in places.items()
+    }
+
+
+def book_read(row: HolderBook, base: str, quote: str, balances: Balances | None = None) -> Book:
+    """The book that this row keeps. Without `balances` it is told of none, and must not be asked for them."""
+    return Book(
+        base=base, quote=quote, position=Position(row.size, row.cost, row.realised, row.fees, row.funding),
+        balances=balances or {}, fills=row.fills, trips=row.trips, volume=row.volume, peak=row.peak,
+        drawdown=row.drawdown, in_market=row.in_market, since=row.since,
+    )  # fmt: skip
+
+
+def wallets_unposted() -> list[UUID]:
+    """Wallets of bots in whose books something is new. One query, two looks at an index for each wallet."""
+    wallet = OuterRef("wallet")
+    new = Q(Exists(fills_beyond(wallet, OuterRef("fills_until")))) | Q(
+        Exists(payments_beyond(wallet, OuterRef("payments_until")))
+    )
+    return list(BooksMark.objects.filter(new).values_list("wallet", flat=True))

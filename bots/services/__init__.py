@@ -3,9 +3,11 @@
 The lock order is wallet, then bot: whoever places orders for a bot holds its wallet's row first.
 """
 
+from bots.services.books import books_post, books_post_all
 from bots.services.keeping import bot_archive, bot_clone, bot_create, bot_inputs_set
 from bots.services.owning import bots_beat, bots_claim, bots_wanted
 from bots.services.records import Beat, Loaded, Made, OwnFacts, OwnFill, Wanted
+from bots.services.replaying import run_replay
 from bots.services.running import (
     StrategyGone,
     decision_commit,
@@ -25,6 +27,8 @@ __all__ = [
     "OwnFill",
     "StrategyGone",
     "Wanted",
+    "books_post",
+    "books_post_all",
     "bot_archive",
     "bot_clone",
     "bot_create",
@@ -41,4 +45,5 @@ __all__ = [
     "own_facts",
     "run_crashed",
     "run_load",
+    "run_replay",
 ]

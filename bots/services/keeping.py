@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.audit import AuditAction, record
 from bots.domain.errors import BotConflict, BotInvalid, BotNotFound
 from bots.domain.requests import BotRequest
-from bots.models import Bot, BotEvent, BotInputs
+from bots.models import BooksMark, Bot, BotEvent, BotInputs
 from bots.sdk import InputsInvalid, Strategy, inputs_read, inputs_write
 from bots.selectors import run_active, strategy_get, terms_of
 from market.selectors import instrument_get
@@ -54,6 +54,7 @@ def bot_create(*, user: Any, request: BotRequest, http: Any = None) -> Bot:
             },
         )  # fmt: skip
         if made:
+            BooksMark.objects.get_or_create(wallet_id=wallet.pk)
             BotInputs.objects.create(bot=bot, version=1, inputs=inputs)
             bot_record(AuditAction.BOT_CREATED, bot, user, http, strategy=request.strategy, inputs=inputs)
     return bot

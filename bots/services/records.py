@@ -7,7 +7,7 @@ from uuid import UUID
 
 from bots.domain.desk import Request
 from bots.domain.events import Event
-from bots.domain.facts import Standing
+from bots.domain.facts import Money, Standing
 from bots.domain.runner import Spec
 from bots.domain.snapshot import Snapshot
 from bots.sdk import Side, Tick
@@ -96,3 +96,4 @@ class OwnFacts:
 
     standings: dict[UUID, Standing]
     fills: list[OwnFill]
+    money: Money

@@ -3,7 +3,6 @@
 import logging
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
@@ -14,7 +13,6 @@ from django.utils import timezone
 
 from bots.domain.codec import decode, encode
 from bots.domain.desk import CancelOrder, ModifyOrder, PlaceOrder, Request
-from bots.domain.events import Warmed
 from bots.domain.facts import Standing
 from bots.domain.lifecycle import Status, StopPolicy
 from bots.domain.runner import Spec
@@ -22,6 +20,7 @@ from bots.domain.snapshot import Snapshot
 from bots.models import Bot, BotEvent, Run
 from bots.sdk import Side, inputs_read
 from bots.selectors import bot_terms, code_hash, strategy_get
+from bots.services.closing import capped, money_of, what_remains
 from bots.services.keeping import journal
 from bots.services.records import Loaded, Made, OwnFacts, OwnFill
 from market.leases import Claim, LeaseLost, fence
@@ -73,23 +72,32 @@ def inputs_load(*, bot_id: UUID, version: int) -> dict[str, Any]:
     return inputs_of_version(Bot.objects.get(pk=bot_id), version)
 
 
-def own_facts(*, bot_id: UUID, client_ids: Collection[UUID], after: int) -> OwnFacts:
-    """How these orders stand, and every fill of the bot booked after the fill `after`."""
+def own_facts(*, bot_id: UUID, client_ids: Collection[UUID], after: int, remains: bool = False) -> OwnFacts:
+    """How these orders stand, every fill of the bot booked after the fill `after`, and its money.
+
+    Only with `remains` it is looked up what is left of its position; the money then knows just these fills.
+    """
     standings = {
         client_id: Standing(
             OrderStatus(order.status), order.message, asked_to_end=order.cancel_asked_at is not None
         )
         for client_id, order in source_orders_named(bot_id, client_ids).items()
     }
-    fills = [
-        OwnFill(
-            pk=fill.pk, client_id=fill.order.client_id, level_id=str(fill.order.why.get("level", "")),
-            ref=f"{fill.order_id}:{fill.trade_id}", side=cast("Side", fill.side), price=fill.price, size=fill.size,
-            fee=fill.fee, fee_asset=fill.fee_asset, time=fill.time,
-        )
-        for fill in source_fills_after(bot_id, after)
-    ]  # fmt: skip
-    return OwnFacts(standings, fills)
+    if remains:
+        money, until = what_remains(bot_id=bot_id)
+        rows = [fill for fill in source_fills_after(bot_id, after) if fill.pk <= until]
+    else:
+        rows = source_fills_after(bot_id, after)
+        money = money_of(bot_id=bot_id, traded=bool(rows))
+    return OwnFacts(standings, [_own_fill(row) for row in rows], money)
+
+
+def _own_fill(fill: Any) -> OwnFill:
+    return OwnFill(
+        pk=fill.pk, client_id=fill.order.client_id, level_id=str(fill.order.why.get("level", "")),
+        ref=f"{fill.order_id}:{fill.trade_id}", side=cast("Side", fill.side), price=fill.price, size=fill.size,
+        fee=fill.fee, fee_asset=fill.fee_asset, time=fill.time,
+    )  # fmt: skip
 
 
 # --- writing -------------------------------------------------------------------------------------------
@@ -100,10 +108,10 @@ def decision_commit(*, claim: Claim, loaded: Loaded, made: Made) -> bool:
     stored as a denied order, which the bot is told like any other fact. Raises `LeaseLost`.
     """
     requests = made.requests
-    asks = [ask_of(request) for request in requests]
-    prices = prices_of(loaded.spec.terms.instrument.venue) if asks else None
+    prices = prices_of(loaded.spec.terms.instrument.venue) if requests else None
     with transaction.atomic():
         if prices is not None:
+            asks = [ask_of(request) for request in capped(loaded=loaded, requests=requests)]
             asks_carry_out(
                 user=loaded.user, wallet_id=loaded.wallet, source=loaded.bot, asks=asks, prices=prices
             )
@@ -117,20 +125,13 @@ def decision_commit(*, claim: Claim, loaded: Loaded, made: Made) -> bool:
             kind=BotEvent.Kind.DECISION,
             text=sentence(made)[:300],
             body={
-                "events": [journalled(event) for event in made.events],
+                "events": [encode(event) for event in made.events],
                 "tick": encode(made.tick),
                 "inputs": made.inputs_version,
                 "requests": [asked(request) for request in requests],
             },
         )
     return is_over(made.snapshot)
-
-
-def journalled(event: Any) -> Any:
-    """The event for the journal. Candles are stored already: of many, the first and the last say which."""
-    if isinstance(event, Warmed):
-        event = replace(event, candles=event.candles[:1] + event.candles[1:][-1:])
-    return encode(event)
 
 
 def is_over(snapshot: Snapshot) -> bool:

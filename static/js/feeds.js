@@ -96,7 +96,7 @@ export function paintPanels(stream, { withAges }) {
     const known = ageOf(topic, null, false) !== null;
     if (!known) continue;
     if (withAges) setText(part(panel, "age"), ageText(age));
-    if (panel.offsetParent) setStale(panel, isOld(age, Number(panel.dataset.staleAfter)));
+    if (panel.offsetParent || panel.dataset.stale) setStale(panel, isOld(age, Number(panel.dataset.staleAfter)));
   }
 }
 

@@ -110,10 +110,11 @@ export function paintStale() {
   }
 }
 
+/** What was greyed on screen is looked at until it is fresh, also when it slid out of sight meanwhile. */
 function* agesOnScreen() {
   for (const sharing of scopes.values()) {
     for (const scope of sharing) {
-      if (!visible(scope.element)) continue;
+      if (!visible(scope.element) && !scope.element.dataset.stale) continue;
       const { element, topic, symbol } = scope;
       yield { scope, age: ageOf(topic, symbol, hasTick(element, topic, symbol)) };
     }

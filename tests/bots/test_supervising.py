@@ -18,6 +18,7 @@ from bots.supervisor import desk as desks
 from bots.supervisor.candles import CandleShelf
 from bots.supervisor.clock import now_ms
 from bots.supervisor.deciding import Decider
+from bots.supervisor.surroundings import Surroundings
 from bots.supervisor.worker import Supervisor
 from market import leases, models
 from market.hub import in_thread
@@ -137,7 +138,7 @@ class Stage:
         self.held = self.wanted.claim
 
     def seat_task(self):
-        around = desks.Surroundings(
+        around = Surroundings(
             self.decider, CandleShelf(), lambda: True, lambda user, events: self.told.extend(events)
         )
         self.desk = desks.BotDesk(self.wanted, around)
@@ -339,6 +340,31 @@ async def test_a_fill_moves_the_bots_own_position_once(world):
     await stage.end()
     traded = BotEvent.objects.filter(bot=bot, text__startswith="Traded")
     assert await traded.acount() == 1
+
+
+async def test_a_bot_hears_its_share_of_funding_and_nobody_elses(world):
+    bot = await in_thread(bot_started, world)
+    stage = Stage(bot)
+    await stage.say(50_000, stands(bot, 50_000))
+
+    def paid():
+        world.take()
+        order = Order.objects.select_related("instrument").filter(source_id=bot.pk).order_by("-price").first()
+        order.venue_order_id = "v1"
+        world.tell(world.fill(order))
+        world.tell(world.fill(world.open("v2", size="0.003")))
+        world.tell(world.funding("-8", world.now + 100))
+        services.books_post_all()
+
+    await in_thread(paid)
+
+    def heard():
+        funding = Run.objects.get(bot=bot).snapshot["position"]["funding"]["is"]
+        return Decimal(funding) == -2
+
+    await stage.say(50_000, heard)
+    await stage.end()
+    assert await BotEvent.objects.filter(bot=bot, text__startswith="FundingPaid").acount() == 1
 
 
 async def supervised(worker, supervisor, done):

@@ -208,8 +208,11 @@ def test_cut_feed_greys_its_numbers_within_three_seconds_and_recovers(page: Page
     took = page.evaluate("window.greyAt") / 1000 - feed.spoke
     assert took <= 3.5, "three seconds, and half a second for a busy machine"
     assert text_of(page, f"{BTC} [data-field=last]") != "\N{EN DASH}"
+    eth = page.locator("#board tr[data-symbol=ETH]")
+    eth.evaluate("row => { row.hidden = true; }")  # as when it slides out of a strip
     feed.start()
     wait_until(lambda: not stale_since(page, BTC), "fresh again")
+    wait_until(lambda: eth.get_attribute("data-stale") is None, "what is out of sight too")
 
 
 def test_quiet_instrument_of_a_live_venue_stays_fresh(page: Page, feed: Feed):

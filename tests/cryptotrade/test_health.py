@@ -1,3 +1,4 @@
+import psutil
 import pytest
 import redis
 from django.conf import settings
@@ -9,6 +10,15 @@ def _no_feed_has_spoken():
         client.flushdb()
 
 
+@pytest.fixture(autouse=True)
+def load(monkeypatch):
+    """What the machine says of itself, whatever else it has to do."""
+    said = {"load": 0.5}
+    monkeypatch.setattr(psutil, "getloadavg", lambda: (said["load"], 0.0, 0.0))
+    monkeypatch.setattr(psutil, "cpu_count", lambda: 2)
+    return said
+
+
 def test_health_answers_without_looking_at_anything(client):
     assert client.get("/health").json() == {"status": "ok"}
 
@@ -17,3 +27,10 @@ def test_ready_names_what_failed(client, db):
     answer = client.get("/ready")
     assert answer.status_code == 503
     assert answer.json()["failed"] == ["venues"]
+
+
+def test_ready_says_when_the_cores_are_full(client, db, load):
+    load["load"] = 8.1
+    answer = client.get("/ready").json()
+    assert answer["failed"] == ["cpu", "venues"]
+    assert answer["checks"]["cpu"] == "load 405 % of the cores"

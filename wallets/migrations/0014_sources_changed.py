@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
 
-    dependencies = [('wallets', '0012_sources')]
+    dependencies = [('wallets', '0013_booked_since')]
 
     operations = [
         migrations.AddIndex(

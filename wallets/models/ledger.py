@@ -42,6 +42,12 @@ class LedgerTransfer(models.Model):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["wallet", "ref"], name="wallets_transfer_once"),)
+        indexes = (
+            # The payments that were booked since.
+            models.Index(
+                fields=["wallet", "id"], condition=Q(kind="funding"), name="wallets_transfer_funding"
+            ),
+        )
 
     def __str__(self) -> str:
         return self.ref

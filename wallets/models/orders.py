@@ -194,7 +194,10 @@ class Fill(models.Model):
             models.UniqueConstraint(fields=["order", "trade_id"], name="wallets_fill_once"),
             models.CheckConstraint(condition=Q(size__gt=0, price__gt=0), name="wallets_fill_signs"),
         )
-        indexes = (models.Index(fields=["wallet", "-time"], name="wallets_fill_newest"),)
+        indexes = (
+            models.Index(fields=["wallet", "-time"], name="wallets_fill_newest"),
+            models.Index(fields=["wallet", "id"], name="wallets_fill_booked"),  # what was booked since
+        )
 
     def __str__(self) -> str:
         return f"{self.side} {self.size} at {self.price}"

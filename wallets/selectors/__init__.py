@@ -1,5 +1,16 @@
 """What pages, the API and `execution` read."""
 
+from wallets.selectors.booked import (
+    ASKED_HERE,
+    Moved,
+    Payment,
+    coins_at,
+    fills_beyond,
+    payments_beyond,
+    payments_read,
+    positions_at,
+    trades_later,
+)
 from wallets.selectors.cards import WalletCard, card_of
 from wallets.selectors.holdings import Holding, holdings_of
 from wallets.selectors.market import Prices, prices_of
@@ -30,17 +41,22 @@ from wallets.selectors.sourced import (
 from wallets.selectors.story import Event, Story, order_story
 
 __all__ = [
+    "ASKED_HERE",
     "Event",
     "Held",
     "Holding",
     "Money",
+    "Moved",
+    "Payment",
     "Prices",
     "Story",
     "WalletCard",
     "Why",
     "balances_of",
     "card_of",
+    "coins_at",
     "entries_page",
+    "fills_beyond",
     "fills_page",
     "holdings_of",
     "limits_of",
@@ -48,6 +64,9 @@ __all__ = [
     "order_story",
     "order_why",
     "orders_page",
+    "payments_beyond",
+    "payments_read",
+    "positions_at",
     "positions_of",
     "prices_of",
     "situation_of",
@@ -57,6 +76,7 @@ __all__ = [
     "source_orders_named",
     "sources_changed",
     "sources_live",
+    "trades_later",
     "trading_state",
     "transfers_page",
     "wallet_get",

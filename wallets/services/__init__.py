@@ -40,7 +40,7 @@ from wallets.services.records import (
     Reconciled,
 )
 from wallets.services.simulated import simulated_account_open
-from wallets.services.sourced import Ask, asks_carry_out
+from wallets.services.sourced import Ask, asks_carry_out, wallet_hold
 from wallets.services.submitting import (
     cancels_take,
     doubtful,
@@ -93,6 +93,7 @@ __all__ = [
     "unsent",
     "wallet_archive",
     "wallet_create",
+    "wallet_hold",
     "wallet_key_replace",
     "wallet_limits_set",
     "wallet_rename",

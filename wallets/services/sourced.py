@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from wallets.domain.errors import OrderConflict
+from wallets.domain.errors import NotFound, OrderConflict
 from wallets.domain.requests import OrderRequest
 from wallets.domain.status import TERMINAL
-from wallets.models import Order
+from wallets.models import Order, Wallet
 from wallets.selectors.market import Prices
 from wallets.services.cancelling import cancel_locked
 from wallets.services.modifying import order_replace
@@ -24,6 +24,13 @@ class Ask:
 
     order: OrderRequest | None = None
     former: UUID | None = None
+
+
+def wallet_hold(*, user: Any, wallet_id: UUID) -> None:
+    """Lock the wallet's row before `asks_carry_out` does, to look at its books. Raises `NotFound`."""
+    wallets = Wallet.objects.select_for_update(no_key=True, of=("self",))
+    if not wallets.filter(pk=wallet_id, user=user):
+        raise NotFound("There is no such wallet.")
 
 
 def asks_carry_out(

@@ -15,7 +15,9 @@ from cryptotrade import env
 from market.leases import LeasedModel
 
 WEB, FEED, EXECUTION, BOTS = ROLES = ("web", "feed", "execution", "bots")
-BOOKS = ("wallets_ledgertransfer", "wallets_ledgerentry", "wallets_fill")
+BOOKS = (
+    "wallets_ledgertransfer", "wallets_ledgerentry", "wallets_fill", "bots_bottransfer", "bots_botentry",
+)  # fmt: skip
 FEEDS = "market_"
 
 CREATE = """
@@ -33,8 +35,13 @@ GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {role};
 # What is added up or appended to is written by nobody twice, whatever the triggers say.
 MONEY = f"""
 REVOKE ALL ON wallets_walletsecret FROM {{role}};
-REVOKE INSERT, UPDATE, DELETE ON wallets_sealingkey, wallets_balance FROM {{role}};
+REVOKE INSERT, UPDATE, DELETE ON wallets_sealingkey, wallets_balance, bots_botbalance FROM {{role}};
 REVOKE UPDATE, DELETE ON {", ".join(BOOKS)} FROM {{role}};
+"""
+# Only supervisors keep the books of bots; a new bot's wallet gets its mark from whoever makes the bot.
+ONLY_BOTS = """
+REVOKE INSERT, UPDATE, DELETE ON bots_bottransfer, bots_botentry, bots_holderbook FROM {role};
+REVOKE UPDATE, DELETE ON bots_booksmark FROM {role};
 """
 SECRETS = {
     WEB: """
@@ -89,7 +96,7 @@ class Command(BaseCommand):
         call_command("audit", "grants", role_name(process), stdout=granted)
         with connection.cursor() as cursor:
             cursor.execute(granted.getvalue())
-        self._run(MONEY + SECRETS[process], role=role)
+        self._run(MONEY + SECRETS[process] + ("" if process == BOTS else ONLY_BOTS), role=role)
 
     def _run(self, statements: str, **parts: sql.Composable) -> None:
         with connection.cursor() as cursor:
