@@ -135,8 +135,8 @@ class BotDesk:
             self._woken.set()
 
     async def _take_brought(self) -> None:
-        call, self._brought = self._brought, None
-        if call is not None:
+        if (call := self._brought) is not None:
+            self._brought = None
             await self._settle(call, call.answer)
 
     @property
