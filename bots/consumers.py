@@ -8,8 +8,9 @@ from channels.db import database_sync_to_async
 from django.utils import timezone
 
 from accounts.services import expired_remove
+from bots.services import journal_trim
 from bots.supervisor.worker import Supervisor
-from market.hub import Nudges, WorkerConsumer
+from market.hub import Nudges, WorkerConsumer, in_thread
 from market.leases import workers_sweep
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,9 @@ class SupervisorConsumer(WorkerConsumer):
         self._clean_due = now + CLEAN_EVERY
         removed = await database_sync_to_async(expired_remove)(now=timezone.now())
         swept = await database_sync_to_async(workers_sweep)()
-        logger.info("cleaned", extra={"channel": self.channel, "count": sum(removed.values()) + swept})
+        trimmed = await in_thread(journal_trim, now=timezone.now())
+        count = sum(removed.values()) + swept + trimmed
+        logger.info("cleaned", extra={"channel": self.channel, "count": count})
 
     async def drain(self) -> None:
         if self._listening:

@@ -115,7 +115,10 @@ class Run(models.Model):
         constraints = (
             models.UniqueConstraint(fields=["bot"], condition=Q(ended_at=None), name="bots_one_active_run"),
         )
-        indexes = (models.Index(fields=["bot", "-started_at"], name="bots_run_newest"),)
+        indexes = (
+            models.Index(fields=["bot", "-started_at"], name="bots_run_newest"),
+            models.Index(fields=["ended_at"], condition=Q(ended_at__isnull=False), name="bots_run_ended"),
+        )
 
     def __str__(self) -> str:
         return f"run {self.pk}"
@@ -124,7 +127,7 @@ class Run(models.Model):
 class BotEvent(models.Model):
     """The journal: what a decision was made on and what it asked for, or a line for people.
 
-    A decision's `body` is {"event", "tick", "requests"} in the words of `bots.domain.codec`.
+    A decision's `body` is {"events", "tick", "inputs", "requests"} in the words of `bots.domain.codec`.
     """
 
     class Kind(models.TextChoices):

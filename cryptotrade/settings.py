@@ -478,6 +478,9 @@ LEVERAGE_MAX = env.number("LEVERAGE_MAX", 10)
 PRICE_BAND_PERCENT = env.number("PRICE_BAND_PERCENT", 10)
 ORDERS_PER_MINUTE = env.number("ORDERS_PER_MINUTE", 120)
 
+# --- bots --------------------------------------------------------------------------------------
+BOT_JOURNAL_DAYS = env.number("BOT_JOURNAL_DAYS", 90)  # decisions, counted from the end of their run
+
 # --- logs --------------------------------------------------------------------------------------
 LOG_LEVEL = env.text("LOG_LEVEL", "INFO")
 LOGGING = {

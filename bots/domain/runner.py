@@ -6,9 +6,11 @@ snapshot asks for the same orders under the same ids.
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 from traceback import format_exception
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -16,19 +18,21 @@ from bots.domain import events
 from bots.domain.bookkeeping import booked
 from bots.domain.codec import encode
 from bots.domain.desk import Desk, Request
-from bots.domain.judging import Junk, Wishes, judged
+from bots.domain.judging import NOTHING, Junk, Wishes, judged, state_written
 from bots.domain.lifecycle import BEGINNING, DECIDING, ENDED, Signal, Status, StopPolicy, moved
+from bots.domain.orders import Live
 from bots.domain.snapshot import Snapshot
 from bots.sdk.context import Context, OwnOrder, Terms
 from bots.sdk.dice import Dice
 from bots.sdk.events import Fill, OrderNews
 from bots.sdk.intents import Level
-from bots.sdk.plain import plain_decode, plain_encode
+from bots.sdk.plain import plain_decode, plain_same
 from bots.sdk.strategy import Strategy
 from market.domain.events import Candle
 
-STATE_LARGEST = 65_536
+PASSING = ("tick", "checked_at", "reason")
 TRACE_KEPT = 8_000
+_lasting = attrgetter(*(field.name for field in fields(Snapshot) if field.name not in PASSING))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,10 @@ class Runner:
     def __init__(self, spec: Spec, snapshot: Snapshot | None = None) -> None:
         self.spec = spec
         self.snapshot = snapshot if snapshot is not None else Snapshot()
-        self._state: Any = plain_decode(json.loads(self.snapshot.state))
+        self._state = self._decoded()
+        self._kept = self._decoded()  # never handed out: what the state was when it was written last
+        self._seed = str(spec.run)
+        self._orders: tuple[tuple[Live, ...], Mapping[str, OwnOrder]] = ((), MappingProxyType({}))
         self._candles: tuple[Candle, ...] = ()
         self._window = 0
 
@@ -112,6 +119,8 @@ class Runner:
         worker had the run, so that `on_start` finds everything told; what it then wants waits for the start.
         """
         match event:
+            case events.OrderChanged() if self._replaced(event):
+                pass  # its level stands on: the order that took its place is told of
             case events.OrderChanged():
                 self._call(event.now, "on_order", OrderNews(event.level_id, event.state, event.reason))
             case events.Traded(level_id=level_id, side=side, price=price, size=size):
@@ -119,6 +128,11 @@ class Runner:
                 self._call(event.now, "on_fill", fill)
             case _ if self.snapshot.status in DECIDING:
                 self._tell_market(event)
+
+    def _replaced(self, event: events.OrderChanged) -> bool:
+        """Did we end it ourselves by putting another one in its place?"""
+        heirs = (order.replaces for order in self.snapshot.live)
+        return event.state == "cancelled" and event.client_id in heirs
 
     def _tell_market(self, event: events.Event) -> None:
         now = event.now
@@ -150,7 +164,7 @@ class Runner:
         close = policy == StopPolicy.CANCEL_AND_CLOSE_OWN
         self._signal(Signal.FAULT)
         self._change(reason=reason, checked_at=now, trace=trace, policy=policy, closing=close, wanted=())
-        self._state = plain_decode(json.loads(self.snapshot.state))
+        self._state = self._decoded()
 
     # --- callbacks -----------------------------------------------------------------------------------
     def _call(self, now: int, callback: str, *told: object) -> None:
@@ -171,12 +185,10 @@ class Runner:
             now=now,
             terms=self.spec.terms,
             position=snapshot.position,
-            orders={
-                order.level.id: OwnOrder(order.level, order.left, order.state) for order in snapshot.live
-            },
+            orders=self._own_orders(snapshot.live),
             tick=snapshot.tick,
             candles=self._candles,
-            dice=Dice(str(self.spec.run), snapshot.drawn),
+            dice=Dice(self._seed, snapshot.drawn),
             state=self._state,
             intents=[],
             closing=snapshot.closing,
@@ -184,12 +196,32 @@ class Runner:
         answer = getattr(self.spec.strategy(self.spec.inputs), callback)(context, *told)
         if answer is not None:
             raise Junk(f"{callback} returned {type(answer).__name__}; callbacks return nothing.")
-        wishes = judged(context.intents, self.spec.terms.instrument.rules)
+        wishes = (
+            judged(context.intents, self.spec.terms.instrument.rules) if context.intents != [] else NOTHING
+        )
         wanted = wishes.applied(snapshot.wanted)
-        state = _written(context.state)
-        self._state = context.state
-        self._change(state=state, drawn=context.dice.drawn)
+        self._remember(context)
         self._apply(now, wishes, wanted)
+
+    def _own_orders(self, live: tuple[Live, ...]) -> Mapping[str, OwnOrder]:
+        """By level id; made anew when the orders are others, which at most ticks they are not."""
+        if self._orders[0] is not live:
+            own = {order.level.id: OwnOrder(order.level, order.left, order.state) for order in live}
+            self._orders = live, MappingProxyType(own)
+        return self._orders[1]
+
+    def _remember(self, context: Context) -> None:
+        """Write the strategy's state down if it is another one."""
+        state = self.snapshot.state
+        if not plain_same(context.state, self._kept):
+            state = state_written(context.state)
+            self._kept = plain_decode(json.loads(state))
+        self._state = context.state
+        if state is not self.snapshot.state or context.dice.drawn != self.snapshot.drawn:
+            self._change(state=state, drawn=context.dice.drawn)
+
+    def _decoded(self) -> Any:
+        return plain_decode(json.loads(self.snapshot.state))
 
     def _apply(self, now: int, wishes: Wishes, wanted: tuple[Level, ...]) -> None:
         if wishes.close:
@@ -199,11 +231,9 @@ class Runner:
         if self.snapshot.status not in DECIDING:
             return
         if wishes.idle:
-            self._signal(Signal.REST)
-            self._change(reason=wishes.idle, checked_at=now)
+            self._signal(Signal.REST, reason=wishes.idle, checked_at=now)
         elif wishes.wants_orders:
-            self._signal(Signal.WORK)
-            self._change(reason="", checked_at=now)
+            self._signal(Signal.WORK, reason="", checked_at=now)
 
     def _read_needs(self) -> None:
         self._window = self.spec.strategy(self.spec.inputs).needs().candles
@@ -223,12 +253,14 @@ class Runner:
         return not settled or isinstance(event, events.Started | events.InputsChanged)
 
     def _durable(self, event: events.Event, before: Snapshot, candles: tuple[Candle, ...]) -> bool:
-        """Would a restart, or whoever replays the journal, miss anything of it?"""
-        if isinstance(event, events.InputsChanged) or (
-            candles is not self._candles and candles != self._candles
-        ):
-            return True
-        return replace(self.snapshot, tick=before.tick, checked_at=before.checked_at) != before
+        """Would a restart, or whoever replays the journal, miss anything of it?
+
+        Prices, and the figures in the reason of a bot that stays idle, come again by themselves.
+        """
+        now = self.snapshot
+        read = candles is not self._candles and candles != self._candles
+        words = now.reason != before.reason and now.status != Status.IDLE
+        return isinstance(event, events.InputsChanged) or read or words or _lasting(now) != _lasting(before)
 
     def _why(self, event: events.Event) -> dict[str, Any]:
         return {
@@ -238,18 +270,11 @@ class Runner:
             "code": self.spec.code,
         }
 
-    def _signal(self, signal: Signal) -> None:
-        self._change(status=moved(self.snapshot.status, signal))
+    def _signal(self, signal: Signal, **changes: Any) -> None:
+        self._change(status=moved(self.snapshot.status, signal), **changes)
 
     def _change(self, **changes: Any) -> None:
         self.snapshot = replace(self.snapshot, **changes)
-
-
-def _written(state: object) -> str:
-    written = json.dumps(plain_encode(state), separators=(",", ":"), sort_keys=True)
-    if not isinstance(state, dict) or len(written) > STATE_LARGEST:
-        raise Junk(f"The state is no dictionary of at most {STATE_LARGEST} bytes.")
-    return written
 
 
 def replay(spec: Spec, snapshot: Snapshot | None, journal: Iterable[events.Event]) -> list[Decision]:

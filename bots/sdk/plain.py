@@ -55,6 +55,21 @@ def plain_decode(value: Any) -> Any:
     return value
 
 
+def plain_same(one: object, other: object) -> bool:
+    """Would both be written the same? Stricter than `==`: 1, True and 1.0 are three, and so are 1 and 1.00."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict) and isinstance(other, dict):
+        return len(one) == len(other) and all(
+            key in other and plain_same(value, other[key]) for key, value in one.items()
+        )
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(plain_same, one, other))
+    if isinstance(one, Decimal | float):
+        return one is other or str(one) == str(other)
+    return one == other
+
+
 def _number_encode(value: Decimal | float, path: str) -> Any:
     if isinstance(value, Decimal):
         if not value.is_finite():

@@ -51,7 +51,8 @@ class Strategy:
         """The book changed; only for strategies whose needs say so."""
 
     def on_order(self, context: Context, news: OrderNews) -> None:
-        """An own order was opened, cancelled, refused… Fills have a callback of their own."""
+        """An own order was opened, cancelled, refused… Fills have a callback of their own, and of a level that
+        was moved only the new order is told of."""
 
     def on_fill(self, context: Context, fill: Fill) -> None:
         """An own order traded; `context.position` has it already. None is ever dropped or told twice."""

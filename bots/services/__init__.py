@@ -5,12 +5,11 @@ The lock order is wallet, then bot: whoever places orders for a bot holds its wa
 
 from bots.services.books import books_post, books_post_all
 from bots.services.keeping import bot_archive, bot_clone, bot_create, bot_inputs_set
-from bots.services.owning import bots_claim, bots_wanted
-from bots.services.records import Loaded, Made, OwnFacts, OwnFill, Wanted
+from bots.services.owning import bots_beat, bots_claim, bots_wanted
+from bots.services.records import Beat, Loaded, Made, OwnFacts, OwnFill, Wanted
 from bots.services.replaying import run_replay
 from bots.services.running import (
     StrategyGone,
-    bot_beat,
     decision_commit,
     inputs_load,
     own_facts,
@@ -18,8 +17,10 @@ from bots.services.running import (
     run_load,
 )
 from bots.services.steering import bot_force_stop, bot_start, bot_stop
+from bots.services.trimming import journal_trim
 
 __all__ = [
+    "Beat",
     "Loaded",
     "Made",
     "OwnFacts",
@@ -29,17 +30,18 @@ __all__ = [
     "books_post",
     "books_post_all",
     "bot_archive",
-    "bot_beat",
     "bot_clone",
     "bot_create",
     "bot_force_stop",
     "bot_inputs_set",
     "bot_start",
     "bot_stop",
+    "bots_beat",
     "bots_claim",
     "bots_wanted",
     "decision_commit",
     "inputs_load",
+    "journal_trim",
     "own_facts",
     "run_crashed",
     "run_load",

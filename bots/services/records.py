@@ -5,9 +5,10 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from bots.domain.desk import Request
 from bots.domain.events import Event
 from bots.domain.facts import Money, Standing
-from bots.domain.runner import Decision, Spec
+from bots.domain.runner import Spec
 from bots.domain.snapshot import Snapshot
 from bots.sdk import Side, Tick
 from market.leases import Claim
@@ -25,6 +26,16 @@ class Wanted:
     stop_policy: str
     stop_reason: str
     inputs_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """A bot lives under this epoch. `checked_at` (ms, 0: never) is when its reason was last true."""
+
+    bot: UUID
+    epoch: int
+    reason: str
+    checked_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +57,15 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A decision and what it was made on: the event, and the newest tick that the runner knew before.
+    """What came of events that were decided together, and the newest tick that the runner knew before them.
 
-    `number` counts the stored decisions of the run from 1, `fills_until` is the newest fill that was told.
+    `number` counts what is stored of the run from 1, `fills_until` is the newest fill that was told.
     """
 
-    decision: Decision
-    event: Event
+    events: tuple[Event, ...]
     tick: Tick | None
+    snapshot: Snapshot
+    requests: tuple[Request, ...]
     number: int
     fills_until: int
     inputs_version: int

@@ -1,6 +1,7 @@
 """For the supervisor: a run as it is stored, and each decision stored with all that it asks for."""
 
 import logging
+from collections import Counter
 from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -106,7 +107,7 @@ def decision_commit(*, claim: Claim, loaded: Loaded, made: Made) -> bool:
     The wallet's row is locked first, then the bot's (`fence`), as everywhere. What the wallet denies is
     stored as a denied order, which the bot is told like any other fact. Raises `LeaseLost`.
     """
-    requests = made.decision.requests
+    requests = made.requests
     prices = prices_of(loaded.spec.terms.instrument.venue) if requests else None
     with transaction.atomic():
         if prices is not None:
@@ -116,7 +117,7 @@ def decision_commit(*, claim: Claim, loaded: Loaded, made: Made) -> bool:
             )
         fence(claim)
         _store_run(loaded, made)
-        _store_bot(loaded.bot, made.decision.snapshot)
+        _store_bot(loaded.bot, made.snapshot)
         BotEvent.objects.create(
             bot_id=loaded.bot,
             run_id=loaded.run,
@@ -124,13 +125,13 @@ def decision_commit(*, claim: Claim, loaded: Loaded, made: Made) -> bool:
             kind=BotEvent.Kind.DECISION,
             text=sentence(made)[:300],
             body={
-                "event": encode(made.event),
+                "events": [encode(event) for event in made.events],
                 "tick": encode(made.tick),
                 "inputs": made.inputs_version,
                 "requests": [asked(request) for request in requests],
             },
         )
-    return is_over(made.decision.snapshot)
+    return is_over(made.snapshot)
 
 
 def is_over(snapshot: Snapshot) -> bool:
@@ -167,16 +168,11 @@ def asked(request: Request) -> dict[str, Any]:
 
 def sentence(made: Made) -> str:
     """One line for people."""
-    kinds = [type(request).__name__.removesuffix("Order").lower() for request in made.decision.requests]
+    kinds = [type(request).__name__.removesuffix("Order").lower() for request in made.requests]
     what = ", ".join(f"{kind} {kinds.count(kind)}" for kind in dict.fromkeys(kinds))
-    return f"{type(made.event).__name__}: {what or made.decision.snapshot.status.value}"
-
-
-def bot_beat(*, claim: Claim, reason: str, checked_at: int) -> bool:
-    """The bot lives, and this is why it is idle now. False when it is not ours any more."""
-    when = datetime.fromtimestamp(checked_at / 1000, UTC) if checked_at else None
-    rows = Bot.objects.filter(pk=claim.pk, owner_epoch=claim.epoch)
-    return bool(rows.update(heartbeat_at=Now(), reason=reason[:300], checked_at=when))
+    told = Counter(type(event).__name__ for event in made.events)
+    heard = ", ".join(f"{name} ×{count}" if count > 1 else name for name, count in told.items())
+    return f"{heard}: {what or made.snapshot.status.value}"
 
 
 def run_crashed(*, claim: Claim, crashes: Collection[int], reason: str) -> None:
@@ -192,7 +188,7 @@ def run_crashed(*, claim: Claim, crashes: Collection[int], reason: str) -> None:
 
 
 def _store_run(loaded: Loaded, made: Made) -> None:
-    snapshot = made.decision.snapshot
+    snapshot = made.snapshot
     changes: dict[str, Any] = {
         "snapshot": encode(snapshot), "decisions": made.number, "fills_until": made.fills_until,
         "inputs_version": made.inputs_version, "code": loaded.spec.code,

@@ -1,24 +1,62 @@
-"""Closed candles as they are stored."""
+"""Closed candles as they are stored, read once for all bots of an instrument."""
+
+import asyncio
+from dataclasses import dataclass
 
 from bots.sdk import Candle, Instrument, Needs
+from bots.supervisor.clock import steady
 from market.domain.events import INTERVALS
+from market.hub import in_thread
 from market.selectors import candles_before, instrument_get
 
+FRESH_SECONDS = 0.9  # a little less than the pause between two looks
 
-def candles_stored(instrument: Instrument, needs: Needs) -> tuple[Candle, ...]:
-    """The newest that the strategy asked for, oldest first."""
+
+def candles_stored(instrument: Instrument, interval: str, count: int) -> tuple[Candle, ...]:
+    """The newest, oldest first."""
     row = instrument_get(instrument.venue, instrument.symbol)
-    if row is None or needs.interval is None or not needs.candles:
+    if row is None:
         return ()
     return tuple(
         Candle(
-            instrument.symbol, needs.interval, one.open_time, one.open, one.high, one.low, one.close,
-            one.volume,
+            instrument.symbol, interval, one.open_time, one.open, one.high, one.low, one.close, one.volume
         )
-        for one in candles_before(row, needs.interval, limit=needs.candles)
+        for one in candles_before(row, interval, limit=count)
     )  # fmt: skip
 
 
 def is_due(needs: Needs, last: int, now: int) -> bool:
     """Has a candle closed since the one that opened at `last` (ms)?"""
     return needs.interval is not None and now >= last + 2 * INTERVALS[needs.interval]
+
+
+@dataclass
+class _Reading:
+    began: float
+    task: asyncio.Task[tuple[Candle, ...]]
+
+
+class CandleShelf:
+    """Of one supervisor. Bots that ask for the same candles are given the very same ones."""
+
+    def __init__(self) -> None:
+        self._readings: dict[tuple[Instrument, str, int], _Reading] = {}
+
+    async def read(self, instrument: Instrument, needs: Needs) -> tuple[Candle, ...]:
+        """What the strategy asked for, at most a second old."""
+        if needs.interval is None or not needs.candles:
+            return ()
+        key = instrument, needs.interval, needs.candles
+        reading = self._readings.get(key)
+        if reading is None or steady() - reading.began > FRESH_SECONDS or reading.task.cancelled():
+            self._forget()
+            task = asyncio.create_task(in_thread(candles_stored, *key), name="candles")
+            reading = self._readings[key] = _Reading(steady(), task)
+        return await asyncio.shield(reading.task)  # one bot that leaves must not take it from the others
+
+    def _forget(self) -> None:
+        """What nobody has asked for lately: the bots hold on to what they need."""
+        old = [key for key, one in self._readings.items() if steady() - one.began > FRESH_SECONDS]
+        for key in old:
+            if self._readings[key].task.done():
+                del self._readings[key]

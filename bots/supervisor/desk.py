@@ -1,11 +1,8 @@
 """One bot, from its claim to its release: what it hears, what it decides, and that this is stored first."""
 
 import asyncio
-import logging
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from bots import services
 from bots.domain import events
@@ -15,43 +12,30 @@ from bots.domain.lifecycle import BEGINNING, DECIDING, Status, StopPolicy
 from bots.domain.runner import Decision, Runner
 from bots.domain.snapshot import Snapshot
 from bots.sdk import Candle, Needs, Tick
-from bots.services import Loaded, Made, Wanted
-from bots.supervisor.candles import candles_stored, is_due
-from bots.supervisor.deciding import Overrun, Watchdog
+from bots.services import Beat, Loaded, Made, Wanted
+from bots.supervisor.candles import is_due
+from bots.supervisor.clock import now_ms, steady
+from bots.supervisor.deciding import Call, Overrun, Watchdog
+from bots.supervisor.surroundings import Surroundings
 from market.hub import in_thread
 from market.leases import LeaseLost, task_goes_on
 
-logger = logging.getLogger(__name__)
-
-BEAT_SECONDS = 3.0
-OWN_SECONDS = 3.0  # between looks at own orders that nobody nudged about
 WARM_PATIENCE = 30.0  # for candles that the feed may still be fetching
 NO_PRICES = "There are no fresh prices from the venue."
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class BotDesk:
     """`look` comes once a second, `nudge` when something of the bot's has just changed, `hear` with ticks.
 
     `run` is the only writer: it takes one event after the other, and what a decision changes is stored
-    together with what it asks for before the next event is taken.
+    together with what it asks for before the next event is taken. While it rests, ticks are decided
+    together with those of the other bots, and it is woken by a decision that there is something to store of.
     """
 
-    def __init__(
-        self,
-        wanted: Wanted,
-        *,
-        safe: Callable[[], bool],
-        tell: Callable[[str, Iterable[Mapping[str, Any]]], None],
-        give_up: str = "",
-    ) -> None:
+    def __init__(self, wanted: Wanted, around: Surroundings, *, give_up: str = "") -> None:
         self.held = wanted.claim
         self._wanted = wanted
-        self._safe = safe
-        self._tell_owner = tell
+        self._around = around
         self._give_up = give_up
         self._woken = asyncio.Event()
         self._own_due = True
@@ -61,24 +45,44 @@ class BotDesk:
         self._needs = Needs()
         self._warmed: tuple[Candle, ...] = ()
         self._last_candle = 0
-        self._began = self._beaten = self._own_at = 0.0
+        self._began = 0.0
         self._said: tuple[str, str] | None = None
+        # A tick is decided for us while we rest: it is out until it is brought back.
+        self._resting = self._out = self._stirred = False
+        self._brought: Call | None = None
 
     # --- from the worker -----------------------------------------------------------------------------
     def look(self, wanted: Wanted) -> None:
+        changed = wanted != self._wanted
         self._wanted = wanted
-        self._own_due |= _clock() - self._own_at >= OWN_SECONDS
-        self._woken.set()
+        if changed or (self._resting and (self._candle_due() or self._warmth_due())):
+            self._woken.set()
 
     def nudge(self) -> None:
         self._own_due = True
         self._woken.set()
 
-    def hear(self, tick: Tick | None) -> None:
-        self._tick = tick
-        if tick is not None:
-            self._inbox.put(events.Ticked(now_ms(), tick))
-            self._woken.set()
+    def hear(self, event: events.Ticked | None) -> Call | None:
+        """The call that decides on this tick, when nothing else comes first; otherwise it waits."""
+        self._tick = event.tick if event else None
+        if event is None:
+            return None
+        if self._resting and not self._out and not self._woken.is_set() and self.snapshot.status in DECIDING:
+            self._out = True
+            return Call(self._runner, (event,), self._back)
+        self._inbox.put(event)
+        self._woken.set()
+        return None
+
+    def beat(self) -> Beat | None:
+        """A sign of life, with the reason why nothing is done as it is now; the owner is told of a new one.
+
+        None while it is busy: what it stores then is a sign of life as well.
+        """
+        if not self._resting or self._out:
+            return None
+        self._announce()
+        return Beat(self.held.pk, self.held.epoch, *self._reason())
 
     # --- the run -------------------------------------------------------------------------------------
     async def run(self) -> None:
@@ -88,25 +92,57 @@ class BotDesk:
         self._stored: Snapshot = self._loaded.snapshot
         self._number, self._fills_until = self._loaded.decisions, self._loaded.fills_until
         self._over = False
-        self._began = _clock()
+        self._began = steady()
         await self._step(events.Claimed(now_ms()))
         if self._give_up:
             await self._step(events.Crashed(now_ms(), self._give_up))
         self._needs_read()
         await self._warm()
         while not self._over and task_goes_on():
+            await self._take_brought()
             await self._mind_wishes()
             await self._hear_own()
             await self._take_all()
             await self._candles()
-            await self._beat()
             if not self._over:
+                await self._rest()
+
+    async def _rest(self) -> None:
+        """Until there is something to do, and the tick that is out is back."""
+        self._resting = True
+        try:
+            while True:
                 await self._woken.wait()
                 self._woken.clear()
+                if not self._out:
+                    return
+                self._stirred = True
+        finally:
+            self._resting = self._stirred = False
+
+    def _back(self, call: Call) -> None:
+        """A tick was decided. Most change nothing that is stored, and then nobody is woken."""
+        self._out = False
+        try:
+            (decision,) = self._watchdog.judged(call)
+        except Exception as problem:  # noqa: BLE001  raised again by `_take_brought`
+            call.problem = problem
+            decision = None
+        if decision is None or decision.durable or decision.requests:
+            self._brought = call
+            self._woken.set()
+        elif self._stirred:
+            self._woken.set()
+
+    async def _take_brought(self) -> None:
+        if (call := self._brought) is not None:
+            self._brought = None
+            await self._settle(call, call.answer)
 
     @property
-    def venue(self) -> str:
-        return self._wanted.venue
+    def place(self) -> tuple[str, str]:
+        """Venue and symbol."""
+        return self._wanted.venue, self._wanted.symbol
 
     @property
     def snapshot(self) -> Snapshot:
@@ -124,65 +160,79 @@ class BotDesk:
     async def _begin(self, tick: events.Ticked) -> bool:
         """The first tick starts the strategy, once its candles are there or have been waited for."""
         missing = self._needs.candles - len(self._warmed)
-        if missing > 0 and _clock() - self._began < WARM_PATIENCE:
+        if missing > 0 and steady() - self._began < WARM_PATIENCE:
             await self._warm()
             if self._needs.candles > len(self._warmed):
                 return False
         await self._step(tick)
-        await self._step(events.Started(now_ms()))
-        await self._step(replace(tick, now=now_ms()))
+        await self._step(events.Started(now_ms()), replace(tick, now=now_ms()))
         return True
 
-    # --- one event -----------------------------------------------------------------------------------
-    async def _step(self, event: events.Event, *, fills_until: int | None = None) -> None:
-        if self._over:
+    # --- events --------------------------------------------------------------------------------------
+    async def _step(self, *told: events.Event, fills_until: int | None = None) -> None:
+        """Decide on these, and store what comes of them at once."""
+        if self._over or not told:
             return
-        tick = self.snapshot.tick
+        answer: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
+        call = Call(self._runner, told, lambda call: None if answer.done() else answer.set_result(call))
+        self._around.decider.ask(call)
+        await answer
+        await self._settle(call, lambda: self._watchdog.judged(call), fills_until)
+
+    async def _settle(
+        self, call: Call, judged: Callable[[], Sequence[Decision]], fills_until: int | None = None
+    ) -> None:
+        told = call.events
         try:
-            decision = await self._watchdog.decide(self._runner, event)
+            decisions = judged()
         except Overrun as overrun:
             # What it said too late is not done; a thread may still be inside the old runner.
-            self._runner, tick = Runner(self._runner.spec, self._stored), self._stored.tick
-            event = events.Crashed(now_ms(), str(overrun))
-            decision = self._runner.on_event(event)
-        if decision.durable or decision.requests:
-            await self._store(event, tick, decision, fills_until or self._fills_until)
+            self._runner, call.tick = Runner(self._runner.spec, self._stored), self._stored.tick
+            told = (events.Crashed(now_ms(), str(overrun)),)
+            decisions = [self._runner.on_event(told[0])]
+        if any(decision.durable or decision.requests for decision in decisions):
+            await self._store(told, call.tick, decisions, fills_until or self._fills_until)
 
     async def _store(
-        self, event: events.Event, tick: Tick | None, decision: Decision, fills_until: int
+        self, told: tuple[events.Event, ...], tick: Tick | None, decisions: Sequence[Decision], until: int
     ) -> None:
-        if not self._safe():
+        if not self._around.safe():
             raise LeaseLost(f"{self.held.pk}: the lease could not be renewed in time")
-        made = Made(decision, event, tick, self._number + 1, fills_until, self._runner.spec.inputs_version)
+        requests = tuple(request for decision in decisions for request in decision.requests)
+        made = Made(
+            told, tick, decisions[-1].snapshot, requests, self._number + 1, until, self._runner.spec.inputs_version
+        )  # fmt: skip
         self._over = await in_thread(
             services.decision_commit, claim=self.held, loaded=self._loaded, made=made
         )
         self._number += 1
-        self._fills_until, self._stored = fills_until, decision.snapshot
-        if decision.requests:
+        self._fills_until, self._stored = until, made.snapshot
+        if requests:
             self.nudge()  # what was denied, or was no order, is in the books now
-        self._announce(always=bool(decision.requests))
+        self._announce(always=bool(requests))
 
     # --- own orders and fills --------------------------------------------------------------------------
     async def _hear_own(self) -> None:
+        """Fills first, so that an order which they fill up has ended already when its state is compared."""
         if self._over or not self._own_due:
             return
-        self._own_due, self._own_at = False, _clock()
+        self._own_due = False
         asked = frozenset(order.client_id for order in self.snapshot.live)
         facts = await in_thread(
             services.own_facts, bot_id=self.held.pk, client_ids=asked, after=self._fills_until,
             remains=asks_what_remains(self.snapshot),
         )  # fmt: skip
-        for fill in facts.fills:
-            traded = events.Traded(
-                now_ms(), self.snapshot.seen + 1, fill.client_id, fill.level_id, fill.ref, fill.side,
+        fills = [
+            events.Traded(
+                now_ms(), self.snapshot.seen + number, fill.client_id, fill.level_id, fill.ref, fill.side,
                 fill.price, fill.size, fill.fee, fill.fee_asset,
-            )  # fmt: skip
-            await self._step(traded, fills_until=fill.pk)
-        for money in untold_money(self.snapshot, facts.money, now_ms()):
-            await self._step(replace(money, seq=self.snapshot.seen + 1))
-        for news in untold(self.snapshot, asked, facts.standings, now_ms()):
-            await self._step(replace(news, seq=self.snapshot.seen + 1))
+            )
+            for number, fill in enumerate(facts.fills, 1)
+        ]  # fmt: skip
+        if fills:
+            await self._step(*fills, fills_until=facts.fills[-1].pk)
+        await self._step(*untold_money(self.snapshot, facts.money, now_ms()))
+        await self._step(*untold(self.snapshot, asked, facts.standings, now_ms()))
 
     # --- what the owner wants ----------------------------------------------------------------------------
     async def _mind_wishes(self) -> None:
@@ -206,38 +256,31 @@ class BotDesk:
         if self.snapshot.status != Status.FAULTED:
             self._needs = spec.strategy(spec.inputs).needs()
 
+    async def _stored_candles(self) -> tuple[Candle, ...]:
+        return await self._around.shelf.read(self._loaded.spec.terms.instrument, self._needs)
+
+    def _candle_due(self) -> bool:
+        return self.snapshot.status in DECIDING and is_due(self._needs, self._last_candle, now_ms())
+
+    def _warmth_due(self) -> bool:
+        return self.snapshot.status in BEGINNING and self._needs.candles > len(self._warmed)
+
     async def _warm(self) -> None:
-        instrument = self._loaded.spec.terms.instrument
-        self._warmed = await in_thread(candles_stored, instrument, self._needs)
+        self._warmed = await self._stored_candles()
         self._last_candle = self._warmed[-1].open_time if self._warmed else 0
         if self.snapshot.status != Status.FAULTED:
             await self._step(events.Warmed(now_ms(), self._warmed))
 
     async def _candles(self) -> None:
         """Those that closed since the last one; where too many did, all are read anew."""
-        if (
-            self._over
-            or self.snapshot.status not in DECIDING
-            or not is_due(self._needs, self._last_candle, now_ms())
-        ):
+        if self._over or not self._candle_due():
             return
-        instrument = self._loaded.spec.terms.instrument
-        for candle in await in_thread(candles_stored, instrument, self._needs):
+        for candle in await self._stored_candles():
             if candle.open_time > self._last_candle:
                 self._last_candle = candle.open_time
                 await self._step(events.CandleClosed(now_ms(), candle))
 
     # --- telling -------------------------------------------------------------------------------------------
-    async def _beat(self) -> None:
-        """A heartbeat every few seconds, with the reason why nothing is done as it is now."""
-        if self._over or _clock() - self._beaten < BEAT_SECONDS:
-            return
-        self._beaten = _clock()
-        reason, checked_at = self._reason()
-        if not await in_thread(services.bot_beat, claim=self.held, reason=reason, checked_at=checked_at):
-            raise LeaseLost(f"{self.held.pk} is not ours any more")
-        self._announce()
-
     def _reason(self) -> tuple[str, int]:
         snapshot = self.snapshot
         if self._tick is None and snapshot.status in (*DECIDING, *BEGINNING):
@@ -251,7 +294,7 @@ class BotDesk:
         if said == self._said and not always:
             return
         self._said = said
-        self._tell_owner(
+        self._around.tell(
             str(self._loaded.user.pk),
             [{
                 "type": "bot", "id": str(self.held.pk), "status": said[0], "reason": said[1],
@@ -259,7 +302,3 @@ class BotDesk:
                 "at": now_ms(),
             }],
         )  # fmt: skip
-
-
-def _clock() -> float:
-    return asyncio.get_running_loop().time()

@@ -2,19 +2,24 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any
 
+from bots.domain.events import Ticked
 from bots.sdk import Tick
+from bots.supervisor.clock import now_ms
+from bots.supervisor.deciding import Call
 from market.domain.figures import decimal_parse
-from market.hub import in_thread
 from market.leases import task_goes_on
 from wallets.selectors import Prices, prices_of
 
-READ_SECONDS = 0.2
+READ_SECONDS = 0.05  # venues flush ten to twenty times a second
 STALE_MS = 10_000
 
-Hear = Callable[[Tick | None], None]
+# Hears a tick, or None while there is none; answers with the call that decides on it, if it may be made now.
+Hear = Callable[[Ticked | None], Call | None]
+Decide = Callable[[list[Call]], Awaitable[None]]
 
 
 def tick_read(prices: Prices, symbol: str) -> Tick | None:
@@ -28,30 +33,54 @@ def tick_read(prices: Prices, symbol: str) -> Tick | None:
     return Tick(int(said.get("t") or 0), bid, ask, last, decimal_parse(said.get("mark")))
 
 
-class PriceReader:
-    """Calls each listener when its instrument's tick is another one, and with None while there is none."""
+@dataclass
+class _Crowd:
+    """Who listens to one instrument, and what they heard last. `new` ones have heard nothing."""
 
-    def __init__(self) -> None:
-        self._listeners: defaultdict[str, dict[Hear, str]] = defaultdict(dict)
-        self._last: dict[Hear, Tick | None] = {}
+    hears: dict[Hear, None] = field(default_factory=dict)
+    new: set[Hear] = field(default_factory=set)
+    last: Tick | None = None
+
+    def calls(self, tick: Tick | None) -> list[Call]:
+        hearing = list(self.hears) if tick != self.last else list(self.new)
+        self.last = tick
+        self.new.clear()
+        event = None if tick is None else Ticked(now_ms(), tick)
+        return [call for hear in hearing if (call := hear(event))]
+
+
+class PriceReader:
+    """Tells each listener when its instrument's tick is another one, and has all of them decide together."""
+
+    def __init__(self, decide: Decide) -> None:
+        self._decide = decide
+        self._crowds: defaultdict[str, defaultdict[str, _Crowd]] = defaultdict(lambda: defaultdict(_Crowd))
 
     def listen(self, venue: str, symbol: str, hear: Hear) -> None:
-        self._listeners[venue][hear] = symbol
+        crowd = self._crowds[venue][symbol]
+        crowd.hears[hear] = None
+        crowd.new.add(hear)
 
-    def leave(self, venue: str, hear: Hear) -> None:
-        self._listeners[venue].pop(hear, None)
-        self._last.pop(hear, None)
+    def leave(self, venue: str, symbol: str, hear: Hear) -> None:
+        crowd = self._crowds[venue][symbol]
+        crowd.hears.pop(hear, None)
+        crowd.new.discard(hear)
+        if not crowd.hears:
+            del self._crowds[venue][symbol]
 
     async def run(self) -> None:
+        clock = asyncio.get_running_loop().time
         while task_goes_on():
-            for venue, listeners in list(self._listeners.items()):
-                if listeners:
-                    self._tell(listeners, await in_thread(prices_of, venue))
-            await asyncio.sleep(READ_SECONDS)
+            began = clock()
+            for venue, crowds in list(self._crowds.items()):
+                if crowds:
+                    # Not among the services: prices must not wait until orders are stored.
+                    await self._tell(crowds, await asyncio.to_thread(prices_of, venue))
+            await asyncio.sleep(max(0.0, began + READ_SECONDS - clock()))
 
-    def _tell(self, listeners: dict[Hear, str], prices: Prices) -> None:
-        for hear, symbol in list(listeners.items()):
-            tick = tick_read(prices, symbol)
-            if hear not in self._last or tick != self._last[hear]:
-                self._last[hear] = tick
-                hear(tick)
+    async def _tell(self, crowds: dict[str, _Crowd], prices: Prices) -> None:
+        calls = [
+            call for symbol, crowd in list(crowds.items()) for call in crowd.calls(tick_read(prices, symbol))
+        ]
+        if calls:
+            await self._decide(calls)

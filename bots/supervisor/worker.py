@@ -4,19 +4,30 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
+
+from django.utils import timezone
 
 from bots import services
 from bots.domain.lifecycle import GiveUp, after_crash
 from bots.services import Wanted
-from bots.supervisor.desk import BotDesk, now_ms
+from bots.supervisor.candles import CandleShelf
+from bots.supervisor.clock import now_ms, steady
+from bots.supervisor.deciding import Decider
+from bots.supervisor.desk import BotDesk
 from bots.supervisor.prices import PriceReader
+from bots.supervisor.surroundings import Surroundings
 from market.hub import DATABASE_AWAY, Announcer, in_thread
 from market.leases import LeaseLost, release
+from wallets.selectors import sources_changed
 
 logger = logging.getLogger(__name__)
 
 CLAIMED_AT_ONCE = 100
+BEAT_SECONDS = 3.0
+OWN_EVERY = timedelta(seconds=3)
+LATE_BY = timedelta(minutes=1)  # a change is seen that much after the time that it carries, at the latest
 
 
 @dataclass
@@ -32,9 +43,10 @@ class Supervisor:
     """`safe` says whether the worker's lease still holds by our own clock."""
 
     def __init__(self, *, safe: Callable[[], bool]) -> None:
-        self._safe = safe
-        self._prices = PriceReader()
         self._announcer = Announcer()
+        decider = Decider()
+        self._around = Surroundings(decider, CandleShelf(), safe, self._announcer.tell)
+        self._prices = PriceReader(decider.decide)
         self._tasks = [
             asyncio.create_task(self._announcer.run(), name="announcer"),
             asyncio.create_task(self._read_prices(), name="prices"),
@@ -43,14 +55,19 @@ class Supervisor:
         self._left: set[UUID] = set()  # since the last look
         self._crashes: dict[UUID, tuple[int, ...]] = {}
         self._given_up: dict[UUID, str] = {}
+        self._beaten = float("-inf")
+        self._minded = timezone.now()
+        self._changes: dict[UUID, datetime] = {}
 
     def nudge(self, key: str) -> bool:
         """Something of this bot changed. False when it is not ours."""
-        for pk, seat in self._seats.items():
-            if str(pk) == key:
-                seat.desk.nudge()
-                return True
-        return False
+        try:
+            seat = self._seats.get(UUID(key))
+        except ValueError:
+            return False
+        if seat is not None:
+            seat.desk.nudge()
+        return seat is not None
 
     async def reconcile(self, worker: UUID) -> None:
         """Claim what is free, and make the desks match what is ours."""
@@ -69,7 +86,29 @@ class Supervisor:
             elif pk not in self._left:
                 await self._take(look)
         self._left.clear()
+        await self._mind_orders()
+        await self._beat()
         await in_thread(services.books_post_all)  # last: bots go on while their books cannot
+
+    async def _mind_orders(self) -> None:
+        """What changed without a nudge being heard: one look for all bots."""
+        now = timezone.now()
+        if now - self._minded < OWN_EVERY:
+            return
+        changes = await in_thread(sources_changed, self._minded - LATE_BY)
+        self._minded = now
+        for pk in changes.keys() & self._seats.keys():
+            if changes[pk] != self._changes.get(pk):
+                self._seats[pk].desk.nudge()
+        self._changes = changes
+
+    async def _beat(self) -> None:
+        if steady() - self._beaten < BEAT_SECONDS:
+            return
+        self._beaten = steady()
+        beats = [beat for seat in self._seats.values() if not seat.task.done() and (beat := seat.desk.beat())]
+        if beats:
+            await in_thread(services.bots_beat, beats)
 
     async def _take(self, look: Wanted) -> None:
         """Seat it, or give it back when its run has ended meanwhile."""
@@ -77,7 +116,7 @@ class Supervisor:
             await in_thread(release, look.claim)
             return
         give_up = self._given_up.pop(look.claim.pk, "")
-        desk = BotDesk(look, safe=self._safe, tell=self._announcer.tell, give_up=give_up)
+        desk = BotDesk(look, self._around, give_up=give_up)
         self._prices.listen(look.venue, look.symbol, desk.hear)
         task = asyncio.create_task(desk.run(), name=f"bot {look.claim.pk}")
         self._seats[look.claim.pk] = _Seat(desk, task)
@@ -103,8 +142,8 @@ class Supervisor:
                 logger.info("bot left", extra={"subject": str(pk), "reason": str(problem or "its run ended")})
                 await self._leave(pk)
             elif seat.again is None:
-                seat.again = _now() + await self._crashed(pk, problem)
-            elif _now() >= seat.again:
+                seat.again = steady() + await self._crashed(pk, problem)
+            elif steady() >= seat.again:
                 self._rise(pk)
 
     async def _crashed(self, pk: UUID, problem: BaseException) -> float:
@@ -130,7 +169,7 @@ class Supervisor:
     def _rise(self, pk: UUID) -> None:
         """Free the seat: the next look seats it again from what is stored."""
         seat = self._seats.pop(pk)
-        self._prices.leave(seat.desk.venue, seat.desk.hear)
+        self._prices.leave(*seat.desk.place, seat.desk.hear)
 
     async def _leave(self, pk: UUID) -> None:
         """End its desk and give the bot back; its orders stay as they are. When that fails it is still ours."""
@@ -138,7 +177,7 @@ class Supervisor:
         self._left.add(pk)
         seat.task.cancel()
         await asyncio.gather(seat.task, return_exceptions=True)
-        self._prices.leave(seat.desk.venue, seat.desk.hear)
+        self._prices.leave(*seat.desk.place, seat.desk.hear)
         await in_thread(release, seat.desk.held)
 
     async def drain(self) -> None:
@@ -151,7 +190,3 @@ class Supervisor:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

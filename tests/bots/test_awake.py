@@ -1,5 +1,6 @@
 """A process that stood still blames nobody in it; one that was busy, or waited for a sleeper, does."""
 
+import asyncio
 from types import SimpleNamespace
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from bots.domain import events
 from bots.supervisor import deciding
 from bots.supervisor.awake import Awake
-from bots.supervisor.deciding import Overrun, Watchdog
+from bots.supervisor.deciding import Call, Decider, Overrun, Watchdog
 
 TOLD = events.Woken(0)
 
@@ -47,18 +48,26 @@ def test_only_a_pause_of_the_whole_process_does_not_count(life, how, lived):
 class Callback:
     """Stands for a runner whose callback takes so long."""
 
+    snapshot = SimpleNamespace(tick=None)
+
     def __init__(self, life, seconds, **how):
         self.on_event = lambda event: life.passes(seconds, **how)
+
+
+async def decided(watchdog, callback):
+    answer = asyncio.get_running_loop().create_future()
+    Decider().ask(Call(callback, (TOLD,), answer.set_result))
+    return watchdog.judged(await answer)
 
 
 async def test_a_bot_is_not_faulted_because_its_process_was_paused_inside_a_callback(life):
     watchdog = Watchdog()
     for _ in range(3):
-        await watchdog.decide(Callback(life, 60), TOLD)
+        await decided(watchdog, Callback(life, 60))
 
 
 async def test_a_callback_that_is_late_twice_is_an_overrun_while_the_process_is_awake(life):
     watchdog = Watchdog()
-    await watchdog.decide(Callback(life, 2, working=True), TOLD)
+    await decided(watchdog, Callback(life, 2, working=True))
     with pytest.raises(Overrun, match="1000 ms are allowed"):
-        await watchdog.decide(Callback(life, 2, working=True), TOLD)
+        await decided(watchdog, Callback(life, 2, working=True))

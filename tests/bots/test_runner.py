@@ -591,6 +591,62 @@ def test_what_is_not_ours_is_not_journalled():
         encode(spec(Says))
 
 
+def test_of_a_level_that_is_moved_only_the_new_order_is_told_of():
+    """Who hears that an order was cancelled plans anew: a moved grid would move again for ever."""
+    told = []
+    hear = {"on_order": lambda self, context, news: told.append((news.level_id, news.state))}
+    prices = iter([99, 98])
+    market = running(saying(lambda context, tick: context.quotes([level(price=next(prices))]), **hear))
+    market.move(100)
+    [old] = market.snapshot.live
+    decision = market.runner.on_event(events.Ticked(1, market.tick))
+    [change] = decision.requests
+    assert (change.client_id, change.order.price) == (old.client_id, 98)
+    seq = market.runner.snapshot.seen
+    market.runner.on_event(events.OrderChanged(2, seq + 1, old.client_id, "b0", "cancelled"))
+    market.runner.on_event(events.OrderChanged(2, seq + 2, change.order.client_id, "b0", "open"))
+    assert told == [("b0", "open"), ("b0", "open")]
+
+
+def test_the_figures_of_an_idle_bot_are_news_but_nothing_to_store():
+    market = running(saying(lambda context, tick: context.idle(f"The price is {tick.middle}.")))
+    market.move(100)
+    rested = market.decisions[-1]
+    assert (rested.durable, rested.snapshot.status) == (True, Status.IDLE)
+    tick = Tick(5, Decimal(200), Decimal(202), Decimal(201))
+    decision = market.runner.on_event(events.Ticked(5, tick))
+    assert (decision.snapshot.reason, decision.snapshot.checked_at) == ("The price is 201.", 5)
+    assert not decision.durable
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(1, True), (1, Decimal(1)), (Decimal(1), Decimal("1.00")), (0.0, -0.0)]
+)
+def test_a_state_that_is_only_equal_is_another_state(one, other):
+    """What a restart reads back must be what the strategy left, not what `==` takes for the same."""
+    values = iter([one, other])
+
+    def script(context, tick):
+        context.state["value"] = next(values)
+
+    market = running(saying(script))
+    market.move(100)
+    before = market.snapshot.state
+    decision = market.runner.on_event(events.Ticked(1, market.tick))
+    assert decision.durable
+    assert decision.snapshot.state != before
+
+
+def test_what_a_strategy_does_to_its_state_in_place_is_noticed():
+    def script(context, tick):
+        context.state.setdefault("deep", {"list": []})["list"].append(len(context.state["deep"]["list"]))
+
+    market = running(saying(script))
+    for _ in range(3):
+        assert market.runner.on_event(events.Ticked(1, market.tick)).durable
+    assert json.loads(market.runner.snapshot.state) == {"deep": {"list": [0, 1, 2]}}
+
+
 # --- budgets, not balances -------------------------------------------------------------------------------
 class Greedy(Strategy):
     """Asks for everything on both sides, and again after every fill."""

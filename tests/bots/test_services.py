@@ -1,10 +1,12 @@
 """What owners do to bots: once per client id, one run at a time, inputs in versions."""
 
+from datetime import timedelta
 from decimal import Decimal
 from uuid import uuid4
 
 import pytest
 from django.db import DatabaseError, IntegrityError, transaction
+from django.utils import timezone
 
 from bots import services
 from bots.domain.codec import encode
@@ -44,6 +46,38 @@ def test_the_journal_is_only_added_to(bot, change):
     with refused, transaction.atomic():
         rows.update(**change) if change else rows.delete()
     assert rows.exists()
+
+
+def _decisions(bot, run_ended, count=2):
+    run = Run.objects.create(bot=bot, inputs_version=1, code="", ended_at=run_ended)
+    for number in range(1, count + 1):
+        BotEvent.objects.create(bot=bot, run=run, number=number, kind="decision", text="Ticked")
+    BotEvent.objects.create(bot=bot, run=run, kind="request", text="Started.")
+    return run
+
+
+def test_decisions_of_runs_that_ended_long_ago_go_and_nothing_else(bot, settings, monkeypatch):
+    settings.BOT_JOURNAL_DAYS = 30
+    now = timezone.now()
+    old, young, going = (
+        _decisions(bot, ended) for ended in (now - timedelta(days=31), now - timedelta(days=29), None)
+    )
+    monkeypatch.setattr("bots.services.trimming.AT_ONCE", 1)
+    assert [services.journal_trim(now=now) for _ in range(3)] == [1, 1, 0]
+    left = BotEvent.objects.filter(bot=bot).order_by("pk").values_list("run", "kind")
+    kept = ["decision", "decision", "request"]
+    assert list(left) == [(old.pk, "request"), *((run.pk, kind) for run in (young, going) for kind in kept)]
+
+
+def test_nobody_may_delete_decisions_of_the_last_week_whatever_the_setting_says(bot, settings):
+    settings.BOT_JOURNAL_DAYS = 0
+    now = timezone.now()
+    for ended in (now - timedelta(days=6), None):
+        _decisions(bot, ended)
+        assert services.journal_trim(now=now) == 0
+        with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+            BotEvent.objects.filter(bot=bot, kind="decision").delete()
+        Run.objects.filter(bot=bot).update(ended_at=now)
 
 
 def test_the_same_client_id_is_the_same_bot(world):

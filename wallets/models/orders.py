@@ -160,6 +160,11 @@ class Order(models.Model):
                 condition=Q(source_id__isnull=False),
                 name="wallets_order_source",
             ),
+            models.Index(
+                fields=["updated_at"],
+                condition=Q(source_id__isnull=False),
+                name="wallets_order_source_changed",
+            ),
         )
 
     def __str__(self) -> str:

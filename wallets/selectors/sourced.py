@@ -1,9 +1,10 @@
 """Orders and fills by the bot that asked for them."""
 
 from collections.abc import Collection
+from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Max, QuerySet
 
 from wallets.domain.status import LIVE
 from wallets.models import Fill, Order
@@ -34,6 +35,16 @@ def source_fills_after(source: UUID, pk: int) -> list[Fill]:
     """
     rows = Fill.objects.filter(order__source_id=source, pk__gt=pk).select_related("order")
     return list(rows.order_by("pk"))
+
+
+def sources_changed(since: datetime) -> dict[UUID, datetime]:
+    """When the orders of each bot changed last, for the bots with a change since then.
+
+    Changes of one bot's orders are made under its wallet's row lock: a later one has a later time.
+    """
+    rows = Order.objects.filter(source_id__isnull=False, updated_at__gte=since).values("source_id").order_by()
+    said = rows.annotate(newest=Max("updated_at")).values_list("source_id", "newest")
+    return {source: newest for source, newest in said if source is not None}
 
 
 def sources_live(sources: Collection[UUID]) -> dict[UUID, int]:

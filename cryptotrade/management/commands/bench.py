@@ -11,7 +11,7 @@ import orjson
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from cryptotrade.bench import fanout, feed, ledger, orders, report, slow_readers, tick_to_order
+from cryptotrade.bench import bots, fanout, feed, ledger, orders, report, slow_readers, tick_to_order
 from cryptotrade.bench.options import Options
 from cryptotrade.bench.peers import PEERS
 from cryptotrade.bench.processes import Bench, BenchError
@@ -24,11 +24,12 @@ BENCHMARKS = {
     "orders": orders,
     "tick-to-order": tick_to_order,
     "ledger": ledger,
+    "bots": bots,
 }
 
 
 class Command(BaseCommand):
-    help = "Measure fan-out, slow readers, the feed and the order path. Starts all that it needs, on the loopback."
+    help = "Measure fan-out, slow readers, the feed, the order path and bots. Starts all that it needs, on the loopback."
     requires_system_checks: list[str] = []  # noqa: RUF012  it needs neither a database nor secrets
 
     def add_arguments(self, parser: CommandParser) -> None:
