@@ -1,14 +1,17 @@
 """What a strategy said, read once: is it sense, and what does it come to?"""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bots.sdk.intents import Cancel, CancelAll, Close, Idle, Level, Place, Quotes
+from bots.sdk.plain import plain_encode
 from market.domain.instruments import Rules
 
 LEVELS_MOST = 200
 REASON_LONGEST = 300
 RESERVED = "close"
+STATE_LARGEST = 65_536
 
 
 class Junk(Exception):
@@ -75,6 +78,14 @@ def judged(intents: object, rules: Rules) -> Wishes:
             case _:
                 raise Junk(f"{intent!r:.200} is no intent.")
     return Wishes(tuple(steps), close, idle)
+
+
+def state_written(state: object) -> str:
+    """A strategy's state as it is stored. Raises Junk, and PlainInvalid for what is not plain data."""
+    written = json.dumps(plain_encode(state), separators=(",", ":"), sort_keys=True)
+    if not isinstance(state, dict) or len(written) > STATE_LARGEST:
+        raise Junk(f"The state is no dictionary of at most {STATE_LARGEST} bytes.")
+    return written
 
 
 def _check_all(levels: Iterable[object], rules: Rules) -> None:

@@ -18,7 +18,7 @@ from bots.domain import events
 from bots.domain.bookkeeping import booked
 from bots.domain.codec import encode
 from bots.domain.desk import Desk, Request
-from bots.domain.judging import NOTHING, Junk, Wishes, judged
+from bots.domain.judging import NOTHING, Junk, Wishes, judged, state_written
 from bots.domain.lifecycle import BEGINNING, DECIDING, ENDED, Signal, Status, StopPolicy, moved
 from bots.domain.orders import Live
 from bots.domain.snapshot import Snapshot
@@ -26,12 +26,11 @@ from bots.sdk.context import Context, OwnOrder, Terms
 from bots.sdk.dice import Dice
 from bots.sdk.events import Fill, OrderNews
 from bots.sdk.intents import Level
-from bots.sdk.plain import plain_decode, plain_encode, plain_same
+from bots.sdk.plain import plain_decode, plain_same
 from bots.sdk.strategy import Strategy
 from market.domain.events import Candle
 
 PASSING = ("tick", "checked_at", "reason")
-STATE_LARGEST = 65_536
 TRACE_KEPT = 8_000
 _lasting = attrgetter(*(field.name for field in fields(Snapshot) if field.name not in PASSING))
 
@@ -215,7 +214,7 @@ class Runner:
         """Write the strategy's state down if it is another one."""
         state = self.snapshot.state
         if not plain_same(context.state, self._kept):
-            state = _written(context.state)
+            state = state_written(context.state)
             self._kept = plain_decode(json.loads(state))
         self._state = context.state
         if state is not self.snapshot.state or context.dice.drawn != self.snapshot.drawn:
@@ -254,15 +253,14 @@ class Runner:
         return not settled or isinstance(event, events.Started | events.InputsChanged)
 
     def _durable(self, event: events.Event, before: Snapshot, candles: tuple[Candle, ...]) -> bool:
-        """Would a restart, or whoever replays the journal, miss anything of it? Prices, and the figures in
-        the reason of a bot that stays idle, come again by themselves."""
-        if isinstance(event, events.InputsChanged) or (
-            candles is not self._candles and candles != self._candles
-        ):
-            return True
+        """Would a restart, or whoever replays the journal, miss anything of it?
+
+        Prices, and the figures in the reason of a bot that stays idle, come again by themselves.
+        """
         now = self.snapshot
-        another = now.reason != before.reason and now.status != Status.IDLE
-        return another or _lasting(now) != _lasting(before)
+        read = candles is not self._candles and candles != self._candles
+        words = now.reason != before.reason and now.status != Status.IDLE
+        return isinstance(event, events.InputsChanged) or read or words or _lasting(now) != _lasting(before)
 
     def _why(self, event: events.Event) -> dict[str, Any]:
         return {
@@ -277,13 +275,6 @@ class Runner:
 
     def _change(self, **changes: Any) -> None:
         self.snapshot = replace(self.snapshot, **changes)
-
-
-def _written(state: object) -> str:
-    written = json.dumps(plain_encode(state), separators=(",", ":"), sort_keys=True)
-    if not isinstance(state, dict) or len(written) > STATE_LARGEST:
-        raise Junk(f"The state is no dictionary of at most {STATE_LARGEST} bytes.")
-    return written
 
 
 def replay(spec: Spec, snapshot: Snapshot | None, journal: Iterable[events.Event]) -> list[Decision]:

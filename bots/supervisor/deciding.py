@@ -87,6 +87,12 @@ class Call:
         if self.given_up:
             STUCK.dec()
 
+    def answer(self) -> list[Decision]:
+        """Raises the problem that there was."""
+        if self.problem is not None:
+            raise self.problem
+        return self.decisions
+
 
 class _Round:
     """Calls that wait for whichever thread is free, and the loop that is told when one runs out of them."""
@@ -216,8 +222,7 @@ class Watchdog:
 
     def judged(self, call: Call) -> list[Decision]:
         """After an `Overrun` the runner must not be used again: a thread may still be inside."""
-        if call.problem is not None:
-            raise call.problem
+        decisions = call.answer()
         for event, took in zip(call.events, call.took, strict=True):
             DECIDE_SECONDS.observe(took)
             limit = deadline(callback_of(event))
@@ -225,4 +230,4 @@ class Watchdog:
                 self._overruns += 1
                 if self._overruns > OVERRUNS_BORNE:
                     raise Overrun(f"{callback_of(event)} took {took * 1000:.0f} ms; {limit} ms are allowed.")
-        return call.decisions
+        return decisions

@@ -1,10 +1,8 @@
 """One bot, from its claim to its release: what it hears, what it decides, and that this is stored first."""
 
 import asyncio
-import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from bots import services
 from bots.domain import events
@@ -15,27 +13,15 @@ from bots.domain.runner import Decision, Runner
 from bots.domain.snapshot import Snapshot
 from bots.sdk import Candle, Needs, Tick
 from bots.services import Beat, Loaded, Made, Wanted
-from bots.supervisor.candles import CandleShelf, is_due
+from bots.supervisor.candles import is_due
 from bots.supervisor.clock import now_ms, steady
-from bots.supervisor.deciding import Call, Decider, Overrun, Watchdog
+from bots.supervisor.deciding import Call, Overrun, Watchdog
+from bots.supervisor.surroundings import Surroundings
 from market.hub import in_thread
 from market.leases import LeaseLost, task_goes_on
 
-logger = logging.getLogger(__name__)
-
 WARM_PATIENCE = 30.0  # for candles that the feed may still be fetching
 NO_PRICES = "There are no fresh prices from the venue."
-Tell = Callable[[str, Iterable[Mapping[str, Any]]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all desks of a supervisor share. `safe` says whether the worker's lease still holds by our clock."""
-
-    decider: Decider
-    shelf: CandleShelf
-    safe: Callable[[], bool]
-    tell: Tell
 
 
 class BotDesk:
@@ -149,9 +135,9 @@ class BotDesk:
             self._woken.set()
 
     async def _take_brought(self) -> None:
-        call, self._brought = self._brought, None
-        if call is not None:
-            await self._settle(call.events, call.tick, lambda: _decisions(call))
+        if (call := self._brought) is not None:
+            self._brought = None
+            await self._settle(call, call.answer)
 
     @property
     def place(self) -> tuple[str, str]:
@@ -191,25 +177,22 @@ class BotDesk:
         call = Call(self._runner, told, lambda call: None if answer.done() else answer.set_result(call))
         self._around.decider.ask(call)
         await answer
-        await self._settle(told, call.tick, lambda: self._watchdog.judged(call), fills_until)
+        await self._settle(call, lambda: self._watchdog.judged(call), fills_until)
 
     async def _settle(
-        self,
-        told: tuple[events.Event, ...],
-        tick: Tick | None,
-        judged: Callable[[], Sequence[Decision]],
-        fills_until: int | None = None,
+        self, call: Call, judged: Callable[[], Sequence[Decision]], fills_until: int | None = None
     ) -> None:
+        told = call.events
         try:
             decisions = judged()
         except Overrun as overrun:
             # What it said too late is not done; a thread may still be inside the old runner.
-            self._runner, tick = Runner(self._runner.spec, self._stored), self._stored.tick
+            self._runner, call.tick = Runner(self._runner.spec, self._stored), self._stored.tick
             told, fills_until = (events.Crashed(now_ms(), str(overrun)),), None
+            self._own_due = True  # the fills that it was being told are told again, to what is left of it
             decisions = [self._runner.on_event(told[0])]
-            self._own_due = True  # what it did not come to hear of is told to what is left of it
         if any(decision.durable or decision.requests for decision in decisions):
-            await self._store(told, tick, decisions, fills_until or self._fills_until)
+            await self._store(told, call.tick, decisions, fills_until or self._fills_until)
 
     async def _store(
         self, told: tuple[events.Event, ...], tick: Tick | None, decisions: Sequence[Decision], until: int
@@ -320,10 +303,3 @@ class BotDesk:
                 "at": now_ms(),
             }],
         )  # fmt: skip
-
-
-def _decisions(call: Call) -> Sequence[Decision]:
-    """Of a call that was judged when it came back."""
-    if call.problem is not None:
-        raise call.problem
-    return call.decisions

@@ -15,8 +15,9 @@ from bots.services import Wanted
 from bots.supervisor.candles import CandleShelf
 from bots.supervisor.clock import now_ms, steady
 from bots.supervisor.deciding import Decider
-from bots.supervisor.desk import BotDesk, Surroundings
+from bots.supervisor.desk import BotDesk
 from bots.supervisor.prices import PriceReader
+from bots.supervisor.surroundings import Surroundings
 from market.hub import DATABASE_AWAY, Announcer, in_thread
 from market.leases import LeaseLost, release
 from wallets.selectors import sources_changed

@@ -103,12 +103,22 @@ async def test_a_bot_that_was_never_stopped_still_runs_and_stands_and_nothing_el
 
 @pytest.mark.django_db(transaction=True)
 async def test_a_second_order_for_a_level_is_found(driven):
+    snapshot = decode((await Run.objects.aget(bot=driven.pk)).snapshot)
+    first = next(order for order in snapshot.live if order.state != "cancelling")
+    twice = (*snapshot.live, replace(first, client_id=uuid4()))
+    await stage.in_thread(planted, driven.pk, live=twice)
+    assert "levels" in await driven.wrong()
+    (line,) = await stage.in_thread(levels_doubled, [driven.pk])
+    assert f"2 orders for level {first.level.id}" in line
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_an_order_that_its_bot_knows_nothing_of_is_found(driven):
     first = await Order.objects.filter(source_id=driven.pk, cancel_asked_at=None).alast()
     first.pk, first.client_id, first.venue_client_id = uuid4(), uuid4(), uuid4().hex
     await first.asave(force_insert=True)
-    assert "levels" in await driven.wrong()
     (line,) = await stage.in_thread(levels_doubled, [driven.pk])
-    assert f"2 orders for level {first.why['level']}" in line
+    assert f"{first.client_id} stands" in line
 
 
 @pytest.mark.django_db(transaction=True)

@@ -19,6 +19,7 @@ from bots.sdk import Level, Number, Strategy, Tick
 from bots.supervisor import desk as desks
 from bots.supervisor.candles import CandleShelf
 from bots.supervisor.deciding import Decider
+from bots.supervisor.surroundings import Surroundings
 from market import leases
 from market.hub import in_thread
 from market.simulator.faults import fault_parse
@@ -153,7 +154,7 @@ class House:
         worker = await in_thread(leases.worker_register, channel="bots-supervisor")
         await in_thread(leases.claim, Bot, worker, where=Q(pk=bot.pk))
         wanted = (await in_thread(services.bots_wanted, worker))[bot.pk]
-        around = desks.Surroundings(self.decider, CandleShelf(), lambda: True, lambda user, events: None)
+        around = Surroundings(self.decider, CandleShelf(), lambda: True, lambda user, events: None)
         desk = desks.BotDesk(wanted, around)
         self.seats[bot.pk] = desk, asyncio.create_task(desk.run()), worker
 

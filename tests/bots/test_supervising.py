@@ -18,6 +18,7 @@ from bots.supervisor import desk as desks
 from bots.supervisor.candles import CandleShelf
 from bots.supervisor.clock import now_ms
 from bots.supervisor.deciding import Decider
+from bots.supervisor.surroundings import Surroundings
 from bots.supervisor.worker import Supervisor
 from market import leases, models
 from market.hub import in_thread
@@ -137,7 +138,7 @@ class Stage:
         self.held = self.wanted.claim
 
     def seat_task(self):
-        around = desks.Surroundings(
+        around = Surroundings(
             self.decider, CandleShelf(), lambda: True, lambda user, events: self.told.extend(events)
         )
         self.desk = desks.BotDesk(self.wanted, around)

@@ -1,16 +1,18 @@
 """What must be true of bots once everything is quiet, and of their levels at any moment."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from uuid import UUID
 
-from django.db.models import Count, Exists, OuterRef, Sum
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef, Sum
 from django.db.models.functions import Now
 
 from bots.domain.codec import decode
 from bots.domain.lifecycle import Status
+from bots.domain.orders import Live
 from bots.management.chaos.takeovers import Seen
 from bots.models import Bot, BotEvent, Run
 from bots.selectors import attribution_of, book_of, run_last
@@ -62,13 +64,32 @@ def bots_seen(bots: Collection[UUID]) -> tuple[float, list[Seen]]:
 
 
 def levels_doubled(bots: Collection[UUID]) -> list[str]:
-    """Levels of a bot for which two orders stand that nobody means to end."""
-    replaced = Exists(Order.objects.filter(replaces=OuterRef("pk"), status__in=LIVE))
-    live = Order.objects.filter(
-        ~replaced, source_id__in=bots, status__in=LIVE, cancel_asked_at=None, why__level__isnull=False
-    )
-    rows = live.values("source_id", "why__level").annotate(count=Count("pk")).filter(count__gt=1).order_by()
-    return [f"{row['source_id']}: {row['count']} orders for level {row['why__level']}" for row in rows]
+    """Levels of a bot for which two orders stand that it does not mean to end, and orders that it has forgotten.
+
+    An order keeps the level that it was asked for in its books, while the bot may have adopted it for
+    another one since: whose it is now, the snapshot says.
+    """
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        newest = Run.objects.filter(bot__in=bots).order_by("bot", "-started_at", "-pk").distinct("bot")
+        known = {run.bot_id: decode(run.snapshot).live for run in newest}
+        live = list(
+            Order.objects.filter(source_id__in=bots, status__in=LIVE).values_list("source_id", "client_id")
+        )
+    found = [line for bot, orders in known.items() for line in _doubled(bot, orders)]
+    ids = {order.client_id for orders in known.values() for order in orders}
+    return found + [
+        f"{bot}: {one} stands, and its bot knows nothing of it" for bot, one in live if one not in ids
+    ]
+
+
+def _doubled(bot: UUID, orders: Sequence[Live]) -> Iterator[str]:
+    replaced = {order.replaces for order in orders}
+    meant = (order for order in orders if order.state != "cancelling" and order.client_id not in replaced)
+    for level, count in Counter(order.level.id for order in meant).items():
+        if count > 1:
+            yield f"{bot}: {count} orders for level {level}"
 
 
 # --- at the end ----------------------------------------------------------------------------------------------
