@@ -385,12 +385,10 @@ def test_a_wallet_whose_posting_is_refused_holds_up_no_other(house, bob, monkeyp
 
 
 def test_more_decimals_than_are_stored_hold_up_nothing(house):
-    house.tell(
-        house.fill(1, "a", "buy", "1.000000000001", "0.000000000003"),
-        house.fill(2, "a", "sell", "1.000000000007", "0.000000000005"),
-    )  # fmt: skip
+    """Each is worth 0.0000000000010000007, and rounding twice is not rounding the sum."""
+    house.tell(*(house.fill(n, "a", "buy", "1.0000007", "0.000000000001") for n in (1, 2)))
     house.post()
-    assert house.book("a").fills == 2
+    assert house.book("a").position.cost == D("0.000000000002000002")
 
 
 def test_the_role_of_supervisors_posts_and_that_of_the_web_reads(house):
