@@ -7,6 +7,7 @@ from bots.services.books import books_post, books_post_all
 from bots.services.keeping import bot_archive, bot_clone, bot_create, bot_inputs_set
 from bots.services.owning import bots_claim, bots_wanted
 from bots.services.records import Loaded, Made, OwnFacts, OwnFill, Wanted
+from bots.services.replaying import run_replay
 from bots.services.running import (
     StrategyGone,
     bot_beat,
@@ -42,4 +43,5 @@ __all__ = [
     "own_facts",
     "run_crashed",
     "run_load",
+    "run_replay",
 ]
