@@ -263,6 +263,9 @@ class HolderBook(models.Model):
     drawdown = models.DecimalField(**MONEY, default=0)
     in_market = models.BigIntegerField(default=0, help_text="ms")
     since = models.BigIntegerField(null=True, help_text="ms; of the newest fact")
+    gone = models.DecimalField(
+        **MONEY, default=0, help_text="of size; known to have left the venue by itself"
+    )
     last_time = models.BigIntegerField(default=0, help_text="of the newest fill: an older one is late")
     last_ref = models.CharField(max_length=100, blank=True)
 

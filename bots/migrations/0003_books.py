@@ -178,6 +178,7 @@ class Migration(migrations.Migration):
                 ('drawdown', models.DecimalField(decimal_places=18, default=0, max_digits=38)),
                 ('in_market', models.BigIntegerField(default=0, help_text='ms')),
                 ('since', models.BigIntegerField(help_text='ms; of the newest fact', null=True)),
+                ('gone', models.DecimalField(decimal_places=18, default=0, help_text='of size; known to have left the venue by itself', max_digits=38)),
                 ('last_time', models.BigIntegerField(default=0, help_text='of the newest fill: an older one is late')),
                 ('last_ref', models.CharField(blank=True, max_length=100)),
                 ('bot', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='book', to='bots.bot')),

@@ -25,11 +25,12 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One bot's part."""
+    """One bot's part. `gone` of its size is known to have left the venue by no order of this house."""
 
     bot: UUID
     name: str
     position: Position
+    gone: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,8 @@ class Split:
 
     @property
     def sizes(self) -> Attribution:
-        """For `closing`: what is held elsewhere is nobody's to close here."""
-        bots = {str(share.bot): share.position.size for share in self.shares}
+        """For `closing`: what is held elsewhere is nobody's to close here, and what went is gone once."""
+        bots = {str(share.bot): share.position.size - share.gone for share in self.shares}
         return Attribution(bots, self.manual.size + self.elsewhere, self.venue.size)
 
 
@@ -111,7 +112,7 @@ def _parts(rows: list[HolderBook]) -> tuple[tuple[Share, ...], Position]:
         if row.bot is None:
             manual = position
         else:
-            shares.append(Share(row.bot.pk, row.bot.name, position))
+            shares.append(Share(row.bot.pk, row.bot.name, position, row.gone))
     return tuple(shares), manual
 
 

@@ -7,12 +7,14 @@ import logging
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import DataError, IntegrityError, transaction
 
 from bots.models import BooksMark
 from bots.selectors import wallets_unposted
 from bots.services.posting import Posting
 
+# What the database does not take, and numbers that no column holds.
+REFUSED = (IntegrityError, DataError, ArithmeticError)
 logger = logging.getLogger(__name__)
 
 
@@ -21,7 +23,7 @@ def books_post_all() -> None:
     for wallet_id in wallets_unposted():
         try:
             books_post(wallet_id=wallet_id)
-        except IntegrityError:  # refused by the database: the other wallets are not to wait for it
+        except REFUSED:  # the other wallets are not to wait for this one
             logger.exception("books not posted", extra={"subject": str(wallet_id)})
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import F
 
 from bots.domain.books import Closing, closing
 from bots.domain.desk import PlaceOrder, Request
@@ -52,16 +53,16 @@ def left_of(wallet_id: UUID, bot: Bot) -> Closing | None:
 
 
 def what_remains(*, bot_id: UUID) -> tuple[Money, int]:
-    """What is left of the bot's position, and the last fill that was counted."""
+    """What is left of the bot's position, and the last fill that was counted. The rest is written off."""
     bot = Bot.objects.select_related("instrument").get(pk=bot_id)
     with transaction.atomic():
         mark = books_post_locked(wallet_id=bot.wallet_id)
         left = left_of(bot.wallet_id, bot)
+        size = ZERO if left is None else left.size if left.side == "sell" else -left.size
+        # Nobody else is to take it for a loss of theirs as well.
+        HolderBook.objects.filter(bot=bot).exclude(gone=F("size") - size).update(gone=F("size") - size)
         funding = _funding(bot_id)
-    if left is None:
-        return Money(funding, ZERO), mark.fills_until
-    size = left.size if left.side == "sell" else -left.size
-    covered = left.reduce_only or bot.instrument.kind == "spot"
+    covered = left is None or left.reduce_only or bot.instrument.kind == "spot"
     return Money(funding, size, covered), mark.fills_until
 
 

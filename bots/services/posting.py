@@ -215,6 +215,7 @@ def _posted(payments: Sequence[Payment]) -> dict[tuple[int, str], tuple[Decimal,
 
 
 def _written(row: HolderBook, book: Book) -> HolderBook:
+    """All but what went, which is written by whoever finds out (`closing`)."""
     for name, amount in asdict(book.position).items():
         setattr(row, name, amount)
     for name in ("fills", "trips", "volume", "peak", "drawdown", "in_market", "since"):

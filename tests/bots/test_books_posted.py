@@ -15,7 +15,7 @@ from bots import selectors, services
 from bots.domain.books import BotFill, BotFunding, built, funding_split
 from bots.models import BooksMark, BotBalance, BotEntry, BotTransfer, HolderBook
 from bots.sdk import Position
-from bots.services import posting
+from bots.services import closing, posting
 from market.domain.orders import VenueFill, VenueFunding
 from tests.bots.test_pages import asked
 from tests.wallets.world import PERP, SPOT, world_make
@@ -318,6 +318,31 @@ def test_the_pages_read_any_number_of_books_with_the_same_number_of_queries(hous
             assert len(selectors.cards_of(some, now)) == len(some)
 
 
+# --- what went by itself --------------------------------------------------------------------------------
+def left(house, name):
+    """As a run hears it before it closes."""
+    money, _ = closing.what_remains(bot_id=house.bots[name].pk)
+    return money.left
+
+
+def test_what_went_is_one_holders_loss_and_together_they_close_what_the_venue_still_has(house):
+    """Both are long by 5, and 4 of the 10 are liquidated."""
+    house.tell(
+        house.fill(1, "a", "buy", 100, 5),
+        house.fill(2, "b", "buy", 100, 5),
+        house.fill(3, "gone", "sell", 90, 4),
+    )
+    assert [left(house, "a"), left(house, "a")] == [1, 1]
+    house.tell(house.fill(4, "a", "sell", 90, 1))
+    assert (left(house, "a"), left(house, "b")) == (0, 5)
+    house.tell(house.fill(5, "b", "sell", 90, 5))
+    assert (left(house, "a"), left(house, "b")) == (0, 0)
+    split = house.split()
+    assert (split.venue.size, split.residual.size) == (0, -4)
+    house.tell(house.fill(6, "a", "sell", 90, 2))  # a new run goes the other way
+    assert (left(house, "a"), left(house, "b")) == (-2, 0)
+
+
 # --- what the database itself refuses ------------------------------------------------------------------
 @pytest.mark.parametrize(
     "statement",
@@ -385,12 +410,10 @@ def test_a_wallet_whose_posting_is_refused_holds_up_no_other(house, bob, monkeyp
 
 
 def test_more_decimals_than_are_stored_hold_up_nothing(house):
-    house.tell(
-        house.fill(1, "a", "buy", "1.000000000001", "0.000000000003"),
-        house.fill(2, "a", "sell", "1.000000000007", "0.000000000005"),
-    )  # fmt: skip
+    """Each is worth 0.0000000000010000007, and rounding twice is not rounding the sum."""
+    house.tell(*(house.fill(n, "a", "buy", "1.0000007", "0.000000000001") for n in (1, 2)))
     house.post()
-    assert house.book("a").fills == 2
+    assert house.book("a").position.cost == D("0.000000000002000002")
 
 
 def test_the_role_of_supervisors_posts_and_that_of_the_web_reads(house):

@@ -143,7 +143,9 @@ class House:
                 return
             await self._seat(bot)
         desk, _, worker = self.seats[bot.pk]
-        desk.look((await in_thread(services.bots_wanted, worker))[bot.pk])
+        wanted = (await in_thread(services.bots_wanted, worker)).get(bot.pk)
+        if wanted and wanted.going:
+            desk.look(wanted)
         mark = self.mark
         told = events.Ticked(wall_clock(), Tick(wall_clock(), mark - 1, mark + 1, mark))
         if call := desk.hear(told):
