@@ -22,11 +22,12 @@ import orjson
 from cryptotrade.bench.bots_feed import PRICE, VENUE, WIDTH, candles, symbols
 
 BOTS_A_WALLET = 5
+STARTED_AT_ONCE = 50
 MONEY, BUDGET = Decimal(1_000_000_000), Decimal(10_000)
 WARM = 120  # candles
 VALIDITY = 60_000
 RENEW_SECONDS = 3.0
-PATIENCE = 300.0
+PATIENCE = 600.0
 LONG = timedelta(seconds=10)
 PAUSE = 0.05
 WITHOUT_PAUSES = {"pause_volatility": "100", "pause_trend": "100"}
@@ -93,12 +94,19 @@ class World:
         return services.bot_create(user=user, request=request).pk
 
     def start(self) -> None:
+        """Some at a time, each time until they run. Raises `TimeoutError`."""
         from bots import services
 
-        for user, bot in self._bots:
-            services.bot_start(user=user, bot_id=bot)
+        deadline = time.monotonic() + PATIENCE
+        for first in range(0, len(self._bots), STARTED_AT_ONCE):
+            for user, bot in self._bots[first : first + STARTED_AT_ONCE]:
+                services.bot_start(user=user, bot_id=bot)
+            while not self._is_settled(min(first + STARTED_AT_ONCE, len(self._bots))):
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"the bots did not settle within {PATIENCE:g} s")
+                self.turn()
 
-    def is_settled(self) -> bool:
+    def _is_settled(self, started: int) -> bool:
         """Every bot runs, and no order has waited for long."""
         from django.utils import timezone
 
@@ -107,7 +115,7 @@ class World:
 
         before = timezone.now() - LONG
         waiting = Order.objects.filter(status="pending", created_at__lt=before).exists()
-        return not waiting and Bot.objects.filter(status="running").count() == len(self._bots)
+        return not waiting and Bot.objects.filter(status="running").count() == started
 
     # --- the venue ---------------------------------------------------------------------------------
     def turn(self) -> None:
@@ -206,11 +214,6 @@ def main() -> None:
         _pause()
     sys.stdin.buffer.readline()
     world.start()
-    deadline = time.monotonic() + PATIENCE
-    while not world.is_settled():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"the bots did not settle within {PATIENCE:g} s")
-        world.turn()
     _say({"started": True})
     while True:
         world.turn()
