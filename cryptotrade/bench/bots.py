@@ -39,11 +39,11 @@ def run(bench: Bench, options: Options, say: Say) -> Row:
     return document("bots", asdict(options), rows, {}, NOTES)
 
 
-def find(bench_make: type[Bench], options: Options, say: Say) -> Row:
+def find(options: Options, say: Say) -> Row:
     """Twice as many bots again and again, until they do not fit; that row is the last."""
     rows: list[Row] = []
     while not rows or rows[-1]["fits"]:
-        with bench_make() as bench:
+        with Bench() as bench:
             rows.append(_measured(bench, options, say, 0))
         options = replace(options, clients=2 * options.clients)
     return document("bots", asdict(options), rows, {}, NOTES)

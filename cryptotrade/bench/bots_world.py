@@ -8,6 +8,7 @@ to move, to cancel, and to fill what the price has crossed, through the services
 import itertools
 import select
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -21,11 +22,12 @@ import orjson
 from cryptotrade.bench.bots_feed import PRICE, VENUE, WIDTH, candles, symbols
 
 BOTS_A_WALLET = 5
+STARTED_AT_ONCE = 50
 MONEY, BUDGET = Decimal(1_000_000_000), Decimal(10_000)
 WARM = 120  # candles
 VALIDITY = 60_000
 RENEW_SECONDS = 3.0
-PATIENCE = 400.0
+PATIENCE = 600.0
 LONG = timedelta(seconds=10)
 PAUSE = 0.05
 WITHOUT_PAUSES = {"pause_volatility": "100", "pause_trend": "100"}
@@ -51,7 +53,7 @@ class World:
         first = (int(time.time() * 1000) // WIDTH - WARM) * WIDTH
         Candle.objects.bulk_create(candles(made, prices, first, WARM))
         self._worker = leases.worker_register(channel="wallets-execution")
-        self._renewed = time.monotonic()
+        threading.Thread(target=self._renew_forever, daemon=True).start()
         self._numbers = itertools.count(1)
         self._claims: dict[Any, Any] = {}
         self._bots = list(self._make(venue, bots, symbols(instruments)))
@@ -61,7 +63,6 @@ class World:
 
         user = wallet = None
         for number in range(count):
-            self._renew()
             if number % BOTS_A_WALLET == 0:
                 user = get_user_model().objects.create_user(f"bench-{number}@example.org")
                 wallet = self._wallet(user, venue, number)
@@ -93,12 +94,19 @@ class World:
         return services.bot_create(user=user, request=request).pk
 
     def start(self) -> None:
+        """Some at a time, each time until they run. Raises `TimeoutError`."""
         from bots import services
 
-        for user, bot in self._bots:
-            services.bot_start(user=user, bot_id=bot)
+        deadline = time.monotonic() + PATIENCE
+        for first in range(0, len(self._bots), STARTED_AT_ONCE):
+            for user, bot in self._bots[first : first + STARTED_AT_ONCE]:
+                services.bot_start(user=user, bot_id=bot)
+            while not self._is_settled(min(first + STARTED_AT_ONCE, len(self._bots))):
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"the bots did not settle within {PATIENCE:g} s")
+                self.turn()
 
-    def is_settled(self) -> bool:
+    def _is_settled(self, started: int) -> bool:
         """Every bot runs, and no order has waited for long."""
         from django.utils import timezone
 
@@ -107,7 +115,7 @@ class World:
 
         before = timezone.now() - LONG
         waiting = Order.objects.filter(status="pending", created_at__lt=before).exists()
-        return not waiting and Bot.objects.filter(status="running").count() == len(self._bots)
+        return not waiting and Bot.objects.filter(status="running").count() == started
 
     # --- the venue ---------------------------------------------------------------------------------
     def turn(self) -> None:
@@ -125,7 +133,6 @@ class World:
         from market.domain.orders import Accepted
         from wallets import services
 
-        self._renew()
         now = int(time.time() * 1000)
         prepared = [
             *services.cancels_take(claim=claim, now=now, most=100),
@@ -139,12 +146,13 @@ class World:
             gone = one.cancels or [change.target for change in one.changes]
             services.facts_apply(claim=claim, facts=list(_ended(claim, gone, now)))
 
-    def _renew(self) -> None:
+    def _renew_forever(self) -> None:
+        """In a thread: a machine with other work must not cost us the wallets."""
         from market import leases
 
-        if time.monotonic() - self._renewed > RENEW_SECONDS:
-            self._renewed = time.monotonic()
+        while True:
             leases.worker_renew(self._worker)
+            time.sleep(RENEW_SECONDS)  # noqa: TID251  a worker would wait in its loop
 
     def _cross(self) -> None:
         from django.db.models import F, Q
@@ -154,7 +162,6 @@ class World:
         from wallets import services
         from wallets.models import Order
 
-        self._renew()
         now = int(time.time() * 1000)
         crossed = Q()
         for symbol, tick in ticks_of(VENUE).items():
@@ -207,11 +214,6 @@ def main() -> None:
         _pause()
     sys.stdin.buffer.readline()
     world.start()
-    deadline = time.monotonic() + PATIENCE
-    while not world.is_settled():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"the bots did not settle within {PATIENCE:g} s")
-        world.turn()
     _say({"started": True})
     while True:
         world.turn()

@@ -2,6 +2,9 @@
 
 import itertools
 import json
+import os
+from decimal import Decimal
+from statistics import pstdev
 
 import orjson
 import pytest
@@ -12,10 +15,11 @@ from hypothesis import strategies as st
 from websockets.frames import Frame as LibraryFrame
 from websockets.frames import Opcode
 
-from cryptotrade.bench import fanout, frames, report
+from cryptotrade.bench import bots, bots_feed, fanout, frames, report
 from cryptotrade.bench.bodies import Load, body, due_of
 from cryptotrade.bench.dialects import Frames, HubDialect, PlainDialect, Position, plain_message
 from cryptotrade.bench.figures import Histogram, median_of, ratio
+from cryptotrade.bench.options import Options
 
 # --- frames ------------------------------------------------------------------------------------------
 PAYLOADS = st.lists(st.binary(max_size=300) | st.integers(65_530, 65_540).map(bytes), max_size=6)
@@ -185,6 +189,50 @@ def test_a_sound_row_needs_no_remark():
 def test_what_spoils_a_row_is_said(change, word):
     (remark,) = fanout.remarks({**ROW, **change})
     assert word in remark
+
+
+# --- bots ------------------------------------------------------------------------------------------------
+class Supervisor:
+    """As a `Child` that says what it saw."""
+
+    pid = os.getpid()
+
+    def __init__(self, **said):
+        self.said = {
+            "bots": 2, "ticks": 20, "least": 10, "stored": 1, "p50_ms": 1.0, "p99_ms": 49.9, "max_ms": 80.0,
+            "stored_p50_ms": 9.0, "stored_p99_ms": 9.0, "commit_p50_ms": 8.0,
+        } | said  # fmt: skip
+
+    def tell(self, words):
+        """It would begin or end a window."""
+
+    def hear(self, seconds):
+        return self.said
+
+
+@pytest.mark.parametrize(
+    ("said", "fits"),
+    [
+        ({}, True),
+        ({"least": 9}, True),
+        ({"least": 8}, False),
+        ({"bots": 1}, False),  # one was never heard of
+        ({"p99_ms": 50.0}, False),
+        ({"p99_ms": None}, False),
+    ],
+)
+def test_bots_fit_when_none_is_late_and_none_is_passed_over(said, fits, monkeypatch):
+    monkeypatch.setattr(bots, "pause", lambda seconds: None)
+    row = bots._window(Supervisor(**said), Options(1.0, 2, 1, 10.0, 1), 0.0)
+    assert row["fits"] is fits
+
+
+def test_a_walk_moves_as_much_as_its_volatility_says():
+    walk = bots_feed.Walk(1, 10.0)
+    prices = [Decimal(walk.tick(0)["last"]) for _ in range(2000)]
+    moves = [float(after / before) - 1 for before, after in itertools.pairwise(prices)]
+    wanted = bots_feed.VOLATILITY / (bots_feed.YEAR * 10) ** 0.5
+    assert pstdev(moves) == pytest.approx(wanted, rel=0.1)
 
 
 # --- each benchmark, tiny --------------------------------------------------------------------------------

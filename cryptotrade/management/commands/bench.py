@@ -40,6 +40,7 @@ class Command(BaseCommand):
         parser.add_argument("--topics", type=int)
         parser.add_argument("--rate", type=float, help="updates per topic and second")
         parser.add_argument("--runs", type=int, help="medians are taken over these")
+        parser.add_argument("--find", action="store_true", help="bots: twice as many until they do not fit")
         names = ", ".join(peer.name for peer in PEERS[1:])
         parser.add_argument("--peers", help=f"which of {names}, with commas between; default: what is here")
 
@@ -49,7 +50,8 @@ class Command(BaseCommand):
         wanted = list(BENCHMARKS) if options["benchmark"] == "all" else [options["benchmark"]]
         try:
             with _sigterm_as_interrupt():
-                told = [self._run(name, BENCHMARKS[name].DEFAULTS.given(asked)) for name in wanted]
+                runs = {name: BENCHMARKS[name].DEFAULTS.given(asked) for name in wanted}
+                told = [self._run(name, given, find=options["find"]) for name, given in runs.items()]
         except (BenchError, ServiceUnavailable, ValueError) as problem:
             raise CommandError(str(problem)) from problem
         except KeyboardInterrupt:
@@ -59,9 +61,14 @@ class Command(BaseCommand):
         self._print(told, whole, as_json=options["json"])
         self.stderr.write(f"written to {path}")
 
-    def _run(self, name: str, options: Options) -> report.Row:
+    def _run(self, name: str, options: Options, *, find: bool) -> report.Row:
+        def say(text: str) -> None:
+            self._say(name, text)
+
+        if find and name == "bots":
+            return bots.find(options, say)
         with Bench() as bench:
-            told: report.Row = BENCHMARKS[name].run(bench, options, lambda text: self._say(name, text))
+            told: report.Row = BENCHMARKS[name].run(bench, options, say)
         return told
 
     def _say(self, name: str, text: str) -> None:
