@@ -123,7 +123,7 @@ class Book:
     """One bot's book. `balances` is the sum of all entries by account and asset; times in ms.
 
     `peak` is the highest profit of trading seen, `drawdown` the deepest fall from a peak, in quote units;
-    funding is left out of both, so that a payment may become known late and change nothing else.
+    funding is left out of both, so that a payment that becomes known late changes nothing else.
     `in_market` is the time with a position until `since`, which is when it was last touched.
     """
 
@@ -157,11 +157,8 @@ class Book:
     def funded(self, funding: BotFunding) -> Self:
         """The book after the payment. Tell it each fact once, as `built` does."""
         position = replace(self.position, funding=self.position.funding + funding.amount)
-        return replace(
-            self._at(funding.time),
-            position=position,
-            balances=self._posted(funding_entries(funding, self.quote)),
-        )
+        balances = self._posted(funding_entries(funding, self.quote))
+        return replace(self, position=position, balances=balances)
 
     def marked(self, price: Decimal, time: int) -> Self:
         """The book as it stands at this price: the clock of time in market and the drawdown move on."""
