@@ -478,6 +478,11 @@ LEVERAGE_MAX = env.number("LEVERAGE_MAX", 10)
 PRICE_BAND_PERCENT = env.number("PRICE_BAND_PERCENT", 10)
 ORDERS_PER_MINUTE = env.number("ORDERS_PER_MINUTE", 120)
 
+# --- bots --------------------------------------------------------------------------------------
+# Of one trader: those that are not archived, and those that run.
+BOTS_MOST = env.number("BOTS_MOST", 200)
+BOTS_RUNNING_MOST = env.number("BOTS_RUNNING_MOST", 100)
+
 # --- logs --------------------------------------------------------------------------------------
 LOG_LEVEL = env.text("LOG_LEVEL", "INFO")
 LOGGING = {

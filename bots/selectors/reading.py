@@ -24,9 +24,10 @@ def bot_find(pk: UUID) -> Bot | None:
     return Bot.objects.select_related("wallet", "instrument").filter(pk=pk).first()
 
 
-def events_of(bot: Bot) -> QuerySet[BotEvent]:
-    """Its journal, newest first."""
-    return BotEvent.objects.filter(bot=bot).order_by("-pk")
+def events_of(bot: Bot, kind: str = "") -> QuerySet[BotEvent]:
+    """Its journal, newest first; of one kind or of all."""
+    rows = BotEvent.objects.filter(bot=bot).order_by("-pk")
+    return rows.filter(kind=kind) if kind else rows
 
 
 def inputs_of(bot: Bot) -> QuerySet[BotInputs]:

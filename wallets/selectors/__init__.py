@@ -35,6 +35,7 @@ from wallets.selectors.sourced import (
     source_fills_after,
     source_orders,
     source_orders_named,
+    sources_fills_newest,
     sources_live,
 )
 from wallets.selectors.story import Event, Story, order_story
@@ -73,6 +74,7 @@ __all__ = [
     "source_fills_after",
     "source_orders",
     "source_orders_named",
+    "sources_fills_newest",
     "sources_live",
     "trades_later",
     "trading_state",
