@@ -7,7 +7,16 @@ from bots.selectors.changes import Change, Version, versions_of
 from bots.selectors.drawing import Drawing, drawing_of
 from bots.selectors.equity import equity_of, sparks_of
 from bots.selectors.listing import Listed, Wish, bots_listed
-from bots.selectors.reading import bot_find, bot_get, bots_of, events_of, inputs_of, run_active, run_last
+from bots.selectors.reading import (
+    bot_find,
+    bot_get,
+    bots_of,
+    events_of,
+    events_told,
+    inputs_of,
+    run_active,
+    run_last,
+)
 from bots.selectors.strategies import bot_terms, code_hash, strategy_get, terms_of
 
 __all__ = [
@@ -32,6 +41,7 @@ __all__ = [
     "drawing_of",
     "equity_of",
     "events_of",
+    "events_told",
     "inputs_of",
     "run_active",
     "run_last",

@@ -26,6 +26,7 @@ SORTS = {
     "-created": "Newest first", "name": "By name", "-profit": "Most profit first", "profit": "Least profit first",
     "state": "What needs you first", "-fills": "Most fills first", "-budget": "Largest budget first",
 }  # fmt: skip
+KINDS = {"": "What mattered", "all": "All", **dict(BotEvent.Kind.choices)}
 STATES = {
     "": "All", Status.RUNNING: "Running", Status.IDLE: "Idle", Status.STOPPED: "Stopped", "needs": "Needs you",
 }  # fmt: skip
@@ -144,27 +145,34 @@ def equity_context(found: Bot) -> dict[str, Any]:
 def records_context(request: HttpRequest, found: Bot, form: InputsForm | None = None) -> dict[str, Any]:
     tab = "inputs" if form else request.GET.get("tab", "")
     tab = tab if tab in TABS else "events"
-    kind = request.GET.get("kind", "")
-    kind = kind if kind in BotEvent.Kind.values else ""
-    rows = _rows(found, tab, kind)
-    page = None if rows is None else Paginator(rows, PAGE).get_page(request.GET.get("page"))
-    context: dict[str, Any] = {
-        "bot": found, "tab": tab, "tabs": TABS.items(), "kind": kind, "kinds": BotEvent.Kind.choices, "page": page,
-    }  # fmt: skip
-    if tab == "inputs":
-        context |= {"versions": selectors.versions_of(found), "form": form or _inputs_form(found)}
-    return context
-
-
-def _rows(found: Bot, tab: str, kind: str) -> Any:
+    context: dict[str, Any] = {"bot": found, "tab": tab, "tabs": TABS.items()}
     match tab:
-        case "orders":
-            return source_orders(found.pk).select_related("wallet__venue", "instrument")
-        case "fills":
-            return source_fills(found.pk).select_related("wallet", "instrument", "order")
         case "events":
-            return selectors.events_of(found, kind)
-    return None
+            return context | _events(request, found)
+        case "orders":
+            rows = source_orders(found.pk).select_related("wallet__venue", "instrument")
+            return context | {"page": Paginator(rows, PAGE).get_page(request.GET.get("page"))}
+        case "fills":
+            fills = source_fills(found.pk).select_related("wallet", "instrument", "order")
+            return context | {"page": Paginator(fills, PAGE).get_page(request.GET.get("page"))}
+    return context | {"versions": selectors.versions_of(found), "form": form or _inputs_form(found)}
+
+
+def _events(request: HttpRequest, found: Bot) -> dict[str, Any]:
+    """A page of the journal by key: it may be long, so nobody counts it."""
+    kind = request.GET.get("kind", "")
+    kind = kind if kind in KINDS else ""
+    rows = selectors.events_of(found, "" if kind == "all" else kind) if kind else selectors.events_told(found)
+    before = request.GET.get("before", "")
+    if before.isascii() and before.isdigit() and len(before) < 19:
+        rows = rows.filter(pk__lt=int(before))
+    else:
+        before = ""
+    some = list(rows[: PAGE + 1])
+    return {
+        "kind": kind, "kinds": KINDS.items(), "before": before, "events": some[:PAGE],
+        "older": some[PAGE - 1].pk if len(some) > PAGE else None,
+    }  # fmt: skip
 
 
 def _inputs_form(found: Bot) -> InputsForm | None:

@@ -16,7 +16,7 @@ from bots.sdk import Strategy
 from bots.strategies import STRATEGIES
 from bots.views.base import done, private, refused
 from market.domain.events import INTERVALS
-from market.selectors import board_row, instrument_get, instrument_list
+from market.selectors import board_get, board_row, instrument_get, instrument_list
 from wallets.selectors import wallets_of
 
 INTERVAL = "15m"
@@ -43,13 +43,19 @@ def new(request: HttpRequest) -> HttpResponse:
     if outlook is None:
         return _settings(request, form, key, status=REFUSED)
     if step == "review":
-        context = {"form": form, "key": key, "strategy": strategy, "outlook": outlook, "sent": _sent(request)}
+        context = {
+            "form": form,
+            "key": key,
+            "strategy": _named(key),
+            "outlook": outlook,
+            "sent": _sent(request),
+        }
         return render(request, "bots/review.html", context)
     return _made(request, form, key, start=step == "start")
 
 
 def choose(request: HttpRequest, form: DefinitionForm, status: int = 200) -> HttpResponse:
-    context = {"strategies": STRATEGIES.items(), "form": form}
+    context = {"strategies": [_named(key) for key in STRATEGIES], "form": form}
     return render(request, "bots/choose.html", context, status=status)
 
 
@@ -115,7 +121,7 @@ def _settings(request: HttpRequest, form: NewBotForm, key: str, status: int = 20
     wallets = _wallets(request)
     shown = _shown(form, wallets)
     context: dict[str, Any] = {
-        "form": form, "key": key, "strategy": _strategy(key), "wallets": wallets, "interval": INTERVAL,
+        "form": form, "key": key, "strategy": _named(key), "wallets": wallets, "interval": INTERVAL,
         "intervals": list(INTERVALS), "row": board_row(shown) if shown else None,
         "symbols": instrument_list(venue=shown.venue_id if shown else ""),
     }  # fmt: skip
@@ -129,14 +135,20 @@ def _shown(form: NewBotForm, wallets: list[Any]) -> Any:
     if wallet is None:
         return None
     typed = str(form["symbol"].value() or "").strip()
-    return instrument_get(wallet.venue_id, typed) or instrument_list(venue=wallet.venue_id).first()
+    return instrument_get(wallet.venue_id, typed) or _busiest(wallet.venue_id)
 
 
 def _begun(request: HttpRequest, wallets: list[Any]) -> dict[str, Any]:
     """First values: what the address asks for, else the first wallet and an instrument of its venue."""
     asked = {name: request.GET[name] for name in ("wallet", "symbol") if name in request.GET}
-    first = instrument_list(venue=wallets[0].venue_id).first() if wallets else None
+    first = _busiest(wallets[0].venue_id) if wallets else None
     return {"symbol": first.symbol if first else "", **asked}
+
+
+def _busiest(venue: str) -> Any:
+    """Where most is traded, perpetuals before spot; None: the venue has no instruments yet."""
+    rows = board_get(venue=venue, kind="perp", limit=1).rows or board_get(venue=venue, limit=1).rows
+    return rows[0].instrument if rows else None
 
 
 def _wallets(request: HttpRequest) -> list[Any]:
@@ -148,6 +160,12 @@ def _strategy(key: str) -> type[Strategy]:
     if strategy is None:
         raise Http404("There is no such strategy.")
     return strategy
+
+
+def _named(key: str) -> dict[str, str]:
+    """For templates, which would call a class."""
+    strategy = _strategy(key)
+    return {"key": key, "title": strategy.title, "summary": strategy.summary}
 
 
 def _sent(request: HttpRequest) -> list[tuple[str, str]]:
