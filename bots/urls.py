@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from bots.views import actions, bots, wizard
+from bots.views import actions, attribution, bots, wizard
 
 BOTS = [
     path("", bots.bots, name="list"),
@@ -10,6 +10,7 @@ BOTS = [
     path("new/", wizard.new, name="new"),
     path("new/<slug:key>/preview/", wizard.preview, name="preview"),
     path("new/load/", wizard.load, name="load"),
+    path("of/<uuid:pk>/attribution/", attribution.attribution, name="attribution"),
     path("<uuid:pk>/", bots.bot, name="bot"),
     path("<uuid:pk>/live/", bots.live, name="live"),
     path("<uuid:pk>/records/", bots.records, name="records"),

@@ -31,7 +31,7 @@ ROUTES: tuple[tuple[re.Pattern[str], frozenset[str], LimitClass | None], ...] = 
         # The live parts of a page read themselves again: while somebody types, and at each event.
         (
             r"/orders/(ticket|preview|share|desk)/|/wallets/[^/]+/(card|books|check)/"
-            r"|/bots/(cards|new/[^/]+/preview|[^/]+/(live|records|equity))/",
+            r"|/bots/(cards|of/[^/]+/attribution|new/[^/]+/preview|[^/]+/(live|records|equity))/",
             SAFE,
             LimitClass.FRAGMENT,
         ),

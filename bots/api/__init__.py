@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from bots.api import records, views
+from bots.api import attribution, records, views
 
 _routes = [
     path("strategies", views.StrategyList.as_view(), name="strategies"),
@@ -18,6 +18,7 @@ _routes = [
     path("bots/<uuid:pk>/equity", records.BotEquity.as_view(), name="bot-equity"),
     path("bots/<uuid:pk>/export/<str:what>", records.BotExport.as_view(), name="bot-export"),
     path("bots/<uuid:pk>/clone", views.BotClone.as_view(), name="bot-clone"),
+    path("wallets/<uuid:pk>/attribution", attribution.WalletAttribution.as_view(), name="wallet-attribution"),
 ]
 
 # Both spellings work; the schema names the one without a slash (cryptotrade/openapi.py).

@@ -66,7 +66,7 @@ class Runner:
 
     def on_event(self, event: events.Event) -> Decision:
         """Decide. Raises nothing that a strategy did: that is in the snapshot."""
-        before = self.snapshot
+        before, candles = self.snapshot, self._candles
         if isinstance(event, events.Own) and event.seq <= before.seen:
             return Decision(before, (), durable=False, why={})
         if isinstance(event, events.InputsChanged):
@@ -80,7 +80,7 @@ class Runner:
             desk = Desk(self.spec.run, self.spec.terms, self.snapshot, why)
             desk.act(event.now)
             self.snapshot, requests = desk.snapshot, tuple(desk.requests)
-        return Decision(self.snapshot, requests, self._durable(before), why)
+        return Decision(self.snapshot, requests, self._durable(event, before, candles), why)
 
     # --- the course of life ------------------------------------------------------------------------
     def _proceed(self, event: events.Event) -> None:
@@ -222,7 +222,12 @@ class Runner:
         settled = same and now.status in DECIDING and not now.held_back and not now.closing
         return not settled or isinstance(event, events.Started | events.InputsChanged)
 
-    def _durable(self, before: Snapshot) -> bool:
+    def _durable(self, event: events.Event, before: Snapshot, candles: tuple[Candle, ...]) -> bool:
+        """Would a restart, or whoever replays the journal, miss anything of it?"""
+        if isinstance(event, events.InputsChanged) or (
+            candles is not self._candles and candles != self._candles
+        ):
+            return True
         return replace(self.snapshot, tick=before.tick, checked_at=before.checked_at) != before
 
     def _why(self, event: events.Event) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from bots.services.keeping import bot_archive, bot_clone, bot_create, bot_inputs
 from bots.services.owning import bots_claim, bots_wanted
 from bots.services.previewing import bot_preview
 from bots.services.records import Loaded, Made, OwnFacts, OwnFill, Wanted
+from bots.services.replaying import run_replay
 from bots.services.running import (
     StrategyGone,
     bot_beat,
@@ -44,4 +45,5 @@ __all__ = [
     "own_facts",
     "run_crashed",
     "run_load",
+    "run_replay",
 ]

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Collection
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
@@ -13,7 +12,6 @@ from django.utils import timezone
 
 from bots.domain.codec import decode, encode
 from bots.domain.desk import CancelOrder, ModifyOrder, PlaceOrder, Request
-from bots.domain.events import Warmed
 from bots.domain.facts import Standing
 from bots.domain.lifecycle import Status, StopPolicy
 from bots.domain.runner import Spec
@@ -126,20 +124,13 @@ def decision_commit(*, claim: Claim, loaded: Loaded, made: Made) -> bool:
             kind=BotEvent.Kind.DECISION,
             text=sentence(made)[:300],
             body={
-                "event": journalled(made.event),
+                "event": encode(made.event),
                 "tick": encode(made.tick),
                 "inputs": made.inputs_version,
                 "requests": [asked(request) for request in requests],
             },
         )
     return is_over(made.decision.snapshot)
-
-
-def journalled(event: Any) -> Any:
-    """The event for the journal. Candles are stored already: of many, the first and the last say which."""
-    if isinstance(event, Warmed):
-        event = replace(event, candles=event.candles[:1] + event.candles[1:][-1:])
-    return encode(event)
 
 
 def is_over(snapshot: Snapshot) -> bool:

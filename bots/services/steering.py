@@ -34,7 +34,7 @@ def bot_start(*, user: Any, bot_id: UUID, http: Any = None) -> Run:
         last = run_last(bot)
         run = Run.objects.create(
             bot=bot,
-            snapshot=encode(_begun(last)),
+            snapshot=encode(begun_after(last)),
             inputs_version=bot.inputs_version,
             code=code_hash(strategy),
             fills_until=last.fills_until if last else 0,
@@ -77,7 +77,7 @@ def bot_force_stop(*, actor: Any, bot_id: UUID, http: Any = None) -> None:
         stop_locked(bot, StopPolicy.CANCEL_OWN, "Stopped by an administrator.", actor=actor, http=http)
 
 
-def _begun(last: Run | None) -> Snapshot:
+def begun_after(last: Run | None) -> Snapshot:
     """What a new run takes over: what the bot holds and which of its orders still live. The strategy's own
     memory comes along while there is something to remember, unless it was that which failed."""
     if last is None:

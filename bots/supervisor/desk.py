@@ -250,6 +250,8 @@ class BotDesk:
         said = (self.snapshot.status.value, self._reason()[0])
         if said == self._said and not always:
             return
+        if self._said is None or self._said[0] != said[0]:
+            self._log(*said)
         self._said = said
         self._tell_owner(
             str(self._loaded.user.pk),
@@ -259,6 +261,17 @@ class BotDesk:
                 "at": now_ms(),
             }],
         )  # fmt: skip
+
+    def _log(self, status: str, reason: str) -> None:
+        """A line whenever it stands otherwise than before; why it is idle from moment to moment is on its card."""
+        level = logging.WARNING if status == Status.FAULTED else logging.INFO
+        said = {
+            "bot": str(self.held.pk),
+            "user_id": str(self._loaded.user.pk),
+            "status": status,
+            "reason": reason,
+        }
+        logger.log(level, "bot stands", extra=said)
 
 
 def _clock() -> float:

@@ -105,6 +105,7 @@ class Driver:
             self.journal.append(event)
             decision = self.runner.on_event(event)
             self.decisions.append(decision)
+            self._check_budget(decision)
             for request in decision.requests:
                 self._perform(request)
             self._check()
@@ -234,6 +235,22 @@ class Driver:
                 self._submit(request.level_id, order, "ioc")
 
     # --- what always holds ---------------------------------------------------------------------------
+    def _check_budget(self, decision):
+        """What is asked for never brings more to work than what losses have left of the budget."""
+        asked = {one.order.client_id for one in decision.requests if not isinstance(one, CancelOrder)}
+        if not asked:
+            return
+        snapshot = decision.snapshot
+        before = [order for order in snapshot.live if order.client_id not in asked]
+        left = snapshot.position.power(self.terms)
+        cases = zip(
+            worst(snapshot.position, counted(before)),
+            worst(snapshot.position, counted(snapshot.live)),
+            strict=True,
+        )
+        for was, now in cases:
+            assert now <= max(was, left), (was, now, left)
+
     def _check(self):
         if self._waiting:
             return

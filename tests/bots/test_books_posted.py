@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from bots import selectors, services
 from bots.domain.books import BotFill, BotFunding, built, funding_split
 from bots.models import BooksMark, BotBalance, BotEntry, BotTransfer, HolderBook
+from bots.sdk import Position
 from bots.services import posting
 from market.domain.orders import VenueFill, VenueFunding
 from tests.bots.test_pages import asked
 from tests.wallets.world import PERP, SPOT, world_make
-from wallets.models import LedgerTransfer, Order, Position
+from wallets.models import LedgerTransfer, Order
+from wallets.models import Position as Row
 
 pytestmark = pytest.mark.django_db
 
@@ -177,7 +179,7 @@ def test_any_order_any_repetition_killed_anywhere_is_the_same_book(alice, trades
 
 def sums_hold(house):
     """Σ bots + manual + residual is the wallet's own, size and money, and the residual is what it must be."""
-    row = Position.objects.get(wallet=house.world.wallet)
+    row = Row.objects.get(wallet=house.world.wallet)
     gone = sum(
         (
             f.size if f.side == "buy" else -f.size
@@ -222,6 +224,37 @@ def test_a_fill_that_comes_after_the_payment_that_it_changes_mends_the_shares(ho
     assert BotTransfer.objects.filter(kind="funding").count() == 3
 
 
+def test_what_is_booked_and_not_yet_posted_is_on_no_side(house):
+    house.tell(house.fill(1, "a", "buy", 100, 1, "0.1", time=10), house.funding("-1", 20))
+    house.post()
+    before = house.split()
+    house.tell(
+        house.fill(2, "a", "buy", 100, 2, "0.2", time=30), house.fill(3, "hand", "sell", 90, 1, time=31),
+        house.funding("-2", 40),
+    )  # fmt: skip
+    assert house.split() == before
+    assert (before.venue.size, before.venue.fees, before.venue.funding) == (1, D("0.1"), -1)
+    assert before.residual == Position()
+
+
+# --- what programs and people read --------------------------------------------------------------------
+def test_whose_a_position_is_can_be_read_by_its_owner(house, client):
+    house.tell(
+        house.fill(1, "a", "buy", 100, 3), house.fill(2, "hand", "sell", 100, 1),
+        house.fill(3, "gone", "sell", 100, 1),
+    )  # fmt: skip
+    house.post()
+    client.force_login(house.world.user)
+    wallet = house.world.wallet.pk
+    (said,) = client.get(f"/api/v1/wallets/{wallet}/attribution").json()["results"]
+    assert (said["symbol"], said["total"]["size"]) == (PERP, "1")
+    assert [said[part]["size"] for part in ("manual", "residual")] == ["-1", "-1"]
+    assert [(one["name"], one["size"]) for one in said["bots"]] == [("a", "3")]
+    shown = client.get(f"/bots/of/{wallet}/attribution/").content.decode()
+    assert "By hand" in shown
+    assert 'data-kind="warning"' in shown
+
+
 # --- once --------------------------------------------------------------------------------------------
 def test_a_fill_after_the_end_of_a_run_is_posted_too(house):
     house.tell(house.fill(1, "a", "buy", 100, 1))
@@ -257,6 +290,8 @@ def test_books_of_spot_count_coins_and_a_fee_taken_in_them(alice):
     split = house.split()
     assert [share.position.size for share in split.shares] == [D("3.99"), 2]
     assert (split.manual.size, split.venue.size, split.residual.size) == (1, D("13.99"), 7)
+    house.tell(house.fill(4, "a", "buy", 25, 1, "0.01", asset="HYPE"))  # booked, and not yet posted
+    assert house.split() == split
 
 
 def test_the_pages_read_any_number_of_books_with_the_same_number_of_queries(house, django_assert_num_queries):

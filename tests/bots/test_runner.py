@@ -589,3 +589,40 @@ def test_what_is_not_ours_is_not_journalled():
         encode(Peculiar())
     with pytest.raises(TypeError, match="Spec is not journalled"):
         encode(spec(Says))
+
+
+# --- budgets, not balances -------------------------------------------------------------------------------
+class Greedy(Strategy):
+    """Asks for everything on both sides, and again after every fill."""
+
+    title = "Greedy"
+
+    def on_tick(self, context, tick):
+        rules, size = context.instrument.rules, context.terms.size_down(context.terms.power / tick.middle)
+        prices = {"buy": tick.middle * Decimal("0.995"), "sell": tick.middle * Decimal("1.005")}
+        context.quotes(
+            Level(
+                f"{side}{n}",
+                side,
+                rules.round_price(price),
+                size / 2**n // Decimal("0.00001") * Decimal("0.00001"),
+            )
+            for side, price in sorted(prices.items())
+            for n in (1, 2)
+        )
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.decimals("-0.05", "0.05", places=3), min_size=5, max_size=30), st.integers(1, 5))
+def test_whatever_a_strategy_asks_for_losses_shrink_its_budget_and_profits_do_not_grow_it(moves, leverage):
+    """The driver checks every request against what is left; here the walk makes it win and lose."""
+    market = Driver(spec(Greedy, given=terms(leverage=leverage, budget=1000)))
+    price = Decimal(50_000)
+    market.start(price)
+    for move in moves:
+        price = max(Decimal(10_000), price * (1 + move))
+        market.move(price)
+    power = market.snapshot.position.power(market.terms)
+    assert power <= market.terms.power
+    lost = market.snapshot.position
+    assert power == max(0, 1000 + min(0, lost.realised - lost.fees + lost.funding)) * leverage

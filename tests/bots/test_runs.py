@@ -7,13 +7,23 @@ from uuid import UUID, uuid4
 import pytest
 
 from bots import services
+from bots.domain.bookkeeping import booked
 from bots.domain.codec import decode
-from bots.domain.facts import NOT_TAKEN, STANDS, Standing, untold
+from bots.domain.facts import (
+    NOT_TAKEN,
+    STANDS,
+    Money,
+    Standing,
+    asks_what_remains,
+    untold,
+    untold_money,
+)
+from bots.domain.lifecycle import Status
 from bots.domain.orders import Live
 from bots.domain.runner import Runner
 from bots.domain.snapshot import Snapshot
 from bots.models import BotEvent
-from bots.sdk import Level
+from bots.sdk import Level, Position
 from bots.services.running import asked as as_journalled
 from tests.bots import test_supervising as stage
 from tests.wallets.world import world_make
@@ -84,6 +94,49 @@ def test_every_state_of_an_order_means_something_to_a_bot():
     for status in OrderStatus:
         found = told([live(client_id=uuid4())], {}, asked=()) + told([live()], {OLD: Standing(status)})
         assert bool(found) or status not in TERMINAL
+
+
+# --- money ---------------------------------------------------------------------------------------------
+def test_a_share_of_funding_is_told_once_also_when_it_was_mended():
+    snapshot = Snapshot(position=Position(funding=Decimal(-3)), seen=7)
+    (paid,) = untold_money(snapshot, Money(Decimal("-2.5")), 5)
+    assert (paid.amount, paid.seq) == (Decimal("0.5"), 8)
+    after = booked(snapshot, paid, None)
+    assert untold_money(after, Money(Decimal("-2.5")), 6) == []
+
+
+@pytest.mark.parametrize(
+    ("own", "left", "covered", "told"),
+    [
+        ("5", "5", True, None),
+        ("5", "5", False, ("5", False)),
+        ("5", "3", True, ("3", True)),
+        ("5", "9", True, None),  # what nobody knows of is left alone
+        ("5", "0", True, ("0", True)),
+        ("5", "-2", True, ("0", True)),
+        ("-5", "-3", True, ("-3", True)),
+        ("0", "0", True, None),
+        ("5", None, True, None),
+    ],
+)
+def test_what_went_at_the_venue_is_forgotten_and_nothing_grows(own, left, covered, told):
+    snapshot = Snapshot(position=Position(Decimal(own), Decimal(own) * 100), closing=True)
+    money = Money(left=None if left is None else Decimal(left), covered=covered)
+    news = untold_money(snapshot, money, 5)
+    assert [(one.size, one.covered) for one in news] == ([(Decimal(told[0]), told[1])] if told else [])
+    for one in news:
+        snapshot = booked(snapshot, one, None)
+        assert snapshot.position.size * 100 == snapshot.position.cost
+        assert untold_money(snapshot, money, 6) == []
+
+
+def test_what_remains_is_asked_before_closing_and_before_an_old_position_is_taken_over():
+    held = Position(Decimal(1), Decimal(1))
+    assert asks_what_remains(Snapshot(closing=True))
+    assert asks_what_remains(Snapshot(position=held))
+    assert not asks_what_remains(Snapshot(position=held, seen=1))
+    assert not asks_what_remains(Snapshot())
+    assert not asks_what_remains(Snapshot(position=held, status=Status.RUNNING))
 
 
 @pytest.mark.django_db(transaction=True)

@@ -79,13 +79,25 @@ SECRET = {
 }
 BOOKS = {
     f"{act} {table}{rest}": ()
-    for table in ("wallets_ledgerentry", "wallets_ledgertransfer", "wallets_fill", "wallets_balance")
+    for table in (
+        "bots_botbalance",
+        "bots_botentry",
+        "bots_bottransfer",
+        "wallets_balance",
+        "wallets_fill",
+        "wallets_ledgerentry",
+        "wallets_ledgertransfer",
+    )
     for act, rest in (("UPDATE", " SET id = id"), ("DELETE FROM", " WHERE false"), ("TRUNCATE", ""))
 }
 ELSEWHERE = {
     "SELECT id FROM wallets_order": ("web", "execution", "bots"),
     "INSERT INTO wallets_balance (wallet_id, pot, asset, account, amount)"
     " SELECT id, 'perp', 'USDC', 'available', 1 FROM wallets_wallet": (),
+    "INSERT INTO bots_bottransfer SELECT * FROM bots_bottransfer": ("bots",),
+    "INSERT INTO bots_holderbook SELECT * FROM bots_holderbook": ("bots",),
+    "UPDATE bots_holderbook SET size = 1": ("bots",),
+    "UPDATE bots_booksmark SET fills_until = 1": ("bots",),
     "SELECT password FROM accounts_user": ("web", "execution", "bots"),
     "SELECT name FROM market_venue": ROLES,
     "UPDATE accounts_auditentry SET action = 'x'": (),

@@ -1,4 +1,4 @@
-"""The house of `manage.py chaos --without GUARD`: as `up`, but its execution lacks that guard."""
+"""The house of `manage.py chaos`: as `up`, but with several supervisors, or an execution that lacks a guard."""
 
 from typing import Any
 
@@ -11,13 +11,22 @@ class Command(up.Command):
     help = "For `manage.py chaos` alone."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--without", required=True)
+        parser.add_argument("--supervisors", type=int, default=1)
+        parser.add_argument("--without", default="")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        class Unguarded(up.House):
-            def _processes(self) -> dict[str, list[str]]:
-                own = ["chaos_execution", "wallets-execution", "--without", options["without"]]
-                return super()._processes() | {"execution": own}
+        supervisors, without = options["supervisors"], options["without"]
 
-        up.House = Unguarded  # type: ignore[misc]
+        class Broken(up.House):
+            def _processes(self) -> dict[str, list[str]]:
+                processes = super()._processes()
+                if without:
+                    processes["execution"] = ["chaos_execution", "wallets-execution", "--without", without]
+                more = {f"supervisor-{n}": processes["supervisor"] for n in range(2, supervisors + 1)}
+                return processes | more
+
+            def _environment_of(self, name: str) -> dict[str, str]:
+                return super()._environment_of(name.partition("-")[0])
+
+        up.House = Broken  # type: ignore[misc]
         super().handle(*args, **options)

@@ -38,14 +38,14 @@ class Person:
     address: str
 
 
-def person_make(number: int, seed: int) -> Person:
-    """A user that may trade by API, with 10,000 USDC at the simulator."""
+def person_make(number: int, seed: int, usdc: int) -> Person:
+    """A user that may trade by API, with so much money at the simulator."""
     name = f"chaos-{number}@cryptotrade.localhost"
     user = get_user_model().objects.create_user(name, secrets.token_urlsafe(20))
     EmailAddress.objects.create(user=user, email=name, verified=True, primary=True)
     _, key = api_key_create(user=user, name="chaos", scopes=SCOPES, days=1)
     client_id = UUID(int=(seed << 32) + number, version=4)
-    wallet = services.simulated_account_open(user=user, client_id=client_id, usdc=10_000)
+    wallet = services.simulated_account_open(user=user, client_id=client_id, usdc=usdc)
     return Person(user, key, wallet.pk, wallet.address)
 
 
@@ -62,12 +62,46 @@ class Asked:
     unanswered: int = 0
 
 
+class Caller:
+    """Asks the API as one person, until it is answered. Use it as a context manager."""
+
+    def __init__(self, person: Person, url: str, asked: Asked) -> None:
+        self._url, self._asked = f"{url}/api/v1", asked
+        self._headers = {"Authorization": f"Bearer {person.key}", "Content-Type": "application/json"}
+
+    async def __aenter__(self) -> "Caller":
+        self._session = aiohttp.ClientSession(timeout=ANSWER_WITHIN, headers=self._headers)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def ask(self, method: str, path: str, key: UUID, body: Any = None) -> tuple[int, dict[str, Any]]:
+        """The answer, however often it takes: under one key it is one act. (0, {}) when none came."""
+        headers = {"Idempotency-Key": str(uuid5(key, path))}
+        data = None if body is None else orjson.dumps(body)
+        deadline = asyncio.get_running_loop().time() + ASKED_FOR
+        while asyncio.get_running_loop().time() < deadline:
+            try:
+                async with self._session.request(
+                    method, self._url + path, data=data, headers=headers
+                ) as answer:
+                    if answer.status < 500 and answer.status != 429:
+                        return answer.status, orjson.loads(await answer.read() or b"{}")
+            except AWAY:
+                logger.debug("asked again", extra={"path": path})
+            self._asked.repeats += 1
+            await asyncio.sleep(PAUSE)
+        self._asked.unanswered += 1
+        return 0, {}
+
+
 class Program:
-    """Asks for one person, one thing after the other, until each is answered."""
+    """Asks for one person's orders, one thing after the other, until each is answered."""
 
     def __init__(self, person: Person, url: str, venue: Venue, asked: Asked) -> None:
         self._person = person
-        self._url = f"{url}/api/v1"
+        self._caller = Caller(person, url, asked)
         self._venue = venue
         self._asked = asked
         self._rules: dict[str, Instrument] = {}
@@ -75,24 +109,22 @@ class Program:
     async def run(self, acts: list[Act]) -> None:
         rows = Instrument.objects.filter(venue="simulator", symbol__in={act.symbol for act in acts})
         self._rules = {row.symbol: row async for row in rows}
-        headers = {"Authorization": f"Bearer {self._person.key}", "Content-Type": "application/json"}
-        async with aiohttp.ClientSession(timeout=ANSWER_WITHIN, headers=headers) as session:
-            self._session = session
+        async with self._caller:
             for act in acts:
                 await asyncio.sleep(act.pause)
                 await self._do(act)
 
     async def _do(self, act: Act) -> None:
         if act.kind == "cancel_all":
-            await self._ask("POST", "/orders/cancel", act.key, {"wallet": str(self._person.wallet)})
+            await self._caller.ask("POST", "/orders/cancel", act.key, {"wallet": str(self._person.wallet)})
         elif act.kind == "cancel":
             if target := await self._target(act):
                 self._asked.cancels += 1
-                await self._ask("DELETE", f"/orders/{target['id']}", act.key)
+                await self._caller.ask("DELETE", f"/orders/{target['id']}", act.key)
         elif act.kind == "modify":
             await self._modify(act)
         else:
-            self._noted(*await self._ask("POST", "/orders", act.key, await self._order(act)))
+            self._noted(*await self._caller.ask("POST", "/orders", act.key, await self._order(act)))
 
     async def _modify(self, act: Act) -> None:
         target = await self._target(act, kind="limit")
@@ -100,12 +132,12 @@ class Program:
             return
         price = self._price(act, Decimal(target["price"]), Decimal("0.2") * (1 if act.pick > 0.5 else -1))
         self._asked.modifies += 1
-        self._noted(*await self._ask("PATCH", f"/orders/{target['id']}", act.key, {"price": price}))
+        self._noted(*await self._caller.ask("PATCH", f"/orders/{target['id']}", act.key, {"price": price}))
 
     async def _target(self, act: Act, kind: str = "") -> dict[str, Any] | None:
         """One of the person's live orders."""
         query = f"/orders?wallet={self._person.wallet}&live=true"
-        status, body = await self._ask("GET", query, act.key)
+        status, body = await self._caller.ask("GET", query, act.key)
         rows = body.get("results", []) if status == 200 else []
         rows = [row for row in rows if kind in ("", row["kind"]) and not row["reduce_only"]]
         return rows[int(act.pick * len(rows))] if rows else None
@@ -155,23 +187,3 @@ class Program:
         elif status:
             self._asked.refused += 1
             logger.info("refused", extra={"status": status, "reason": str(body)[:300]})
-
-    # --- HTTP ----------------------------------------------------------------------------------
-    async def _ask(self, method: str, path: str, key: UUID, body: Any = None) -> tuple[int, dict[str, Any]]:
-        """The answer, however often it takes: under one key it is one act. (0, {}) when none came."""
-        headers = {"Idempotency-Key": str(uuid5(key, path))}
-        data = None if body is None else orjson.dumps(body)
-        deadline = asyncio.get_running_loop().time() + ASKED_FOR
-        while asyncio.get_running_loop().time() < deadline:
-            try:
-                async with self._session.request(
-                    method, self._url + path, data=data, headers=headers
-                ) as answer:
-                    if answer.status < 500 and answer.status != 429:
-                        return answer.status, orjson.loads(await answer.read() or b"{}")
-            except AWAY:
-                logger.debug("asked again", extra={"path": path})
-            self._asked.repeats += 1
-            await asyncio.sleep(PAUSE)
-        self._asked.unanswered += 1
-        return 0, {}

@@ -3,11 +3,21 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from typing import Protocol
 
 from wallets.management.chaos.people import Asked
 from wallets.management.chaos.reckoning import Verdict
 
 SHOWN = 12
+
+
+class Judged(Protocol):
+    """What else took part."""
+
+    def lines(self) -> Iterator[str]: ...
+
+    @property
+    def is_clean(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +30,15 @@ class Sheet:
     broken: Counter[str]
     statuses: Counter[str]
     verdicts: dict[str, Verdict]
+    part: Judged | None = None
+    left_behind: tuple[str, ...] = ()
 
     @property
     def is_clean(self) -> bool:
-        return not any(verdict.wrong for verdict in self.verdicts.values()) and not self._unanswered
+        wrong = any(verdict.wrong for verdict in self.verdicts.values())
+        return not (wrong or self._unanswered or self.left_behind) and (
+            self.part is None or self.part.is_clean
+        )
 
     @property
     def _unanswered(self) -> int:
@@ -48,6 +63,11 @@ class Sheet:
         for address, verdict in self.verdicts.items():
             for line in verdict.wrong[:SHOWN]:
                 yield f"  {address[:8]}  {line}"
+        if self.part:
+            yield from self.part.lines()
+        yield f"{'left behind':<16}{len(self.left_behind)}"
+        for line in self.left_behind[:SHOWN]:
+            yield f"  {line}"
         yield "clean" if self.is_clean else "NOT CLEAN"
 
 

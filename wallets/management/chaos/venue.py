@@ -87,9 +87,11 @@ class Venue:
             answer.raise_for_status()
             return orjson.loads(await answer.read())
 
-    async def faults_begin(self) -> None:
+    async def faults_begin(self, share: float = 1.0) -> None:
+        """`share` of what may be lost is lost."""
         for fault in FAULTS:
-            await self.fault(fault)
+            lost = {"share": fault["share"] * share} if "share" in fault else {}
+            await self.fault({**fault, **lost})
 
     async def fault(self, fault: Mapping[str, Any]) -> None:
         await self._ask("POST", f"{self._control}/faults", {"seconds": LONG, **fault})

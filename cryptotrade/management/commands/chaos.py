@@ -8,20 +8,27 @@ import shutil
 import signal
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from bots.management.chaos.part import Bots
 from wallets.management.chaos.house import INSIDE, ChaosHouse
-from wallets.management.chaos.plan import BREAKS, Rates
+from wallets.management.chaos.plan import BREAKS, BREAKS_WITH_BOTS, Rates
 from wallets.management.chaos.run import ChaosError, Wanted, chaos
+from wallets.management.chaos.sheet import Sheet
 
 GUARDS = ("wait-out",)
 SECRETS = ("SECRET_KEY", "JWT_SIGNING_KEY", "MFA_KEY")
 OWN = ("DATABASE_URL", "REDIS_URL", "EXECUTION_KEYS", "SIMULATOR_URL", "DJANGO_SETTINGS_MODULE")
 MUCH = "1000000/60"
+USDC, USDC_OF_A_BOT = 10_000, 2_000
+SUPERVISORS = 2
+# With bots: what the venue loses is a fifth of what a run of orders alone has to bear, for it lasts longer.
+BOTS_FAULTS, BOTS_OUTAGES, OUTAGES = 0.2, 30.0, 9.0
 
 
 class Command(BaseCommand):
@@ -29,11 +36,16 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []  # noqa: RUF012  its house is not there yet
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--orders", type=int, default=200)
+        parser.add_argument("--orders", type=int, default=None, help="of people; 200, or 2 for each bot")
+        parser.add_argument("--bots", type=int, default=0)
+        parser.add_argument("--kills", type=int, default=0, help="break at least so often")
         parser.add_argument("--seed", type=int, default=1)
         parser.add_argument("--wallets", type=int, default=4)
+        parser.add_argument("--supervisors", type=int, default=SUPERVISORS)
         parser.add_argument("--seconds", type=float, default=0.0, help="go on breaking at least so long")
-        parser.add_argument("--kinds", default=",".join(BREAKS), help="what breaks, with commas between")
+        parser.add_argument(
+            "--kinds", default="", help="what breaks, with commas between; all of them unless said"
+        )
         parser.add_argument("--acts", type=float, default=0.5, help="seconds between the acts of a wallet")
         parser.add_argument("--breaks", type=float, default=4.0, help="seconds between breaks")
         parser.add_argument("--longest-pause", type=float, default=20.0)
@@ -42,30 +54,51 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if INSIDE not in os.environ:
             _go_inside(settings.VAR_DIR / f"chaos-{options['seed']}")
-        kinds = options["kinds"].split(",")
-        if unknown := set(kinds) - BREAKS.keys():
-            raise CommandError(f"unknown kind {min(unknown)}; known: {', '.join(BREAKS)}")
-        rates = Rates(options["acts"], options["breaks"], options["longest_pause"], tuple(kinds))
-        wanted = Wanted(
-            options["seed"], options["orders"], options["wallets"], options["seconds"],
-            options["without"], rates,
-        )  # fmt: skip
         logging.getLogger("asyncio").setLevel(logging.ERROR)
         for number in (signal.SIGTERM, signal.SIGINT):  # also where a shell had us ignore it
             signal.signal(number, signal.default_int_handler)
-        house = ChaosHouse(int(os.environ["PORT"]), wanted.without)
+        sheet = self._run(options)
+        for line in sheet.lines():
+            self.stdout.write(line)
+        if not sheet.is_clean:
+            sys.exit(1)
+
+    def _run(self, options: dict[str, Any]) -> Sheet:
+        wanted, bots = _wanted(options), options["bots"]
+        supervisors = max(options["supervisors"], SUPERVISORS) if bots else 1
+        house = ChaosHouse(int(os.environ["PORT"]), options["without"], supervisors)
+        part = Bots(wanted.seed, bots, house.url, self.stderr.write) if bots else None
         try:
-            sheet = asyncio.run(chaos(wanted, house, self.stderr.write))
+            sheet = asyncio.run(chaos(wanted, house, self.stderr.write, part))
         except ChaosError as problem:
             raise CommandError(str(problem)) from problem
         except KeyboardInterrupt:
             raise CommandError("stopped") from None
         finally:
             house.stop()
-        for line in sheet.lines():
-            self.stdout.write(line)
-        if not sheet.is_clean:
-            sys.exit(1)
+        return replace(sheet, left_behind=tuple(house.left_behind()))
+
+
+def _wanted(options: dict[str, Any]) -> Wanted:
+    bots = options["bots"]
+    known = BREAKS_WITH_BOTS if bots else BREAKS
+    kinds = options["kinds"].split(",") if options["kinds"] else list(known)
+    if unknown := set(kinds) - BREAKS_WITH_BOTS.keys():
+        raise CommandError(f"unknown kind {min(unknown)}; known: {', '.join(BREAKS_WITH_BOTS)}")
+    rates = Rates(
+        between_acts=options["acts"],
+        between_breaks=options["breaks"],
+        between_outages=BOTS_OUTAGES if bots else OUTAGES,
+        faults=BOTS_FAULTS if bots else 1.0,
+        longest_pause=options["longest_pause"],
+        breaks={kind: BREAKS_WITH_BOTS[kind] if bots else BREAKS.get(kind, 1) for kind in kinds},
+    )
+    orders = options["orders"] if options["orders"] is not None else (2 * bots or 200)
+    each = -(-bots // options["wallets"])
+    return Wanted(
+        options["seed"], orders, options["wallets"], options["seconds"], options["kills"],
+        USDC + USDC_OF_A_BOT * each, rates,
+    )  # fmt: skip
 
 
 def _go_inside(var: Path) -> NoReturn:
