@@ -46,7 +46,7 @@ class ChartView {
     this.chart.priceScale("volume").applyOptions({ scaleMargins: { top: 0.83, bottom: 0 } });
     this.candles.priceScale().applyOptions({ scaleMargins: { top: 0.1, bottom: 0.2 } });
     this.candles.applyOptions({ priceLineStyle: 1 });
-    this.marks = new Marks(this.candles, marks, token);
+    this.marks = new Marks(element, this.candles, marks, token);
     this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => this.scrolled(range));
     this.chart.subscribeCrosshairMove((move) => this.pointed(move));
     document.addEventListener("theme", () => this.recolour());

@@ -1,12 +1,14 @@
 // What belongs to the reader on a chart: lines where orders rest or wait, arrows where they traded.
 
 import { createSeriesMarkers } from "../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
+import { setData } from "./paint.js";
 
 const [DOTTED, DASHED] = [1, 2];
 
 export class Marks {
   /** `read` gives {lines, fills} or null; `token` a colour by its name. */
-  constructor(series, read, token) {
+  constructor(element, series, read, token) {
+    this.element = element;
     this.series = series;
     this.read = read;
     this.token = token;
@@ -32,6 +34,7 @@ export class Marks {
     for (const [name, line] of named) {
       if (!this.lines.has(name)) this.lines.set(name, this.series.createPriceLine(this.options(line)));
     }
+    setData(this.element, "lines", String(this.lines.size));
   }
 
   options({ price, waiting }) {
