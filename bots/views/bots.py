@@ -97,7 +97,7 @@ def bot(request: HttpRequest, pk: UUID) -> HttpResponse:
 @require_GET
 def live(request: HttpRequest, pk: UUID) -> HttpResponse:
     """State, figures and what the chart shows, again."""
-    return render(request, "bots/live.html", live_context(own_bot(request, pk)))
+    return render(request, "bots/live.html", {**live_context(own_bot(request, pk)), "again": True})
 
 
 @private

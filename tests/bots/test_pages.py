@@ -269,7 +269,8 @@ def test_a_stopped_a_faulted_and_an_idle_bot_say_why_on_card_and_page(world, bot
         page = client.get(url).content.decode()
         assert f'data-state="{status}"' in page
         assert reason in page
-    assert trace in client.get(reverse("bots:bot", args=[bot.pk])).content.decode()
+    for url in (reverse("bots:bot", args=[bot.pk]), reverse("bots:live", args=[bot.pk])):
+        assert trace in client.get(url).content.decode()
 
 
 def filled(world, bot):
