@@ -3,16 +3,21 @@
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
+from django.utils import timezone
 from unfold import decorators
 
 from accounts.admin import HouseAdmin, fresh
 from accounts.domain.rules import Role
 from accounts.selectors import role_of
 from bots import models
+from bots.domain.lifecycle import ENDED
+from bots.selectors.cards import LATE
 from bots.services import bot_force_stop
+from market.domain.figures import age
 
 action: Callable[..., Callable[[Any], Any]] = decorators.action
 
@@ -30,13 +35,50 @@ class ReadAdmin(HouseAdmin):
         return [field.name for field in self.model._meta.fields]
 
 
+class Silent(admin.SimpleListFilter):
+    """Bots that should be driven and that nobody has been heard of."""
+
+    title = "heartbeat"
+    parameter_name = "heartbeat"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("late", "late: over ten seconds")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[models.Bot]) -> QuerySet[models.Bot]:
+        if self.value() != "late":
+            return queryset
+        heard = Q(heartbeat_at__gte=timezone.now() - LATE)
+        return queryset.exclude(status__in=ENDED).exclude(heard)
+
+
 @admin.register(models.Bot)
 class BotAdmin(ReadAdmin):
-    list_display = ("name", "user", "strategy", "instrument", "status", "reason", "heartbeat_at")
-    list_filter = ("status", "strategy", "desired")
+    list_display = (
+        "name", "user", "strategy", "instrument", "wallet", "status", "reason", "heard", "desired", "running_of",
+    )  # fmt: skip
+    list_filter = ("status", "strategy", "desired", Silent, "wallet__venue")
     search_fields = ("name", "user__email", "id")
-    list_select_related = ("user", "instrument")
+    list_select_related = ("user", "instrument", "wallet")
     actions = ("force_stop",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[models.Bot]:
+        mine = models.Run.objects.filter(bot__user=OuterRef("user"), ended_at=None).order_by()
+        counted = mine.values("bot__user").annotate(count=Count("pk")).values("count")
+        rows: QuerySet[models.Bot] = super().get_queryset(request)
+        return rows.annotate(running=Subquery(counted))
+
+    @admin.display(description="heard", ordering="heartbeat_at")
+    def heard(self, bot: models.Bot) -> str:
+        """How long ago its supervisor wrote."""
+        if bot.heartbeat_at is None:
+            return "never"
+        elapsed = timezone.now() - bot.heartbeat_at
+        return f"{age(int(elapsed.total_seconds() * 1000))} ago"
+
+    @admin.display(description="running, of at most")
+    def running_of(self, bot: Any) -> str:
+        """Of its owner, and what the house allows one trader."""
+        return f"{bot.running or 0} of {settings.BOTS_RUNNING_MOST}"
 
     @action(description="Stop and cancel their orders", permissions=["act"])
     @fresh("admin.trading_state")

@@ -22,7 +22,7 @@ ROUTES: tuple[tuple[re.Pattern[str], frozenset[str], LimitClass | None], ...] = 
     for pattern, methods, cls in (
         (r"/(health|ready|metrics)$", ANY, None),
         (r"/account/step-up/|/api/v1/auth/step-up/?$", UNSAFE, LimitClass.STEP_UP),
-        (r"/(account|api/v1/me)/export/?$", ANY, LimitClass.EXPORT),
+        (r"/(account|api/v1/me)/export/?$|/api/v1/bots/[^/]+/export/", ANY, LimitClass.EXPORT),
         (r"/accounts/(signup|recover)/$|/account/email/$", UNSAFE, LimitClass.MAIL_CODE),
         (r"/api/v1/auth/signup/?$", UNSAFE, LimitClass.MAIL_CODE),
         (r"/accounts/logout/|/api/v1/auth/((logout|refresh)/?$|sessions)", UNSAFE, LimitClass.WRITE),
@@ -31,7 +31,7 @@ ROUTES: tuple[tuple[re.Pattern[str], frozenset[str], LimitClass | None], ...] = 
         # The live parts of a page read themselves again: while somebody types, and at each event.
         (
             r"/orders/(ticket|preview|share|desk)/|/wallets/[^/]+/(card|books|check)/"
-            r"|/bots/of/[^/]+/attribution/",
+            r"|/bots/(cards|of/[^/]+/attribution|new/[^/]+/preview|[^/]+/(live|records|equity))/",
             SAFE,
             LimitClass.FRAGMENT,
         ),

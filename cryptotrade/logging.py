@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 logger = logging.getLogger(__name__)
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 EXTRA = (
-    "user_id", "order_id", "duration_ms", "venue", "channel", "topic", "symbol", "worker", "epoch",
+    "user_id", "order_id", "bot", "duration_ms", "venue", "channel", "topic", "symbol", "worker", "epoch",
     "count", "reason", "delay_s", "service", "status", "path", "method",
     "seq", "hash", "action", "subject",
 )  # fmt: skip

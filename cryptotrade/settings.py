@@ -480,6 +480,9 @@ ORDERS_PER_MINUTE = env.number("ORDERS_PER_MINUTE", 120)
 
 # --- bots --------------------------------------------------------------------------------------
 BOT_JOURNAL_DAYS = env.number("BOT_JOURNAL_DAYS", 90)  # decisions, counted from the end of their run
+# Of one trader: those that are not archived, and those that run.
+BOTS_MOST = env.number("BOTS_MOST", 200)
+BOTS_RUNNING_MOST = env.number("BOTS_RUNNING_MOST", 100)
 
 # --- logs --------------------------------------------------------------------------------------
 LOG_LEVEL = env.text("LOG_LEVEL", "INFO")

@@ -5,6 +5,7 @@ from uuid import UUID, uuid4, uuid5
 
 from django.db.models import QuerySet
 from django.http import Http404
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.generics import GenericAPIView
@@ -18,8 +19,11 @@ from accounts.authentication import SAFE
 from accounts.domain.rules import Act
 from accounts.selectors import user_may
 from bots import selectors
+from bots.api import bodies
 from bots.domain.errors import BotConflict, BotInvalid, BotNotFound
+from bots.domain.requests import BotRequest
 from bots.models import Bot
+from bots.selectors import BotCard
 
 _ERROR = {"$ref": "#/components/schemas/Error"}
 BAD = {400: OpenApiResponse(_ERROR, "VALIDATION_ERROR: a field or an input is not right; details say which.")}
@@ -69,6 +73,13 @@ class NewestRows(Newest):
     ordering = "-id"
 
 
+class NewestBots(Newest):
+    """In the order that `sort` names."""
+
+    def get_ordering(self, request: Request, queryset: QuerySet[Any], view: APIView) -> tuple[str, ...]:
+        return (request.query_params.get("sort") or "-created_at", "pk")
+
+
 class Pages(HouseView, GenericAPIView[Any]):
     """A list in pages, the same for every kind of row."""
 
@@ -81,6 +92,21 @@ def body_of(serializer: type[Serializer[Any]], data: Any) -> dict[str, Any]:
     sent = serializer(data=data)
     sent.is_valid(raise_exception=True)
     return dict(sent.validated_data)
+
+
+def asked_of(request: Request) -> BotRequest:
+    """The bot that was asked for in the body. Raises `ValidationError`."""
+    asked = body_of(bodies.BotCreate, request.data)
+    return BotRequest(client_id=client_id_of(request), wallet_id=asked.pop("wallet"), **asked)
+
+
+def card_of(bot: Bot) -> BotCard:
+    (card,) = selectors.cards_of([bot], timezone.now())
+    return card
+
+
+def answer(bot: Bot, status: int = 200) -> Response:
+    return Response(bodies.BotBody(card_of(bot)).data, status=status)
 
 
 def client_id_of(request: Request) -> UUID:

@@ -1,8 +1,9 @@
 """Strategies and bots, as programs use them."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 from uuid import UUID
 
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,19 +16,18 @@ from bots.api.common import (
     IDEMPOTENCY,
     MISSING,
     HouseView,
-    Newest,
-    NewestRows,
+    NewestBots,
     Pages,
+    answer,
+    asked_of,
     body_of,
     bot_or_404,
     client_id_of,
 )
 from bots.domain.lifecycle import StopPolicy
-from bots.domain.requests import BotRequest
-from bots.models import Bot, BotEvent
+from bots.models import Bot
 from bots.sdk import schema
 from bots.strategies import STRATEGIES
-from wallets.selectors import source_fills, source_orders
 
 
 class StrategyList(HouseView):
@@ -45,16 +45,21 @@ class StrategyList(HouseView):
 
 class BotList(Pages):
     serializer_class = bodies.BotBody
-    pagination_class = Newest
+    pagination_class = NewestBots
     queryset = Bot.objects.none()
     scopes: ClassVar[dict[str, str]] = {"POST": "trade"}
 
     @extend_schema(
-        operation_id="bots_list", summary="Your bots, newest first", tags=["bots"],
-        responses={200: bodies.BotBody(many=True)},
+        operation_id="bots_list", summary="Your bots, newest first unless `sort` says otherwise", tags=["bots"],
+        parameters=[bodies.BotsQuery], responses={200: bodies.BotBody(many=True), **BAD},
     )  # fmt: skip
     def get(self, request: Request) -> Response:
-        return self.page(selectors.bots_of(request.user))
+        asked = body_of(bodies.BotsQuery, request.query_params)
+        rows = selectors.bots_of(request.user, archived=asked["archived"])
+        named = {"state": "status", "wallet": "wallet", "strategy": "strategy"}
+        rows = rows.filter(**{field: asked[name] for name, field in named.items() if name in asked})
+        cards = selectors.cards_of(self.paginate_queryset(rows) or (), timezone.now())
+        return self.get_paginated_response(self.get_serializer(cards, many=True).data)
 
     @extend_schema(
         operation_id="bot_create", summary="Make a bot; it does not run yet", tags=["bots"],
@@ -62,10 +67,21 @@ class BotList(Pages):
         parameters=[IDEMPOTENCY],
     )  # fmt: skip
     def post(self, request: Request) -> Response:
-        asked = body_of(bodies.BotCreate, request.data)
-        wanted = BotRequest(client_id=client_id_of(request), wallet_id=asked.pop("wallet"), **asked)
-        bot = services.bot_create(user=request.user, request=wanted, http=request._request)
-        return Response(bodies.BotBody(bot).data, status=201)
+        bot = services.bot_create(user=request.user, request=asked_of(request), http=request._request)
+        return answer(bot, status=201)
+
+
+class BotPreview(HouseView):
+    scopes: ClassVar[dict[str, str]] = {"POST": "read"}
+
+    @extend_schema(
+        operation_id="bot_preview", summary="What a bot would do now, before it is made", tags=["bots"],
+        request=bodies.BotCreate, responses={200: bodies.PreviewBody, **BAD},
+    )  # fmt: skip
+    def post(self, request: Request) -> Response:
+        now = int(timezone.now().timestamp() * 1000)
+        outlook = services.bot_preview(user=request.user, request=asked_of(request), now=now)
+        return Response(bodies.PreviewBody(outlook).data)
 
 
 class BotDetail(HouseView):
@@ -73,7 +89,7 @@ class BotDetail(HouseView):
 
     @extend_schema(operation_id="bot", summary="One bot", responses=bodies.BotBody, tags=["bots"])
     def get(self, request: Request, pk: UUID) -> Response:
-        return Response(bodies.BotBody(bot_or_404(request, pk)).data)
+        return answer(bot_or_404(request, pk))
 
     @extend_schema(
         operation_id="bot_change", summary="Give a bot other inputs, also while it runs", tags=["bots"],
@@ -84,7 +100,7 @@ class BotDetail(HouseView):
         services.bot_inputs_set(
             user=request.user, bot_id=bot.pk, inputs=asked["inputs"], http=request._request
         )
-        return Response(bodies.BotBody(bot_or_404(request, pk)).data)
+        return answer(bot_or_404(request, pk))
 
     @extend_schema(
         operation_id="bot_archive", summary="Put a stopped bot away", tags=["bots"],
@@ -93,6 +109,23 @@ class BotDetail(HouseView):
     def delete(self, request: Request, pk: UUID) -> Response:
         services.bot_archive(user=request.user, bot_id=bot_or_404(request, pk).pk, http=request._request)
         return Response(status=204)
+
+
+class BotClone(HouseView):
+    scopes: ClassVar[dict[str, str]] = {"POST": "trade"}
+
+    @extend_schema(
+        operation_id="bot_clone", summary="A stopped bot with the newest inputs of this one", tags=["bots"],
+        request=bodies.BotClone, parameters=[IDEMPOTENCY],
+        responses={201: bodies.BotBody, **BAD, **MISSING, **CONFLICT},
+    )  # fmt: skip
+    def post(self, request: Request, pk: UUID) -> Response:
+        bot, asked = bot_or_404(request, pk), body_of(bodies.BotClone, request.data)
+        made = services.bot_clone(
+            user=request.user, bot_id=bot.pk, client_id=client_id_of(request), name=asked["name"],
+            http=request._request,
+        )  # fmt: skip
+        return answer(made, status=201)
 
 
 class BotStart(HouseView):
@@ -104,7 +137,7 @@ class BotStart(HouseView):
     )  # fmt: skip
     def post(self, request: Request, pk: UUID) -> Response:
         services.bot_start(user=request.user, bot_id=bot_or_404(request, pk).pk, http=request._request)
-        return Response(bodies.BotBody(bot_or_404(request, pk)).data)
+        return answer(bot_or_404(request, pk))
 
 
 class BotStop(HouseView):
@@ -118,37 +151,4 @@ class BotStop(HouseView):
         bot, asked = bot_or_404(request, pk), body_of(bodies.BotStopBody, request.data)
         policy = StopPolicy(asked["policy"])
         services.bot_stop(user=request.user, bot_id=bot.pk, policy=policy, http=request._request)
-        return Response(bodies.BotBody(bot_or_404(request, pk)).data)
-
-
-class BotEvents(Pages):
-    serializer_class = bodies.EventBody
-    pagination_class = NewestRows
-    queryset = BotEvent.objects.none()
-
-    @extend_schema(operation_id="bot_events", summary="The journal of a bot, newest first", tags=["bots"],
-                   responses={200: bodies.EventBody(many=True)})  # fmt: skip
-    def get(self, request: Request, pk: UUID) -> Response:
-        return self.page(selectors.events_of(bot_or_404(request, pk)))
-
-
-class BotOrders(Pages):
-    serializer_class = bodies.BotOrderBody
-    pagination_class = Newest
-    queryset: Any = Bot.objects.none()
-
-    @extend_schema(operation_id="bot_orders", summary="Orders of a bot, newest first", tags=["bots"],
-                   responses={200: bodies.BotOrderBody(many=True)})  # fmt: skip
-    def get(self, request: Request, pk: UUID) -> Response:
-        return self.page(source_orders(bot_or_404(request, pk).pk))
-
-
-class BotFills(Pages):
-    serializer_class = bodies.BotFillBody
-    pagination_class = NewestRows
-    queryset: Any = Bot.objects.none()
-
-    @extend_schema(operation_id="bot_fills", summary="Fills of a bot, newest first", tags=["bots"],
-                   responses={200: bodies.BotFillBody(many=True)})  # fmt: skip
-    def get(self, request: Request, pk: UUID) -> Response:
-        return self.page(source_fills(bot_or_404(request, pk).pk))
+        return answer(bot_or_404(request, pk))

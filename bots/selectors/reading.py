@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from bots.models import Bot, BotEvent, BotInputs, Run
 
@@ -24,9 +24,16 @@ def bot_find(pk: UUID) -> Bot | None:
     return Bot.objects.select_related("wallet", "instrument").filter(pk=pk).first()
 
 
-def events_of(bot: Bot) -> QuerySet[BotEvent]:
-    """Its journal, newest first."""
-    return BotEvent.objects.filter(bot=bot).order_by("-pk")
+def events_of(bot: Bot, kind: str = "") -> QuerySet[BotEvent]:
+    """Its journal, newest first; of one kind or of all."""
+    rows = BotEvent.objects.filter(bot=bot).order_by("-pk")
+    return rows.filter(kind=kind) if kind else rows
+
+
+def events_told(bot: Bot) -> QuerySet[BotEvent]:
+    """Its journal without decisions that asked for nothing, newest first. Never count these: that reads all."""
+    silent = Q(kind=BotEvent.Kind.DECISION, body__requests=[])
+    return events_of(bot).exclude(silent)
 
 
 def inputs_of(bot: Bot) -> QuerySet[BotInputs]:

@@ -6,6 +6,7 @@ The lock order is wallet, then bot: whoever places orders for a bot holds its wa
 from bots.services.books import books_post, books_post_all
 from bots.services.keeping import bot_archive, bot_clone, bot_create, bot_inputs_set
 from bots.services.owning import bots_beat, bots_claim, bots_wanted
+from bots.services.previewing import bot_preview
 from bots.services.records import Beat, Loaded, Made, OwnFacts, OwnFill, Wanted
 from bots.services.replaying import run_replay
 from bots.services.running import (
@@ -34,6 +35,7 @@ __all__ = [
     "bot_create",
     "bot_force_stop",
     "bot_inputs_set",
+    "bot_preview",
     "bot_start",
     "bot_stop",
     "bots_beat",

@@ -1,10 +1,12 @@
 """Bots as their owners make, change and put them away."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -12,15 +14,25 @@ from accounts.audit import AuditAction, record
 from bots.domain.errors import BotConflict, BotInvalid, BotNotFound
 from bots.domain.requests import BotRequest
 from bots.models import BooksMark, Bot, BotEvent, BotInputs
-from bots.sdk import InputsInvalid, Strategy, inputs_read, inputs_write
+from bots.sdk import InputsInvalid, Strategy, Terms, inputs_read, inputs_write
 from bots.selectors import run_active, strategy_get, terms_of
 from market.selectors import instrument_get
 from wallets.selectors import wallet_get
 from wallets.services import sources_nudge
 
 NAME_LONGEST = 60
-MOST_BOTS = 200
 BUDGET_MOST = Decimal(10**12)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A bot that may be made. `instrument` is a row of the market's, `inputs` as JSON, defaults filled in."""
+
+    strategy: type[Strategy]
+    instrument: Any
+    terms: Terms
+    inputs: dict[str, Any]
+    name: str
 
 
 def bot_locked(*, user: Any, bot_id: UUID) -> Bot:
@@ -36,27 +48,25 @@ def bot_create(*, user: Any, request: BotRequest, http: Any = None) -> Bot:
     """A stopped bot; the same one when this `client_id` was here before. Raises `BotInvalid`, `BotConflict`."""
     if known := Bot.objects.filter(user=user, client_id=request.client_id).first():
         return known
-    wallet, strategy, instrument = _places(user, request)
-    budget, name = _budget(request.budget), _name(request.name)
-    most = instrument.max_leverage or 1
-    if not 1 <= request.leverage <= most:
-        raise BotInvalid({"leverage": f"Between 1 and {most}."})
-    inputs = inputs_judged(strategy, request.inputs, terms_of(instrument, budget, request.leverage))
-    if Bot.objects.filter(user=user, archived_at=None).count() >= MOST_BOTS:
-        raise BotConflict(f"{MOST_BOTS} bots are the most; archive one first.")
+    asked = request_judged(user, request)
+    if Bot.objects.filter(user=user, archived_at=None).count() >= settings.BOTS_MOST:
+        raise BotConflict(f"{settings.BOTS_MOST} bots are the most; archive one first.")
     with transaction.atomic():
         bot, made = Bot.objects.get_or_create(
             user=user,
             client_id=request.client_id,
             defaults={
-                "wallet_id": wallet.pk, "instrument_id": instrument.pk, "strategy": request.strategy,
-                "name": name or strategy.title, "budget": budget, "leverage": request.leverage,
+                "wallet_id": request.wallet_id, "instrument_id": asked.instrument.pk,
+                "strategy": request.strategy, "name": asked.name, "budget": asked.terms.budget,
+                "leverage": request.leverage,
             },
         )  # fmt: skip
         if made:
-            BooksMark.objects.get_or_create(wallet_id=wallet.pk)
-            BotInputs.objects.create(bot=bot, version=1, inputs=inputs)
-            bot_record(AuditAction.BOT_CREATED, bot, user, http, strategy=request.strategy, inputs=inputs)
+            BooksMark.objects.get_or_create(wallet_id=request.wallet_id)
+            BotInputs.objects.create(bot=bot, version=1, inputs=asked.inputs)
+            bot_record(
+                AuditAction.BOT_CREATED, bot, user, http, strategy=request.strategy, inputs=asked.inputs
+            )
     return bot
 
 
@@ -108,6 +118,33 @@ def bot_archive(*, user: Any, bot_id: UUID, http: Any = None) -> Bot:
     return bot
 
 
+def request_judged(user: Any, request: BotRequest) -> Judged:
+    """Raises `BotInvalid` with a sentence for each thing that is wrong."""
+    strategy, instrument = _places(user, request)
+    errors: dict[str, str] = {}
+    budget = _budget(request.budget, errors)
+    most = instrument.max_leverage or 1
+    if not 1 <= request.leverage <= most:
+        errors["leverage"] = f"Between 1 and {most}."
+    name = " ".join(request.name.split())
+    if len(name) > NAME_LONGEST:
+        errors["name"] = f"At most {NAME_LONGEST} characters."
+    if errors:
+        raise BotInvalid({**errors, **inputs_wrong(strategy, request.inputs)})
+    terms = terms_of(instrument, budget, request.leverage)
+    inputs = inputs_judged(strategy, request.inputs, terms)
+    return Judged(strategy, instrument, terms, inputs, name or strategy.title)
+
+
+def inputs_wrong(kind: type[Strategy], raw: Mapping[str, object]) -> dict[str, str]:
+    """What is wrong with inputs by themselves, on whatever terms."""
+    try:
+        inputs_read(kind, raw)
+    except InputsInvalid as invalid:
+        return invalid.errors
+    return {}
+
+
 def inputs_judged(kind: type[Strategy], raw: Mapping[str, object], terms: Any) -> dict[str, Any]:
     """Inputs as JSON, defaults filled in. Raises `BotInvalid` with a sentence for each that is wrong."""
     try:
@@ -123,8 +160,8 @@ def journal(bot: Bot, kind: str, text: str, **more: Any) -> None:
     BotEvent.objects.create(bot=bot, kind=kind, text=text[:300], **more)
 
 
-def _places(user: Any, request: BotRequest) -> tuple[Any, type[Strategy], Any]:
-    """The user's wallet, the strategy, the instrument at the wallet's venue. Raises `BotInvalid`."""
+def _places(user: Any, request: BotRequest) -> tuple[type[Strategy], Any]:
+    """The strategy, and the instrument at the venue of the user's wallet. Raises `BotInvalid`."""
     wallet = wallet_get(user, request.wallet_id)
     if wallet is None or wallet.user_id != user.pk:  # others' may be read by some
         raise BotInvalid({"wallet": "There is no such wallet."})
@@ -134,24 +171,19 @@ def _places(user: Any, request: BotRequest) -> tuple[Any, type[Strategy], Any]:
     instrument = instrument_get(wallet.venue_id, request.symbol)
     if instrument is None:
         raise BotInvalid({"symbol": f"{wallet.venue_id} has no such instrument."})
-    return wallet, strategy, instrument
+    return strategy, instrument
 
 
-def _budget(raw: Decimal | str) -> Decimal:
+def _budget(raw: Decimal | str, errors: dict[str, str]) -> Decimal:
+    """The amount; a sentence in `errors` when it is none."""
     try:
         amount = Decimal(raw)
     except InvalidOperation:
-        raise BotInvalid({"budget": f"{raw!r} is not a number."}) from None
+        errors["budget"] = f"{raw!r} is not a number."
+        return Decimal(0)
     if not amount.is_finite() or not 0 < amount <= BUDGET_MOST:
-        raise BotInvalid({"budget": "Above 0."})
+        errors["budget"] = "Above 0."
     return amount
-
-
-def _name(raw: str) -> str:
-    name = " ".join(raw.split())
-    if len(name) > NAME_LONGEST:
-        raise BotInvalid({"name": f"At most {NAME_LONGEST} characters."})
-    return name
 
 
 def bot_record(action: AuditAction, bot: Bot, user: Any, http: Any, **data: Any) -> None:

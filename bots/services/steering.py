@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 
 from accounts.audit import AuditAction
@@ -28,6 +29,8 @@ def bot_start(*, user: Any, bot_id: UUID, http: Any = None) -> Run:
             if bot.desired == Bot.Desired.RUNNING and bot.status != Status.FAULTED:
                 return active
             raise BotConflict("It is still being stopped; start it again in a moment.")
+        if Run.objects.filter(bot__user=user, ended_at=None).count() >= settings.BOTS_RUNNING_MOST:
+            raise BotConflict(f"{settings.BOTS_RUNNING_MOST} running bots are the most; stop one first.")
         last = run_last(bot)
         run = Run.objects.create(
             bot=bot,

@@ -294,12 +294,7 @@ class BotDesk:
         said = (self.snapshot.status.value, self._reason()[0])
         if said == self._said and not always:
             return
+        if self._said is None or self._said[0] != said[0]:
+            self._around.log(self.held.pk, self._loaded.user.pk, *said)
         self._said = said
-        self._around.tell(
-            str(self._loaded.user.pk),
-            [{
-                "type": "bot", "id": str(self.held.pk), "status": said[0], "reason": said[1],
-                "position": str(self.snapshot.position.size), "orders": len(self.snapshot.live),
-                "at": now_ms(),
-            }],
-        )  # fmt: skip
+        self._around.announce(self.held.pk, self._loaded.user.pk, self.snapshot, said[1])

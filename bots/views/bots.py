@@ -1,117 +1,182 @@
-"""All bots on one page, one bot on its own, and a new one."""
+"""All bots on one page, and one bot on its own. What is live on them reads itself again, part by part."""
 
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET
 
-from bots import selectors, services
-from bots.domain.errors import BotConflict, BotInvalid
-from bots.domain.requests import BotRequest
-from bots.forms import InputsForm, NewBotForm, StopForm
-from bots.models import Bot
-from bots.sdk import Strategy
+from bots import selectors
+from bots.domain.lifecycle import Status
+from bots.forms import BotsForm, InputsForm
+from bots.models import Bot, BotEvent
+from bots.selectors import BotCard
 from bots.strategies import STRATEGIES
 from bots.views.base import own_bot, private
+from market.domain.events import INTERVALS
+from market.selectors import board_row, candles_before, price_decimals
 from wallets.selectors import source_fills, source_orders, wallets_of
 
-TABS = {"orders": "Orders", "fills": "Fills", "events": "Events", "inputs": "Inputs"}
+TABS = {"events": "Events", "orders": "Orders", "fills": "Fills", "inputs": "Inputs"}
+SORTS = {
+    "-created": "Newest first", "name": "By name", "-profit": "Most profit first", "profit": "Least profit first",
+    "state": "What needs you first", "-fills": "Most fills first", "-budget": "Largest budget first",
+}  # fmt: skip
+KINDS = {"": "What mattered", "all": "All", **dict(BotEvent.Kind.choices)}
+STATES = {
+    "": "All", Status.RUNNING: "Running", Status.IDLE: "Idle", Status.STOPPED: "Stopped", "needs": "Needs you",
+}  # fmt: skip
+EXPORTS = {
+    "definition": "Definition and inputs, JSON", "orders": "Orders, CSV", "fills": "Fills, CSV",
+    "journal": "Journal, JSON lines",
+}  # fmt: skip
 PAGE = 50
+CARDS = 24
+INTERVAL = "15m"
+CHART_TABLE_ROWS = 20
 
 
+# --- the list --------------------------------------------------------------------------------------------
 @private
 @require_GET
 def bots(request: HttpRequest) -> HttpResponse:
-    """`?archived=1` shows those that were put away."""
-    now, archived = timezone.now(), request.GET.get("archived") == "1"
-    cards = selectors.cards_of(selectors.bots_of(request.user, archived=archived), now)
-    return render(request, "bots/list.html", {"cards": cards, "now": now, "archived": archived})
+    context = {
+        **list_context(request), "sorts": SORTS.items(), "wallets": list(wallets_of(request.user)),
+        "strategies": [(key, one.title) for key, one in STRATEGIES.items()],
+    }  # fmt: skip
+    return render(request, "bots/list.html", context)
 
 
 @private
 @require_GET
-def card(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """One card again, for a page whose bot has changed."""
-    now = timezone.now()
-    (shown,) = selectors.cards_of([own_bot(request, pk)], now)
-    return render(request, "bots/card.html", {"card": shown, "now": now})
+def cards(request: HttpRequest) -> HttpResponse:
+    """What is live on the list, for the page that shows it."""
+    return render(request, "bots/cards.html", list_context(request))
 
 
+def list_context(request: HttpRequest) -> dict[str, Any]:
+    wish, now = BotsForm(request.GET).asked(), timezone.now()
+    listed = selectors.bots_listed(request.user, wish, now)
+    page = Paginator(listed.cards, CARDS).get_page(request.GET.get("page"))
+    return {
+        "wish": wish, "now": now, "page": page, "cards": page.object_list,
+        "sparks": selectors.sparks_of(page.object_list), "counts": listed.counts,
+        "states": [(state, word, listed.counts[state]) for state, word in STATES.items()],
+        "totals": _totals(listed.cards), "late": sum(card.late for card in listed.cards),
+        "resting": sum(card.live for card in listed.cards),
+    }  # fmt: skip
+
+
+def _totals(cards: list[BotCard]) -> list[dict[str, Any]]:
+    """Profit by what is real and by currency: what cannot be added is not. None: some price is missing."""
+    sums: dict[tuple[bool, str], list[Decimal | None]] = {}
+    for card in cards:
+        key = card.bot.wallet.venue.simulated, card.bot.instrument.quote
+        sums.setdefault(key, []).append(card.profit)
+    return [
+        {
+            "simulated": simulated, "quote": quote, "bots": len(profits),
+            "profit": None if None in profits else sum((one for one in profits if one), Decimal(0)),
+        }
+        for (simulated, quote), profits in sorted(sums.items())
+    ]  # fmt: skip
+
+
+# --- one bot ---------------------------------------------------------------------------------------------
 @private
 @require_GET
 def bot(request: HttpRequest, pk: UUID) -> HttpResponse:
     return render(request, "bots/bot.html", bot_context(request, own_bot(request, pk)))
 
 
-def bot_context(request: HttpRequest, found: Bot, form: InputsForm | None = None) -> dict[str, Any]:
-    """`form` is one that was refused, to be shown again."""
-    tab = "inputs" if form else request.GET.get("tab", "")
-    tab = tab if tab in TABS else "orders"
-    now = timezone.now()
-    (shown,) = selectors.cards_of([found], now)
-    context = {
-        "bot": found, "card": shown, "now": now, "tab": tab, "tabs": TABS.items(), "stop_form": StopForm(),
-    }  # fmt: skip
-    return {**context, **_tab(request, found, tab, form)}
-
-
-def _tab(request: HttpRequest, found: Bot, tab: str, form: InputsForm | None) -> dict[str, Any]:
-    rows: Any
-    match tab:
-        case "orders":
-            rows = source_orders(found.pk).select_related("wallet__venue")
-        case "fills":
-            rows = source_fills(found.pk).select_related("wallet")
-        case "events":
-            rows = selectors.events_of(found)
-        case _:
-            versions = list(selectors.inputs_of(found))
-            strategy = selectors.strategy_get(found.strategy)
-            if form is None and strategy is not None:
-                form = InputsForm(strategy, given=versions[0].inputs)
-            return {"versions": versions, "form": form}
-    return {"page": Paginator(rows, PAGE).get_page(request.GET.get("page"))}
+@private
+@require_GET
+def live(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """State, figures and what the chart shows, again."""
+    return render(request, "bots/live.html", {**live_context(own_bot(request, pk)), "again": True})
 
 
 @private
-@require_http_methods(["GET", "POST"])
-def new(request: HttpRequest) -> HttpResponse:
-    """First the strategy, then its form."""
-    key = request.GET.get("strategy", "")
-    if not key:
-        return render(request, "bots/choose.html", {"strategies": STRATEGIES.items()})
-    strategy = selectors.strategy_get(key)
-    if strategy is None:
-        raise Http404("There is no such strategy.")
-    wallets = [wallet for wallet in wallets_of(request.user) if wallet.status == "active"]
-    form = NewBotForm(strategy, request.POST or None, wallets=wallets)
-    if request.method == "POST" and form.is_valid() and (made := _made(request, form, key)):
-        return redirect("bots:bot", pk=made.pk)
-    return render(request, "bots/new.html", {"form": form, "strategy": strategy, "wallets": wallets})
+@require_GET
+def records(request: HttpRequest, pk: UUID) -> HttpResponse:
+    return render(request, "bots/records.html", records_context(request, own_bot(request, pk)))
 
 
-def _made(request: HttpRequest, form: NewBotForm, strategy: str) -> Bot | None:
-    said = form.cleaned_data
-    asked = BotRequest(
-        client_id=said["client_id"], wallet_id=UUID(said["wallet"]), symbol=said["symbol"].strip(),
-        strategy=strategy, budget=said["budget"], leverage=said["leverage"], name=said["name"],
-        inputs=form.inputs(),
-    )  # fmt: skip
-    try:
-        return services.bot_create(user=request.user, request=asked, http=request)
-    except BotInvalid as invalid:
-        form.add_refusal(invalid.errors)
-    except BotConflict as conflict:
-        form.add_error(None, conflict.sentence)
-    return None
+@private
+@require_GET
+def equity(request: HttpRequest, pk: UUID) -> HttpResponse:
+    found = own_bot(request, pk)
+    return render(request, "bots/equity.html", {"bot": found, **equity_context(found)})
 
 
-def strategy_of(found: Bot) -> type[Strategy]:
+def bot_context(request: HttpRequest, found: Bot, form: InputsForm | None = None) -> dict[str, Any]:
+    """`form` is one that was refused, to be shown again."""
+    interval = request.GET.get("interval", "")
+    interval = interval if interval in INTERVALS else INTERVAL
+    return {
+        **live_context(found), **records_context(request, found, form), **equity_context(found),
+        "row": board_row(found.instrument), "interval": interval, "intervals": list(INTERVALS),
+        "candles": candles_before(found.instrument, interval, limit=CHART_TABLE_ROWS),
+    }  # fmt: skip
+
+
+def live_context(found: Bot) -> dict[str, Any]:
+    now = timezone.now()
+    (card,) = selectors.cards_of([found], now)
+    power = card.book.position.power(selectors.bot_terms(found))
+    return {
+        "bot": found, "card": card, "now": now, "run": selectors.run_last(found), "power": power,
+        "at_work": None if card.mark is None else abs(card.size) * card.mark,
+        "drawing": selectors.drawing_of(found), "exports": EXPORTS.items(),
+        "row_decimals": price_decimals(found.instrument, card.mark),
+    }  # fmt: skip
+
+
+def equity_context(found: Bot) -> dict[str, Any]:
+    now = timezone.now()
+    (card,) = selectors.cards_of([found], now)
+    return {"points": selectors.equity_of(found, card.mark, int(now.timestamp() * 1000))}
+
+
+def records_context(request: HttpRequest, found: Bot, form: InputsForm | None = None) -> dict[str, Any]:
+    tab = "inputs" if form else request.GET.get("tab", "")
+    tab = tab if tab in TABS else "events"
+    context: dict[str, Any] = {"bot": found, "tab": tab, "tabs": TABS.items()}
+    match tab:
+        case "events":
+            return context | _events(request, found)
+        case "orders":
+            rows = source_orders(found.pk).select_related("wallet__venue", "instrument")
+            return context | {"page": Paginator(rows, PAGE).get_page(request.GET.get("page"))}
+        case "fills":
+            fills = source_fills(found.pk).select_related("wallet", "instrument", "order")
+            return context | {"page": Paginator(fills, PAGE).get_page(request.GET.get("page"))}
+    return context | {"versions": selectors.versions_of(found), "form": form or _inputs_form(found)}
+
+
+def _events(request: HttpRequest, found: Bot) -> dict[str, Any]:
+    """A page of the journal by key: it may be long, so nobody counts it."""
+    kind = request.GET.get("kind", "")
+    kind = kind if kind in KINDS else ""
+    rows = selectors.events_of(found, "" if kind == "all" else kind) if kind else selectors.events_told(found)
+    before = request.GET.get("before", "")
+    if before.isascii() and before.isdigit() and len(before) < 19:
+        rows = rows.filter(pk__lt=int(before))
+    else:
+        before = ""
+    some = list(rows[: PAGE + 1])
+    return {
+        "kind": kind, "kinds": KINDS.items(), "before": before, "events": some[:PAGE],
+        "older": some[PAGE - 1].pk if len(some) > PAGE else None,
+    }  # fmt: skip
+
+
+def _inputs_form(found: Bot) -> InputsForm | None:
+    """None when the strategy is not in this house any more."""
     strategy = selectors.strategy_get(found.strategy)
-    if strategy is None:
-        raise Http404("The strategy is not in this house any more.")
-    return strategy
+    newest = selectors.inputs_of(found)[0]
+    return InputsForm(strategy, given=newest.inputs) if strategy else None

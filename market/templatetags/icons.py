@@ -26,6 +26,7 @@ PATHS = {
     "halt": '<path d="M5.5 2.25h5l3.25 3.25v5l-3.25 3.25h-5L2.25 10.5v-5z"/><path d="M5.75 8h4.5"/>',
     "fill": '<path d="M8 2.5v8M4.5 7.25 8 10.75l3.5-3.5M3 13.5h10"/>',
     "wallets": '<path d="M2.5 4.5h11v8.5h-11zM2.5 4.5l8-2v2M10.5 8.75h1"/>',
+    "bots": '<path d="M3 6.5h10v6.5H3zM8 6.5v-3M6.25 9.5v.5M9.75 9.5v.5M8 3.25v.01"/>',
     "orders": '<path d="M3.5 2.5h9v11h-9zM6 5.75h4M6 8.25h4M6 10.75h2"/>',
     "copy": '<path d="M5.5 5.5h7.5v8H5.5zM3 10.5v-8h7.5"/>',
     "clock": '<circle cx="8" cy="8" r="5.5"/><path d="M8 4.75V8l2.25 1.5"/>',

@@ -3,6 +3,8 @@
 import { CandlestickSeries, HistogramSeries, createChart } from "../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { fixed } from "./format.js";
 import { arrived, assumed } from "./fresh.js";
+import { marks } from "./bots.js";
+import { Marks } from "./marks.js";
 import { part, schedule, setData, setText } from "./paint.js";
 
 const PAGE = 500;
@@ -24,6 +26,9 @@ export const candlesHandler = {
   push: (topic, row) => view && view.live(topic, row, false),
 };
 
+/** What belongs to the reader has changed on the page. */
+export const remark = () => view && view.marks.draw(view.bars);
+
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const bar = ({ t, o, h, l, c, v, closed = false }) => ({ time: t / 1000, open: +o, high: +h, low: +l, close: +c, volume: +v, closed });
 
@@ -41,6 +46,7 @@ class ChartView {
     this.chart.priceScale("volume").applyOptions({ scaleMargins: { top: 0.83, bottom: 0 } });
     this.candles.priceScale().applyOptions({ scaleMargins: { top: 0.1, bottom: 0.2 } });
     this.candles.applyOptions({ priceLineStyle: 1 });
+    this.marks = new Marks(element, this.candles, marks, token);
     this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => this.scrolled(range));
     this.chart.subscribeCrosshairMove((move) => this.pointed(move));
     document.addEventListener("theme", () => this.recolour());
@@ -120,6 +126,7 @@ class ChartView {
     this.candles.setData(this.bars);
     this.volume.setData(this.bars.map((each) => this.column(each)));
     this.legend(this.bars.at(-1));
+    this.marks.draw(this.bars);
   }
 
   column({ time, open, close, volume }) {
@@ -188,6 +195,7 @@ class ChartView {
     this.chart.applyOptions(options());
     this.candles.applyOptions(candleColours());
     this.volume.setData(this.bars.map((each) => this.column(each)));
+    this.marks.recolour(this.bars);
   }
 
   picked(event) {

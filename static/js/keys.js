@@ -2,7 +2,7 @@
 
 const BOARD = "/market/";
 const CHORD = 1_000; // how long `g` waits for its letter
-const PLACES = { m: BOARD, o: "/orders/", w: "/wallets/" };
+const PLACES = { m: BOARD, b: "/bots/", o: "/orders/", w: "/wallets/" };
 let going = 0;
 
 export function start() {

@@ -1,6 +1,7 @@
 // The entrance: one stream, one painter, and the parts that this page has.
 
 import * as board from "./board.js";
+import * as bots from "./bots.js";
 import { bookHandler, start as startBook } from "./book.js";
 import { paintClock, paintPanels, paintStream, paintVenues, venuesHandler } from "./feeds.js";
 import { Interest } from "./interest.js";
@@ -24,6 +25,7 @@ const paintState = () => paintStream(stream.state, performance.now() - stream.si
 function everySecond() {
   paintVenues(stream.state);
   paintAges();
+  bots.paintBotAges();
   paintPanels(stream, { withAges: true });
   paintClock();
 }
@@ -44,6 +46,7 @@ board.start();
 startBook();
 me.start();
 ticket.start();
+bots.start();
 bind();
 document.body.addEventListener("htmx:afterSettle", bind);
 setInterval(() => schedule(everySecond), 1_000);
@@ -54,5 +57,6 @@ if (document.querySelector("[data-chart]")) {
   const chart = await import("./chart.js");
   handlers.candles = chart.candlesHandler;
   chart.start(bind);
+  document.body.addEventListener("htmx:afterSettle", chart.remark);
   bind();
 }

@@ -4,7 +4,7 @@
 import { fixed } from "./format.js";
 
 const APART = 500;
-const KINDS = ["order", "fill", "balance", "position", "wallet", "alert"];
+const KINDS = ["order", "fill", "balance", "position", "wallet", "bot", "alert"];
 const TOAST_SECONDS = 6;
 const MOST_TOASTS = 4;
 const SAID = {

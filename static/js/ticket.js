@@ -139,11 +139,11 @@ function settled() {
   else if (byId("ticket-result")) byId("ticket-size").focus();
 }
 
-/** Tables read themselves again at any moment; a row that somebody is changing waits for them. */
+/** Tables read themselves again at any moment; a row that somebody is changing or has opened waits for them. */
 function keepEdits(event) {
   const { target, requestConfig } = event.detail;
   const own = requestConfig && requestConfig.elt === target;
-  if (own && target.querySelector("[data-editing]")) event.detail.shouldSwap = false;
+  if (own && target.querySelector("[data-editing], details[open]")) event.detail.shouldSwap = false;
 }
 
 const SLOW = 5_000;

@@ -93,6 +93,20 @@ def _bot(owner):
     return {"pk": bot.pk}
 
 
+def _strategy(owner):
+    return {"key": "as-grid"}
+
+
+def _bot_order(owner):
+    bot, order = _bot(owner)["pk"], _order(owner)["pk"]
+    Order.objects.filter(pk=order).update(source_id=bot)
+    return {"pk": bot, "order": order}
+
+
+def _bot_export(owner):
+    return {**_bot(owner), "what": "definition"}
+
+
 OPEN, PERSON, USER, OWNER, RULES, STAFF = Access
 FORM = "GET POST PUT"  # Django's form views take a PUT as a POST
 ROUTES: dict[str, Route] = {
@@ -202,16 +216,27 @@ ROUTES: dict[str, Route] = {
     "bots/": Route(PERSON),
     "bots/new/": Route(PERSON, "GET POST"),
     "bots/<uuid:pk>/": Route(OWNER, "GET", "bot", _bot),
-    "bots/<uuid:pk>/card/": Route(OWNER, "GET", "bot", _bot),
+    "bots/cards/": Route(PERSON),
+    "bots/new/<slug:key>/preview/": Route(PERSON, make=_strategy),
+    "bots/new/load/": Route(PERSON, "POST"),
+    "bots/<uuid:pk>/live/": Route(OWNER, "GET", "bot", _bot),
+    "bots/<uuid:pk>/records/": Route(OWNER, "GET", "bot", _bot),
+    "bots/<uuid:pk>/equity/": Route(OWNER, "GET", "bot", _bot),
+    "bots/<uuid:pk>/why/<uuid:order>/": Route(OWNER, "GET", "bot", _bot_order),
     "bots/of/<uuid:pk>/attribution/": Route(OWNER, "GET", "wallet", _wallet),
     "bots/<uuid:pk>/start/": Route(OWNER, "POST", "bot", _bot),
-    "bots/<uuid:pk>/stop/": Route(OWNER, "POST", "bot", _bot),
+    "bots/<uuid:pk>/stop/": Route(OWNER, "GET POST", "bot", _bot),
     "bots/<uuid:pk>/inputs/": Route(OWNER, "POST", "bot", _bot),
     "bots/<uuid:pk>/clone/": Route(OWNER, "POST", "bot", _bot),
     "bots/<uuid:pk>/archive/": Route(OWNER, "POST", "bot", _bot),
     "api/v1/strategies": Route(USER),
     "api/v1/bots": Route(USER, "GET POST", keys="GET POST"),
     "api/v1/bots/<uuid:pk>": Route(RULES, "GET PATCH DELETE", "bot", _bot, keys="GET PATCH DELETE"),
+    "api/v1/bots/preview": Route(USER, "POST", keys="POST"),
+    "api/v1/bots/<uuid:pk>/inputs": Route(RULES, "GET", "bot", _bot, keys="GET"),
+    "api/v1/bots/<uuid:pk>/equity": Route(RULES, "GET", "bot", _bot, keys="GET"),
+    "api/v1/bots/<uuid:pk>/export/<str:what>": Route(OWNER, "GET", "bot", _bot_export, keys="GET"),
+    "api/v1/bots/<uuid:pk>/clone": Route(RULES, "POST", "bot", _bot, keys="POST"),
     "api/v1/bots/<uuid:pk>/start": Route(RULES, "POST", "bot", _bot, keys="POST"),
     "api/v1/bots/<uuid:pk>/stop": Route(RULES, "POST", "bot", _bot, keys="POST"),
     "api/v1/bots/<uuid:pk>/events": Route(RULES, "GET", "bot", _bot, keys="GET"),

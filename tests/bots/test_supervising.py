@@ -51,6 +51,13 @@ class Junky(Strategy):
         raise RuntimeError("no idea")
 
 
+class Shy(Strategy):
+    title = "Shy"
+
+    def on_tick(self, context, tick):
+        context.idle("The trend is 3.4 deviations; 3 is the most.")
+
+
 class Sleepy(Ladder):
     title = "Sleepy"
 
@@ -64,7 +71,7 @@ def _strategies(monkeypatch):
     monkeypatch.setattr(
         strategies,
         "STRATEGIES",
-        {"ladder": Ladder, "junky": Junky, "sleepy": Sleepy},
+        {"ladder": Ladder, "junky": Junky, "sleepy": Sleepy, "shy": Shy},
     )
     monkeypatch.setattr("bots.selectors.strategies.STRATEGIES", strategies.STRATEGIES)
 
@@ -286,6 +293,27 @@ async def test_a_strategy_that_raises_is_faulted_with_its_traceback_and_its_run_
     assert "no idea" in row.reason
     assert "RuntimeError" in row.trace
     assert not await Run.objects.filter(bot=bot, ended_at=None).aexists()
+
+
+async def test_an_idle_a_stopped_and_a_faulted_bot_say_why_in_the_log(world, caplog):
+    caplog.set_level("INFO", "bots.supervisor.desk")
+    shy = Stage(await in_thread(bot_started, world, "shy"))
+    await shy.say(50_000, lambda: Bot.objects.filter(pk=shy.bot.pk, status="idle").exists())
+    await in_thread(services.bot_stop, user=world.user, bot_id=shy.bot.pk, policy=StopPolicy.CANCEL_OWN)
+    await shy.look()
+    await shy.say(50_000, lambda: Bot.objects.filter(pk=shy.bot.pk, status="stopped").exists())
+    junky = Stage(await in_thread(bot_started, world, "junky"))
+    await junky.say(50_000, lambda: Bot.objects.filter(pk=junky.bot.pk, status="faulted").exists())
+    await shy.end()
+    await junky.end()
+    lines = {
+        (line.bot, line.status): (line.levelname, line.reason)
+        for line in caplog.records
+        if line.msg == "bot stands"
+    }
+    assert lines[str(shy.bot.pk), "idle"] == ("INFO", "The trend is 3.4 deviations; 3 is the most.")
+    assert lines[str(shy.bot.pk), "stopped"] == ("INFO", "Stopped by its owner.")
+    assert lines[str(junky.bot.pk), "faulted"] == ("WARNING", "RuntimeError: no idea")
 
 
 async def test_a_callback_that_overruns_twice_is_faulted(world, monkeypatch):

@@ -37,6 +37,7 @@ from wallets.selectors.sourced import (
     source_orders,
     source_orders_named,
     sources_changed,
+    sources_fills_newest,
     sources_live,
 )
 from wallets.selectors.story import Event, Story, order_story
@@ -76,6 +77,7 @@ __all__ = [
     "source_orders",
     "source_orders_named",
     "sources_changed",
+    "sources_fills_newest",
     "sources_live",
     "trades_later",
     "trading_state",

@@ -4,7 +4,8 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Count, Max, QuerySet
+from django.db.models import Count, Max, QuerySet, Window
+from django.db.models.functions import RowNumber
 
 from wallets.domain.status import LIVE
 from wallets.models import Fill, Order
@@ -52,3 +53,10 @@ def sources_live(sources: Collection[UUID]) -> dict[UUID, int]:
     rows = Order.objects.filter(source_id__in=sources, status__in=LIVE).values("source_id").order_by()
     counted = rows.annotate(count=Count("pk")).values_list("source_id", "count")
     return {source: count for source, count in counted if source is not None}
+
+
+def sources_fills_newest(sources: Collection[UUID], most: int) -> list[Fill]:
+    """Of each bot its newest `most` fills, oldest first."""
+    number = Window(RowNumber(), partition_by="order__source_id", order_by=("-time", "-pk"))
+    rows = Fill.objects.filter(order__source_id__in=sources).annotate(number=number)
+    return list(rows.filter(number__lte=most).select_related("order").order_by("time", "pk"))

@@ -1,0 +1,1 @@
+"""Bots in words, figures and lines."""

@@ -1,0 +1,51 @@
+"""Profit over time: told forward from all fills, and back from the book as it stands, it is the same."""
+
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bots.domain.books import BotFill, built
+from bots.domain.equity import curve, recent, thinned
+
+MARK = Decimal(100)
+AMOUNT = st.decimals("0.001", "50", places=3)
+FILLS = st.lists(
+    st.tuples(st.sampled_from(["buy", "sell"]), AMOUNT, AMOUNT, st.decimals("-1", "1", places=3),
+              st.sampled_from(["USDC", "BTC", "BNB"])),
+    max_size=20,
+)  # fmt: skip
+
+
+def fills_of(rows):
+    return [
+        BotFill(f"r{number:03}", side, price, size, fee, asset, number)
+        for number, (side, price, size, fee, asset) in enumerate(rows)
+    ]
+
+
+@given(FILLS, st.integers(0, 25))
+def test_the_newest_totals_told_back_from_the_book_are_the_end_of_the_curve(rows, most):
+    fills = fills_of(rows)
+    book = built("BTC", "USDC", fills)
+    newest = fills[-most:] if most else []
+    totals = [point.total for point in curve("BTC", "USDC", fills, (99, MARK))]
+    told = recent(book, newest, MARK)
+    assert len(told) == len(newest) + 1
+    slack = Decimal("1e-9")  # a part of a position is cut to 12 decimals
+    expected = totals[-len(told) :] if fills else [Decimal(0)]
+    assert all(abs(one - other) <= slack for one, other in zip(told, expected, strict=True))
+
+
+@given(FILLS)
+def test_a_flat_bot_has_realised_everything(rows):
+    fills = fills_of(rows)
+    for point in curve("BTC", "USDC", fills, None)[-1:]:
+        book = built("BTC", "USDC", fills)
+        if book.position.size == 0:
+            assert abs(point.realised - point.total) <= Decimal("1e-9")
+
+
+def test_a_long_line_keeps_both_ends():
+    assert thinned(range(1000), 5) == [0, 250, 500, 749, 999]
+    assert thinned(range(3), 5) == [0, 1, 2]
