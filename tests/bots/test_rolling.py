@@ -91,6 +91,7 @@ class Shift:
             while not await in_thread(done):
                 if price:
                     await in_thread(worlds.prices, {PERP: price})
+                await in_thread(leases.worker_renew, self.worker)  # a busy machine takes longer than a lease
                 await self.supervisor.reconcile(self.worker)
                 await asyncio.sleep(0.05)
 

@@ -78,9 +78,9 @@ def levels_doubled(bots: Collection[UUID]) -> list[str]:
             Order.objects.filter(source_id__in=bots, status__in=LIVE).values_list("source_id", "client_id")
         )
     found = [line for bot, orders in known.items() for line in _doubled(bot, orders)]
-    ids = {bot: {order.client_id for order in orders} for bot, orders in known.items()}
+    ids = {order.client_id for orders in known.values() for order in orders}
     return found + [
-        f"{bot}: {one} stands, and its bot knows nothing of it" for bot, one in live if one not in ids[bot]
+        f"{bot}: {one} stands, and its bot knows nothing of it" for bot, one in live if one not in ids
     ]
 
 
