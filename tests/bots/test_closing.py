@@ -11,11 +11,15 @@ from django.db import connection
 from django.db.models import Q
 
 from bots import selectors, services, strategies
+from bots.domain import events
 from bots.domain.lifecycle import StopPolicy
 from bots.domain.requests import BotRequest
 from bots.models import Bot, Run
 from bots.sdk import Level, Number, Strategy, Tick
 from bots.supervisor import desk as desks
+from bots.supervisor.candles import CandleShelf
+from bots.supervisor.deciding import Decider
+from bots.supervisor.surroundings import Surroundings
 from market import leases
 from market.hub import in_thread
 from market.simulator.faults import fault_parse
@@ -84,6 +88,7 @@ class House:
     def __init__(self, world, simulator):
         self.world, self.simulator = world, simulator
         self.seats = {}
+        self.around = Surroundings(Decider(), CandleShelf(), lambda: True, lambda user, events: None)
         self.deaths = 0
 
     # --- the venue -------------------------------------------------------------------------------
@@ -142,14 +147,16 @@ class House:
         if wanted and wanted.going:
             desk.look(wanted)
         mark = self.mark
-        desk.hear(Tick(wall_clock(), mark - 1, mark + 1, mark))
+        tick = Tick(wall_clock(), mark - 1, mark + 1, mark)
+        if (call := desk.hear(events.Ticked(wall_clock(), tick))) is not None:
+            await self.around.decider.decide([call])
         desk.nudge()
 
     async def _seat(self, bot):
         worker = await in_thread(leases.worker_register, channel="bots-supervisor")
         await in_thread(leases.claim, Bot, worker, where=Q(pk=bot.pk))
         wanted = (await in_thread(services.bots_wanted, worker))[bot.pk]
-        desk = desks.BotDesk(wanted, safe=lambda: True, tell=lambda user, events: None)
+        desk = desks.BotDesk(wanted, self.around)
         self.seats[bot.pk] = desk, asyncio.create_task(desk.run()), worker
 
     async def end(self):
