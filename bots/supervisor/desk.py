@@ -47,15 +47,14 @@ class BotDesk:
         self._last_candle = 0
         self._began = 0.0
         self._said: tuple[str, str] | None = None
-        # A tick is decided for us while we rest: it is out until it is brought back.
-        self._resting = self._out = self._stirred = False
+        self._resting = self._out = self._stirred = False  # a tick is decided for us while we rest: it is out
         self._brought: Call | None = None
 
     # --- from the worker -----------------------------------------------------------------------------
     def look(self, wanted: Wanted) -> None:
         changed = wanted != self._wanted
         self._wanted = wanted
-        if changed or (self._resting and (self._candle_due() or self._warmth_due())):
+        if changed or (self._resting and self._candle_due()):
             self._woken.set()
 
     def nudge(self) -> None:
@@ -262,9 +261,6 @@ class BotDesk:
 
     def _candle_due(self) -> bool:
         return self.snapshot.status in DECIDING and is_due(self._needs, self._last_candle, now_ms())
-
-    def _warmth_due(self) -> bool:
-        return self.snapshot.status in BEGINNING and self._needs.candles > len(self._warmed)
 
     async def _warm(self) -> None:
         self._warmed = await self._stored_candles()

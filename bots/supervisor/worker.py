@@ -18,7 +18,7 @@ from bots.supervisor.deciding import Decider
 from bots.supervisor.desk import BotDesk
 from bots.supervisor.prices import PriceReader
 from bots.supervisor.surroundings import Surroundings
-from market.hub import DATABASE_AWAY, Announcer, in_thread
+from market.hub import DATABASE_AWAY, Announcer, in_thread, in_thread_ahead
 from market.leases import LeaseLost, release
 from wallets.selectors import sources_changed
 
@@ -71,9 +71,9 @@ class Supervisor:
 
     async def reconcile(self, worker: UUID) -> None:
         """Claim what is free, and make the desks match what is ours."""
-        if claimed := await in_thread(services.bots_claim, worker, limit=CLAIMED_AT_ONCE):
+        if claimed := await in_thread_ahead(services.bots_claim, worker, limit=CLAIMED_AT_ONCE):
             logger.info("bots claimed", extra={"count": claimed})
-        looks = await in_thread(services.bots_wanted, worker)
+        looks = await in_thread_ahead(services.bots_wanted, worker)
         for pk, held in [(pk, seat.desk.held) for pk, seat in self._seats.items()]:
             look = looks.get(pk)
             if look is None or look.claim != held or not look.going:
@@ -88,14 +88,14 @@ class Supervisor:
         self._left.clear()
         await self._mind_orders()
         await self._beat()
-        await in_thread(services.books_post_all)  # last: bots go on while their books cannot
+        await in_thread_ahead(services.books_post_all)  # last: bots go on while their books cannot
 
     async def _mind_orders(self) -> None:
         """What changed without a nudge being heard: one look for all bots."""
         now = timezone.now()
         if now - self._minded < OWN_EVERY:
             return
-        changes = await in_thread(sources_changed, self._minded - LATE_BY)
+        changes = await in_thread_ahead(sources_changed, self._minded - LATE_BY)
         self._minded = now
         for pk in changes.keys() & self._seats.keys():
             if changes[pk] != self._changes.get(pk):
@@ -108,7 +108,7 @@ class Supervisor:
         self._beaten = steady()
         beats = [beat for seat in self._seats.values() if not seat.task.done() and (beat := seat.desk.beat())]
         if beats:
-            await in_thread(services.bots_beat, beats)
+            await in_thread_ahead(services.bots_beat, beats)
 
     async def _take(self, look: Wanted) -> None:
         """Seat it, or give it back when its run has ended meanwhile."""

@@ -6,7 +6,7 @@ from market.hub.nudges import Nudges, nudge, nudge_on_commit
 from market.hub.process import Hub
 from market.hub.publish import Publisher, user_event_publish, venue_group
 from market.hub.snapshots import Snapshot, VenueStatus, topic_read, topic_watch, venue_statuses
-from market.hub.threads import DATABASE_AWAY, in_thread
+from market.hub.threads import DATABASE_AWAY, in_thread, in_thread_ahead
 from market.hub.workers import WorkerConsumer
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "VenueStatus",
     "WorkerConsumer",
     "in_thread",
+    "in_thread_ahead",
     "nudge",
     "nudge_on_commit",
     "topic_read",
