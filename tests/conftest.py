@@ -20,6 +20,14 @@ TRUNCATE_GUARDS = (
 )
 
 
+# These wait for real processes most of the time: begun first, they do so beside tests that compute.
+FIRST = ("test_house.py", "test_chaos.py")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in FIRST)
+
+
 @pytest.fixture(autouse=True)
 def _in_a_hurry(settings):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
