@@ -4,25 +4,12 @@ import asyncio
 from dataclasses import dataclass
 
 from bots.sdk import Candle, Instrument, Needs
+from bots.selectors.live import candles_stored
 from bots.supervisor.clock import steady
 from market.domain.events import INTERVALS
 from market.hub import in_thread
-from market.selectors import candles_before, instrument_get
 
 FRESH_SECONDS = 0.9  # a little less than the pause between two looks
-
-
-def candles_stored(instrument: Instrument, interval: str, count: int) -> tuple[Candle, ...]:
-    """The newest, oldest first."""
-    row = instrument_get(instrument.venue, instrument.symbol)
-    if row is None:
-        return ()
-    return tuple(
-        Candle(
-            instrument.symbol, interval, one.open_time, one.open, one.high, one.low, one.close, one.volume
-        )
-        for one in candles_before(row, interval, limit=count)
-    )  # fmt: skip
 
 
 def is_due(needs: Needs, last: int, now: int) -> bool:

@@ -4,33 +4,20 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from bots.domain.events import Ticked
 from bots.sdk import Tick
+from bots.selectors.live import tick_read
 from bots.supervisor.clock import now_ms
 from bots.supervisor.deciding import Call
-from market.domain.figures import decimal_parse
 from market.leases import task_goes_on
 from wallets.selectors import Prices, prices_of
 
 READ_SECONDS = 0.05  # venues flush ten to twenty times a second
-STALE_MS = 10_000
 
 # Hears a tick, or None while there is none; answers with the call that decides on it, if it may be made now.
 Hear = Callable[[Ticked | None], Call | None]
 Decide = Callable[[list[Call]], Awaitable[None]]
-
-
-def tick_read(prices: Prices, symbol: str) -> Tick | None:
-    """None when there is no price that a bot should act on: none at all, an old one, or a crossed book."""
-    if prices.age is None or prices.age > STALE_MS:
-        return None
-    said: dict[str, Any] = prices.ticks.get(symbol, {})
-    bid, ask, last = (decimal_parse(said.get(name)) for name in ("bid", "ask", "last"))
-    if bid is None or ask is None or last is None or not 0 < bid < ask:
-        return None
-    return Tick(int(said.get("t") or 0), bid, ask, last, decimal_parse(said.get("mark")))
 
 
 @dataclass
