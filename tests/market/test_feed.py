@@ -133,7 +133,7 @@ async def test_ticks_reach_redis_with_instruments_and_status(running, venue, sto
     }  # fmt: skip
     await until(lambda: status(store) == "live")
     assert snap(store, "_status")["simulated"] is True
-    assert snap(store, "_symbols") == ["BTC", "ETH"]
+    await until(lambda: snap(store, "_symbols") == ["BTC", "ETH"])
     assert {row.symbol for row in await rows(models.Instrument)} == {"BTC", "ETH"}
 
 

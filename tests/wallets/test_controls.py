@@ -6,7 +6,6 @@ from django.core.exceptions import PermissionDenied
 from accounts.domain.rules import Role
 from accounts.models import AuditEntry
 from accounts.services import role_set
-from market import hub
 from wallets import services
 from wallets.domain.denials import Denial
 from wallets.models import HouseControl, TraderControl, Wallet
@@ -80,7 +79,7 @@ def test_an_owner_cannot_undo_what_an_administrator_said_of_the_user(world, caro
 
 def test_execution_hears_of_it(world, monkeypatch, django_capture_on_commit_callbacks):
     nudged = []
-    monkeypatch.setattr(hub, "nudge", lambda *args: nudged.append(args))
+    monkeypatch.setattr("market.hub.nudges.nudge", lambda *args: nudged.append(args))
     with django_capture_on_commit_callbacks(execute=True):
         switch(world.user, "wallet", world.wallet)
     assert nudged == [("wallets-execution", str(world.wallet.pk))]

@@ -11,7 +11,6 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from market import hub
 from market.models import Instrument
 from tests.wallets import world as worlds
 from tests.wallets.world import PERP, SPOT
@@ -54,7 +53,7 @@ def test_a_whole_life(world):
 
 def test_execution_is_woken_once_it_is_committed(world, monkeypatch, django_capture_on_commit_callbacks):
     nudged = []
-    monkeypatch.setattr(hub, "nudge", lambda *args: nudged.append(args))
+    monkeypatch.setattr("market.hub.nudges.nudge", lambda *args: nudged.append(args))
     with django_capture_on_commit_callbacks(execute=True):
         world.place()
         assert nudged == []

@@ -54,7 +54,7 @@ def ask(url, **request):
 
 def end(process, number):
     process.send_signal(number)
-    return process.wait(timeout=2)
+    return process.wait(timeout=20)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
