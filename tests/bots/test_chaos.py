@@ -38,6 +38,17 @@ def test_a_bot_that_waits_beyond_the_bound_is_late():
     assert takeovers.late == [BOUND + 1]
 
 
+def test_an_heir_that_dies_before_its_first_sign_ends_one_wait_and_begins_another():
+    takeovers = Takeovers()
+    takeovers.stopped(1, 100)
+    takeovers.look(101, [Seen(BOT, 1, 99)])
+    takeovers.look(112, [Seen(BOT, 2, 99)])  # claimed
+    takeovers.stopped(2, 113)
+    takeovers.look(114, [Seen(BOT, 2, 99)])
+    takeovers.look(125, [Seen(BOT, 3, 124)])
+    assert takeovers.took == [13, 11]
+
+
 def test_while_the_database_is_away_nobody_can_take_over():
     takeovers = Takeovers()
     takeovers.stopped(1, 100)

@@ -19,6 +19,7 @@ class Seen:
 class Takeovers:
     """A bot waits from the death of its supervisor until another one, or the same one awake again, writes
     a sign of life for it. While the database is away nobody could, so that waiting begins when it is back.
+    An heir that dies before it gave a sign ends one wait, and begins another.
 
     `took` lists every wait in seconds.
     """
@@ -27,6 +28,7 @@ class Takeovers:
         self.took: list[float] = []
         self._still: dict[int, float] = {}
         self._waiting: dict[UUID, float] = {}
+        self._heirs: dict[UUID, int] = {}
 
     def stopped(self, pid: int, at: float) -> None:
         """Killed or paused."""
@@ -45,9 +47,15 @@ class Takeovers:
         going = {seen.bot: seen for seen in bots}
         for bot, seen in going.items():
             if seen.pid is None or seen.pid in self._still:
-                self._waiting.setdefault(bot, self._still.get(seen.pid or 0, now))
-            elif bot in self._waiting and seen.beaten >= self._waiting[bot]:
-                self.took.append(seen.beaten - self._waiting.pop(bot))
+                died = self._still.get(seen.pid or 0, now)
+                since = self._waiting.setdefault(bot, died)
+                if seen.pid is not None and self._heirs.get(bot) == seen.pid and since < died:
+                    self.took.append(died - since)
+                    self._waiting[bot] = died
+            elif bot in self._waiting:
+                self._heirs[bot] = seen.pid
+                if seen.beaten >= self._waiting[bot]:
+                    self.took.append(seen.beaten - self._waiting.pop(bot))
         self._waiting = {bot: since for bot, since in self._waiting.items() if bot in going}
 
     def waiting(self, now: float) -> dict[UUID, float]:

@@ -85,10 +85,10 @@ def worker_channels() -> list[str]:
 async def run(channel: str) -> None:
     """Serve `channel` until SIGTERM or SIGINT, then drain."""
     # To look through everything for garbage stops every thread for a tenth of a second: not through what the
-    # imports made, and through what lives long a hundred times more seldom than usual.
+    # imports made, and through what lives long twenty times more seldom than usual.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*gc.get_threshold()[:2], 1_000)
+    gc.set_threshold(*gc.get_threshold()[:2], 200)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
