@@ -7,8 +7,6 @@ from uuid import UUID
 from bots.sdk.events import OrderState
 from bots.sdk.intents import Level
 
-OPPOSITE = {"buy": "sell", "sell": "buy"}
-
 
 @dataclass(frozen=True, slots=True)
 class Live:

@@ -42,5 +42,5 @@ def books_post_locked(*, wallet_id: Any) -> BooksMark:
     BooksMark.objects.get_or_create(wallet_id=wallet_id)
     mark = BooksMark.objects.select_for_update(no_key=True).get(wallet=wallet_id)
     while Posting(mark).post():
-        """As many batches as there are."""
+        pass  # as many batches as there are
     return mark
