@@ -5,6 +5,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,8 @@ class Simulator:
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._runners: list[web.AppRunner] = []
+        # One, so that the last state to be saved is the one that stays.
+        self._saver = ThreadPoolExecutor(1, thread_name_prefix="saver")
 
     # --- life ----------------------------------------------------------------------------------
     async def start(self) -> None:
@@ -112,7 +115,8 @@ class Simulator:
         self.posts.close()
         self.house.close()
         if self.config.state is not None:
-            state_write(self.config.state, state_encode(self.world.dump()))
+            await self._save(self.config.state)
+        self._saver.shutdown()
 
     async def serve(self, until: asyncio.Event) -> None:
         """Run until `until` is set."""
@@ -157,12 +161,15 @@ class Simulator:
 
     async def _save_now_and_then(self, folder: Path) -> None:
         while True:
-            encoded = state_encode(self.world.dump())
             try:
-                await asyncio.to_thread(state_write, folder, encoded)
+                await self._save(folder)
             except OSError:
                 logger.exception("the world could not be saved")
             await asyncio.sleep(SAVE_EVERY)
+
+    async def _save(self, folder: Path) -> None:
+        encoded = state_encode(self.world.dump())
+        await asyncio.get_running_loop().run_in_executor(self._saver, state_write, folder, encoded)
 
     # --- /ws -----------------------------------------------------------------------------------
     def account(self, request: web.Request) -> Account:

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import threading
 
 import aiohttp
 import pytest
 
+from market.simulator import server
 from market.simulator.limits import DOCUMENTED, LENIENT, Limits
 from market.simulator.server import Config, Simulator, wall_clock
 from tests.market.simulator.conftest import small_world
@@ -273,3 +275,30 @@ async def test_a_reader_that_never_reads_is_dropped(client, monkeypatch):
             line.send(frame)
             await asyncio.sleep(0)
     writer.close()
+
+
+async def test_the_last_state_is_the_one_that_stays_when_the_disk_is_slow(tmp_path, monkeypatch):
+    begun, may_end, written = threading.Event(), threading.Event(), []
+
+    def slow(_folder, encoded):
+        begun.set()
+        assert may_end.wait(PATIENCE)
+        written.append(json.loads(encoded)["now"])
+
+    monkeypatch.setattr(server, "state_write", slow)
+    clock = Clock()
+    simulator = Simulator(
+        small_world(now=clock()), Config(port=0, control_port=0, state=tmp_path, clock=clock)
+    )
+    await simulator.start()
+    assert await asyncio.to_thread(begun.wait, PATIENCE)
+    clock.ahead = 60_000
+    simulator.block()
+    stopping = asyncio.create_task(simulator.stop())
+    await asyncio.wait({stopping}, timeout=0.2)
+    assert not stopping.done()
+    may_end.set()
+    await stopping
+    assert written == sorted(written)
+    assert written[-1] == simulator.world.now
+    assert len(written) == 2
