@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from django.db import connection
+from django.db.backends.base.creation import TEST_DATABASE_PREFIX
 
 from accounts.models import User
 
@@ -48,6 +49,8 @@ def bob(db):
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup, django_db_blocker):
     """The audit trail refuses TRUNCATE, which is how transactional tests clean up after themselves."""
+    if not _there_is_a_test_database():
+        return
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         for table, trigger in TRUNCATE_GUARDS:
             cursor.execute(f"ALTER TABLE IF EXISTS {table} DISABLE TRIGGER {trigger}")
@@ -66,8 +69,15 @@ def open_folder():
 def _last_ones_out(django_db_setup, django_db_blocker):
     """Servers and threads under test may still hold a pooled connection; the database could not be dropped."""
     yield
+    if not _there_is_a_test_database():
+        return
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
+
+
+def _there_is_a_test_database():
+    """pytest-django makes none when no chosen test asks for one: the connection would be the house's own."""
+    return connection.settings_dict["NAME"].startswith(TEST_DATABASE_PREFIX)
