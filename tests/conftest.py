@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from django.db import connection
 from django.db.backends.base.creation import TEST_DATABASE_PREFIX
 
 from accounts.models import User
+from market import leases
 
 TRUNCATE_GUARDS = (
     ("accounts_auditentry", "accounts_audit_no_truncate"),
@@ -34,6 +36,12 @@ def _in_a_hurry(settings):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     # Every test client loads the middleware anew: static files are looked for when they are asked for.
     settings.WHITENOISE_AUTOREFRESH = True
+
+
+@pytest.fixture(autouse=True)
+def _leases_outlive_a_test(monkeypatch):
+    """Nobody renews those of workers that a test plays itself; a busy machine would end them half-way."""
+    monkeypatch.setattr(leases, "LEASE", timedelta(minutes=30))
 
 
 @pytest.fixture

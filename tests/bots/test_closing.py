@@ -37,7 +37,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 CLOSE = StopPolicy.CANCEL_AND_CLOSE_OWN
 D, ZERO = Decimal, Decimal(0)
-WITHIN = 25
+WITHIN = 60
 
 
 class Once(Strategy):

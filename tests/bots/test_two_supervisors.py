@@ -122,7 +122,7 @@ async def test_a_supervisor_that_slept_past_its_lease_stores_nothing_more(bot, s
     async def both_are_here():
         return await Worker.objects.filter(channel="bots-supervisor").acount() == 2
 
-    await eventually(both_are_here, within=30)
+    await eventually(both_are_here, within=60)
     sleeper.send_signal(signal.SIGSTOP)
     # Its lease has ended by the database's clock; by its own it will believe in it when it wakes up.
     await Worker.objects.filter(pid=sleeper.pid).aupdate(lease_until=Now())
@@ -130,20 +130,20 @@ async def test_a_supervisor_that_slept_past_its_lease_stores_nothing_more(bot, s
     async def taken_over():
         return await owner_pid() == standby.pid
 
-    await eventually(taken_over, within=10)
+    await eventually(taken_over, within=60)
     says(HIGHER)
 
     async def followed():
         return any(price > 51_000 for _, price in await live())
 
-    await eventually(followed, within=20)
+    await eventually(followed, within=60)
     sleeper.send_signal(signal.SIGCONT)
     says(HIGHER + 1_000)
 
     async def it_noticed():
         return '"bot left"' in sleeper.output()
 
-    await eventually(it_noticed, within=20)
+    await eventually(it_noticed, within=60)
     assert await owner_pid() == standby.pid
     numbers, (run,) = await decided(), [row async for row in Run.objects.all()]
     assert sorted(numbers) == list(range(1, run.decisions + 1))

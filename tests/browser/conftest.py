@@ -21,14 +21,15 @@ import pytest
 import redis
 from django.conf import settings
 from django.db import connection
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from market.hub import Publisher, topic_read
 from tests.browser.chromium import FLAGS, chromium_path
 from tests.market import world
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 20.0
+PATIENCE = 60.0
+expect.set_options(timeout=PATIENCE * 1000)
 # The last two: a page that is left while a part of it reads itself again.
 EXPECTED_ON_LOSS = ("WebSocket connection to", "net::ERR_", "htmx:sendAbort", "htmx:afterRequest")
 
@@ -72,7 +73,7 @@ class Server:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/health", timeout=2) as answer:
+            with urllib.request.urlopen(f"{self.url}/health", timeout=60) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
@@ -95,7 +96,7 @@ class Server:
         if self._process and self._process.poll() is None:
             self.resume()
             self._process.terminate()
-            self._process.wait(timeout=15)
+            self._process.wait(timeout=60)
 
 
 class Feed:
@@ -119,7 +120,7 @@ class Feed:
     def stop(self) -> None:
         self._stop.set()
         if self._thread:
-            self._thread.join(timeout=10)
+            self._thread.join(timeout=60)
 
     async def _run(self) -> None:
         publisher = Publisher("simulator", self.epoch, simulated=True)

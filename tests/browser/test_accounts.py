@@ -70,7 +70,7 @@ def dora(transactional_db: None) -> User:
 def call(server: Server, path: str, key: str) -> int:
     request = urllib.request.Request(server.url + path, headers={"Authorization": f"Bearer {key}"})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code

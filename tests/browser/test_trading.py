@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.hashers import BCryptSHA256PasswordHasher, make_password
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from accounts.models import AuthSession, User
 from market.hub import user_event_publish
@@ -62,7 +62,7 @@ def tell(user: User, *events: dict[str, Any]) -> None:
 
     thread = threading.Thread(target=lambda: asyncio.run(publish()))
     thread.start()
-    thread.join(timeout=10)
+    thread.join(timeout=60)
 
 
 def type_order(page: Page, size: str, price: str = LOW) -> None:
@@ -125,7 +125,13 @@ def test_a_denial_is_seen_before_and_after_sending(screen: Page, world: worlds.W
     expect(screen.locator("#ticket-submit")).to_be_disabled()
     type_order(screen, "0.01")
     expect(screen.locator("#ticket-submit")).to_be_enabled()
-    Wallet.objects.update(max_order_notional=100)
+
+    def lower(sending: Route) -> None:
+        """While the order is on its way: no sooner, or the next preview would say so and hold it back."""
+        Wallet.objects.update(max_order_notional=100)
+        sending.continue_()
+
+    screen.route("**/orders/place/**", lower)
     screen.locator("#ticket-size").press("Enter")  # judged again, by the order itself
     expect(screen.locator("#ticket-denied")).to_contain_text("more than one order may be worth")
     expect(screen.locator("#ticket-size")).to_have_value("0.01")

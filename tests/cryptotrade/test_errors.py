@@ -133,7 +133,7 @@ def server(transactional_db):
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_large_body_is_refused_before_it_is_stored(server, chunked):
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     body = (b"x" * 65536 for _ in range(64))
     if chunked:
         connection.request(

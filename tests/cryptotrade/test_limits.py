@@ -88,7 +88,7 @@ async def test_stream_lets_exactly_n_of_two_hundred_in(server, rule):
         async with connect(server.stream_url) as socket:
             with contextlib.suppress(ConnectionClosed):  # refused already: its error frame is to be read
                 await socket.send('{"op":"ping"}')
-            frame = json.loads(await asyncio.wait_for(socket.recv(), 20))
+            frame = json.loads(await asyncio.wait_for(socket.recv(), 60))
             return frame.get("code") or frame["op"]
 
     found = await asyncio.gather(*(knock() for _ in range(AT_ONCE)))

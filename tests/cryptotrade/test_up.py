@@ -27,7 +27,7 @@ async def test_a_service_that_does_not_start_is_tried_again_for_ever(tmp_path, m
     house = up.House(tmp_path, 0, lambda name, text: said.append(text))
     house.redis, house.postgres = Stubborn(), None
     watching = asyncio.create_task(house._watch_services())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not house.redis.runs:
             await asyncio.sleep(0.01)
     watching.cancel()

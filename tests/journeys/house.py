@@ -76,7 +76,7 @@ class House:
     def get(self, path):
         """(status, decoded JSON or text)."""
         try:
-            with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+            with urllib.request.urlopen(self.url + path, timeout=60) as answer:
                 status, body = answer.status, answer.read()
         except urllib.error.HTTPError as error:
             status, body = error.code, error.read()
@@ -133,7 +133,7 @@ class Watcher:
         self.at, self.names, self.values = {}, {}, {}
 
     async def __aenter__(self):
-        self.socket = await connect(self.url, compression=None, open_timeout=20)
+        self.socket = await connect(self.url, compression=None, open_timeout=60)
         return self
 
     async def __aexit__(self, *_):
@@ -141,7 +141,7 @@ class Watcher:
 
     async def watch(self, topic):
         await self.socket.send(json.dumps({"op": "sub", "topic": topic}))
-        await self.until(lambda: topic in self.at, 15, topic)
+        await self.until(lambda: topic in self.at, 60, topic)
 
     async def until(self, condition, seconds, what):
         deadline = time.monotonic() + seconds

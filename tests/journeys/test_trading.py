@@ -14,7 +14,8 @@ from tests.journeys.house import House, wait_for
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("house")]
 
 BTC = "/market/simulator/BTC/"
-SECONDS = 30
+SECONDS = 60
+expect.set_options(timeout=SECONDS * 1000)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def read(page, path):
 def book_of(house, address):
     """What the venue's own books say of an account."""
     port = house.environment["SIMULATOR_CONTROL_PORT"]
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/accounts/{address}", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/accounts/{address}", timeout=60) as answer:
         return json.load(answer)
 
 
@@ -65,7 +66,7 @@ def control(house, path, method="POST", **body):
     """Tell the simulator's control plane something."""
     url = f"http://127.0.0.1:{house.environment['SIMULATOR_CONTROL_PORT']}{path}"
     request = urllib.request.Request(url, data=json.dumps(body).encode(), method=method)
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         assert answer.status == 200
 
 

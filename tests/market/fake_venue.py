@@ -136,7 +136,7 @@ class FakeVenue:
         return bool(self.sockets and self.subscribed and name in self.subscribed[-1])
 
 
-async def until(true, *, within=10.0):
+async def until(true, *, within=60.0):
     """Wait until `true()` holds; the test fails when it does not in time."""
     async with asyncio.timeout(within):
         while not true():

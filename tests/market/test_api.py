@@ -167,7 +167,7 @@ def test_book_that_nobody_watched_is_asked_for_and_waited_for(client, market):
     store = redis.Redis.from_url(settings.REDIS_URL)
 
     def feed():
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not store.zscore("ct:interest:simulator", "book.simulator.BTC") and time.monotonic() < deadline:
             threading.Event().wait(0.01)
         world.publish(offer=lambda publisher: publisher.offer_book("BTC", world.book()))

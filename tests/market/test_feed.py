@@ -193,7 +193,7 @@ async def test_history_is_fetched_at_the_start_and_stored(running, venue, store)
     venue.bars["BTC", "1m"] = [fake_venue.candle(MINUTE - n * 60_000) for n in range(5)]
     venue.bars["BTC", "5m"] = [fake_venue.candle(MINUTE - MINUTE % 300_000 - 300_000, interval="5m")]
     running()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(await rows(models.Candle)) < 5:
             await asyncio.sleep(0.02)
     stored = {(row.interval, row.open_time) for row in await rows(models.Candle)}
@@ -211,7 +211,7 @@ async def test_a_gap_is_backfilled_from_the_first_missing_candle(running, venue,
     await until(lambda: len([s for s in venue.snapshots() if s["coin"] == "BTC"]) == 2)
     again = [s for s in venue.snapshots() if s["coin"] == "BTC"][-1]
     assert again["startTime"] == MINUTE - 2 * 60_000
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(await rows(models.Candle, interval="1m", instrument__symbol="BTC")) < 4:
             await asyncio.sleep(0.02)
 
@@ -230,7 +230,7 @@ async def test_a_live_minute_that_ends_is_stored_and_longer_candles_are_folded(
     await venue.push("candle", fake_venue.candle(first + 60_000, close="120", volume="3"))
     await until(lambda: (value(store, "candles.simulator.BTC.1d") or [0] * 6)[5] == "5")
     assert value(store, "candles.simulator.BTC.1d") == [day, "100", "200", "50", "120", "5"]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await rows(models.Candle, open_time=first, interval="1m"):
             await asyncio.sleep(0.02)
 
@@ -240,7 +240,7 @@ async def test_trades_are_stored_when_asked_for(running, venue, store, settings)
     running()
     await until(lambda: venue.has(type="trades", coin="BTC"))
     await venue.push("trades", [fake_venue.trade(7, time=10)])
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (stored := await rows(models.Trade)):
             await asyncio.sleep(0.02)
     assert [(row.trade_id, row.side, row.price) for row in stored] == [("7", "buy", 100)]
@@ -264,7 +264,7 @@ async def test_a_worker_that_lost_its_lease_stops_at_once(running, venue):
     await venue.push("candle", fake_venue.candle(MINUTE))
     await venue.push("candle", fake_venue.candle(MINUTE + 60_000))
     with pytest.raises(leases.LeaseLost):
-        await asyncio.wait_for(held.task, 10)
+        await asyncio.wait_for(held.task, 60)
 
 
 async def test_a_worker_that_cannot_renew_stops_publishing_by_its_own_clock(running, venue, store):
@@ -273,7 +273,7 @@ async def test_a_worker_that_cannot_renew_stops_publishing_by_its_own_clock(runn
     await subscribed(venue)
     state["safe"] = False
     with pytest.raises(leases.LeaseLost):
-        await asyncio.wait_for(held.task, 10)
+        await asyncio.wait_for(held.task, 60)
 
 
 async def test_a_feed_that_is_stopped_says_that_it_is_down(running, venue, store):

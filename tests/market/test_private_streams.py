@@ -12,7 +12,7 @@ from market.venues.hyperliquid.trader import HyperliquidTrader
 from market.venues.stream import Door
 from tests.market.test_trader import D, Desk, simulator  # noqa: F401
 
-PATIENCE = 15
+PATIENCE = 60
 
 
 class Heard:

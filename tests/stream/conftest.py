@@ -40,12 +40,12 @@ class Stream:
     async def say(self, **command):
         await self.socket.send(json.dumps(command))
 
-    async def next(self, seconds=8.0):
+    async def next(self, seconds=60.0):
         frame = json.loads(await asyncio.wait_for(self.socket.recv(), seconds))
         self.frames.append(frame)
         return frame
 
-    async def until(self, wanted, seconds=8.0):
+    async def until(self, wanted, seconds=60.0):
         """The first frame for which `wanted(frame)` is true."""
         deadline = time.monotonic() + seconds
         while True:
@@ -64,7 +64,7 @@ class Stream:
         )
         return next(m[1:] for m in frame["m"] if m[0] == number)
 
-    async def close_code(self, seconds=8.0):
+    async def close_code(self, seconds=60.0):
         await asyncio.wait_for(self._drain(), seconds)
         return self.socket.close_code
 

@@ -13,7 +13,7 @@ from wallets.execution.look import wallets_look
 from wallets.models import Order, Wallet
 from wallets.services import order_cancel, order_place
 
-WITHIN = 20
+WITHIN = 60
 
 
 async def until(condition, within=WITHIN):

@@ -32,14 +32,14 @@ async def listening(channel, count=1):
 
 
 async def until_subscribed(channel, count):
-    async with asyncio.timeout(10), redis.asyncio.Redis.from_url(module.settings.REDIS_URL) as client:
+    async with asyncio.timeout(60), redis.asyncio.Redis.from_url(module.settings.REDIS_URL) as client:
         name = module.nudge_channel(channel)
         while (await client.pubsub_numsub(name))[0][1] != count:
             await asyncio.sleep(0.01)
 
 
 async def until(condition):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -62,7 +62,7 @@ async def test_a_listener_whose_connection_is_cut_listens_again(monkeypatch):
             listeners = await client.client_list(_type="pubsub")
             for one in (one for one in listeners if int(one["db"]) == int(ours["db"])):
                 await client.client_kill_filter(_id=one["id"])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not heard[0]:  # whoever does not listen yet misses it
                 await asyncio.to_thread(nudge, channel, "after")
                 await asyncio.sleep(0.05)

@@ -115,7 +115,7 @@ def test_a_double_click_on_two_servers_is_one_order(world):
     request, start, orders = world.request(), threading.Barrier(4), []
 
     def click():
-        start.wait(timeout=10)
+        start.wait(timeout=60)
         try:
             orders.append(place(world, request))
         finally:
@@ -125,7 +125,7 @@ def test_a_double_click_on_two_servers_is_one_order(world):
     for one in clicks:
         one.start()
     for one in clicks:
-        one.join(timeout=30)
+        one.join(timeout=60)
     assert len({order.pk for order in orders}) == 1
     assert (len(orders), Order.objects.count()) == (4, 1)
     assert world.held("reserved") == orders[0].reserved
@@ -137,7 +137,7 @@ def test_two_orders_at_once_cannot_spend_the_same_funds(world):
     start, outcomes = threading.Barrier(4), []
 
     def click():
-        start.wait(timeout=10)
+        start.wait(timeout=60)
         try:
             world.place(size="2")  # 4,944 of 10,000
             outcomes.append("placed")
@@ -150,7 +150,7 @@ def test_two_orders_at_once_cannot_spend_the_same_funds(world):
     for one in clicks:
         one.start()
     for one in clicks:
-        one.join(timeout=30)
+        one.join(timeout=60)
     assert sorted(outcomes) == ["funds", "funds", "placed", "placed"]
     assert world.held() >= 0
 

@@ -40,7 +40,7 @@ def asked(simulator, **question):
     request = urllib.request.Request(
         f"{simulator.url}/info", data=body, headers={"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=5) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)
 
 
@@ -58,7 +58,7 @@ def test_a_simulated_account_that_is_asked_for_twice_is_one(alice, folder, simul
     client_id = uuid4()
     first, again = (simulated_account_open(user=alice, client_id=client_id) for _ in range(2))
     assert first.pk == again.pk
-    with urllib.request.urlopen(f"{simulator.control_url}/accounts", timeout=5) as answer:
+    with urllib.request.urlopen(f"{simulator.control_url}/accounts", timeout=60) as answer:
         assert len(json.load(answer)["accounts"]) == 1
 
 

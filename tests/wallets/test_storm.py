@@ -1,5 +1,6 @@
 """A storm of lost and late requests, the same every time: with the wait-out, and without it."""
 
+from datetime import timedelta
 from decimal import Decimal
 from random import Random
 
@@ -7,8 +8,11 @@ import pytest
 from channels.db import database_sync_to_async
 from django.db import connection
 
+from market.hub import in_thread
+from tests.wallets import world as worlds
 from tests.wallets.desks import Bench, hurry, trader_make, until
 from wallets.execution import waiting
+from wallets.services import placing
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -24,6 +28,7 @@ async def _hang_up(transactional_db):
 async def bench(world, monkeypatch):
     """Validity is long enough that a busy machine asks and sends again before what is late arrives."""
     hurry(monkeypatch, validity=2_000)
+    monkeypatch.setattr(placing, "MARKET_WAITS", timedelta(minutes=30))
     async with Bench(world, trader_make(world)).at_work() as bench:
         yield bench
 
@@ -38,10 +43,12 @@ async def _storm(bench, seed, orders=20):
     bench.trader.fates = rng.choices(FATES, weights=(4, 3, 2, 4, 1, 1), k=2 * orders)
     asked = []
     for _ in range(orders):
+        await in_thread(worlds.prices)
         asked.append(await bench.place(kind="market", price=None, size="0.001"))
         await until(lambda: any(asked[-1].venue_client_id in ids for *_, ids in bench.trader.sent))
     for order in asked:
-        await bench.until_status(order, "filled", within=60)
+        await in_thread(worlds.prices)
+        await bench.until_status(order, "filled", within=180)
     await until(lambda: not bench.trader.late)
     return sum(len(bench.at_venue(order)) > 1 for order in asked)
 

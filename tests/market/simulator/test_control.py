@@ -41,7 +41,7 @@ def control(running, path, **body):
     data = json.dumps(body).encode() if body else b""
     request = urllib.request.Request(running.control_url + path, data, method="POST")
     try:
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             return response.status, json.load(response)
     except urllib.error.HTTPError as refusal:
         with refusal:

@@ -22,7 +22,7 @@ class Quiet(ccxt.hyperliquid):
 def exchange(venue):
     wallet = Account.from_key(secrets.token_hex(32))
     body = json.dumps({"address": wallet.address, "usdc": 50_000}).encode()
-    with urllib.request.urlopen(urllib.request.Request(f"{venue.control_url}/accounts", body), timeout=10):
+    with urllib.request.urlopen(urllib.request.Request(f"{venue.control_url}/accounts", body), timeout=60):
         pass
     exchange = Quiet(
         {

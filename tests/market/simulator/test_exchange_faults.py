@@ -24,7 +24,7 @@ from tests.market.simulator.conftest import Line, small_world
 from tests.market.simulator.test_run_simulator import NOWHERE, ROOT
 from tests.market.simulator.trader import USD, Venue, new_key
 
-PATIENCE = 10
+PATIENCE = 60
 CUT = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 
 

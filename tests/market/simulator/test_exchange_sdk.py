@@ -16,7 +16,7 @@ from hyperliquid.utils.types import Cloid
 
 def post(url, body):
     request = urllib.request.Request(url, json.dumps(body).encode(), method="POST")
-    with urllib.request.urlopen(request, timeout=10) as response:
+    with urllib.request.urlopen(request, timeout=60) as response:
         return json.load(response)
 
 
@@ -58,7 +58,7 @@ def rest(exchange, coin="BTC", size=0.01, **options):
 
 
 def eventually(check):
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not (found := check()):
         assert time.monotonic() < deadline
     return found
@@ -274,7 +274,7 @@ def test_the_sdk_hears_of_its_account(venue, streaming, exchange, wallet, kind, 
     number = streaming.subscribe(dict(subscription), received.put)
     subscribed(venue, wallet.address.lower())
     exchange.market_open("ETH", True, 0.1)
-    while not is_right((message := received.get(timeout=15))["data"]):
+    while not is_right((message := received.get(timeout=60))["data"]):
         assert message["channel"] == channel
     streaming.unsubscribe(dict(subscription), number)
 
@@ -288,7 +288,7 @@ def subscribed(venue, user):
 
 
 def test_the_venues_books_add_up(venue):
-    with urllib.request.urlopen(f"{venue.control_url}/accounts", timeout=10) as answer:
+    with urllib.request.urlopen(f"{venue.control_url}/accounts", timeout=60) as answer:
         assert json.load(answer)["gaps"] == {"cash": 0}
 
 

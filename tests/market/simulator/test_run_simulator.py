@@ -48,13 +48,13 @@ def _address(line):
 
 def ask(url, **request):
     body = json.dumps(request).encode()
-    with urllib.request.urlopen(urllib.request.Request(f"{url}/info", body), timeout=10) as response:
+    with urllib.request.urlopen(urllib.request.Request(f"{url}/info", body), timeout=60) as response:
         return json.load(response)
 
 
 def end(process, number):
     process.send_signal(number)
-    return process.wait(timeout=20)
+    return process.wait(timeout=60)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -78,7 +78,7 @@ def test_it_ends_cleanly_and_remembers_the_world(tmp_path, number):
 
 def test_it_remembers_the_world_when_it_is_killed(tmp_path):
     with simulator(tmp_path, "--seed", "6") as (process, url):
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not (tmp_path / "world.json").exists():
             ask(url, type="exchangeStatus")
             assert time.monotonic() < deadline

@@ -139,7 +139,7 @@ def test_every_public_subscription_delivers(sdk, subscription, channel, is_right
     received = queue.Queue()
     number = sdk.subscribe(dict(subscription), received.put)
     for _ in range(2):
-        message = received.get(timeout=15)
+        message = received.get(timeout=60)
         assert message["channel"] == channel
         assert is_right(message["data"])
     assert sdk.unsubscribe(dict(subscription), number)

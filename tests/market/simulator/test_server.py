@@ -12,7 +12,7 @@ from market.simulator.limits import DOCUMENTED, LENIENT, Limits
 from market.simulator.server import Config, Simulator, wall_clock
 from tests.market.simulator.conftest import small_world
 
-PATIENCE = 10
+PATIENCE = 60
 
 
 class Clock:
