@@ -105,7 +105,12 @@ class ASGrid(Strategy):
     )
     spread = Number("Smallest spread", unit="bp", minimum="0", maximum="1000", default="4")
     recentre = Number(
-        "Move the grid when the middle moved", unit="bp", minimum="0.1", maximum="1000", default="10"
+        "Move the grid when the middle moved",
+        unit="bp",
+        minimum="0.1",
+        maximum="1000",
+        default="10",
+        help="Or when a new volatility would move its quotes that far. What stands still keeps its place in the queue.",
     )
     interval = Choice("Candles", {name: name for name in INTERVALS}, default="5m")
     window = Whole("Candles for volatility and trend", minimum=20, maximum=500, default=96)
@@ -146,7 +151,8 @@ class ASGrid(Strategy):
 
     def on_candle(self, context: Context, candle: Candle) -> None:
         self._measure(context)
-        context.state["stale"] = True
+        if self._shifted(context):
+            context.state["stale"] = True
 
     def on_fill(self, context: Context, fill: Fill) -> None:
         context.state["stale"] = (
@@ -172,7 +178,7 @@ class ASGrid(Strategy):
         if bool(pause) != state.get("paused") or state["stale"] or self._strayed(state, tick):
             levels = self._grid(context, tick, reducing=bool(pause))
             context.quotes(levels)
-            state.update(paused=bool(pause), stale=False, centre=tick.middle)
+            state.update(paused=bool(pause), stale=False, centre=tick.middle, laid=state["sigma"])
             if not levels and not pause:
                 context.idle("No level fits into what is left of the budget.")
 
@@ -183,6 +189,7 @@ class ASGrid(Strategy):
         usual = volatility(moves)
         if len(candles) < self.window or not usual:
             context.state.pop("sigma", None)
+            context.state.pop("laid", None)
             return
         context.state.update(
             sigma=round((ewma(moves, MEMORY) or usual) * BP, 6),
@@ -207,6 +214,15 @@ class ASGrid(Strategy):
         centre = state["centre"]
         assert isinstance(centre, Decimal)
         return abs(tick.middle - centre) * BP >= self.recentre * centre
+
+    def _shifted(self, context: Context) -> bool:
+        """Would the volatility as it is now put the quotes elsewhere, by as much as moves the grid?"""
+        state, tick = context.state, context.tick
+        if tick is None or "sigma" not in state or "laid" not in state:
+            return True
+        share = self._bounds(context, tick.middle).share(context.position.size)
+        now, then = (self.quotes_at(BP, share, _number(state[name])) for name in ("sigma", "laid"))
+        return max(abs(new - old) for new, old in zip(now, then, strict=True)) >= self.recentre
 
     def _pause(self, context: Context, tick: Tick) -> str:
         """Why only reducing orders are quoted now; empty when nothing is wrong."""

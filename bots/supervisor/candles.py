@@ -1,6 +1,7 @@
 """Closed candles as they are stored, read once for all bots of an instrument."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from bots.sdk import Candle, Instrument, Needs
@@ -10,11 +11,40 @@ from market.domain.events import INTERVALS
 from market.hub import in_thread
 
 FRESH_SECONDS = 0.9  # a little less than the pause between two looks
+AT_ONCE = 3
 
 
 def is_due(needs: Needs, last: int, now: int) -> bool:
     """Has a candle closed since the one that opened at `last` (ms)?"""
     return needs.interval is not None and now >= last + 2 * INTERVALS[needs.interval]
+
+
+class CandleTurns:
+    """Bots whose candle has closed go a few at a time: a thousand at once would keep prices from all others.
+
+    `let_in` is called when it is the turn of whoever asked, who calls `leave` afterwards, however it ended.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[object, Callable[[], None]] = {}
+        self._inside: set[object] = set()
+
+    def ask(self, who: object, let_in: Callable[[], None]) -> None:
+        """At most once a head."""
+        if who not in self._inside:
+            self._waiting.setdefault(who, let_in)
+            self._next()
+
+    def leave(self, who: object) -> None:
+        self._waiting.pop(who, None)
+        self._inside.discard(who)
+        self._next()
+
+    def _next(self) -> None:
+        while self._waiting and len(self._inside) < AT_ONCE:
+            who = next(iter(self._waiting))
+            self._inside.add(who)
+            self._waiting.pop(who)()
 
 
 @dataclass

@@ -54,8 +54,10 @@ class BotDesk:
     def look(self, wanted: Wanted) -> None:
         changed = wanted != self._wanted
         self._wanted = wanted
-        if changed or (self._resting and self._candle_due()):
+        if changed:
             self._woken.set()
+        elif self._resting and self._candle_due():
+            self._around.turns.ask(self, self._woken.set)
 
     def nudge(self) -> None:
         self._own_due = True
@@ -86,6 +88,12 @@ class BotDesk:
     # --- the run -------------------------------------------------------------------------------------
     async def run(self) -> None:
         """Until the run has ended or the task is cancelled. Raises `LeaseLost` when it is not ours any more."""
+        try:
+            await self._run()
+        finally:
+            self._around.turns.leave(self)
+
+    async def _run(self) -> None:
         self._loaded: Loaded = await in_thread(services.run_load, claim=self.held)
         self._runner = Runner(self._loaded.spec, self._loaded.snapshot)
         self._stored: Snapshot = self._loaded.snapshot
@@ -103,6 +111,7 @@ class BotDesk:
             await self._hear_own()
             await self._take_all()
             await self._candles()
+            self._around.turns.leave(self)
             if not self._over:
                 await self._rest()
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from bots.domain.lifecycle import Status
 from bots.domain.snapshot import Snapshot
-from bots.supervisor.candles import CandleShelf
+from bots.supervisor.candles import CandleShelf, CandleTurns
 from bots.supervisor.clock import now_ms
 from bots.supervisor.deciding import Decider
 
@@ -23,6 +23,7 @@ class Surroundings:
 
     decider: Decider
     shelf: CandleShelf
+    turns: CandleTurns
     safe: Callable[[], bool]
     tell: Tell
 

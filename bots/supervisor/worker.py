@@ -12,7 +12,7 @@ from django.utils import timezone
 from bots import services
 from bots.domain.lifecycle import GiveUp, after_crash
 from bots.services import Wanted
-from bots.supervisor.candles import CandleShelf
+from bots.supervisor.candles import CandleShelf, CandleTurns
 from bots.supervisor.clock import now_ms, steady
 from bots.supervisor.deciding import Decider
 from bots.supervisor.desk import BotDesk
@@ -45,7 +45,7 @@ class Supervisor:
     def __init__(self, *, safe: Callable[[], bool]) -> None:
         self._announcer = Announcer()
         decider = Decider()
-        self._around = Surroundings(decider, CandleShelf(), safe, self._announcer.tell)
+        self._around = Surroundings(decider, CandleShelf(), CandleTurns(), safe, self._announcer.tell)
         self._prices = PriceReader(decider.decide)
         self._tasks = [
             asyncio.create_task(self._announcer.run(), name="announcer"),

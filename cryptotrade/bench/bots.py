@@ -2,10 +2,12 @@
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 
+from cryptotrade.bench.bots_feed import WIDTH
 from cryptotrade.bench.fanout import Say
 from cryptotrade.bench.options import Options
 from cryptotrade.bench.processes import Bench, BenchError, Child, cpu_ns, pause, rss_mb
@@ -15,6 +17,7 @@ from cryptotrade.embedded import EmbeddedPostgres, services_at
 DEFAULTS = Options(seconds=30.0, clients=500, topics=50, rate=10.0, runs=1)
 START_SECONDS, PATIENCE = 120.0, 900.0
 SETTLE_SECONDS = 5.0
+WITH_CLOSE_SECONDS = 20.0
 P99_MS, TICKS_SHARE = 50.0, 0.9
 COLUMNS = (
     "name", "bots", "ticks_per_bot_s", "least_per_bot_s", "p50_ms", "p99_ms", "max_ms", "stored_p50_ms",
@@ -25,6 +28,7 @@ NOTES = (
     "three of four bots are AS grids, the others classic grids, with the inputs of a new one; prices walk at 50 % "
     "a year, orders are accepted, moved, cancelled and filled where the price crosses them",
     "p50, p99, max: from a tick heard to the decision made, for every tick; to 1 ms, rounded up",
+    f"a window of {WITH_CLOSE_SECONDS:g} s or more has the close of a candle in its middle, for all bots at once",
     "stored: the same until the transaction of a decision that had to be stored was committed",
     "least: the bot that got the fewest ticks; core: share of one core that the supervisor used",
     f"fits: p99 below {P99_MS:g} ms, and no bot got less than {TICKS_SHARE:.0%} of its ticks",
@@ -66,8 +70,11 @@ def _measured(bench: Bench, options: Options, say: Say, number: int) -> Row:
         say("they start")
         world.tell({"start": True})
         world.hear(PATIENCE)
-        say(f"{options.seconds:g} s are measured")
         pause(SETTLE_SECONDS)
+        if options.seconds >= WITH_CLOSE_SECONDS:
+            say("the close of a candle is waited for, up to five minutes")
+            pause(lead(time.time(), options.seconds))
+        say(f"{options.seconds:g} s are measured")
         return _window(work, options, empty)
 
 
@@ -94,6 +101,12 @@ def _window(work: Child, options: Options, empty: float) -> Row:
     }
     enough = row["least_per_bot_s"] >= TICKS_SHARE * options.rate
     return {**row, "fits": enough and row["p99_ms"] is not None and row["p99_ms"] < P99_MS}
+
+
+def lead(now: float, seconds: float) -> float:
+    """How long to wait (s) for a window of `seconds` in whose middle a candle closes; `now` is Unix time."""
+    width = WIDTH / 1000
+    return (width - now % width - seconds / 2) % width
 
 
 @contextmanager

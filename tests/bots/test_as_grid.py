@@ -92,6 +92,43 @@ def test_the_grid_moves_only_when_the_middle_moved_far_enough():
     assert market.cancels == 0  # each level was moved, none was given up
 
 
+def closed(market, closes):
+    """Candles through these closes while the price stands still, and the tick after each."""
+    for candle in candles_made(closes, first=market.now + 300_000):
+        market.now = candle.open_time + 300_000
+        market.tell(events.CandleClosed(market.now, candle))
+        market.tell(events.Ticked(market.now, market.tick))
+
+
+def test_a_candle_like_those_before_leaves_every_order_in_its_place():
+    market = driver({"direction": "neutral", "recentre": "10"})
+    before = dict(market.orders)
+    closed(market, CALM[:30])
+    assert market.snapshot.status == Status.RUNNING
+    assert market.orders == before
+
+
+def test_a_wilder_candle_widens_the_grid():
+    market = driver({"direction": "neutral", "recentre": "10", "pause_volatility": "100"})
+    before = {name: price for name, _, price, _ in market.standing()}
+    closed(market, ["100", "101", "100"])
+    after = {name: price for name, _, price, _ in market.standing()}
+    assert after["b0"] < before["b0"] * Decimal("0.999")
+    assert after["s0"] > before["s0"] * Decimal("1.001")
+
+
+def test_volatility_that_creeps_moves_the_grid_once_it_has_added_up():
+    """Each candle alone would move the quotes by less than the distance that is asked for."""
+    market = driver({"direction": "neutral", "recentre": "10", "pause_volatility": "100"})
+    before, moves = market.standing(), []
+    for n in range(1, 60):
+        was = market.standing()
+        closed(market, ["100", str(100 + Decimal("0.1") + Decimal(n) / 100)])
+        moves.append(market.standing() != was)
+    assert market.standing() != before
+    assert 1 <= sum(moves) < len(moves) / 2
+
+
 def test_without_candles_it_is_idle_and_says_why():
     market = Driver(spec(ASGrid, QUICK, terms()), candles_made(["100", "101", "100"]))
     market.start(100)

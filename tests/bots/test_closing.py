@@ -17,7 +17,7 @@ from bots.domain.requests import BotRequest
 from bots.models import Bot, Run
 from bots.sdk import Level, Number, Strategy, Tick
 from bots.supervisor import desk as desks
-from bots.supervisor.candles import CandleShelf
+from bots.supervisor.candles import CandleShelf, CandleTurns
 from bots.supervisor.deciding import Decider
 from bots.supervisor.surroundings import Surroundings
 from market import leases
@@ -156,7 +156,9 @@ class House:
         worker = await in_thread(leases.worker_register, channel="bots-supervisor")
         await in_thread(leases.claim, Bot, worker, where=Q(pk=bot.pk))
         wanted = (await in_thread(services.bots_wanted, worker))[bot.pk]
-        around = Surroundings(self.decider, CandleShelf(), lambda: True, lambda user, events: None)
+        around = Surroundings(
+            self.decider, CandleShelf(), CandleTurns(), lambda: True, lambda user, events: None
+        )
         desk = desks.BotDesk(wanted, around)
         self.seats[bot.pk] = desk, asyncio.create_task(desk.run()), worker
 

@@ -15,7 +15,7 @@ from bots.domain.requests import BotRequest
 from bots.models import Bot, BotEvent, BotInputs, Run
 from bots.sdk import Level, Strategy, Tick
 from bots.supervisor import desk as desks
-from bots.supervisor.candles import CandleShelf
+from bots.supervisor.candles import CandleShelf, CandleTurns
 from bots.supervisor.clock import now_ms
 from bots.supervisor.deciding import Decider
 from bots.supervisor.surroundings import Surroundings
@@ -149,7 +149,11 @@ class Stage:
 
     def seat_task(self):
         around = Surroundings(
-            self.decider, CandleShelf(), lambda: True, lambda user, events: self.told.extend(events)
+            self.decider,
+            CandleShelf(),
+            CandleTurns(),
+            lambda: True,
+            lambda user, events: self.told.extend(events),
         )
         self.desk = desks.BotDesk(self.wanted, around)
         self.task = asyncio.create_task(self.desk.run())

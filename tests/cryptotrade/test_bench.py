@@ -227,6 +227,13 @@ def test_bots_fit_when_none_is_late_and_none_is_passed_over(said, fits, monkeypa
     assert row["fits"] is fits
 
 
+@pytest.mark.parametrize("now", [0.0, 100.0, 284.9, 285.0, 285.1, 299.9, 300.0])
+def test_the_window_of_bots_has_a_candles_close_in_its_middle(now):
+    wait = bots.lead(now, 30.0)
+    assert 0 <= wait < 300
+    assert (now + wait + 15.0) % 300 in (pytest.approx(0, abs=1e-6), pytest.approx(300))
+
+
 def test_a_walk_moves_as_much_as_its_volatility_says():
     walk = bots_feed.Walk(1, 10.0)
     prices = [Decimal(walk.tick(0)["last"]) for _ in range(2000)]
