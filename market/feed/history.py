@@ -9,13 +9,13 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 
-from channels.db import database_sync_to_async
 from django.db import DatabaseError, InterfaceError
 
 from market.domain.candles import bucket, first_gap
 from market.domain.errors import MarketError, VenueRefused
 from market.domain.events import INTERVALS, Candle
 from market.feed.desk import Desk
+from market.hub import in_thread
 from market.leases import Claim, task_goes_on
 from market.models import Candle as CandleRow
 from market.services import candles_store
@@ -96,13 +96,13 @@ class History:
             return
         now, width = self._desk.venue_now(), INTERVALS[interval]
         since = bucket(now, interval) - (DEPTH[interval] - 1) * width
-        have = await database_sync_to_async(stored_times)(self.ids[symbol], interval, since)
+        have = await in_thread(stored_times, self.ids[symbol], interval, since)
         start = first_gap(have, interval, since, bucket(now, interval))
         fetched = [] if start is None else await self._feed.candles(symbol, interval, start, now)
         closed = [candle for candle in fetched if candle.open_time + width <= now]
-        await database_sync_to_async(candles_store)(held=self._held, ids=self.ids, candles=closed)
+        await in_thread(candles_store, held=self._held, ids=self.ids, candles=closed)
         if interval == "1m":
-            stored = await database_sync_to_async(stored_minutes)(symbol, self.ids[symbol], since)
+            stored = await in_thread(stored_minutes, symbol, self.ids[symbol], since)
             minutes = {candle.open_time: candle for candle in (*stored, *fetched)}
             self._desk.heal(symbol, [minutes[time] for time in sorted(minutes)], since)
 

@@ -6,7 +6,6 @@ import random
 from collections.abc import Callable
 
 import redis
-from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from prometheus_client import Counter, Gauge
@@ -15,7 +14,7 @@ from market.domain.errors import MarketError
 from market.domain.subscriptions import backoff
 from market.feed.desk import Desk
 from market.feed.history import History
-from market.hub import Publisher
+from market.hub import Publisher, in_thread
 from market.leases import Claim, LeaseLost, task_goes_on
 from market.services import candles_store, instrument_sync, trades_store
 from market.venues.base import Feed
@@ -97,16 +96,17 @@ class VenueFeed:
             except (MarketError, *DATABASE_AWAY) as problem:
                 pause = next(pauses)
                 logger.warning("instruments not read", extra={"venue": self._venue, "reason": str(problem)})
+            else:
+                pauses = backoff(random.random)
+                pause = RELIST_EVERY
+            if task_goes_on():  # a cancellation that was lost in there must not wait for the end of this
                 await asyncio.sleep(pause)
-                continue
-            pauses = backoff(random.random)
-            await asyncio.sleep(RELIST_EVERY)
 
     async def _list_once(self) -> None:
         instruments = await self._feed.instruments()
         if self._store:
-            self._history.ids = await database_sync_to_async(instrument_sync)(
-                venue=self._venue, instruments=instruments, held=self._held
+            self._history.ids = await in_thread(
+                instrument_sync, venue=self._venue, instruments=instruments, held=self._held
             )
         self.desk.announce(instruments)
         try:
@@ -214,7 +214,7 @@ class VenueFeed:
 
     async def _store_once(self, candles: list, trades: list) -> None:  # type: ignore[type-arg]
         ids = self._history.ids
-        rows = await database_sync_to_async(candles_store)(held=self._held, ids=ids, candles=candles)
+        rows = await in_thread(candles_store, held=self._held, ids=ids, candles=candles)
         STORED.labels(self._venue, "candles").inc(rows)
-        rows = await database_sync_to_async(trades_store)(held=self._held, ids=ids, trades=trades)
+        rows = await in_thread(trades_store, held=self._held, ids=ids, trades=trades)
         STORED.labels(self._venue, "trades").inc(rows)

@@ -4,13 +4,12 @@ import asyncio
 import logging
 from typing import Any
 
-from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.db.models import Q
 
 from market.feed.venue import VenueFeed
-from market.hub import Publisher, WorkerConsumer
+from market.hub import Publisher, WorkerConsumer, in_thread
 from market.leases import Claim, LeaseLost, claim, release, still_owned
 from market.models import Venue
 from market.services import venue_ensure
@@ -65,7 +64,7 @@ class FeedConsumer(WorkerConsumer):
     async def reconcile(self) -> None:
         await self._sweep()
         assert self.keeper.worker is not None
-        for held, simulated in await database_sync_to_async(venues_free)(self.keeper.worker):
+        for held, simulated in await in_thread(venues_free, self.keeper.worker):
             self._start(held, simulated=simulated)
 
     def _start(self, held: Claim, *, simulated: bool) -> None:
@@ -78,7 +77,7 @@ class FeedConsumer(WorkerConsumer):
 
     async def _sweep(self) -> None:
         """End what should not run, bury what ended, and let go of it."""
-        for held in await database_sync_to_async(venues_to_leave)(list(self._claims.values())):
+        for held in await in_thread(venues_to_leave, list(self._claims.values())):
             self._tasks[str(held.pk)].cancel()
         now = asyncio.get_running_loop().time()
         ended = [name for name, task in self._tasks.items() if task.done() or task.cancelling()]
@@ -97,7 +96,7 @@ class FeedConsumer(WorkerConsumer):
             logger.warning("venue lost", extra={"venue": name, "reason": str(result)})
         elif isinstance(result, Exception):
             logger.error("venue crashed", extra={"venue": name}, exc_info=result)
-        await database_sync_to_async(release)(held)
+        await in_thread(release, held)
 
     async def drain(self) -> None:
         """Stop all venues at once, then give everything back."""

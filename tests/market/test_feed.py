@@ -276,6 +276,24 @@ async def test_a_worker_that_cannot_renew_stops_publishing_by_its_own_clock(runn
         await asyncio.wait_for(held.task, 60)
 
 
+async def test_a_feed_stops_although_a_library_lost_the_cancellation(running, venue, monkeypatch):
+    asked = asyncio.Event()
+
+    async def deaf(_feed):
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return []
+
+    monkeypatch.setattr(HyperliquidFeed, "contexts", deaf)
+    held = running()
+    await asyncio.wait_for(asked.wait(), 60)
+    held.task.cancel()
+    done, _ = await asyncio.wait({held.task}, timeout=60)
+    assert done
+
+
 async def test_a_feed_that_is_stopped_says_that_it_is_down(running, venue, store):
     held = running()
     await subscribed(venue)
