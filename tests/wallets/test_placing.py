@@ -1,5 +1,6 @@
 """Placing, repeating, changing one's mind; and the list of bad inputs, none of which writes an entry."""
 
+import random
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -7,17 +8,22 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from market.domain.orders import Accepted
 from market.models import Instrument
+from market.selectors import instrument_rules
+from tests.market.world import instrument_make
 from tests.wallets import world as worlds
 from tests.wallets.world import PERP, SPOT
 from wallets import services
 from wallets.domain.denials import Denial
 from wallets.models import HouseControl, LedgerTransfer, Order, TraderControl, Wallet
+from wallets.selectors import prices_of
 from wallets.services import NotFound, OrderConflict, OrderDenied, OrderInvalid
+from wallets.services.desk import Desk
 
 pytestmark = pytest.mark.django_db
 
@@ -68,6 +74,33 @@ def test_placing_takes_few_statements(world):
         world.place()
     statements = [query["sql"] for query in queries if "SAVEPOINT" not in query["sql"]]
     assert len(statements) <= 10
+
+
+def test_ten_moves_of_a_bot_take_hardly_more_statements_than_one(world):
+    bot = uuid4()
+
+    def carry_out(asks):
+        with transaction.atomic(), CaptureQueriesContext(connection) as queries:
+            services.asks_carry_out(
+                user=world.user,
+                wallet_id=world.wallet.pk,
+                source=bot,
+                asks=asks,
+                prices=prices_of("simulator"),
+            )
+        return len([query for query in queries if "SAVEPOINT" not in query["sql"]])
+
+    placed = [world.request(price=40_000 + n) for n in range(10)]
+    assert carry_out([services.Ask(order=one) for one in placed]) <= 12
+    for prepared in world.take():
+        answers = [Accepted(str(pk)[:40]) for pk in prepared.order_ids]
+        services.settled(claim=world.claim, submission_id=prepared.submission_id, answers=answers)
+    moves = [
+        services.Ask(order=world.request(price=41_000 + n, why={"level": f"b{n}"}), former=one.client_id)
+        for n, one in enumerate(placed)
+    ]
+    assert carry_out(moves) <= 12
+    assert Order.objects.filter(source_id=bot, replaces__isnull=False, status="pending").count() == 10
 
 
 def test_a_market_order_names_its_worst_price(world):
@@ -328,6 +361,69 @@ def test_each_of_a_batch_is_judged_after_the_ones_before_it(world):
         "OrderDenied",
     ]
     assert {order.origin for order in Order.objects.all()} == {"bot"}
+
+
+def as_read(world, desk, row):
+    """The situation that a desk thinks it is in, and the one that the books say."""
+    kept = desk.situation(instrument_rules(row))
+    desk.close()
+    read = Desk(desk.wallet, desk.prices, desk.now).situation(instrument_rules(row))
+    return [replace(one, others=frozenset(one.others), mark_age=None) for one in (kept, read)]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_a_batch_is_judged_by_is_what_the_books_say(world, seed):
+    dice = random.Random(seed)
+    world.deposit("5000", pot="spot")
+    Wallet.objects.update(max_order_notional=20_000, orders_per_minute=9 if seed == 11 else 100)
+    resting = [world.open(price=price) for price in (48_000, 48_500, 49_000)]
+    world.tell(world.fill(world.open(size="0.05")))
+    symbol = dice.choice([PERP, PERP, SPOT])
+    with transaction.atomic():
+        desk = Desk.open(user=world.user, wallet_id=world.wallet.pk, prices=prices_of(world.venue.name))
+        for _ in range(12):
+            side, size = dice.choice(["buy", "sell"]), dice.choice(["0.01", "0.03", "0.9", "0.000001"])
+            old = dice.choice(resting) if symbol == PERP and dice.random() < 0.4 else None
+            reducing = symbol == PERP and old is None and dice.random() < 0.2
+            price = dice.choice([47_000, 49_500, 50_010] if symbol == PERP else [19, 20, 21])
+            asked = world.request(
+                symbol=symbol,
+                side=old.side if old else side,
+                price=price,
+                reduce_only=reducing,
+                size=size if symbol == PERP else str(100 * Decimal(size)),
+            )
+            desk.place(asked, "api", replaces=old)
+        kept, read = as_read(world, desk, Instrument.objects.get(symbol=symbol))
+    assert kept == read
+    assert {"pending", "denied"} <= set(Order.objects.values_list("status", flat=True))
+
+
+def test_the_same_id_twice_in_a_batch_is_one_order(world):
+    request = world.request()
+    outcomes = services.orders_place(
+        user=world.user, wallet_id=world.wallet.pk, requests=[request, request], origin="api"
+    )
+    assert outcomes[0] == outcomes[1] == Order.objects.get()
+    other = replace(request, size=Decimal("0.02"))
+    with pytest.raises(OrderConflict):
+        place(world, other)
+
+
+def test_orders_of_two_instruments_are_judged_by_what_both_hold_back(world):
+    instrument_make(world.venue, "ETH", 4)
+    worlds.prices({PERP: "50000", "ETH": "2000"})
+    Wallet.objects.update(max_leverage=100)
+    requests = [
+        world.request(size="2"),
+        world.request(symbol="ETH", price=2_000, size="50"),
+        world.request(size="2"),
+    ]
+    outcomes = services.orders_place(
+        user=world.user, wallet_id=world.wallet.pk, requests=requests, origin="api"
+    )
+    assert [type(outcome).__name__ for outcome in outcomes] == ["Order", "Order", "OrderDenied"]
+    assert outcomes[2].denial is Denial.FUNDS
 
 
 @pytest.mark.parametrize("count", [0, 21])

@@ -12,7 +12,7 @@ from market.hub import in_thread
 from tests.wallets import world as worlds
 from tests.wallets.desks import Bench, hurry, trader_make, until
 from wallets.execution import waiting
-from wallets.services import placing
+from wallets.services import desk as desk_services
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -28,7 +28,7 @@ async def _hang_up(transactional_db):
 async def bench(world, monkeypatch):
     """Validity is long enough that a busy machine asks and sends again before what is late arrives."""
     hurry(monkeypatch, validity=2_000)
-    monkeypatch.setattr(placing, "MARKET_WAITS", timedelta(minutes=30))
+    monkeypatch.setattr(desk_services, "MARKET_WAITS", timedelta(minutes=30))
     async with Bench(world, trader_make(world)).at_work() as bench:
         yield bench
 

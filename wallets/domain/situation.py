@@ -6,6 +6,8 @@ from decimal import Decimal
 from market.domain.events import Side
 from market.domain.orders import Pot
 from wallets.domain import position as positions
+from wallets.domain.denials import Denial
+from wallets.domain.requests import OrderRequest
 from wallets.domain.status import TradingState
 
 ZERO = Decimal(0)
@@ -81,6 +83,15 @@ class Situation:
     freed: Decimal = ZERO  # reserved by the order that this one replaces
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is held back for one order."""
+
+    pot: Pot
+    asset: str
+    amount: Decimal
+
+
 def free(situation: Situation, pot: Pot, asset: str) -> Decimal:
     """What may be reserved. Perpetuals: cash and open profit, less margin and what is reserved already."""
     available = situation.available.get((pot, asset), ZERO) + situation.freed
@@ -101,6 +112,30 @@ def without(now: Situation, side: Side, left: Decimal, price: Decimal, reserved:
         open_orders=now.open_orders - 1,
         day_notional=max(ZERO, now.day_notional - left * price),
     )
+
+
+def beside(now: Situation, request: OrderRequest, price: Decimal, held: Held) -> Situation:
+    """The situation once this order waits as well, at `price` at the worst."""
+    own = now.own
+    own = (
+        replace(own, buys=own.buys + request.size)
+        if request.side == "buy"
+        else replace(own, sells=own.sells + request.size)
+    )
+    key = held.pot, held.asset
+    return replace(
+        now,
+        own=own,
+        available={**now.available, key: now.available.get(key, ZERO) - held.amount},
+        orders_minute=now.orders_minute + 1,
+        open_orders=now.open_orders + 1,
+        day_notional=now.day_notional + (ZERO if request.reduce_only else request.size * price),
+    )
+
+
+def after_denial(now: Situation, denial: Denial) -> Situation:
+    """What was denied counts towards the rate; not for being too fast, which would never end."""
+    return now if denial is Denial.RATE else replace(now, orders_minute=now.orders_minute + 1)
 
 
 def usual_leverage(most: int | None) -> int:

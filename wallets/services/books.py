@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from market.domain.orders import Pot
 from market.selectors import instruments_named
@@ -42,6 +43,12 @@ class Books:
         self._fills: list[Fill] = []
         self._transfers: list[tuple[LedgerTransfer, Sequence[Posting]]] = []
         self._touched_positions: dict[int, Position] = {}
+
+    def anew(self) -> "Books":
+        """Empty ones of the same moment, which know the same instruments."""
+        books = Books(self.wallet, self.now)
+        books._instruments = self._instruments
+        return books
 
     # --- instruments and positions ---------------------------------------------------------------
     def instruments_load(self, symbols: Iterable[str]) -> None:
@@ -151,10 +158,14 @@ class Books:
         self._fills.append(fill)
 
     # --- the end ---------------------------------------------------------------------------------
-    def close(self) -> list[Event]:
-        """Write everything. Returns what to tell the owner once it is committed."""
+    def close(self, *, knows: UUID | None = None) -> list[Event]:
+        """Write everything. Returns what to tell the owner once it is committed.
+
+        The source that `knows`, because it asked for this itself, is not woken.
+        """
         self._write_orders()
-        sources_nudge(order.source_id for order in self._orders.values() if order.source_id)
+        sources = {order.source_id for order in self._orders.values()}
+        sources_nudge(source for source in sources if source and source != knows)
         Fill.objects.bulk_create(self._fills, batch_size=1000)
         self._write_transfers()
         for position in self._touched_positions.values():

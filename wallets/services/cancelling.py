@@ -63,8 +63,11 @@ def wallet_locked(*, user: Any, order_id: UUID) -> Wallet:
     return wallet
 
 
-def cancel_locked(wallet: Wallet, orders: Iterable[Order]) -> int:
-    """Cancel these orders of a wallet whose row is locked. Returns how many they were."""
+def cancel_locked(wallet: Wallet, orders: Iterable[Order], *, knows: UUID | None = None) -> int:
+    """Cancel these orders of a wallet whose row is locked. Returns how many they were.
+
+    `knows` is the bot that asks for it: it need not be told.
+    """
     books = Books(wallet, timezone.now())
     count = 0
     for order in books.orders_know(orders):
@@ -74,7 +77,7 @@ def cancel_locked(wallet: Wallet, orders: Iterable[Order]) -> int:
             books.order_changed(order)
         if order.status == OrderStatus.PENDING:
             books.order_move(order, OrderEvent.CANCELLED_HERE)
-    books.close()
+    books.close(knows=knows)
     if count:
         execution_nudge(wallet.pk)
     return count

@@ -9,12 +9,11 @@ from django.db import transaction
 
 from wallets.domain.errors import NotFound, OrderConflict, OrderError
 from wallets.domain.requests import OrderRequest
-from wallets.domain.status import LIVE, TERMINAL, OrderStatus
+from wallets.domain.status import TERMINAL, OrderStatus
 from wallets.models import Order
 from wallets.selectors.market import prices_of
-from wallets.services.cancelling import cancel_locked
+from wallets.services.desk import Desk, Outcome, denied
 from wallets.services.nudging import execution_nudge
-from wallets.services.placing import Desk, Outcome, denied
 
 
 def order_modify(
@@ -43,6 +42,7 @@ def order_modify(
         desk = Desk.open(user=user, wallet_id=wallet_id, prices=prices)
         old = Order.objects.select_related("instrument").get(pk=order_id)
         outcome = _repeated(old, client_id, price, size) or order_replace(desk, old, client_id, price, size)
+        desk.close()
         execution_nudge(wallet_id)
     if isinstance(outcome, OrderError):
         raise outcome
@@ -75,7 +75,7 @@ def order_replace(
     A bot says `why`. What a person makes of a bot's order is the person's from then on: the bot does not
     know of it, and would never cancel it.
     """
-    _check_changeable(old)
+    _check_changeable(desk, old)
     row: Any = old  # its columns hold the domain's literals
     request = OrderRequest(
         client_id=client_id,
@@ -91,18 +91,18 @@ def order_replace(
     theirs = old.origin == Order.Origin.EXTERNAL or (old.source_id is not None and why is None)
     origin = Order.Origin.API if theirs else old.origin
     request = replace(request, why=why or request.why)
-    outcome = desk.place(request, origin, replaces=old, source=None if theirs else old.source_id)
+    outcome = desk.place(request, origin, replaces=old)
     if isinstance(outcome, Order) and old.status == OrderStatus.PENDING:
-        cancel_locked(desk.wallet, [old])  # nothing of it has left us, so the new one simply goes out
+        desk.cancel(old)  # nothing of it has left us, so the new one simply goes out
     return outcome
 
 
-def _check_changeable(old: Order) -> None:
+def _check_changeable(desk: Desk, old: Order) -> None:
     if old.kind != Order.Kind.LIMIT:
         raise OrderConflict("Only limit orders can be changed; cancel this one and place another.")
     if old.status in TERMINAL:
         raise OrderConflict(f"This order is {old.status} already.")
     if old.cancel_asked_at is not None:
         raise OrderConflict("This order is being cancelled.")
-    if Order.objects.filter(replaces=old, status__in=LIVE).exists():
+    if desk.is_changing(old):
         raise OrderConflict("This order is being changed already.")

@@ -10,10 +10,9 @@ from wallets.domain.requests import OrderRequest
 from wallets.domain.status import TERMINAL
 from wallets.models import Order, Wallet
 from wallets.selectors.market import Prices
-from wallets.services.cancelling import cancel_locked
+from wallets.services.desk import Desk, Outcome
 from wallets.services.modifying import order_replace
 from wallets.services.nudging import execution_nudge
-from wallets.services.placing import Desk, Outcome
 
 ORIGIN = "bot"
 
@@ -42,23 +41,26 @@ def asks_carry_out(
     denied, or was no order, is in the answer; None stands for a cancel, also of what had ended. Repeating
     the same asks changes nothing. Raises `NotFound` when the wallet is not the user's.
     """
-    desk = Desk.open(user=user, wallet_id=wallet_id, prices=prices)
-    outcomes = [_carry_out(desk, source, ask) for ask in asks]
+    desk = Desk.open(user=user, wallet_id=wallet_id, prices=prices, source=source)
+    desk.look({one for ask in asks for one in (ask.former, ask.order and ask.order.client_id) if one})
+    outcomes = [_carry_out(desk, ask) for ask in asks]
+    desk.close()
     execution_nudge(wallet_id)
     return outcomes
 
 
-def _carry_out(desk: Desk, source: UUID, ask: Ask) -> Outcome | None:
+def _carry_out(desk: Desk, ask: Ask) -> Outcome | None:
     if ask.former is None:
         if ask.order is None:
             raise ValueError("an ask without an order")
-        return desk.place(ask.order, ORIGIN, source=source)
-    orders = Order.objects.select_related("instrument")
-    former = orders.filter(wallet=desk.wallet, source_id=source, client_id=ask.former).first()
+        return desk.place(ask.order, ORIGIN)
+    former = desk.known(ask.former)
+    if former is not None and former.source_id != desk.source:
+        former = None
     if ask.order is not None:
         return _move(desk, former, ask.order)
     if former is not None and former.status not in TERMINAL:
-        cancel_locked(desk.wallet, [former])
+        desk.cancel(former)
     return None
 
 
