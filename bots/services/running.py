@@ -78,9 +78,7 @@ def own_facts(*, bot_id: UUID, client_ids: Collection[UUID], after: int, remains
     Only with `remains` it is looked up what is left of its position; the money then knows just these fills.
     """
     standings = {
-        client_id: Standing(
-            OrderStatus(order.status), order.message, asked_to_end=order.cancel_asked_at is not None
-        )
+        client_id: Standing(OrderStatus(order.status), order.message, asked_to_end=order.cancel_asked)
         for client_id, order in source_orders_named(bot_id, client_ids).items()
     }
     if remains:

@@ -17,7 +17,6 @@ from bots.supervisor.candles import is_due
 from bots.supervisor.clock import now_ms, steady
 from bots.supervisor.deciding import Call, Overrun, Watchdog
 from bots.supervisor.surroundings import Surroundings
-from market.hub import in_thread
 from market.leases import LeaseLost, task_goes_on
 
 WARM_PATIENCE = 30.0  # for candles that the feed may still be fetching
@@ -94,7 +93,7 @@ class BotDesk:
             self._around.turns.leave(self)
 
     async def _run(self) -> None:
-        self._loaded: Loaded = await in_thread(services.run_load, claim=self.held)
+        self._loaded: Loaded = await self._around.in_thread(services.run_load, claim=self.held)
         self._runner = Runner(self._loaded.spec, self._loaded.snapshot)
         self._stored: Snapshot = self._loaded.snapshot
         self._number, self._fills_until = self._loaded.decisions, self._loaded.fills_until
@@ -211,7 +210,7 @@ class BotDesk:
         made = Made(
             told, tick, decisions[-1].snapshot, requests, self._number + 1, until, self._runner.spec.inputs_version
         )  # fmt: skip
-        self._over = await in_thread(
+        self._over = await self._around.in_thread(
             services.decision_commit, claim=self.held, loaded=self._loaded, made=made
         )
         self._number += 1
@@ -227,7 +226,7 @@ class BotDesk:
             return
         self._own_due = False
         asked = frozenset(order.client_id for order in self.snapshot.live)
-        facts = await in_thread(
+        facts = await self._around.in_thread(
             services.own_facts, bot_id=self.held.pk, client_ids=asked, after=self._fills_until,
             remains=asks_what_remains(self.snapshot),
         )  # fmt: skip
@@ -253,7 +252,9 @@ class BotDesk:
             policy = StopPolicy(wanted.stop_policy or StopPolicy.CANCEL_OWN)
             await self._step(events.StopAsked(now_ms(), policy, wanted.stop_reason))
         elif wanted.inputs_version > self._runner.spec.inputs_version and snapshot.status in DECIDING:
-            inputs = await in_thread(services.inputs_load, bot_id=self.held.pk, version=wanted.inputs_version)
+            inputs = await self._around.in_thread(
+                services.inputs_load, bot_id=self.held.pk, version=wanted.inputs_version
+            )
             await self._step(events.InputsChanged(now_ms(), inputs, wanted.inputs_version))
             self._needs_read()
             await self._warm()

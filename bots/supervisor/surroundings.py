@@ -1,9 +1,10 @@
 """What all desks of one supervisor share."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 from uuid import UUID
 
 from bots.domain.lifecycle import Status
@@ -11,9 +12,12 @@ from bots.domain.snapshot import Snapshot
 from bots.supervisor.candles import CandleShelf, CandleTurns
 from bots.supervisor.clock import now_ms
 from bots.supervisor.deciding import Decider
+from market.hub import in_thread
 
 logger = logging.getLogger(__name__)
 
+Result = TypeVar("Result")
+AT_ONCE = 2
 Tell = Callable[[str, Iterable[Mapping[str, Any]]], None]
 
 
@@ -26,6 +30,12 @@ class Surroundings:
     turns: CandleTurns
     safe: Callable[[], bool]
     tell: Tell
+    _few: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+
+    async def in_thread(self, work: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
+        """Services of desks, a few at a time: they compute, and decisions wait for whoever computes."""
+        async with self._few:
+            return await in_thread(work, *args, **kwargs)
 
     def announce(self, bot: UUID, user: Any, snapshot: Snapshot, reason: str) -> None:
         """To its owner's pages: how it stands, and why."""

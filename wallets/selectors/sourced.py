@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import Count, Max, QuerySet, Window
@@ -10,16 +11,30 @@ from django.db.models.functions import RowNumber
 from wallets.domain.status import LIVE
 from wallets.models import Fill, Order
 
+# Asked for at every piece of news of every bot: no more columns than are told.
+TOLD = ("trade_id", "side", "price", "size", "fee", "fee_asset", "time", "order__client_id", "order__why")
+
 
 def source_orders(source: UUID) -> QuerySet[Order]:
     """All orders of a bot, newest first."""
     return Order.objects.filter(source_id=source).select_related("instrument").order_by("-created_at", "-pk")
 
 
-def source_orders_named(source: UUID, client_ids: Collection[UUID]) -> dict[UUID, Order]:
+class Stands(NamedTuple):
+    """How an order stands; `message` says why where there is something to say."""
+
+    status: str
+    message: str
+    cancel_asked: bool
+
+
+def source_orders_named(source: UUID, client_ids: Collection[UUID]) -> dict[UUID, Stands]:
     """By client id; what was never stored is absent."""
-    rows = Order.objects.filter(source_id=source, client_id__in=client_ids)
-    return {row.client_id: row for row in rows}
+    rows = Order.objects.filter(source_id=source, client_id__in=client_ids).order_by()
+    columns = rows.values_list("client_id", "status", "message", "cancel_asked_at")
+    return {
+        client_id: Stands(status, message, asked is not None) for client_id, status, message, asked in columns
+    }
 
 
 def source_fills(source: UUID) -> QuerySet[Fill]:
@@ -34,7 +49,7 @@ def source_fills_after(source: UUID, pk: int) -> list[Fill]:
     A bot has one wallet, and its fills are booked under that wallet's row lock: their keys become
     visible in rising order, so that none is ever passed over.
     """
-    rows = Fill.objects.filter(order__source_id=source, pk__gt=pk).select_related("order")
+    rows = Fill.objects.filter(order__source_id=source, pk__gt=pk).select_related("order").only(*TOLD)
     return list(rows.order_by("pk"))
 
 
