@@ -72,6 +72,14 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
+class Committed:
+    """`over`: the run has ended. `news`: what came of the requests is to be looked up in the books."""
+
+    over: bool
+    news: bool
+
+
+@dataclass(frozen=True, slots=True)
 class OwnFill:
     """A fill of one of the bot's orders, with its key in the books."""
 

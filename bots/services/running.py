@@ -22,7 +22,7 @@ from bots.sdk import Side, inputs_read
 from bots.selectors import bot_terms, code_hash, strategy_get
 from bots.services.closing import capped, money_of, what_remains
 from bots.services.keeping import journal
-from bots.services.records import Loaded, Made, OwnFacts, OwnFill
+from bots.services.records import Committed, Loaded, Made, OwnFacts, OwnFill
 from market.leases import Claim, LeaseLost, fence
 from wallets.domain.status import OrderStatus
 from wallets.selectors import prices_of, source_fills_after, source_orders_named
@@ -99,20 +99,22 @@ def _own_fill(fill: Any) -> OwnFill:
 
 
 # --- writing -------------------------------------------------------------------------------------------
-def decision_commit(*, claim: Claim, loaded: Loaded, made: Made) -> bool:
-    """The snapshot, its journal entry and everything that it asks for, in one transaction. True: the run ended.
+def decision_commit(*, claim: Claim, loaded: Loaded, made: Made) -> Committed:
+    """The snapshot, its journal entry and everything that it asks for, in one transaction.
 
     The wallet's row is locked first, then the bot's (`fence`), as everywhere. What the wallet denies is
     stored as a denied order, which the bot is told like any other fact. Raises `LeaseLost`.
     """
     requests = made.requests
     prices = prices_of(loaded.spec.terms.instrument.venue) if requests else None
+    news = False
     with transaction.atomic():
         if prices is not None:
             asks = [ask_of(request) for request in capped(loaded=loaded, requests=requests)]
-            asks_carry_out(
+            news = asks_carry_out(
                 user=loaded.user, wallet_id=loaded.wallet, source=loaded.bot, asks=asks, prices=prices
             )
+            news = news or len(asks) < len(requests)
         fence(claim)
         _store_run(loaded, made)
         _store_bot(loaded.bot, made.snapshot)
@@ -129,7 +131,7 @@ def decision_commit(*, claim: Claim, loaded: Loaded, made: Made) -> bool:
                 "requests": [asked(request) for request in requests],
             },
         )
-    return is_over(made.snapshot)
+    return Committed(is_over(made.snapshot), news)
 
 
 def is_over(snapshot: Snapshot) -> bool:

@@ -210,13 +210,14 @@ class BotDesk:
         made = Made(
             told, tick, decisions[-1].snapshot, requests, self._number + 1, until, self._runner.spec.inputs_version
         )  # fmt: skip
-        self._over = await self._around.in_thread(
+        committed = await self._around.in_thread(
             services.decision_commit, claim=self.held, loaded=self._loaded, made=made
         )
         self._number += 1
         self._fills_until, self._stored = until, made.snapshot
-        if requests:
-            self.nudge()  # what was denied, or was no order, is in the books now
+        self._over = committed.over
+        if committed.news:
+            self.nudge()
         self._announce(always=bool(requests))
 
     # --- own orders and fills --------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 from bots import services
 from bots.domain.requests import BotRequest
 from bots.models import Bot, BotEvent, Run
+from market import leases
 from market.models import Worker
 from tests.market.test_run_worker import ROOT, environment, eventually
 from tests.wallets import world as worlds
@@ -59,7 +60,7 @@ async def says():
     said = {"price": 50_100}
 
     async def speak():
-        while True:
+        while leases.task_goes_on():
             await database_sync_to_async(worlds.prices)({PERP: str(said["price"])})
             await asyncio.sleep(0.2)
 

@@ -5,6 +5,7 @@ import contextlib
 from types import SimpleNamespace
 
 from market.hub import Announcer, in_thread
+from market.leases import task_goes_on
 from tests.wallets.fake_trader import FakeTrader
 from wallets.execution import waiting
 from wallets.execution.desk import Desk
@@ -87,7 +88,7 @@ class Bench:
             self.line.leave(self.desk)
 
     async def _look_often(self):
-        while True:
+        while task_goes_on():
             looks = await in_thread(wallets_look, self.worker)
             self.line.streams_assign({look.wallet.address: look.busy for look in looks.values()})
             if self.held.pk in looks:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from wallets.domain.errors import NotFound, OrderConflict
 from wallets.domain.requests import OrderRequest
-from wallets.domain.status import TERMINAL
+from wallets.domain.status import TERMINAL, OrderStatus
 from wallets.models import Order, Wallet
 from wallets.selectors.market import Prices
 from wallets.services.desk import Desk, Outcome
@@ -32,36 +32,34 @@ def wallet_hold(*, user: Any, wallet_id: UUID) -> None:
         raise NotFound("There is no such wallet.")
 
 
-def asks_carry_out(
-    *, user: Any, wallet_id: UUID, source: UUID, asks: Sequence[Ask], prices: Prices
-) -> list[Outcome | None]:
+def asks_carry_out(*, user: Any, wallet_id: UUID, source: UUID, asks: Sequence[Ask], prices: Prices) -> bool:
     """In order, each judged after the ones before it; call it inside a transaction.
 
-    Locks the wallet's row, so it comes before every other lock of that transaction. An order that was
-    denied, or was no order, is in the answer; None stands for a cancel, also of what had ended. Repeating
-    the same asks changes nothing. Raises `NotFound` when the wallet is not the user's.
+    Locks the wallet's row, so it comes before every other lock of that transaction. Repeating the same
+    asks changes nothing. True: the source has to look up what came of them, since one was denied, was no
+    order, or has ended already; it is not woken for what it asked for itself. Raises `NotFound` when the
+    wallet is not the user's.
     """
     desk = Desk.open(user=user, wallet_id=wallet_id, prices=prices, source=source)
     desk.look({one for ask in asks for one in (ask.former, ask.order and ask.order.client_id) if one})
-    outcomes = [_carry_out(desk, ask) for ask in asks]
+    news = [_carry_out(desk, ask) for ask in asks]
     desk.close()
     execution_nudge(wallet_id)
-    return outcomes
+    return any(news)
 
 
-def _carry_out(desk: Desk, ask: Ask) -> Outcome | None:
-    if ask.former is None:
-        if ask.order is None:
-            raise ValueError("an ask without an order")
-        return desk.place(ask.order, ORIGIN)
-    former = desk.known(ask.former)
+def _carry_out(desk: Desk, ask: Ask) -> bool:
+    """Is there more to know than that it was asked for?"""
+    former = desk.known(ask.former) if ask.former else None
     if former is not None and former.source_id != desk.source:
         former = None
-    if ask.order is not None:
-        return _move(desk, former, ask.order)
-    if former is not None and former.status not in TERMINAL:
-        desk.cancel(former)
-    return None
+    if ask.order is None:
+        if former is not None and former.status not in TERMINAL:
+            desk.cancel(former)
+        return former is not None and former.status in TERMINAL
+    outcome = desk.place(ask.order, ORIGIN) if ask.former is None else _move(desk, former, ask.order)
+    waits = isinstance(outcome, Order) and outcome.status == OrderStatus.PENDING
+    return not waits or (former is not None and former.status in TERMINAL)
 
 
 def _move(desk: Desk, former: Order | None, order: OrderRequest) -> Outcome:
