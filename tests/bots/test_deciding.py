@@ -9,8 +9,10 @@ import pytest
 from bots.domain import events
 from bots.domain.runner import Runner
 from bots.sdk import Strategy, Tick
-from bots.supervisor import deciding
+from bots.supervisor import deciding, surroundings
+from bots.supervisor.candles import CandleShelf, CandleTurns
 from bots.supervisor.deciding import Call, Decider, Overrun, Watchdog
+from bots.supervisor.surroundings import Surroundings
 from tests.bots.driver import spec
 
 NEIGHBOURS = 20
@@ -136,3 +138,44 @@ async def test_the_second_callback_that_is_late_is_an_overrun(monkeypatch):
     assert watchdog.judged(first)
     with pytest.raises(Overrun, match="0 ms are allowed"):
         watchdog.judged(second)
+
+
+async def test_services_wait_for_the_end_of_a_round_and_not_for_a_callback_that_hangs(stuck, monkeypatch):
+    monkeypatch.setattr(deciding, "MOMENT", 60)
+    bots, decider, order = Bots(stuck), Decider(), []
+    await decider.quiet()
+    deciding_it = asyncio.create_task(decider.decide(bots.calls(1)))
+    await asyncio.sleep(0)
+    waiting = asyncio.create_task(decider.quiet())
+    waiting.add_done_callback(lambda _: order.append("service"))
+    deciding_it.add_done_callback(lambda _: order.append("round"))
+    await asyncio.wait({waiting}, timeout=0.05)
+    assert order == []
+    stuck.go.set()
+    await asyncio.wait_for(waiting, 60)
+    assert order == ["round", "service"]
+
+    monkeypatch.setattr(deciding, "MOMENT", 0.01)
+    stuck.go.clear()
+    await decider.decide(bots.calls(2))
+    await asyncio.wait_for(decider.quiet(), 60)
+    assert len(bots.settled[bots.runners[0]]) == 1
+
+
+async def test_desks_go_to_the_database_a_few_at_a_time(monkeypatch):
+    around = Surroundings(Decider(), CandleShelf(), CandleTurns(), lambda: True, lambda user, events: None)
+    inside, most, go = [], [], asyncio.Event()
+
+    async def work(number):
+        inside.append(number)
+        most.append(len(inside))
+        await go.wait()
+        inside.remove(number)
+        return number
+
+    monkeypatch.setattr(surroundings, "in_thread", work)
+    asked = [asyncio.create_task(around.in_thread(number)) for number in range(9)]
+    await until(lambda: len(inside) == surroundings.AT_ONCE)
+    go.set()
+    assert await asyncio.gather(*asked) == list(range(9))
+    assert max(most) == surroundings.AT_ONCE

@@ -74,6 +74,7 @@ async def opened():
 
 
 def place(world, wallet):
+    worlds.prices()  # a busy machine takes longer to get here than a price is fresh
     return services.order_place(user=wallet.user, wallet_id=wallet.pk, request=world.request(), origin="api")
 
 

@@ -103,6 +103,47 @@ def test_ten_moves_of_a_bot_take_hardly_more_statements_than_one(world):
     assert Order.objects.filter(source_id=bot, replaces__isnull=False, status="pending").count() == 10
 
 
+def test_a_bot_is_told_with_its_asks_whether_there_is_something_to_look_up(
+    world, monkeypatch, django_capture_on_commit_callbacks
+):
+    bot, nudged = uuid4(), []
+    monkeypatch.setattr("market.hub.nudges.nudge", lambda *args: nudged.append(args))
+
+    def news(order=None, former=None):
+        asks = [services.Ask(order=order, former=former.client_id if former else None)]
+        with django_capture_on_commit_callbacks(execute=True), transaction.atomic():
+            return services.asks_carry_out(
+                user=world.user,
+                wallet_id=world.wallet.pk,
+                source=bot,
+                asks=asks,
+                prices=prices_of("simulator"),
+            )
+
+    def request(**changes):
+        return world.request(why={"level": "b0"}, **changes)
+
+    first, second, third = request(), request(), request()
+    assert not news(first)
+    assert not news(first)  # once more: it waits as before
+    assert news(request(size="900"))  # denied
+    assert news(request(symbol="NOPE"))  # was no order
+    row = Order.objects.get(client_id=first.client_id)
+    assert news(second, former=row)  # the first had not left us: it has ended
+    world.accept(Order.objects.get(client_id=second.client_id))
+    assert not news(third, former=second)  # both stand until the venue answers
+    assert news(request(), former=second)  # it is being changed already
+    assert news(request(), former=request())  # there is none such
+    assert not news(former=second)  # a cancel waits for the venue
+    assert news(former=third)  # it had not left us
+    assert news(former=first)  # it had ended
+    assert {channel for channel, _ in nudged} == {"wallets-execution"}
+    services.order_cancel(user=world.user, order_id=Order.objects.get(client_id=second.client_id).pk)
+    with django_capture_on_commit_callbacks(execute=True):
+        world.tell(world.fill(Order.objects.get(client_id=second.client_id)))
+    assert ("bots-supervisor", str(bot)) in nudged
+
+
 def test_a_market_order_names_its_worst_price(world):
     order = world.place(kind="market", price=None)
     assert (order.tif, order.price) == ("ioc", 50_255)
