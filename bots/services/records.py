@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from bots.domain.desk import Request
-from bots.domain.events import Event
+from bots.domain.events import Event, Traded
 from bots.domain.facts import Money, Standing
 from bots.domain.runner import Spec
 from bots.domain.snapshot import Snapshot
@@ -93,6 +93,13 @@ class OwnFill:
     fee: Decimal
     fee_asset: str
     time: int
+
+    def told(self, now: int, seq: int) -> Traded:
+        """As its bot hears of it."""
+        return Traded(
+            now, seq, self.client_id, self.level_id, self.ref, self.side, self.price, self.size, self.fee,
+            self.fee_asset,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

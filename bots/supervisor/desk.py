@@ -97,8 +97,7 @@ class BotDesk:
         self._runner = Runner(self._loaded.spec, self._loaded.snapshot)
         self._stored: Snapshot = self._loaded.snapshot
         self._number, self._fills_until = self._loaded.decisions, self._loaded.fills_until
-        self._over = False
-        self._began = steady()
+        self._over, self._began = False, steady()
         await self._step(events.Claimed(now_ms()))
         if self._give_up:
             await self._step(events.Crashed(now_ms(), self._give_up))
@@ -214,8 +213,7 @@ class BotDesk:
             services.decision_commit, claim=self.held, loaded=self._loaded, made=made
         )
         self._number += 1
-        self._fills_until, self._stored = until, made.snapshot
-        self._over = committed.over
+        self._fills_until, self._stored, self._over = until, made.snapshot, committed.over
         if committed.news:
             self.nudge()
         self._announce(always=bool(requests))
@@ -227,17 +225,12 @@ class BotDesk:
             return
         self._own_due = False
         asked = frozenset(order.client_id for order in self.snapshot.live)
+        remains, until = asks_what_remains(self.snapshot), self._fills_until
         facts = await self._around.in_thread(
-            services.own_facts, bot_id=self.held.pk, client_ids=asked, after=self._fills_until,
-            remains=asks_what_remains(self.snapshot),
-        )  # fmt: skip
-        fills = [
-            events.Traded(
-                now_ms(), self.snapshot.seen + number, fill.client_id, fill.level_id, fill.ref, fill.side,
-                fill.price, fill.size, fill.fee, fill.fee_asset,
-            )
-            for number, fill in enumerate(facts.fills, 1)
-        ]  # fmt: skip
+            services.own_facts, bot_id=self.held.pk, client_ids=asked, after=until, remains=remains
+        )
+        seen = self.snapshot.seen
+        fills = [fill.told(now_ms(), seen + number) for number, fill in enumerate(facts.fills, 1)]
         if fills:
             await self._step(*fills, fills_until=facts.fills[-1].pk)
         await self._step(*untold_money(self.snapshot, facts.money, now_ms()))

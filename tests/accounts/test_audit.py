@@ -141,7 +141,7 @@ def test_twenty_parallel_writers_keep_one_chain():
     failed = []
 
     def writer():
-        begin.wait(10)
+        begin.wait(60)
         try:
             write(5)
         except DatabaseError as error:
@@ -153,7 +153,7 @@ def test_twenty_parallel_writers_keep_one_chain():
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert failed == []
     assert list(AuditEntry.objects.order_by("seq").values_list("seq", flat=True)) == list(range(1, 101))
     assert audit.verify() == []

@@ -33,7 +33,7 @@ def test_exactly_n_of_two_hundred_at_once_get_through(rule):
     begin = threading.Barrier(50)
 
     def four_times(_):
-        begin.wait(10)
+        begin.wait(60)
         return spend(4, LimitClass.AUTH, address="192.0.2.1")
 
     with ThreadPoolExecutor(50) as pool:

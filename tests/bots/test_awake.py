@@ -76,12 +76,12 @@ def test_a_callback_that_is_late_twice_is_an_overrun_while_the_process_is_awake(
 
 async def test_a_callback_under_way_is_given_up_by_what_the_process_has_lived(life):
     inside, hold = threading.Event(), threading.Event()
-    stuck = SimpleNamespace(snapshot=Callback.snapshot, on_event=lambda event: (inside.set(), hold.wait(20)))
+    stuck = SimpleNamespace(snapshot=Callback.snapshot, on_event=lambda event: (inside.set(), hold.wait(60)))
     call = Call(stuck, (TOLD,), lambda call: None)
     turn, decider = _Round([call], asyncio.get_running_loop()), Decider()
     hand = threading.Thread(target=turn.work)
     hand.start()
-    assert inside.wait(20)
+    assert inside.wait(60)
     life.passes(60)  # stopped
     decider._mind(turn, call)
     assert not call.settled

@@ -184,7 +184,7 @@ class Crowd:
 
     def __exit__(self, *_):
         self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join(20)
+        self._thread.join(60)
 
     async def _live(self):
         self._loop = asyncio.get_running_loop()

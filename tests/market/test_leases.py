@@ -110,19 +110,19 @@ def test_the_fence_holds_the_row_until_the_write_is_done(venue, worker, rival):
             with transaction.atomic():
                 leases.fence(held)
                 fenced.set()
-                finish.wait(10)
+                finish.wait(60)
         finally:
             connection.close()
 
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        assert fenced.wait(10)
+        assert fenced.wait(60)
         expire(worker)
         taken = take(rival)  # the row is locked: skipped, not waited for
     finally:
         finish.set()
-        writer.join(10)
+        writer.join(60)
     assert taken == []
     assert len(take(rival)) == 1
 
@@ -136,7 +136,7 @@ def test_two_workers_that_race_never_take_the_same_row():
     def race():
         try:
             me = leases.worker_register(channel="market-feed")
-            start.wait(10)
+            start.wait(60)
             while got := take(me, limit=3):
                 claims.extend((one.pk, one.epoch) for one in got)
         except (DatabaseError, threading.BrokenBarrierError) as error:
@@ -148,7 +148,7 @@ def test_two_workers_that_race_never_take_the_same_row():
     for racer in racers:
         racer.start()
     for racer in racers:
-        racer.join(20)
+        racer.join(60)
     # A row that was locked by a rival at that moment is skipped, so one more look may be needed.
     claims += [(one.pk, one.epoch) for one in take(leases.worker_register(channel="market-feed"))]
     assert not errors

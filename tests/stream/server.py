@@ -52,15 +52,15 @@ class ServerThread:
 
     def call(self, coroutine):
         """Run a coroutine on the server's loop and wait for its result."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(10)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(60)
 
     def __enter__(self) -> "ServerThread":
         self._thread.start()
-        assert self._ready.wait(20), "the server did not start"
+        assert self._ready.wait(60), "the server did not start"
         return self
 
     def __exit__(self, *_: object) -> None:
         self.server.should_exit = True
-        self._thread.join(15)
+        self._thread.join(60)
         with contextlib.suppress(RuntimeError):
             self.loop.close()

@@ -115,7 +115,7 @@ def test_retiring_waits_for_whoever_is_just_sealing(transactional_db, tmp_path, 
             )
         thread.start()
         wait_for(_somebody_waits, 10, "retire waits")
-    thread.join(10)
+    thread.join(60)
     assert outcome == [f"{old} still seals 1 keys: `keys reseal` first"]
     assert KeyFiles(tmp_path / "execution").exists(old)
 

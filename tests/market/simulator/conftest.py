@@ -100,14 +100,14 @@ class Running:
 
     def __enter__(self):
         self._thread.start()
-        assert self._ready.wait(20)
+        assert self._ready.wait(60)
         self.url = f"http://127.0.0.1:{self.simulator.port}"
         self.control_url = f"http://127.0.0.1:{self.simulator.control_port}"
         return self
 
     def __exit__(self, *_):
         self.loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(20)
+        self._thread.join(60)
         assert not self._thread.is_alive()
 
 
