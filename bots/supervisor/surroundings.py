@@ -17,7 +17,7 @@ from market.hub import in_thread
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-AT_ONCE = 2
+AT_ONCE = 3
 Tell = Callable[[str, Iterable[Mapping[str, Any]]], None]
 
 

@@ -5,6 +5,7 @@ PostgreSQL holds what is to be done and every worker looks once a second, so a l
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from functools import cache, partial
 from typing import Any
@@ -24,6 +25,7 @@ REDIS_AWAY = (redis.RedisError, OSError, TimeoutError)
 ANSWER_WITHIN = 1.0  # a request waits for this when Redis hangs
 LOOK_SECONDS = 1.0
 PAUSE_WITHOUT_REDIS = 1.0
+SILENT_SECONDS = 3.0
 
 
 def nudge_channel(channel: str) -> str:
@@ -42,11 +44,31 @@ def _client() -> Any:
     )
 
 
+class _Silence:
+    """After a nudge that Redis did not take, the next ones are let go at once: whoever waits for a Redis
+    that hangs keeps a thread, and what a nudge saves is a second."""
+
+    def __init__(self) -> None:
+        self._until = float("-inf")
+
+    def begin(self) -> None:
+        self._until = time.monotonic() + SILENT_SECONDS
+
+    def __bool__(self) -> bool:
+        return time.monotonic() < self._until
+
+
+_silence = _Silence()
+
+
 def nudge(channel: str, key: str) -> None:
     """Tell the workers of `channel` that the row `key` has work. Call it after the commit; never raises."""
+    if _silence:
+        return
     try:
         _client().publish(nudge_channel(channel), key)
     except REDIS_AWAY as problem:
+        _silence.begin()
         logger.info("not nudged", extra={"channel": channel, "reason": str(problem)[:200]})
 
 

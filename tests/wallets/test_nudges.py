@@ -77,7 +77,8 @@ async def test_a_cancelled_listener_ends_and_leaves_no_subscription():
 
 
 @pytest.fixture
-def _without_redis(settings, tmp_path):
+def _without_redis(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_silence", module._Silence())
     settings.REDIS_URL = f"unix://{tmp_path / 'nobody.sock'}"
     module._client.cache_clear()
     yield
@@ -91,3 +92,28 @@ def test_without_redis_a_nudge_is_lost_quietly_and_at_once(caplog):
     nudge("wallets-execution", "wallet-1")
     assert caplog.messages == ["not nudged"]
     assert time.monotonic() - began < 2 * module.ANSWER_WITHIN
+
+
+def test_after_a_nudge_that_was_not_taken_nobody_waits_for_the_next_ones(monkeypatch):
+    now, tried = [100.0], []
+
+    class Hangs:
+        def publish(self, channel, key):
+            tried.append(key)
+            raise redis.exceptions.TimeoutError("hangs")
+
+    class Answers:
+        def publish(self, channel, key):
+            tried.append(key)
+
+    monkeypatch.setattr(module, "_silence", module._Silence())
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(module, "_client", Hangs)
+    for key in ("first", "let go", "let go"):
+        nudge("any", key)
+    assert tried == ["first"]
+    now[0] += module.SILENT_SECONDS
+    monkeypatch.setattr(module, "_client", Answers)
+    for key in ("again", "and again"):
+        nudge("any", key)
+    assert tried == ["first", "again", "and again"]
