@@ -13,7 +13,7 @@ run: $(VENV)/.runtime node_modules/.installed
 # By file, not by group: pytest-xdist 3.8 ignores groups under pytest 9.2 (pytest-xdist issue 1386).
 test: $(VENV)/.dev node_modules/.installed
 	$(BIN)/python -m tests.browser.chromium
-	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 coverage: $(VENV)/.dev node_modules/.installed
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(ARGS)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.db import connection
 from django.db.backends.base.creation import TEST_DATABASE_PREFIX
+from hypothesis import HealthCheck, settings
 
 from accounts.models import User
 from market import leases
@@ -22,6 +23,10 @@ TRUNCATE_GUARDS = (
     *((f"bots_{table}", f"bots_{table}_no_truncate") for table in ("bottransfer", "botentry")),
 )
 
+
+# Nothing is timed here: a machine with other work is slow for as long as it likes.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 
 # These wait for real processes most of the time: begun first, they do so beside tests that compute.
 FIRST = ("test_house.py", "test_chaos.py")

@@ -124,6 +124,7 @@ def test_a_denial_is_seen_before_and_after_sending(screen: Page, world: worlds.W
     expect(screen.locator("#preview-verdict")).to_have_attribute("data-verdict", "denied")
     expect(screen.locator("#ticket-submit")).to_be_disabled()
     type_order(screen, "0.01")
+    expect(screen.locator("#preview-verdict")).to_have_attribute("data-verdict", "fine")
     expect(screen.locator("#ticket-submit")).to_be_enabled()
 
     def lower(sending: Route) -> None:
@@ -181,9 +182,10 @@ def test_the_share_slider_fills_in_a_size(screen: Page, world: worlds.World):
 
 def test_own_orders_are_marked_on_the_ladder(screen: Page, world: worlds.World, feed: Feed):
     feed.stop()  # the ladder stands still, so that the level does not leave it
-    level = screen.locator('.ladder [data-side="bid"] tr').nth(3)
-    price = level.locator("td").first.inner_text().replace(",", "")
-    order = world.open(size="0.01", price=price)
+    bids = screen.locator('.ladder [data-side="bid"] tr')
+    shown = bids.nth(3).locator("td").first.inner_text()
+    level = bids.filter(has=screen.get_by_text(shown, exact=True))  # a last push may still move it
+    order = world.open(size="0.01", price=shown.replace(",", ""))
     tell(world.user, {"type": "order", "id": str(order.pk), "status": "open"})
     expect(row(screen, order)).to_be_visible()
     expect(level).to_have_attribute("data-own", "")
