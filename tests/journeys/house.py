@@ -98,7 +98,7 @@ class House:
         return None
 
     def kill(self, words):
-        victim = wait_for(lambda: self.child(words), 20, f"a process {words}")
+        victim = wait_for(lambda: self.child(words), 120, f"a process {words}")
         victim.send_signal(signal.SIGKILL)
         return victim.pid
 
@@ -141,7 +141,7 @@ class Watcher:
 
     async def watch(self, topic):
         await self.socket.send(json.dumps({"op": "sub", "topic": topic}))
-        await self.until(lambda: topic in self.at, 60, topic)
+        await self.until(lambda: topic in self.at, 120, topic)
 
     async def until(self, condition, seconds, what):
         deadline = time.monotonic() + seconds

@@ -58,7 +58,7 @@ def house(open_folder):
     house.start()
     try:
         house.wait_until_ready()
-        wait_for(lambda: "Ctrl-C stops" in house.output(), 60, "the demo trader")
+        wait_for(lambda: "Ctrl-C stops" in house.output(), 120, "the demo trader")
         yield house
         house.interrupt()
     finally:
@@ -81,7 +81,7 @@ def marked(house):
     made = Program(house).post(
         "/api/v1/wallets", venue="simulator", label="marker", address=account, key="0x" + MARKER.hex()
     )
-    wait_for(lambda: _status(house, made["id"]) == "active", 60, "execution has opened the key")
+    wait_for(lambda: _status(house, made["id"]) == "active", 120, "execution has opened the key")
     return made["id"]
 
 
@@ -125,9 +125,9 @@ def _described(process):
 
 
 def test_a_key_is_in_no_process_but_execution(house, marked):
-    execution = wait_for(lambda: house.child("wallets-execution"), 20, "execution")
+    execution = wait_for(lambda: house.child("wallets-execution"), 120, "execution")
     pid = house.kill("manage.py web")  # what was typed went through it; it forgets by starting anew
-    wait_for(lambda: (web := house.child("manage.py web")) and web.pid != pid, 30, "the web is back")
+    wait_for(lambda: (web := house.child("manage.py web")) and web.pid != pid, 120, "the web is back")
     house.wait_until_ready(60)
     others = [process for process in house.processes() if process.pid != execution.pid]
     names = " ".join(" ".join(process.cmdline()) for process in others)
@@ -175,7 +175,7 @@ def test_the_search_finds_what_is_there(house, marked, tmp_path):
 
 
 def test_execution_leaves_no_core_and_is_closed_to_its_own_user(house, marked):
-    execution = wait_for(lambda: house.child("wallets-execution"), 20, "execution")
+    execution = wait_for(lambda: house.child("wallets-execution"), 120, "execution")
     limits = Path(f"/proc/{execution.pid}/limits").read_text()
     assert next(line for line in limits.splitlines() if "core file" in line).split()[4:6] == ["0", "0"]
     # What may not be dumped belongs to root in /proc; the other processes belong to whoever runs them.

@@ -14,7 +14,7 @@ from tests.journeys.house import House, wait_for
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("house")]
 
 BTC = "/market/simulator/BTC/"
-SECONDS = 60
+SECONDS = 120
 expect.set_options(timeout=SECONDS * 1000)
 
 
@@ -150,7 +150,7 @@ def test_a_simulated_account_trades_and_its_books_are_the_venues(house, page, pr
     control(house, "/funding")
     kinds = f"wallets/{wallet['id']}/transfers"
     wait_for(
-        lambda: [one for one in read(page, kinds)["results"] if one["kind"] == "funding"], 90, "the funding"
+        lambda: [one for one in read(page, kinds)["results"] if one["kind"] == "funding"], 120, "the funding"
     )
 
     # --- what we say is what the venue says, to the last digit
