@@ -131,7 +131,7 @@ async def test_a_supervisor_that_slept_past_its_lease_stores_nothing_more(bot, s
     async def taken_over():
         return await owner_pid() == standby.pid
 
-    await eventually(taken_over, within=60)
+    await eventually(taken_over, within=10)
     says(HIGHER)
 
     async def followed():

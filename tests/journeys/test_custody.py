@@ -127,7 +127,7 @@ def _described(process):
 def test_a_key_is_in_no_process_but_execution(house, marked):
     execution = wait_for(lambda: house.child("wallets-execution"), 120, "execution")
     pid = house.kill("manage.py web")  # what was typed went through it; it forgets by starting anew
-    wait_for(lambda: (web := house.child("manage.py web")) and web.pid != pid, 120, "the web is back")
+    wait_for(lambda: (web := house.child("manage.py web")) and web.pid != pid, 30, "the web is back")
     house.wait_until_ready(60)
     others = [process for process in house.processes() if process.pid != execution.pid]
     names = " ".join(" ".join(process.cmdline()) for process in others)

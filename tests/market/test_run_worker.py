@@ -240,7 +240,7 @@ async def test_a_signal_drains_the_process_in_five_seconds(process, venue, numbe
     child = await process()
     await until(lambda: venue.has(type="bbo", coin="BTC"), within=60)
     child.send_signal(number)
-    assert await asyncio.wait_for(child.wait(), 60) == 0
+    assert await asyncio.wait_for(child.wait(), 5) == 0
     assert not await owned()
     assert not await models.Worker.objects.aexists()
 
@@ -261,7 +261,7 @@ async def test_a_standby_takes_over_after_kill_9(process, venue):
     async def taken_over():
         return await owner_pid() == second.pid
 
-    await eventually(taken_over, within=60)
+    await eventually(taken_over, within=15)
     await until(lambda: venue.has(type="bbo", coin="BTC"), within=60)
     with redis.Redis.from_url(house.REDIS_URL) as client:
         assert client.hexists(snap_key("simulator"), "_status")

@@ -132,7 +132,7 @@ async def test_venues_says_how_old_each_feed_is_and_that_it_is_simulated(dial, f
     )
     assert live["m"][0][3]["simulator"]["simulated"] is True
     late = await stream.until(
-        lambda f: f["op"] == "push" and f["m"][0][3]["simulator"]["status"] == "late", seconds=60
+        lambda f: f["op"] == "push" and f["m"][0][3]["simulator"]["status"] == "late", seconds=10
     )
     assert late["m"][0][3]["simulator"]["age_ms"] >= 3000
 
@@ -140,7 +140,7 @@ async def test_venues_says_how_old_each_feed_is_and_that_it_is_simulated(dial, f
 async def test_a_beat_carries_the_seq_of_every_topic(dial, feed):
     stream = await dial()
     ok = await stream.ok("ticks.simulator")
-    beat = await stream.until(lambda f: f["op"] == "beat", seconds=60)
+    beat = await stream.until(lambda f: f["op"] == "beat", seconds=10)
     assert beat["seq"][str(ok["id"])] == 1
 
 

@@ -160,5 +160,5 @@ async def test_a_signal_drains_the_process_within_ten_seconds(process, wallet, n
     child = await process()
     await eventually(is_open_for_business, within=60)
     child.send_signal(number)
-    assert await asyncio.wait_for(child.wait(), 60) == 0
+    assert await asyncio.wait_for(child.wait(), 10) == 0
     assert await owner_pid() is None

@@ -54,6 +54,8 @@ def _carry_out(desk: Desk, ask: Ask) -> bool:
     if former is not None and former.source_id != desk.source:
         former = None
     if ask.order is None:
+        if ask.former is None:
+            raise ValueError("an ask without an order")
         if former is not None and former.status not in TERMINAL:
             desk.cancel(former)
         return former is not None and former.status in TERMINAL
