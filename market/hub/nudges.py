@@ -5,27 +5,22 @@ PostgreSQL holds what is to be done and every worker looks once a second, so a l
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator
-from functools import cache, partial
-from typing import Any
+from functools import partial
 
 import redis
 import redis.asyncio
 from django.conf import settings
 from django.db import transaction
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
+from market.hub.asking import redis_ask
 from market.leases import task_goes_on
 
 logger = logging.getLogger(__name__)
 
 REDIS_AWAY = (redis.RedisError, OSError, TimeoutError)
-ANSWER_WITHIN = 1.0  # a request waits for this when Redis hangs
 LOOK_SECONDS = 1.0
 PAUSE_WITHOUT_REDIS = 1.0
-SILENT_SECONDS = 3.0
 
 
 def nudge_channel(channel: str) -> str:
@@ -33,43 +28,12 @@ def nudge_channel(channel: str) -> str:
     return f"ct:nudge:{channel}"
 
 
-@cache
-def _client() -> Any:
-    # Once more: a pooled connection may have died with the Redis before. Then the nudge is let go.
-    return redis.Redis.from_url(
-        settings.REDIS_URL,
-        socket_timeout=ANSWER_WITHIN,
-        socket_connect_timeout=ANSWER_WITHIN,
-        retry=Retry(NoBackoff(), 1),
-    )
-
-
-class _Silence:
-    """After a nudge that Redis did not take, the next ones are let go at once: whoever waits for a Redis
-    that hangs keeps a thread, and what a nudge saves is a second."""
-
-    def __init__(self) -> None:
-        self._until = float("-inf")
-
-    def begin(self) -> None:
-        self._until = time.monotonic() + SILENT_SECONDS
-
-    def __bool__(self) -> bool:
-        return time.monotonic() < self._until
-
-
-_silence = _Silence()
-
-
 def nudge(channel: str, key: str) -> None:
     """Tell the workers of `channel` that the row `key` has work. Call it after the commit; never raises."""
-    if _silence:
-        return
     try:
-        _client().publish(nudge_channel(channel), key)
+        redis_ask(lambda client: client.publish(nudge_channel(channel), key))
     except REDIS_AWAY as problem:
-        _silence.begin()
-        logger.info("not nudged", extra={"channel": channel, "reason": str(problem)[:200]})
+        logger.debug("not nudged", extra={"channel": channel, "reason": str(problem)[:200]})
 
 
 def nudge_on_commit(channel: str, key: str) -> None:

@@ -9,15 +9,14 @@ the seconds until the feed's next full write.
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import orjson
 import redis
-import redis.asyncio
 from django.conf import settings
 
 from market.domain.topics import TopicClass, topic_parse
+from market.hub.asking import redis_ask
 
 STATUS = "_status"
 SYMBOLS = "_symbols"
@@ -78,35 +77,36 @@ def log_decode(rows: Iterable[bytes]) -> Snapshot | None:
     return Snapshot(epoch, seq, [item for at, _, item in items if at == epoch])
 
 
-# --- for pages and the API: synchronous, one connection pool per process ---------------------------
-@cache
-def _client() -> Any:
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=5)
-
-
+# --- for pages, the API and services: synchronous ----------------------------------------------------
 def topic_read(topic: str) -> Snapshot | None:
     """The current value of a topic, or None when nobody wrote it lately. Raises `redis.RedisError`."""
     name = topic_parse(topic)
     if name.cls is TopicClass.LOG:
-        return log_decode(_client().lrange(log_key(topic), 0, -1))
-    raw = _client().hget(snap_key(name.venue or ""), topic)
+        return log_decode(redis_ask(lambda client: client.lrange(log_key(topic), 0, -1)))
+    raw = redis_ask(lambda client: client.hget(snap_key(name.venue or ""), topic))
     return snapshot_decode(raw) if raw else None
 
 
 def topic_watch(topic: str) -> None:
     """Ask the feed to carry this topic for the next seconds. Raises `redis.RedisError`."""
     name = topic_parse(topic)
-    _client().zadd(interest_key(name.venue or ""), {topic: time.time() + INTEREST_SECONDS})
+    until = time.time() + INTEREST_SECONDS
+    redis_ask(lambda client: client.zadd(interest_key(name.venue or ""), {topic: until}))
 
 
 def venue_statuses(names: Iterable[str] | None = None) -> dict[str, VenueStatus]:
     """By venue name; a venue whose feed never spoke is absent. Raises `redis.RedisError`."""
     now = int(time.time() * 1000)
     wanted = list(settings.VENUES if names is None else names)
-    with _client().pipeline(transaction=False) as pipe:
-        for name in wanted:
-            pipe.hget(snap_key(name), STATUS)
-        answers = pipe.execute()
+
+    def ask(client: redis.Redis) -> list[bytes | None]:
+        with client.pipeline(transaction=False) as pipe:
+            for name in wanted:
+                pipe.hget(snap_key(name), STATUS)
+            said: list[bytes | None] = pipe.execute()
+        return said
+
+    answers = redis_ask(ask)
     return {
         name: status_decode(raw, now) for name, raw in zip(wanted, answers, strict=True) if raw is not None
     }

@@ -40,7 +40,7 @@ def ticks_known(venue: str) -> dict[str, dict[str, Any]]:
     try:
         return ticks_of(venue)
     except LiveUnavailable:
-        logger.warning("Redis does not answer: prices are unknown", exc_info=True)
+        logger.debug("prices are unknown", extra={"venue": venue}, exc_info=True)
         return {}
 
 
@@ -50,7 +50,7 @@ def topic_known(topic: str) -> Any:
         hub.topic_watch(topic)
         snapshot = hub.topic_read(topic)
     except redis.RedisError:
-        logger.warning("Redis does not answer: a topic is unknown", extra={"topic": topic}, exc_info=True)
+        logger.debug("a topic is unknown", extra={"topic": topic}, exc_info=True)
         return None
     return snapshot.whole if snapshot else None
 

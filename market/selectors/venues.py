@@ -52,7 +52,7 @@ def _statuses(names: Iterable[str]) -> dict[str, hub.VenueStatus]:
     try:
         return hub.venue_statuses(names)
     except redis.RedisError:
-        logger.warning("Redis does not answer: venue states are unknown", exc_info=True)
+        logger.debug("venue states are unknown", exc_info=True)
         return {}
 
 

@@ -45,8 +45,8 @@ def prices_of(venue: str) -> Prices:
     try:
         snapshot = hub.topic_read(f"ticks.{venue}")
         said = hub.venue_statuses([venue]).get(venue)
-    except redis.RedisError:
-        logger.warning("Redis does not answer: prices are unknown", exc_info=True)
+    except redis.RedisError as problem:
+        logger.debug("prices are unknown", extra={"venue": venue, "reason": str(problem)[:200]})
         return Prices({}, None)
     ticks = snapshot.whole if snapshot else {}
     return Prices(ticks, said.age_ms + said.silent_ms if said else None)
