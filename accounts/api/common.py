@@ -3,11 +3,12 @@
 from typing import Any, TypeVar
 
 from django.http import Http404
-from rest_framework.exceptions import APIException, Throttled
+from rest_framework.exceptions import Throttled
 from rest_framework.permissions import AllowAny, BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from accounts.api.endpoints import NO_SUCH
 from accounts.authentication import CHALLENGE, SAFE
 from accounts.domain.rules import Act
 from accounts.models import ApiKey, AuthSession, User
@@ -15,12 +16,6 @@ from accounts.selectors import user_may
 from accounts.services import LimitReached
 
 Owned = TypeVar("Owned", ApiKey, AuthSession)
-
-
-class Conflict(APIException):
-    status_code = 409
-    default_detail = "That cannot be done as things are."
-    default_code = "CONFLICT"
 
 
 def throttled(error: LimitReached) -> Throttled:
@@ -61,5 +56,5 @@ def object_or_404(request: Request, found: Owned | None, *, kind: str) -> Owned:
     """`found` when the rules let this user do this to it; what is not yours does not exist."""
     act = Act.READ if request.method in SAFE else Act.CHANGE
     if found is None or not user_may(user=request.user, act=act, kind=kind, owner=found.user_id):
-        raise Http404("There is no such thing, or it is not yours.")
+        raise Http404(NO_SUCH)
     return found

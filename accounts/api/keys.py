@@ -12,7 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.common import PERSON, Conflict, object_or_404, signed_in_user
+from accounts.api.common import PERSON, object_or_404, signed_in_user
+from accounts.api.endpoints import Conflict
 from accounts.api.serializers import KeyBody, KeyCreate, KeyCreated
 from accounts.models import ApiKey
 from accounts.selectors import api_key_digest, api_key_get, api_key_list

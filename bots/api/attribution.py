@@ -9,9 +9,13 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.endpoints import (
+    MISSING,
+    NO_SUCH,
+)
 from bots import selectors
 from bots.api.bodies import Fields, Figure
-from bots.api.common import MISSING, NO_SUCH, HouseView
+from bots.api.common import HouseView
 from wallets.selectors import wallet_get
 
 

@@ -14,17 +14,19 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from bots import selectors
-from bots.api import bodies
-from bots.api.common import (
+from accounts.api.endpoints import (
     BAD,
     MISSING,
     NO_SUCH,
-    HouseView,
     Newest,
     NewestRows,
-    Pages,
     body_of,
+)
+from bots import selectors
+from bots.api import bodies
+from bots.api.common import (
+    HouseView,
+    Pages,
     bot_or_404,
     card_of,
 )

@@ -8,19 +8,21 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.endpoints import (
+    BAD,
+    CONFLICT,
+    MISSING,
+    body_of,
+)
 from bots import selectors, services
 from bots.api import bodies
 from bots.api.common import (
-    BAD,
-    CONFLICT,
     IDEMPOTENCY,
-    MISSING,
     HouseView,
     NewestBots,
     Pages,
     answer,
     asked_of,
-    body_of,
     bot_or_404,
     client_id_of,
 )

@@ -4,33 +4,31 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
-from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.endpoints import (
+    BAD,
+    MISSING,
+    Newest,
+    NewestRows,
+    body_of,
+)
 from market.domain.figures import plain
 from wallets import selectors
 from wallets.api import answers, questions
 from wallets.api.bodies import entry_price, text
-from wallets.api.common import BAD, MISSING, HouseView, Newest, body_of, wallet_or_404
+from wallets.api.common import (
+    HouseView,
+    Pages,
+    wallet_or_404,
+)
 from wallets.models import Fill, LedgerEntry, LedgerTransfer, Order
-
-
-class NewestRows(Newest):
-    ordering = "-id"
 
 
 class NewestFills(Newest):
     ordering = ("-time", "-id")  # type: ignore[assignment]  # as Django REST framework takes it
-
-
-class Pages(HouseView, GenericAPIView[Any]):
-    """A list in pages, the same for every kind of row."""
-
-    def page(self, rows: QuerySet[Any]) -> Response:
-        return self.get_paginated_response(self.get_serializer(self.paginate_queryset(rows), many=True).data)
 
 
 def _whole(results: Iterable[dict[str, Any]]) -> Response:

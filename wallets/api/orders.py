@@ -9,17 +9,19 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.endpoints import (
+    BAD,
+    CONFLICT,
+    MISSING,
+    Newest,
+    body_of,
+)
 from wallets import selectors, services
 from wallets.api import answers, bodies, questions
 from wallets.api.common import (
-    BAD,
-    CONFLICT,
     DENIED,
     IDEMPOTENCY,
-    MISSING,
     HouseView,
-    Newest,
-    body_of,
     client_id_of,
     order_or_404,
     wallet_or_404,

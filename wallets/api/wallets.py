@@ -8,16 +8,18 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.endpoints import (
+    CONFLICT,
+    MISSING,
+    Newest,
+    body_of,
+)
 from wallets import selectors, services
 from wallets.api import answers, questions
 from wallets.api.bodies import wallet_body
 from wallets.api.common import (
-    CONFLICT,
     IDEMPOTENCY,
-    MISSING,
     HouseView,
-    Newest,
-    body_of,
     client_id_of,
     proof_want,
     wallet_or_404,
