@@ -33,10 +33,8 @@ class Surroundings:
     _few: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     async def in_thread(self, work: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
-        """Services of desks, a few at a time and not in the midst of a round: they compute, and decisions
-        wait for whoever computes."""
+        """Services of desks, a few at a time: they compute, and decisions wait for whoever computes."""
         async with self._few:
-            await self.decider.quiet()
             return await in_thread(work, *args, **kwargs)
 
     def announce(self, bot: UUID, user: Any, snapshot: Snapshot, reason: str) -> None:
