@@ -161,8 +161,10 @@ class Bots:
             f"decided         {self._told.decisions} times in {self._told.runs} runs: "
             f"{self._told.orders} orders, {self._told.fills} fills"
         )
-        yield f"taken over      {len(took)} times, slowest {max(took, default=0):.1f} s"
+        slowest = max((wait.seconds for wait in took), default=0.0)
+        yield f"taken over      {len(took)} times, slowest {slowest:.1f} s"
         yield f"late            {len(late)}"
+        yield from (f"  {wait}" for wait in late[:SHOWN])
         for field in fields(BotVerdict):
             found = getattr(self._verdict, field.name)
             yield f"{field.name:<16}{len(found)}"
