@@ -95,7 +95,7 @@ DATABASE_URL = env.secret("DATABASE_URL") or _EMBEDDED.database_url
 REDIS_URL = env.secret("REDIS_URL") or _EMBEDDED.redis_url
 
 
-def _database(url: str) -> dict[str, Any]:
+def database(url: str) -> dict[str, Any]:
     """postgresql://user:password@host:port/name; a host that starts with %2F is a socket folder."""
     parts = urlsplit(url)
     location, _, port = parts.netloc.rpartition("@")[2].partition(":")
@@ -108,9 +108,12 @@ def _database(url: str) -> dict[str, Any]:
         "PORT": port,
         "CONN_MAX_AGE": 0,
         "CONN_HEALTH_CHECKS": True,
+        # A process that is stopped in a transaction keeps its rows locked, from whoever takes its work over
+        # too: half a lease (market/leases.py), then the database ends its session.
         # A pool pauses twice as long after every attempt to connect: giving up early and asking anew, it is
         # back within two seconds of its server, not after as long again as that was away.
         "OPTIONS": {
+            "options": "-c idle_in_transaction_session_timeout=6s",
             "pool": {
                 "min_size": 1,
                 "max_size": env.number("DATABASE_POOL", 8),
@@ -121,7 +124,7 @@ def _database(url: str) -> dict[str, Any]:
     }
 
 
-DATABASES = {"default": _database(DATABASE_URL)}
+DATABASES = {"default": database(DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Redis nudges ------------------------------------------------------------------------------

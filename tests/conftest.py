@@ -60,6 +60,12 @@ def bob(db):
 
 
 @pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings):
+    """A test inside a transaction may wait for something else as long as it takes."""
+    del connection.settings_dict["OPTIONS"]["options"]
+
+
+@pytest.fixture(scope="session")
 def django_db_setup(django_db_setup, django_db_blocker):
     """The audit trail refuses TRUNCATE, which is how transactional tests clean up after themselves."""
     if not _there_is_a_test_database():

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from channels.db import database_sync_to_async
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, InternalError, OperationalError
+from psycopg.errors import IdleInTransactionSessionTimeout
 
 logger = logging.getLogger(__name__)
 
@@ -36,12 +37,23 @@ async def in_thread_ahead(work: Callable[..., Result], *args: Any, **kwargs: Any
 async def _run(
     threads: ThreadPoolExecutor, work: Callable[..., Result], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Result:
-    call = database_sync_to_async(work, thread_sensitive=False, executor=threads)
-    running: asyncio.Task[Result] = asyncio.create_task(call(*args, **kwargs))
+    call = database_sync_to_async(_reaching, thread_sensitive=False, executor=threads)
+    running: asyncio.Task[Result] = asyncio.create_task(call(work, *args, **kwargs))
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
         await asyncio.wait({running})
         if not running.cancelled() and (problem := running.exception()):
             logger.info("cancelled work failed", extra={"reason": str(problem)[:200]})
+        raise
+
+
+def _reaching(work: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
+    """A session that the database ended, because this process stood still in a transaction, is one more
+    database that was away: nothing of it was stored."""
+    try:
+        return work(*args, **kwargs)
+    except InternalError as problem:
+        if isinstance(problem.__cause__, IdleInTransactionSessionTimeout):
+            raise OperationalError(str(problem)) from problem
         raise

@@ -4,13 +4,16 @@ import asyncio
 import threading
 from datetime import timedelta
 
+import psycopg
 import pytest
 from channels.db import database_sync_to_async
 from django.db import DatabaseError, OperationalError, connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from cryptotrade.settings import DATABASE_URL, database
 from market import leases, models
+from market.hub import in_thread
 from market.leases import Keeper, LeaseLost
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -247,3 +250,41 @@ async def test_a_keeper_stops_though_the_database_is_away(clock, monkeypatch):
     monkeypatch.setattr(leases, "worker_release", release)
     await keeper.stop()
     assert keeper.worker is None
+
+
+async def test_what_stands_still_in_a_transaction_keeps_its_rows_from_nobody(venue, worker, rival):
+    """As when a worker is stopped by a signal: its session is ended, and its work is free."""
+    (held,) = await database_sync_to_async(take)(worker)
+    inside, go = threading.Event(), threading.Event()
+
+    def write():
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '100ms'")
+            leases.fence(held)
+            inside.set()
+            go.wait(60)
+            models.Venue.objects.filter(pk=held.pk).update(title="Too late")
+
+    writing = asyncio.create_task(in_thread(write))
+    assert await asyncio.to_thread(inside.wait, 60)
+    await database_sync_to_async(expire)(worker)
+    async with asyncio.timeout(60):
+        while not (taken := await database_sync_to_async(take)(rival)):
+            await asyncio.sleep(0.01)
+    go.set()
+    with pytest.raises(OperationalError, match="idle-in-transaction"):
+        await writing
+    assert taken == [leases.Claim(models.Venue, held.pk, held.epoch + 1)]
+    await database_sync_to_async(venue.refresh_from_db)()
+    assert venue.title == "Simulator"
+
+
+def test_the_database_does_not_wait_for_a_stopped_process_until_its_lease_ends():
+    options = database(DATABASE_URL)["OPTIONS"]["options"]
+    with psycopg.connect(DATABASE_URL, options=options) as own, own.cursor() as cursor:
+        cursor.execute(
+            "SELECT setting::int FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'"
+        )
+        (ends_after,) = cursor.fetchone()
+    assert 1_000 < ends_after < Keeper.MARGIN * 1000
