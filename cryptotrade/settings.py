@@ -108,12 +108,12 @@ def database(url: str) -> dict[str, Any]:
         "PORT": port,
         "CONN_MAX_AGE": 0,
         "CONN_HEALTH_CHECKS": True,
-        # A process that is stopped in a transaction keeps its rows locked, from whoever takes its work over
-        # too: half a lease (market/leases.py), then the database ends its session.
-        # A pool pauses twice as long after every attempt to connect: giving up early and asking anew, it is
-        # back within two seconds of its server, not after as long again as that was away.
         "OPTIONS": {
+            # A process that is stopped in a transaction keeps its rows locked, from its heirs too: after
+            # half a lease (market/leases.py) the database ends its session.
             "options": "-c idle_in_transaction_session_timeout=6s",
+            # A pool pauses twice as long after every attempt to connect: giving up early and asking anew, it
+            # is back within two seconds of its server, not after as long again as that was away.
             "pool": {
                 "min_size": 1,
                 "max_size": env.number("DATABASE_POOL", 8),
