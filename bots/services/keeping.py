@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.utils import timezone
 
@@ -44,29 +45,30 @@ def bot_locked(*, user: Any, bot_id: UUID) -> Bot:
     return bot
 
 
+def owner_locked(user: Any) -> None:
+    """Two at once are counted one after the other. Before the bot's row, never after it."""
+    get_user_model().objects.select_for_update(no_key=True).get(pk=user.pk)
+
+
 def bot_create(*, user: Any, request: BotRequest, http: Any = None) -> Bot:
     """A stopped bot; the same one when this `client_id` was here before. Raises `BotInvalid`, `BotConflict`."""
-    if known := Bot.objects.filter(user=user, client_id=request.client_id).first():
+    same = Bot.objects.filter(user=user, client_id=request.client_id)
+    if known := same.first():
         return known
     asked = request_judged(user, request)
-    if Bot.objects.filter(user=user, archived_at=None).count() >= settings.BOTS_MOST:
-        raise BotConflict(f"{settings.BOTS_MOST} bots are the most; archive one first.")
     with transaction.atomic():
-        bot, made = Bot.objects.get_or_create(
-            user=user,
-            client_id=request.client_id,
-            defaults={
-                "wallet_id": request.wallet_id, "instrument_id": asked.instrument.pk,
-                "strategy": request.strategy, "name": asked.name, "budget": asked.terms.budget,
-                "leverage": request.leverage,
-            },
+        owner_locked(user)
+        if known := same.first():
+            return known
+        if Bot.objects.filter(user=user, archived_at=None).count() >= settings.BOTS_MOST:
+            raise BotConflict(f"{settings.BOTS_MOST} bots are the most; archive one first.")
+        bot = Bot.objects.create(
+            user=user, client_id=request.client_id, wallet_id=request.wallet_id, instrument_id=asked.instrument.pk,
+            strategy=request.strategy, name=asked.name, budget=asked.terms.budget, leverage=request.leverage,
         )  # fmt: skip
-        if made:
-            BooksMark.objects.get_or_create(wallet_id=request.wallet_id)
-            BotInputs.objects.create(bot=bot, version=1, inputs=asked.inputs)
-            bot_record(
-                AuditAction.BOT_CREATED, bot, user, http, strategy=request.strategy, inputs=asked.inputs
-            )
+        BooksMark.objects.get_or_create(wallet_id=request.wallet_id)
+        BotInputs.objects.create(bot=bot, version=1, inputs=asked.inputs)
+        bot_record(AuditAction.BOT_CREATED, bot, user, http, strategy=request.strategy, inputs=asked.inputs)
     return bot
 
 

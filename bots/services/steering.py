@@ -14,13 +14,14 @@ from bots.domain.lifecycle import Status, StopPolicy
 from bots.domain.snapshot import Snapshot
 from bots.models import Bot, BotEvent, Run
 from bots.selectors import code_hash, run_active, run_last, strategy_get
-from bots.services.keeping import bot_locked, bot_record, journal
+from bots.services.keeping import bot_locked, bot_record, journal, owner_locked
 from wallets.services import sources_nudge
 
 
 def bot_start(*, user: Any, bot_id: UUID, http: Any = None) -> Run:
     """Its new run; the one that is going on when there is one. Raises `BotNotFound` and `BotConflict`."""
     with transaction.atomic():
+        owner_locked(user)
         bot = bot_locked(user=user, bot_id=bot_id)
         strategy = strategy_get(bot.strategy)
         if strategy is None:

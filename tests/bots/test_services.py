@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -16,6 +17,7 @@ from bots.domain.snapshot import Snapshot
 from bots.models import Bot, BotEvent, Run
 from bots.sdk import Position
 from tests.bots.test_pages import asked
+from tests.threads import at_once
 from tests.wallets.world import world_make
 
 pytestmark = pytest.mark.django_db
@@ -29,6 +31,26 @@ def world(alice):
 @pytest.fixture
 def bot(world):
     return services.bot_create(user=world.user, request=asked(world))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_at_once_do_not_pass_the_limits(world, settings):
+    settings.BOTS_MOST, settings.BOTS_RUNNING_MOST = 2, 1
+    came = at_once(*[partial(services.bot_create, user=world.user, request=asked(world)) for _ in range(4)])
+    bots = [one for one in came if isinstance(one, Bot)]
+    assert (len(bots), Bot.objects.count()) == (2, 2)
+    assert [str(one) for one in came if one not in bots] == ["2 bots are the most; archive one first."] * 2
+    came = at_once(*[partial(services.bot_start, user=world.user, bot_id=bot.pk) for bot in bots])
+    assert sorted(type(one).__name__ for one in came) == ["BotConflict", "Run"]
+    assert Run.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_bot_asked_for_twice_at_once_is_one_also_when_it_is_the_last_one(world, settings):
+    settings.BOTS_MOST = 1
+    request = asked(world)
+    came = at_once(*[partial(services.bot_create, user=world.user, request=request)] * 4)
+    assert [one.pk for one in came] == [Bot.objects.get().pk] * 4
 
 
 def ended(bot, **snapshot):

@@ -305,6 +305,13 @@ def test_a_key_may_halt_but_never_resume(world):
     assert error_of(trades.post(state, {"state": "active"}), 403)["code"] == "REAUTH_REQUIRED"
 
 
+def test_what_an_administrator_stopped_is_a_conflict_for_its_owner(world, api):
+    Wallet.objects.update(trading_state="reducing", stopped_by_house=True)
+    state = f"/api/v1/wallets/{world.wallet.pk}/state"
+    assert "administrator" in error_of(api.post(state, {"state": "active"}), 409)["message"]
+    assert api.post(state, {"state": "halted"}).json()["stopped_by_house"] is True
+
+
 def test_resuming_and_limits_want_a_fresh_proof(world):
     stale, fresh = program(world.user, fresh=False), program(world.user)
     base = f"/api/v1/wallets/{world.wallet.pk}"

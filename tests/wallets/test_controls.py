@@ -77,6 +77,27 @@ def test_an_owner_cannot_undo_what_an_administrator_said_of_the_user(world, caro
     assert denial(world) is Denial.HALTED
 
 
+@pytest.mark.parametrize("wanted", ["active", "reducing"])
+def test_an_owner_does_not_loosen_what_an_administrator_said_of_the_wallet(world, carol, wanted):
+    switch(carol, "wallet", world.wallet)
+    with pytest.raises(services.WalletRefused, match="administrator"):
+        switch(world.user, "wallet", world.wallet, wanted)
+    assert denial(world) is Denial.HALTED
+    switch(carol, "wallet", world.wallet, "active")
+    switch(world.user, "wallet", world.wallet)
+    switch(world.user, "wallet", world.wallet, "active")
+    assert world.place().status == "pending"
+
+
+def test_what_an_owner_makes_still_stricter_stays_the_administrators(world, carol):
+    switch(carol, "wallet", world.wallet, "reducing")
+    switch(world.user, "wallet", world.wallet, "halted")
+    with pytest.raises(services.WalletRefused):
+        switch(world.user, "wallet", world.wallet, "reducing")
+    switch(carol, "wallet", world.wallet, "reducing")
+    assert Wallet.objects.get().stopped_by_house
+
+
 def test_execution_hears_of_it(world, monkeypatch, django_capture_on_commit_callbacks):
     nudged = []
     monkeypatch.setattr("market.hub.nudges.nudge", lambda *args: nudged.append(args))

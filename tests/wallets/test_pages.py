@@ -361,6 +361,17 @@ def test_a_wallet_is_halted_at_once_and_resumed_after_a_proof(world, page):
     assert Wallet.objects.get().trading_state == "active"
 
 
+def test_a_wallet_that_an_administrator_stopped_says_so_and_stays(world, page):
+    Wallet.objects.update(trading_state="halted", stopped_by_house=True, trading_reason="an audit")
+    path = f"/wallets/{world.wallet.pk}/"
+    shown = page.get(path).content.decode()
+    assert "Only an administrator lets it trade again." in shown
+    assert "Let it trade again</button>" not in shown
+    answer = page.post(f"{path}state/", {"state": "active"}, follow=True)
+    assert "An administrator stopped this wallet" in answer.content.decode()
+    assert Wallet.objects.get().trading_state == "halted"
+
+
 @pytest.mark.parametrize("path", ["limits/", "key/", "archive/"])
 def test_what_is_dangerous_wants_a_fresh_proof(world, page, path):
     url = f"/wallets/{world.wallet.pk}/{path}"

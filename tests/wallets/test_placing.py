@@ -1,7 +1,6 @@
 """Placing, repeating, changing one's mind; and the list of bad inputs, none of which writes an entry."""
 
 import random
-import threading
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -16,6 +15,7 @@ from market.domain.orders import Accepted
 from market.models import Instrument
 from market.selectors import instrument_rules
 from tests.market.world import instrument_make
+from tests.threads import at_once
 from tests.wallets import world as worlds
 from tests.wallets.world import PERP, SPOT
 from wallets import services
@@ -186,46 +186,19 @@ def test_a_denied_order_stays_denied_under_its_id(world):
 
 @pytest.mark.django_db(transaction=True)
 def test_a_double_click_on_two_servers_is_one_order(world):
-    request, start, orders = world.request(), threading.Barrier(4), []
-
-    def click():
-        start.wait(timeout=60)
-        try:
-            orders.append(place(world, request))
-        finally:
-            connection.close()
-
-    clicks = [threading.Thread(target=click) for _ in range(4)]
-    for one in clicks:
-        one.start()
-    for one in clicks:
-        one.join(timeout=60)
+    request = world.request()
+    orders = at_once(*[lambda: place(world, request)] * 4)
     assert len({order.pk for order in orders}) == 1
-    assert (len(orders), Order.objects.count()) == (4, 1)
+    assert Order.objects.count() == 1
     assert world.held("reserved") == orders[0].reserved
 
 
 @pytest.mark.django_db(transaction=True)
 def test_two_orders_at_once_cannot_spend_the_same_funds(world):
     Wallet.objects.update(max_leverage=100)
-    start, outcomes = threading.Barrier(4), []
-
-    def click():
-        start.wait(timeout=60)
-        try:
-            world.place(size="2")  # 4,944 of 10,000
-            outcomes.append("placed")
-        except OrderDenied as denied:
-            outcomes.append(denied.denial.value)
-        finally:
-            connection.close()
-
-    clicks = [threading.Thread(target=click) for _ in range(4)]
-    for one in clicks:
-        one.start()
-    for one in clicks:
-        one.join(timeout=60)
-    assert sorted(outcomes) == ["funds", "funds", "placed", "placed"]
+    came = at_once(*[lambda: world.place(size="2")] * 4)  # 4,944 of 10,000
+    denied = [one.denial.value for one in came if isinstance(one, OrderDenied)]
+    assert (denied, Order.objects.filter(status="pending").count()) == (["funds", "funds"], 2)
     assert world.held() >= 0
 
 

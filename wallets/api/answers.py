@@ -117,8 +117,8 @@ class WalletBody(serializers.ModelSerializer[Wallet]):
         model = Wallet
         fields = (
             "id", "venue", "simulated", "label", "address", "status", "status_reason", "signer",
-            "trading_state", "trading_reason", "limits", "stream", "equity", "residual", "created_at",
-            "reconciled_at",
+            "trading_state", "trading_reason", "stopped_by_house", "limits", "stream", "equity", "residual",
+            "created_at", "reconciled_at",
         )  # fmt: skip
 
     def to_representation(self, instance: Wallet) -> Any:

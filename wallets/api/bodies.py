@@ -96,6 +96,7 @@ def wallet_body(wallet: Wallet) -> dict[str, Any]:
         "signer": signer,
         "trading_state": wallet.trading_state,
         "trading_reason": wallet.trading_reason,
+        "stopped_by_house": wallet.stopped_by_house,
         "limits": {name: _limit(getattr(wallet, name)) for name in LIMITS},
         "stream": wallet.stream,
         "equity": text(wallet.equity),

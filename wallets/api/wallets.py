@@ -112,8 +112,9 @@ class WalletState(HouseView):
 
     @extend_schema(
         operation_id="wallet_state", summary="Halt a wallet, let it only reduce, or let it trade again",
-        description="Anything looser than now wants a fresh proof (403 `REAUTH_REQUIRED`).",
-        request=questions.StateBody, responses=answers.WalletBody, tags=["wallets"],
+        description="Anything looser than now wants a fresh proof (403 `REAUTH_REQUIRED`); what an administrator "
+        "made stricter stays so (409).",
+        request=questions.StateBody, responses={200: answers.WalletBody, **CONFLICT}, tags=["wallets"],
     )  # fmt: skip
     def post(self, request: Request, pk: UUID) -> Response:
         wallet = wallet_or_404(request, pk)

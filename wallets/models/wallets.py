@@ -87,6 +87,9 @@ class Wallet(LeasedModel):
         max_length=8, choices=TradingStates.choices, default=TradingState.ACTIVE.value
     )
     trading_reason = models.CharField(max_length=200, blank=True)
+    stopped_by_house = models.BooleanField(
+        default=False, help_text="an administrator made it stricter; only one makes it looser again"
+    )
     max_order_notional = models.DecimalField(**MONEY, null=True, blank=True)
     max_day_notional = models.DecimalField(**MONEY, null=True, blank=True)
     max_position_notional = models.DecimalField(**MONEY, null=True, blank=True)

@@ -8,8 +8,8 @@ from django.db import transaction
 from accounts.audit import AuditAction, record
 from accounts.domain.rules import Role
 from accounts.selectors import role_of
-from wallets.domain.errors import NotFound
-from wallets.domain.status import TradingState
+from wallets.domain.errors import NotFound, WalletRefused
+from wallets.domain.status import STRICTNESS, TradingState
 from wallets.models import HouseControl, TraderControl, Wallet
 from wallets.services.nudging import execution_nudge
 
@@ -21,7 +21,8 @@ def trading_state_set(
 ) -> None:
     """Set the trading state of a wallet (`target`: its row or id), a user (the user) or the house (None).
 
-    Owners switch their wallets; users and the house are for administrators, whose word counts over it.
+    Owners switch their wallets, but do not loosen what an administrator made stricter (`WalletRefused`);
+    users and the house are for administrators, whose word counts over it.
     Pending orders that the new state forbids are denied before anything else is sent; what is at the
     venue stays there. Raises `PermissionDenied`, or `NotFound` for somebody else's wallet.
     """
@@ -42,8 +43,16 @@ def _wallet_set(actor: Any, target: Any, state: TradingState, reason: str) -> tu
     wallet = wallets.filter(pk=getattr(target, "pk", target)).first()
     if wallet is None or not (wallet.user_id == actor.pk or _is_administrator(actor)):
         raise NotFound("There is no such wallet.")
-    before, wallet.trading_state, wallet.trading_reason = wallet.trading_state, state.value, reason
-    wallet.save(update_fields=["trading_state", "trading_reason"])
+    before = wallet.trading_state
+    looser = STRICTNESS.index(state) < STRICTNESS.index(TradingState(before))
+    if looser and wallet.stopped_by_house and not _is_administrator(actor):
+        raise WalletRefused(
+            "An administrator stopped this wallet; only an administrator lets it trade again."
+        )
+    if wallet.user_id != actor.pk or state is TradingState.ACTIVE:
+        wallet.stopped_by_house = state is not TradingState.ACTIVE
+    wallet.trading_state, wallet.trading_reason = state.value, reason
+    wallet.save(update_fields=["trading_state", "trading_reason", "stopped_by_house"])
     execution_nudge(wallet.pk)
     return str(before), f"wallet:{wallet.pk}"
 

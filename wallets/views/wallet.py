@@ -104,10 +104,13 @@ def state(request: HttpRequest, pk: UUID) -> HttpResponse:
     looser = STRICTNESS.index(wanted) < STRICTNESS.index(TradingState(found.trading_state))
     if looser and not step_up_is_fresh(request_session(request)):
         return step_up_redirect(request, "wallet.live")
-    services.trading_state_set(
-        actor=request.user, scope="wallet", target=found.pk, state=wanted,
-        reason=form.cleaned_data["reason"], http=request,
-    )  # fmt: skip
+    try:
+        services.trading_state_set(
+            actor=request.user, scope="wallet", target=found.pk, state=wanted,
+            reason=form.cleaned_data["reason"], http=request,
+        )  # fmt: skip
+    except services.WalletRefused as refusal:
+        messages.error(request, str(refusal))
     return redirect("wallets:wallet", pk)
 
 
