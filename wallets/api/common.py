@@ -93,6 +93,14 @@ def wallet_or_404(request: Request, pk: UUID) -> Wallet:
     return found
 
 
+def venue_or_404(request: Request, wallet: UUID) -> str:
+    """The venue of a wallet that this user may trade: all that has to be known before an order is read."""
+    found = selectors.wallet_whereabouts(wallet)
+    if found is None or not _may(request, "wallet", found[0]):
+        raise NotFound(NO_SUCH)
+    return found[1]
+
+
 def order_or_404(request: Request, pk: UUID) -> Order:
     """As `wallet_or_404`."""
     found = selectors.order_get(request.user, pk)

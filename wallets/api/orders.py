@@ -24,6 +24,7 @@ from wallets.api.common import (
     HouseView,
     client_id_of,
     order_or_404,
+    venue_or_404,
     wallet_or_404,
 )
 from wallets.domain.errors import OrderDenied, OrderError, OrderInvalid
@@ -76,10 +77,10 @@ class OrderList(HouseView, GenericAPIView[Order]):
     )
     def post(self, request: Request) -> Response:
         asked = body_of(questions.OrderPlace, request.data)
-        wallet = wallet_or_404(request, asked["wallet"])
-        wish = _request(asked, wallet.venue_id, client_id_of(request, asked.get("client_id")))
+        venue = venue_or_404(request, asked["wallet"])
+        wish = _request(asked, venue, client_id_of(request, asked.get("client_id")))
         order = services.order_place(
-            user=request.user, wallet_id=wallet.pk, request=wish, origin="api", http=request._request
+            user=request.user, wallet_id=asked["wallet"], request=wish, origin="api", http=request._request
         )
         return Response(bodies.order_body(order), status=201)
 
@@ -109,13 +110,13 @@ class OrderBatch(HouseView):
     )
     def post(self, request: Request) -> Response:
         asked = body_of(questions.OrderBatchBody, request.data)
-        wallet = wallet_or_404(request, asked["wallet"])
+        venue = venue_or_404(request, asked["wallet"])
         wishes = [
-            _request(wish, wallet.venue_id, client_id_of(request, wish.get("client_id"), part=f"#{number}"))
+            _request(wish, venue, client_id_of(request, wish.get("client_id"), part=f"#{number}"))
             for number, wish in enumerate(asked["orders"])
         ]
         done = services.orders_place(
-            user=request.user, wallet_id=wallet.pk, requests=wishes, origin="api", http=request._request
+            user=request.user, wallet_id=asked["wallet"], requests=wishes, origin="api", http=request._request
         )
         return Response({"results": [_result(one) for one in done]})
 

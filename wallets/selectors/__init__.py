@@ -28,6 +28,7 @@ from wallets.selectors.reading import (
     positions_of,
     transfers_page,
     wallet_get,
+    wallet_whereabouts,
     wallets_of,
 )
 from wallets.selectors.situation import limits_of, situation_of, trading_state, wallets_with_states
@@ -83,6 +84,7 @@ __all__ = [
     "trading_state",
     "transfers_page",
     "wallet_get",
+    "wallet_whereabouts",
     "wallets_beyond",
     "wallets_of",
     "wallets_with_states",

@@ -40,6 +40,11 @@ def wallet_get(user: Any, wallet_id: UUID) -> Wallet | None:
     return wallets_with_states().filter(mine, pk=wallet_id).select_related("venue").first()
 
 
+def wallet_whereabouts(wallet_id: UUID) -> tuple[UUID, str] | None:
+    """Whose it is, and its venue."""
+    return Wallet.objects.filter(pk=wallet_id).values_list("user_id", "venue_id").first()
+
+
 # --- what it holds ------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Money:

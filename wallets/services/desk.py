@@ -68,6 +68,8 @@ class Desk:
         self._known |= dict.fromkeys(client_ids)
         self._known |= {order.client_id: order for order in orders.filter(client_id__in=client_ids)}
         found = [order.pk for order in self._known.values() if order is not None]
+        if not found:
+            return
         heirs = Order.objects.filter(replaces__in=found, status__in=LIVE)
         changing = set(heirs.values_list("replaces", flat=True))
         self._changing |= {order: order in changing for order in found}
