@@ -1,6 +1,7 @@
 """Calling strategies: many bots in one go, in threads, so that one that sleeps holds up nobody else."""
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections import deque
@@ -159,6 +160,8 @@ class Decider:
         self._idle: list[_Hand] = []
         self._asked: list[Call] = []
         self._answering: asyncio.Task[None] | None = None
+        self._quiet = asyncio.Event()
+        self._quiet.set()
 
     def ask(self, call: Call) -> None:
         """Decide it together with whatever else is asked now."""
@@ -169,10 +172,27 @@ class Decider:
     async def _answer(self) -> None:
         while self._asked:
             calls, self._asked = self._asked, []
-            await self.decide(calls)
+            await self._decide(calls)
 
     async def decide(self, calls: Sequence[Call]) -> None:
         """Until all are settled but those that take longer than a moment: these are, later."""
+        self._quiet.clear()
+        try:
+            await self._decide(calls)
+        finally:
+            self._quiet.set()
+
+    async def quiet(self) -> None:
+        """Wait for the end of the round that is being decided, a moment at the longest.
+
+        For work that can wait and would have to share the interpreter's lock with it.
+        """
+        if not self._quiet.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(MOMENT):
+                    await self._quiet.wait()
+
+    async def _decide(self, calls: Sequence[Call]) -> None:
         turn = _Round(calls, asyncio.get_running_loop())
         self._lend(turn)
         while True:

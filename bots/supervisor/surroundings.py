@@ -17,7 +17,7 @@ from market.hub import in_thread
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-AT_ONCE = 3
+AT_ONCE = 2  # with three, five hundred bots were too many for a core (docs/benchmarks.md)
 Tell = Callable[[str, Iterable[Mapping[str, Any]]], None]
 
 
@@ -33,8 +33,10 @@ class Surroundings:
     _few: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     async def in_thread(self, work: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
-        """Services of desks, a few at a time: they compute, and decisions wait for whoever computes."""
+        """Services of desks, a few at a time and not in the midst of a round: they compute, and decisions
+        wait for whoever computes."""
         async with self._few:
+            await self.decider.quiet()
             return await in_thread(work, *args, **kwargs)
 
     def announce(self, bot: UUID, user: Any, snapshot: Snapshot, reason: str) -> None:

@@ -15,7 +15,7 @@ from cryptotrade.bench.processes import Bench, BenchError, Child, free_port, pau
 from cryptotrade.bench.report import Row, document
 from cryptotrade.embedded import services_at
 
-DEFAULTS = Options(seconds=30.0, clients=50, topics=0, rate=0.2, runs=1)
+DEFAULTS = Options(seconds=60.0, clients=50, topics=0, rate=0.2, runs=1)
 BURST = 20  # orders of each user in one transaction
 START_SECONDS, PATIENCE, STOP_SECONDS = 180.0, 300.0, 40.0
 WITHOUT_LIMITS = {

@@ -140,6 +140,28 @@ async def test_the_second_callback_that_is_late_is_an_overrun(monkeypatch):
         watchdog.judged(second)
 
 
+async def test_services_wait_for_the_end_of_a_round_and_not_for_a_callback_that_hangs(stuck, monkeypatch):
+    monkeypatch.setattr(deciding, "MOMENT", 60)
+    bots, decider, order = Bots(stuck), Decider(), []
+    await decider.quiet()
+    deciding_it = asyncio.create_task(decider.decide(bots.calls(1)))
+    await asyncio.sleep(0)
+    waiting = asyncio.create_task(decider.quiet())
+    waiting.add_done_callback(lambda _: order.append("service"))
+    deciding_it.add_done_callback(lambda _: order.append("round"))
+    await asyncio.wait({waiting}, timeout=0.05)
+    assert order == []
+    stuck.go.set()
+    await asyncio.wait_for(waiting, 60)
+    assert order == ["round", "service"]
+
+    monkeypatch.setattr(deciding, "MOMENT", 0.01)
+    stuck.go.clear()
+    await decider.decide(bots.calls(2))
+    await asyncio.wait_for(decider.quiet(), 60)
+    assert len(bots.settled[bots.runners[0]]) == 1
+
+
 async def test_desks_go_to_the_database_a_few_at_a_time(monkeypatch):
     around = Surroundings(Decider(), CandleShelf(), CandleTurns(), lambda: True, lambda user, events: None)
     inside, most, go = [], [], asyncio.Event()
