@@ -159,11 +159,10 @@ def test_nothing_is_classified_that_is_no_route():
 def test_a_route_answers_those_it_is_for_and_nobody_else(people, route):
     rule = classified(route)
     clients = clients_of(people, *PRINCIPALS)
-    wrong = []
+    wrong, path = [], path_of(route, rule.make(people[OWNER]) if rule.make else {})
     for verb, principal in product(VERBS, PRINCIPALS):
         with undone():
-            kwargs = rule.make(people[OWNER]) if rule.make else {}
-            response = call(clients[principal], verb, path_of(route, kwargs))
+            response = call(clients[principal], verb, path)
         got = verdict(response)
         if may_call(rule, verb, principal):
             good = got in ("through", "sent on") or (route.removesuffix("/"), got) in _ANSWERS

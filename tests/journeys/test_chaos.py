@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from tests.journeys.house import ROOT, TAKEN_FROM_US
 
@@ -56,7 +57,9 @@ def test_sixty_orders_and_six_bots_survive_a_house_that_is_killed_all_the_time(c
     assert status == 0, output
 
 
-def test_a_kind_that_does_not_exist_is_refused(chaos):
-    status, _, output = chaos("--kinds", "everything")
-    assert status == 1
-    assert "unknown kind everything" in output
+def test_a_kind_that_does_not_exist_is_refused_before_anything_begins(monkeypatch):
+    monkeypatch.setattr(
+        "cryptotrade.management.commands.chaos._go_inside", lambda var: pytest.fail("it begins")
+    )
+    with pytest.raises(CommandError, match="unknown kind everything"):
+        call_command("chaos", "--kinds", "everything")

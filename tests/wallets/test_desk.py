@@ -83,21 +83,14 @@ async def test_an_order_that_never_arrived_is_sent_again_under_the_same_id(bench
     assert nonces[0] < nonces[1]
 
 
-async def _late(bench):
-    """A market order that is on its way for longer than we wait for its answer. Returns what it became."""
+async def test_the_venue_is_not_asked_before_the_validity_is_over(bench, monkeypatch):
+    monkeypatch.setattr(waiting, "VALIDITY", 15_000)
     bench.trader.fates = ["late"]
     order = await bench.place(kind="market", price=None, size="0.01")
     await bench.until_status(order, "unknown")
-    await until(lambda: "order_get" in bench.trader.asked or len(bench.trader.sent) > 1, within=0.4)
-    return order
-
-
-async def test_the_venue_is_not_asked_before_the_validity_is_over(bench, monkeypatch):
-    monkeypatch.setattr(waiting, "VALIDITY", 15_000)
     with pytest.raises(TimeoutError):
-        await _late(bench)
+        await until(lambda: "order_get" in bench.trader.asked or len(bench.trader.sent) > 1, within=0.4)
     bench.trader.arrive()
-    order = await Order.objects.aget()
     order = await bench.until_status(order, "filled")
     assert len(bench.at_venue(order)) == 1
 
@@ -105,8 +98,9 @@ async def test_the_venue_is_not_asked_before_the_validity_is_over(bench, monkeyp
 async def test_without_waiting_out_a_late_request_is_done_twice(bench, monkeypatch):
     """The negative control: this is the one line that everything hangs on."""
     monkeypatch.setattr(waiting, "settled_before", lambda now, margin=0: now + 60_000)
-    order = await _late(bench)
-    await until(lambda: len(bench.trader.sent) == 2)
+    bench.trader.fates = ["late"]
+    order = await bench.place(kind="market", price=None, size="0.01")
+    await until(lambda: len(bench.trader.sent) == 2)  # it is in doubt for a moment only: nobody waits
     bench.trader.arrive()
     assert len(bench.at_venue(order)) == 2
 

@@ -53,19 +53,20 @@ class Command(BaseCommand):
         parser.add_argument("--without", default="", choices=["", *GUARDS], help="leave out a guard")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        wanted = _wanted(options)
         if INSIDE not in os.environ:
             _go_inside(settings.VAR_DIR / f"chaos-{options['seed']}")
         logging.getLogger("asyncio").setLevel(logging.ERROR)
         for number in (signal.SIGTERM, signal.SIGINT):  # also where a shell had us ignore it
             signal.signal(number, signal.default_int_handler)
-        sheet = self._run(options)
+        sheet = self._run(options, wanted)
         for line in sheet.lines():
             self.stdout.write(line)
         if not sheet.is_clean:
             sys.exit(1)
 
-    def _run(self, options: dict[str, Any]) -> Sheet:
-        wanted, bots = _wanted(options), options["bots"]
+    def _run(self, options: dict[str, Any], wanted: Wanted) -> Sheet:
+        bots = options["bots"]
         supervisors = max(options["supervisors"], SUPERVISORS) if bots else 1
         house = ChaosHouse(int(os.environ["PORT"]), options["without"], supervisors)
         part = Bots(wanted.seed, bots, house.url, self.stderr.write) if bots else None
