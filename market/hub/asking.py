@@ -51,9 +51,8 @@ class Asking:
                 return True
             if self._clock() < self._again:
                 return False
-            self._again = (
-                self._clock() + ANSWER_WITHIN + AGAIN_AFTER
-            )  # ours; the next one's if we never return
+            # It is ours to ask; the next one's, if we never come back.
+            self._again = self._clock() + ANSWER_WITHIN + AGAIN_AFTER
             return True
 
     def _away(self, problem: Exception) -> None:

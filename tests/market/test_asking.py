@@ -7,14 +7,7 @@ import redis
 from django.conf import settings as django_settings
 
 from market.hub.asking import AGAIN_AFTER, ANSWER_WITHIN, Asking, redis_ask
-
-
-class Clock:
-    def __init__(self):
-        self.now = 100.0
-
-    def __call__(self):
-        return self.now
+from tests.clock import Clock
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from cryptotrade.settings import DATABASE_URL, database
 from market import leases, models
 from market.hub import in_thread
 from market.leases import Keeper, LeaseLost
+from tests.clock import Clock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -166,14 +167,6 @@ def test_rows_of_workers_long_gone_are_swept(worker, rival):
 
 
 # --- Keeper ------------------------------------------------------------------------------------------
-class Clock:
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
 def clock():
     return Clock()
