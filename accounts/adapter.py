@@ -13,9 +13,9 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from accounts import vault
+from accounts import totp_secrets
 from accounts.audit import AuditAction, record
-from accounts.limits import client_address
+from accounts.rate_limits import client_address
 from accounts.services import SID, credentials_end_all
 
 # allauth's name of a message → what we say.
@@ -151,10 +151,10 @@ class MfaAdapter(DefaultMFAAdapter):
 
     def encrypt(self, text: str) -> str:
         user = getattr(context.request, "user", None)
-        return vault.seal(text, user=str(user.pk) if user and user.is_authenticated else None)
+        return totp_secrets.seal(text, user=str(user.pk) if user and user.is_authenticated else None)
 
     def decrypt(self, encrypted_text: str) -> str:
-        return vault.unseal(encrypted_text)
+        return totp_secrets.unseal(encrypted_text)
 
     def _get_site_name(self) -> str:
         return "CryptoTrade"

@@ -17,9 +17,9 @@ from unfold.admin import ModelAdmin
 
 from accounts import services
 from accounts.audit import AuditAction, exported, record
-from accounts.domain.rules import Act, Role
-from accounts.limits import LimitClass, take
+from accounts.domain.permissions import Act, Role
 from accounts.models import ApiKey, AuditEntry, AuthSession, User
+from accounts.rate_limits import LimitClass, take
 from accounts.selectors import role_of, user_may
 from accounts.step_up import request_session, step_up_redirect
 
@@ -32,7 +32,7 @@ Rows = QuerySet[Any]
 
 
 class HouseAdmin(ModelAdmin):  # type: ignore[misc]
-    """Read-only; who may read or act is decided by `accounts.domain.rules` for `kind`."""
+    """Read-only; who may read or act is decided by `accounts.domain.permissions` for `kind`."""
 
     kind: ClassVar[str]
     actions_on_top = True

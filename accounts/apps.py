@@ -6,11 +6,11 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        from accounts import vault
+        from accounts import totp_secrets
 
-        vault.one_use_install()
+        totp_secrets.one_use_install()
         # Django's own hooks: every way to sign in or out runs through them, the admin's included.
-        from accounts.services import signing
+        from accounts.services import receivers
 
-        user_logged_in.connect(signing.signed_in, dispatch_uid="accounts.signed_in")
-        user_logged_out.connect(signing.signed_out, dispatch_uid="accounts.signed_out")
+        user_logged_in.connect(receivers.signed_in, dispatch_uid="accounts.signed_in")
+        user_logged_out.connect(receivers.signed_out, dispatch_uid="accounts.signed_out")

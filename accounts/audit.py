@@ -16,9 +16,9 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.domain.chain import FIELDS, GENESIS, NOTHING, Fault, Head, Link, digest, faults, plain
-from accounts.limits import client_address
+from accounts.domain.hash_chain import FIELDS, GENESIS, NOTHING, Fault, Head, Link, digest, faults, plain
 from accounts.models import AuditEntry, AuditHead, User
+from accounts.rate_limits import client_address
 
 logger = logging.getLogger(__name__)
 BATCH = 2000

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from accounts.domain.rules import Act, Role, may
+from accounts.domain.permissions import Act, Role, may
 from accounts.models import ApiKey, AuthSession, User
 
 GROUP_ROLES = (Role.ADMINISTRATOR, Role.SUPPORT)  # the strongest first
@@ -104,6 +104,6 @@ def role_of(user: User | AnonymousUser | None) -> Role:
 
 
 def user_may(*, user: User | AnonymousUser | None, act: Act, kind: str, owner: Any) -> bool:
-    """`accounts.domain.rules.may` for the signed-in user of a request; `owner` is a user's id or None."""
+    """`accounts.domain.permissions.may` for the signed-in user of a request; `owner` is a user's id or None."""
     own = str(user.pk) if user and user.is_authenticated else None
     return may(role=role_of(user), act=act, kind=kind, owner=str(owner) if owner else None, user=own)

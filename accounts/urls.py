@@ -5,19 +5,19 @@ Names without a namespace are those that allauth looks up by itself.
 
 from django.urls import include, path
 
-from accounts.views import entrance, keys, profile, security, sessions, step_up, trail
+from accounts.views import activity, api_keys, auth, profile, security, sessions, step_up
 
 ENTRANCE = [
-    path("login/", entrance.SignIn.as_view(), name="account_login"),
-    path("login/passkey/", entrance.PasskeySignIn.as_view(), name="mfa_login_webauthn"),
-    path("login/second-factor/", entrance.SecondFactor.as_view(), name="mfa_authenticate"),
-    path("logout/", entrance.SignOut.as_view(), name="account_logout"),
-    path("signup/", entrance.SignUp.as_view(), name="account_signup"),
-    path("verify/", entrance.verify, name="account_email_verification_sent"),
-    path("recover/", entrance.Recover.as_view(), name="account_reset_password"),
-    path("recover/code/", entrance.RecoverCode.as_view(), name="account_confirm_password_reset_code"),
-    path("recover/password/", entrance.NewPassword.as_view(), name="account_complete_password_reset"),
-    path("inactive/", entrance.inactive, name="account_inactive"),
+    path("login/", auth.SignIn.as_view(), name="account_login"),
+    path("login/passkey/", auth.PasskeySignIn.as_view(), name="mfa_login_webauthn"),
+    path("login/second-factor/", auth.SecondFactor.as_view(), name="mfa_authenticate"),
+    path("logout/", auth.SignOut.as_view(), name="account_logout"),
+    path("signup/", auth.SignUp.as_view(), name="account_signup"),
+    path("verify/", auth.verify, name="account_email_verification_sent"),
+    path("recover/", auth.Recover.as_view(), name="account_reset_password"),
+    path("recover/code/", auth.RecoverCode.as_view(), name="account_confirm_password_reset_code"),
+    path("recover/password/", auth.NewPassword.as_view(), name="account_complete_password_reset"),
+    path("inactive/", auth.inactive, name="account_inactive"),
 ]
 INSIDE = [
     path("security/", security.Security.as_view(), name="mfa_index"),
@@ -37,15 +37,15 @@ OURS = [
     path("sessions/", sessions.sessions, name="sessions"),
     path("sessions/others/revoke/", sessions.revoke_others, name="sessions_revoke_others"),
     path("sessions/<uuid:sid>/revoke/", sessions.revoke, name="session_revoke"),
-    path("keys/", keys.keys, name="keys"),
-    path("keys/new/", keys.NewKey.as_view(), name="key_new"),
-    path("keys/<uuid:pk>/revoke/", keys.revoke, name="key_revoke"),
-    path("activity/", trail.trail, name="trail"),
+    path("keys/", api_keys.keys, name="keys"),
+    path("keys/new/", api_keys.NewKey.as_view(), name="key_new"),
+    path("keys/<uuid:pk>/revoke/", api_keys.revoke, name="key_revoke"),
+    path("activity/", activity.trail, name="trail"),
     path("step-up/", step_up.StepUp.as_view(), name="step_up"),
 ]
 urlpatterns = [
     path("accounts/", include(ENTRANCE)),
-    path("accounts/link/", entrance.sign_in_link, name="sign_in_link"),
+    path("accounts/link/", auth.sign_in_link, name="sign_in_link"),
     path("account/", include(INSIDE)),
     path("account/", include((OURS, "account"))),
 ]

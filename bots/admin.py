@@ -11,13 +11,13 @@ from django.utils import timezone
 from unfold import decorators
 
 from accounts.admin import HouseAdmin, fresh
-from accounts.domain.rules import Role
+from accounts.domain.permissions import Role
 from accounts.selectors import role_of
 from bots import models
 from bots.domain.lifecycle import ENDED
 from bots.selectors.cards import LATE
 from bots.services import bot_force_stop
-from market.domain.figures import age
+from market.domain.formatting import age
 
 action: Callable[..., Callable[[Any], Any]] = decorators.action
 

@@ -11,8 +11,8 @@ from bots.domain.lifecycle import Status, StopPolicy
 from bots.domain.requests import BotRequest
 from bots.models import StopPolicies
 from bots.sdk import Strategy, schema
+from bots.selectors.bot_list import NEEDS_YOU, SORTS, Wish
 from bots.selectors.exports import FORMAT, VERSION
-from bots.selectors.listing import NEEDS_YOU, SORTS, Wish
 from bots.strategies import STRATEGIES
 
 QUIET = {"autocomplete": "off", "spellcheck": "false"}

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from bots.domain.books import Account
+from bots.domain.ledger import Account
 from bots.domain.lifecycle import Status, StopPolicy
 from market.leases import LeasedModel
 
@@ -242,7 +242,7 @@ class BotBalance(models.Model):
 
 
 class HolderBook(models.Model):
-    """The running book (`bots.domain.books.Book`) of one holder on a wallet's instrument.
+    """The running book (`bots.domain.pnl.Book`) of one holder on a wallet's instrument.
 
     A row without a bot is the person's own: what they asked for on a page or by the API. Changed only in
     the transaction that posts: at its end the database holds a bot's row against its balances.

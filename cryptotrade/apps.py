@@ -12,4 +12,4 @@ class CryptotradeConfig(AppConfig):
 
 class BackofficeConfig(apps.AdminConfig):
     default = False
-    default_site = "cryptotrade.backoffice.HouseAdminSite"
+    default_site = "cryptotrade.admin_site.HouseAdminSite"

@@ -13,7 +13,7 @@ from accounts.selectors import credentials_live  # noqa: E402
 from accounts.services import session_user, token_user  # noqa: E402
 from bots.consumers import SupervisorConsumer  # noqa: E402
 from cryptotrade.errors import BodyLimit  # noqa: E402
-from cryptotrade.limits import stream_address, stream_wait  # noqa: E402
+from cryptotrade.rate_limit_middleware import stream_address, stream_wait  # noqa: E402
 from market.consumers import StreamConsumer  # noqa: E402
 from market.feed.worker import FeedConsumer  # noqa: E402
 from wallets.consumers import ExecutionConsumer  # noqa: E402

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
-from accounts.limits import rule_parse
+from accounts.rate_limits import rule_parse
 
 SECRET_BYTES = 32
 MADE_BY = "`make run` generates it; elsewhere set it, or NAME_FILE."

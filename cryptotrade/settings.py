@@ -66,7 +66,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.middleware.SessionMiddleware",
-    "cryptotrade.limits.LimitsMiddleware",
+    "cryptotrade.rate_limit_middleware.LimitsMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -248,7 +248,7 @@ ACCOUNT_FORMS = {
     "change_password": "accounts.forms.ChangePasswordForm",
     "add_email": "accounts.forms.ChangeEmailForm",
 }
-# Requests are counted by our own limiter (accounts/limits.py). What stays here is counted per mailbox
+# Requests are counted by our own limiter (accounts/rate_limits.py). What stays here is counted per mailbox
 # and, for second factors, per user: guesses from many addresses add up.
 ACCOUNT_RATE_LIMITS = {
     "login": None,
@@ -272,7 +272,7 @@ MFA_FORMS = {
 }
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_TOTP_ISSUER = "CryptoTrade"
-MFA_TOTP_TOLERANCE = 1  # half a minute either way; no code works twice (accounts/vault.py)
+MFA_TOTP_TOLERANCE = 1  # half a minute either way; no code works twice (accounts/totp_secrets.py)
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not PRODUCTION  # http://localhost
@@ -287,7 +287,7 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_USERNAME_CALLABLE = "accounts.adapter.attempted_email"
-AXES_CLIENT_IP_CALLABLE = "accounts.limits.client_address"
+AXES_CLIENT_IP_CALLABLE = "accounts.rate_limits.client_address"
 AXES_LOCKOUT_CALLABLE = "cryptotrade.errors.locked_out"
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "email", "login", "code", "csrfmiddlewaretoken"]
 AXES_DISABLE_ACCESS_LOG = True  # sessions and the audit trail tell who came
@@ -367,7 +367,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_THROTTLE_CLASSES": ["cryptotrade.limit_classes.Throttle"],
+    "DEFAULT_THROTTLE_CLASSES": ["cryptotrade.rate_limit_routes.Throttle"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "cryptotrade.errors.api_exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -385,9 +385,9 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "FeedStatusEnum": ["live", "late", "down"],
         "StopPolicyEnum": "bots.models.StopPolicies",
-        "OrderKindEnum": "wallets.api.questions.KINDS",
-        "OrderStatusEnum": "wallets.api.questions.STATUSES",
-        "WalletStatusEnum": "wallets.api.questions.WALLET_STATUSES",
+        "OrderKindEnum": "wallets.api.request_serializers.KINDS",
+        "OrderStatusEnum": "wallets.api.request_serializers.STATUSES",
+        "WalletStatusEnum": "wallets.api.request_serializers.WALLET_STATUSES",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

@@ -29,7 +29,7 @@ from market.domain.commands import (
 )
 from market.hub import Client, Hub
 from market.hub.client import GOING_AWAY, POLICY, TOO_BIG, UNSUPPORTED, WIRE
-from market.hub.guard import CredentialsLive
+from market.hub.credential_monitor import CredentialsLive
 
 logger = logging.getLogger(__name__)
 

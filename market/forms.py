@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 
 from market.models import Instrument
-from market.selectors.board import SORTS
+from market.selectors.markets import SORTS
 
 DEFAULT_SORT = "-volume"
 

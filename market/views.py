@@ -27,7 +27,7 @@ def landing(request: HttpRequest) -> HttpResponse:
 def board(request: HttpRequest) -> HttpResponse:
     asked = BoardForm(request.GET).asked()
     context = {"board": selectors.board_get(**asked), "asked": asked}
-    return render(request, "market/board.html", context)
+    return render(request, "market/markets.html", context)
 
 
 @require_safe

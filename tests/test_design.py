@@ -10,7 +10,7 @@ import redis
 from django.conf import settings
 
 from market.templatetags.icons import PATHS
-from tests.market import world
+from tests.market import factories
 
 ROOT = Path(__file__).resolve().parents[1]
 TOKENS = (ROOT / "static/css/tokens.css").read_text(encoding="utf-8")
@@ -143,14 +143,14 @@ class Reader(HTMLParser):
 @pytest.fixture
 def read(client, transactional_db):
     redis.Redis.from_url(settings.REDIS_URL).flushdb()
-    venue = world.market_make()
-    world.candles_make(venue.instruments.get(symbol="BTC"), 30)
+    venue = factories.market_make()
+    factories.candles_make(venue.instruments.get(symbol="BTC"), 30)
 
     def offer(publisher):
-        publisher.offer_book("BTC", world.book())
-        publisher.offer_trades("BTC", [world.trade(number) for number in range(1, 4)])
+        publisher.offer_book("BTC", factories.book())
+        publisher.offer_trades("BTC", [factories.trade(number) for number in range(1, 4)])
 
-    world.publish(offer=offer)
+    factories.publish(offer=offer)
 
     def read(path: str) -> Reader:
         reader = Reader()

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from unfold import decorators
 
 from accounts.admin import HouseAdmin, fresh
-from accounts.domain.rules import Role
+from accounts.domain.permissions import Role
 from accounts.selectors import role_of
 from wallets import models
 from wallets.domain.status import TradingState
@@ -159,7 +159,7 @@ class PositionAdmin(TradingAdmin):
 # --- custody -------------------------------------------------------------------------------------------
 @admin.register(models.SealingKey)
 class SealingKeyAdmin(TradingAdmin):
-    """Which keys seal; `manage.py keys` makes and ends them."""
+    """Which keys seal; `manage.py sealing_keys` makes and ends them."""
 
     list_display = ("kid", "created_at", "retired_at")
     fields = list_display

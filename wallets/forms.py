@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from django import forms
 
-from market.domain.figures import decimal_parse
+from market.domain.formatting import decimal_parse
 from wallets.domain.requests import OrderRequest
 from wallets.domain.status import OrderStatus, TradingState
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts.api import auth, keys, me, sessions, signup
+from accounts.api import api_keys, auth, me, sessions, signup
 
 _routes = [
     path("auth/signup", signup.SignUp.as_view(), name="auth-signup"),
@@ -16,8 +16,8 @@ _routes = [
     path("auth/sessions", sessions.SessionList.as_view(), name="auth-sessions"),
     path("auth/sessions/<uuid:pk>", sessions.SessionDetail.as_view(), name="auth-session"),
     path("me", me.Me.as_view(), name="me"),
-    path("api-keys", keys.KeyList.as_view(), name="api-keys"),
-    path("api-keys/<uuid:pk>", keys.KeyDetail.as_view(), name="api-key"),
+    path("api-keys", api_keys.KeyList.as_view(), name="api-keys"),
+    path("api-keys/<uuid:pk>", api_keys.KeyDetail.as_view(), name="api-key"),
 ]
 
 # Both spellings work; the schema names the one without a slash (cryptotrade/openapi.py).

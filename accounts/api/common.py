@@ -8,9 +8,9 @@ from rest_framework.permissions import AllowAny, BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from accounts.api.endpoints import NO_SUCH
+from accounts.api.base import NO_SUCH
 from accounts.authentication import CHALLENGE, SAFE
-from accounts.domain.rules import Act
+from accounts.domain.permissions import Act
 from accounts.models import ApiKey, AuthSession, User
 from accounts.selectors import user_may
 from accounts.services import LimitReached

@@ -10,8 +10,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.api.base import Conflict
 from accounts.api.common import PERSON, signed_in_user, throttled
-from accounts.api.endpoints import Conflict
 from accounts.api.serializers import (
     CodeBody,
     MeBody,

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts.domain.rules import Role
+from accounts.domain.permissions import Role
 from accounts.models import ApiKey, AuthSession, User
 from accounts.services.api_keys import MOST_DAYS
 

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from accounts.api.common import OpenView, throttled
 from accounts.api.serializers import PendingBody, SignUpBody, VerifiedBody, VerifyBody
 from accounts.services import LimitReached, SignUpInvalid, VerificationFailed, sign_up, verification_finish
-from accounts.services.signing_up import CODE_SECONDS
+from accounts.services.signup import CODE_SECONDS
 
 
 class SignUp(OpenView):

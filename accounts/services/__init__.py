@@ -1,5 +1,6 @@
 """What changes about users and their credentials, and who is behind one."""
 
+from accounts.services.account import DeletionRefused, account_ending
 from accounts.services.api_keys import (
     TooManyKeys,
     api_key_create,
@@ -7,11 +8,11 @@ from accounts.services.api_keys import (
     api_key_revoke,
     api_key_used,
 )
-from accounts.services.cleaning import expired_remove
-from accounts.services.codes import sign_in_code_mint, sign_in_code_redeem
-from accounts.services.identity import Principal, session_user, token_user
+from accounts.services.cleanup import expired_remove
+from accounts.services.login import EmailUnverified, SecondFactorMissing, SignInRefused, program_sign_in
+from accounts.services.login_links import sign_in_code_mint, sign_in_code_redeem
 from accounts.services.passwords import PasswordRefused, password_change
-from accounts.services.people import DeletionRefused, account_ending
+from accounts.services.principals import Principal, session_user, token_user
 from accounts.services.roles import role_set, user_disable, user_enable, user_rename
 from accounts.services.second_factor import (
     SecondFactorRefused,
@@ -30,8 +31,7 @@ from accounts.services.sessions import (
     session_seen,
     sessions_revoke_all,
 )
-from accounts.services.signing_in import EmailUnverified, SecondFactorMissing, SignInRefused, program_sign_in
-from accounts.services.signing_up import SignUpInvalid, VerificationFailed, sign_up, verification_finish
+from accounts.services.signup import SignUpInvalid, VerificationFailed, sign_up, verification_finish
 from accounts.services.step_up import LimitReached, second_factor_check, step_up_is_fresh, step_up_pass
 from accounts.services.tokens import CredentialRefused, TokenPair, access_read, tokens_issue, tokens_refresh
 

@@ -11,8 +11,8 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from accounts.audit import AuditAction, record
-from accounts.limits import client_address
 from accounts.models import ApiKey, User
+from accounts.rate_limits import client_address
 from accounts.selectors import KEY_PREFIX, api_key_digest, api_key_list
 
 MOST_KEYS = 20

@@ -5,7 +5,7 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from accounts.audit import AuditAction, record
-from accounts.domain.rules import Role
+from accounts.domain.permissions import Role
 from accounts.models import User
 from accounts.selectors import role_of
 from accounts.services.sessions import credentials_end_all

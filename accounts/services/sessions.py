@@ -12,8 +12,8 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from accounts.audit import AuditAction, record
-from accounts.limits import client_address
 from accounts.models import ApiKey, AuthSession, User
+from accounts.rate_limits import client_address
 from accounts.selectors import session_find
 
 SID = "sid"  # where the session cookie's data and the tokens carry it

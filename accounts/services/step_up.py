@@ -7,8 +7,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.audit import AuditAction, record
-from accounts.limits import LimitClass, take
 from accounts.models import AuthSession, User
+from accounts.rate_limits import LimitClass, take
 
 FRESH = timedelta(minutes=10)
 

@@ -19,7 +19,7 @@ from django.views.generic import FormView, UpdateView
 from accounts.audit import AuditAction
 from accounts.forms import DeleteForm, ProfileForm
 from accounts.models import User
-from accounts.services.people import DeletionRefused, account_delete, account_export
+from accounts.services.account import DeletionRefused, account_delete, account_export
 from accounts.step_up import step_up_required
 from accounts.views.base import AccountPage, note, owner
 

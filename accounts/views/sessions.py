@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from accounts.domain.agents import agent_words
+from accounts.domain.user_agents import agent_words
 from accounts.selectors import session_list
 from accounts.services import SID, session_revoke, sessions_revoke_all
 from accounts.views.base import owner

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from bots.api import attribution, records, views
+from bots.api import attribution, history, views
 
 _routes = [
     path("strategies", views.StrategyList.as_view(), name="strategies"),
@@ -11,12 +11,12 @@ _routes = [
     path("bots/<uuid:pk>", views.BotDetail.as_view(), name="bot"),
     path("bots/<uuid:pk>/start", views.BotStart.as_view(), name="bot-start"),
     path("bots/<uuid:pk>/stop", views.BotStop.as_view(), name="bot-stop"),
-    path("bots/<uuid:pk>/events", records.BotEvents.as_view(), name="bot-events"),
-    path("bots/<uuid:pk>/orders", records.BotOrders.as_view(), name="bot-orders"),
-    path("bots/<uuid:pk>/fills", records.BotFills.as_view(), name="bot-fills"),
-    path("bots/<uuid:pk>/inputs", records.BotInputs.as_view(), name="bot-inputs"),
-    path("bots/<uuid:pk>/equity", records.BotEquity.as_view(), name="bot-equity"),
-    path("bots/<uuid:pk>/export/<str:what>", records.BotExport.as_view(), name="bot-export"),
+    path("bots/<uuid:pk>/events", history.BotEvents.as_view(), name="bot-events"),
+    path("bots/<uuid:pk>/orders", history.BotOrders.as_view(), name="bot-orders"),
+    path("bots/<uuid:pk>/fills", history.BotFills.as_view(), name="bot-fills"),
+    path("bots/<uuid:pk>/inputs", history.BotInputs.as_view(), name="bot-inputs"),
+    path("bots/<uuid:pk>/equity", history.BotEquity.as_view(), name="bot-equity"),
+    path("bots/<uuid:pk>/export/<str:what>", history.BotExport.as_view(), name="bot-export"),
     path("bots/<uuid:pk>/clone", views.BotClone.as_view(), name="bot-clone"),
     path("wallets/<uuid:pk>/attribution", attribution.WalletAttribution.as_view(), name="wallet-attribution"),
 ]

@@ -9,10 +9,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.endpoints import MISSING, NO_SUCH
+from accounts.api.base import MISSING, NO_SUCH
 from bots import selectors
-from bots.api.bodies import Fields, Figure
 from bots.api.common import HouseView
+from bots.api.serializers import Fields, Figure
 from wallets.selectors import wallet_get
 
 

@@ -12,12 +12,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.endpoints import NO_SUCH, Conflict, Newest, PagesView, RefusingView, body_of, repeat_id
+from accounts.api.base import NO_SUCH, Conflict, Newest, PagesView, RefusingView, body_of, repeat_id
 from accounts.authentication import SAFE
-from accounts.domain.rules import Act
+from accounts.domain.permissions import Act
 from accounts.selectors import user_may
 from bots import selectors
-from bots.api import bodies
+from bots.api import serializers
 from bots.domain.errors import BotConflict, BotInvalid, BotNotFound
 from bots.domain.requests import BotRequest
 from bots.models import Bot
@@ -53,7 +53,7 @@ class NewestBots(Newest):
 
 def asked_of(request: Request) -> BotRequest:
     """The bot that was asked for in the body. Raises `ValidationError`."""
-    asked = body_of(bodies.BotCreate, request.data)
+    asked = body_of(serializers.BotCreate, request.data)
     return BotRequest(client_id=client_id_of(request), wallet_id=asked.pop("wallet"), **asked)
 
 
@@ -63,7 +63,7 @@ def card_of(bot: Bot) -> BotCard:
 
 
 def answer(bot: Bot, status: int = 200) -> Response:
-    return Response(bodies.BotBody(card_of(bot)).data, status=status)
+    return Response(serializers.BotBody(card_of(bot)).data, status=status)
 
 
 def client_id_of(request: Request) -> UUID:

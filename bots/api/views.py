@@ -8,14 +8,9 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.endpoints import (
-    BAD,
-    CONFLICT,
-    MISSING,
-    body_of,
-)
+from accounts.api.base import BAD, CONFLICT, MISSING, body_of
 from bots import selectors, services
-from bots.api import bodies
+from bots.api import serializers
 from bots.api.common import (
     IDEMPOTENCY,
     HouseView,
@@ -35,7 +30,7 @@ from bots.strategies import STRATEGIES
 class StrategyList(HouseView):
     @extend_schema(
         operation_id="strategies_list", summary="What a bot may follow, with its inputs", tags=["bots"],
-        responses=bodies.StrategyPage,
+        responses=serializers.StrategyPage,
     )  # fmt: skip
     def get(self, request: Request) -> Response:
         rows = [
@@ -46,17 +41,17 @@ class StrategyList(HouseView):
 
 
 class BotList(Pages):
-    serializer_class = bodies.BotBody
+    serializer_class = serializers.BotBody
     pagination_class = NewestBots
     queryset = Bot.objects.none()
     scopes: ClassVar[dict[str, str]] = {"POST": "trade"}
 
     @extend_schema(
         operation_id="bots_list", summary="Your bots, newest first unless `sort` says otherwise", tags=["bots"],
-        parameters=[bodies.BotsQuery], responses={200: bodies.BotBody(many=True), **BAD},
+        parameters=[serializers.BotsQuery], responses={200: serializers.BotBody(many=True), **BAD},
     )  # fmt: skip
     def get(self, request: Request) -> Response:
-        asked = body_of(bodies.BotsQuery, request.query_params)
+        asked = body_of(serializers.BotsQuery, request.query_params)
         rows = selectors.bots_of(request.user, archived=asked["archived"])
         named = {"state": "status", "wallet": "wallet", "strategy": "strategy"}
         rows = rows.filter(**{field: asked[name] for name, field in named.items() if name in asked})
@@ -65,7 +60,7 @@ class BotList(Pages):
 
     @extend_schema(
         operation_id="bot_create", summary="Make a bot; it does not run yet", tags=["bots"],
-        request=bodies.BotCreate, responses={201: bodies.BotBody, **BAD, **CONFLICT},
+        request=serializers.BotCreate, responses={201: serializers.BotBody, **BAD, **CONFLICT},
         parameters=[IDEMPOTENCY],
     )  # fmt: skip
     def post(self, request: Request) -> Response:
@@ -78,27 +73,27 @@ class BotPreview(HouseView):
 
     @extend_schema(
         operation_id="bot_preview", summary="What a bot would do now, before it is made", tags=["bots"],
-        request=bodies.BotCreate, responses={200: bodies.PreviewBody, **BAD},
+        request=serializers.BotCreate, responses={200: serializers.PreviewBody, **BAD},
     )  # fmt: skip
     def post(self, request: Request) -> Response:
         now = int(timezone.now().timestamp() * 1000)
         outlook = services.bot_preview(user=request.user, request=asked_of(request), now=now)
-        return Response(bodies.PreviewBody(outlook).data)
+        return Response(serializers.PreviewBody(outlook).data)
 
 
 class BotDetail(HouseView):
     scopes: ClassVar[dict[str, str]] = {"PATCH": "trade", "DELETE": "trade"}
 
-    @extend_schema(operation_id="bot", summary="One bot", responses=bodies.BotBody, tags=["bots"])
+    @extend_schema(operation_id="bot", summary="One bot", responses=serializers.BotBody, tags=["bots"])
     def get(self, request: Request, pk: UUID) -> Response:
         return answer(bot_or_404(request, pk))
 
     @extend_schema(
         operation_id="bot_change", summary="Give a bot other inputs, also while it runs", tags=["bots"],
-        request=bodies.BotChange, responses={200: bodies.BotBody, **BAD, **MISSING},
+        request=serializers.BotChange, responses={200: serializers.BotBody, **BAD, **MISSING},
     )  # fmt: skip
     def patch(self, request: Request, pk: UUID) -> Response:
-        bot, asked = bot_or_404(request, pk), body_of(bodies.BotChange, request.data)
+        bot, asked = bot_or_404(request, pk), body_of(serializers.BotChange, request.data)
         services.bot_inputs_set(
             user=request.user, bot_id=bot.pk, inputs=asked["inputs"], http=request._request
         )
@@ -118,11 +113,11 @@ class BotClone(HouseView):
 
     @extend_schema(
         operation_id="bot_clone", summary="A stopped bot with the newest inputs of this one", tags=["bots"],
-        request=bodies.BotClone, parameters=[IDEMPOTENCY],
-        responses={201: bodies.BotBody, **BAD, **MISSING, **CONFLICT},
+        request=serializers.BotClone, parameters=[IDEMPOTENCY],
+        responses={201: serializers.BotBody, **BAD, **MISSING, **CONFLICT},
     )  # fmt: skip
     def post(self, request: Request, pk: UUID) -> Response:
-        bot, asked = bot_or_404(request, pk), body_of(bodies.BotClone, request.data)
+        bot, asked = bot_or_404(request, pk), body_of(serializers.BotClone, request.data)
         made = services.bot_clone(
             user=request.user, bot_id=bot.pk, client_id=client_id_of(request), name=asked["name"],
             http=request._request,
@@ -135,7 +130,7 @@ class BotStart(HouseView):
 
     @extend_schema(
         operation_id="bot_start", summary="Start a bot; one that runs goes on", tags=["bots"], request=None,
-        responses={200: bodies.BotBody, **MISSING, **CONFLICT},
+        responses={200: serializers.BotBody, **MISSING, **CONFLICT},
     )  # fmt: skip
     def post(self, request: Request, pk: UUID) -> Response:
         services.bot_start(user=request.user, bot_id=bot_or_404(request, pk).pk, http=request._request)
@@ -147,10 +142,10 @@ class BotStop(HouseView):
 
     @extend_schema(
         operation_id="bot_stop", summary="Stop a bot, and say what becomes of its orders and position",
-        tags=["bots"], request=bodies.BotStopBody, responses={200: bodies.BotBody, **BAD, **MISSING},
+        tags=["bots"], request=serializers.BotStopBody, responses={200: serializers.BotBody, **BAD, **MISSING},
     )  # fmt: skip
     def post(self, request: Request, pk: UUID) -> Response:
-        bot, asked = bot_or_404(request, pk), body_of(bodies.BotStopBody, request.data)
+        bot, asked = bot_or_404(request, pk), body_of(serializers.BotStopBody, request.data)
         policy = StopPolicy(asked["policy"])
         services.bot_stop(user=request.user, bot_id=bot.pk, policy=policy, http=request._request)
         return answer(bot_or_404(request, pk))

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
 
-from bots.domain.books import Book, BotFill, after_fee, traded
+from bots.domain.ledger import BotFill
+from bots.domain.pnl import Book, after_fee, traded
 from bots.sdk.context import Position
 
 ZERO = Decimal(0)

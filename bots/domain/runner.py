@@ -15,18 +15,18 @@ from typing import Any
 from uuid import UUID
 
 from bots.domain import events
-from bots.domain.bookkeeping import booked
 from bots.domain.codec import encode
-from bots.domain.desk import Desk, Request
-from bots.domain.judging import NOTHING, Junk, Wishes, judged, state_written
+from bots.domain.intent_validation import NOTHING, Junk, Wishes, judged, state_written
 from bots.domain.lifecycle import BEGINNING, DECIDING, ENDED, Signal, Status, StopPolicy, moved
+from bots.domain.order_planner import Desk, Request
 from bots.domain.orders import Live
+from bots.domain.reducer import booked
 from bots.domain.snapshot import Snapshot
 from bots.sdk.context import Context, OwnOrder, Terms
-from bots.sdk.dice import Dice
 from bots.sdk.events import Fill, OrderNews
 from bots.sdk.intents import Level
-from bots.sdk.plain import plain_decode, plain_same
+from bots.sdk.json_codec import plain_decode, plain_same
+from bots.sdk.rng import Dice
 from bots.sdk.strategy import Strategy
 from market.domain.events import Candle
 

@@ -5,7 +5,6 @@ that it is handed, says what it wants in intents, and keeps what it must remembe
 """
 
 from bots.sdk.context import Context, Fees, OwnOrder, Position, Terms
-from bots.sdk.dice import Dice
 from bots.sdk.events import BookSeen, Fill, OrderNews, Tick
 from bots.sdk.indicators import atr, ema, ewma, returns, trend_score, volatility
 from bots.sdk.inputs import (
@@ -20,7 +19,8 @@ from bots.sdk.inputs import (
     schema,
 )
 from bots.sdk.intents import Cancel, CancelAll, Close, Idle, Intent, Level, Place, Quotes
-from bots.sdk.plain import Plain, PlainInvalid, plain_decode, plain_encode
+from bots.sdk.json_codec import Plain, PlainInvalid, plain_decode, plain_encode
+from bots.sdk.rng import Dice
 from bots.sdk.strategy import Needs, Strategy
 from market.domain.events import INTERVALS, Candle, Side
 from market.domain.instruments import Instrument, Rules

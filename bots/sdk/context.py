@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bots.sdk.dice import Dice
 from bots.sdk.events import OrderState, Tick
 from bots.sdk.intents import Cancel, CancelAll, Close, Idle, Intent, Level, Place, Quotes
-from bots.sdk.plain import Plain
+from bots.sdk.json_codec import Plain
+from bots.sdk.rng import Dice
 from market.domain.events import Candle
 from market.domain.instruments import Instrument
 

@@ -1,13 +1,8 @@
 """What pages, the API, services and the supervisor read of bots."""
 
 from bots.selectors.attribution import Share, Split, attribution_of, splits_of
-from bots.selectors.books import book_of, books_of, wallets_unposted
-from bots.selectors.cards import BotCard, cards_of
-from bots.selectors.changes import Change, Version, versions_of
-from bots.selectors.drawing import Drawing, drawing_of
-from bots.selectors.equity import equity_of, sparks_of
-from bots.selectors.listing import Listed, Wish, bots_listed
-from bots.selectors.reading import (
+from bots.selectors.bot_list import Listed, Wish, bots_listed
+from bots.selectors.bots import (
     bot_find,
     bot_get,
     bots_of,
@@ -17,6 +12,10 @@ from bots.selectors.reading import (
     run_active,
     run_last,
 )
+from bots.selectors.cards import BotCard, cards_of
+from bots.selectors.charts import Drawing, drawing_of, equity_of, sparks_of
+from bots.selectors.inputs import Change, Version, versions_of
+from bots.selectors.ledger import book_of, books_of, wallets_unposted
 from bots.selectors.strategies import bot_terms, code_hash, strategy_get, terms_of
 
 __all__ = [

@@ -15,7 +15,7 @@ from functools import reduce
 from typing import Any
 from uuid import UUID
 
-from bots.domain.books import Attribution
+from bots.domain.attribution import Attribution
 from bots.models import HolderBook
 from bots.sdk.context import Position
 from wallets.selectors import coins_at, positions_at

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from bots.domain.books import Book
 from bots.domain.lifecycle import ENDED, Status
+from bots.domain.pnl import Book
 from bots.models import Bot
-from bots.selectors.books import books_of
+from bots.selectors.ledger import books_of
 from bots.selectors.strategies import strategy_get
-from market.domain.figures import decimal_parse
+from market.domain.formatting import decimal_parse
 from market.selectors import ticks_known
 from wallets.selectors import sources_live
 

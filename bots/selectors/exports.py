@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from bots.models import Bot
-from bots.selectors.reading import events_of, inputs_of
-from market.domain.figures import plain
+from bots.selectors.bots import events_of, inputs_of
+from market.domain.formatting import plain
 from wallets.selectors import source_fills, source_orders
 
 FORMAT = "cryptotrade.bot"

@@ -3,22 +3,15 @@
 The lock order is wallet, then bot: whoever places orders for a bot holds its wallet's row first.
 """
 
-from bots.services.books import books_post, books_post_all
-from bots.services.keeping import bot_archive, bot_clone, bot_create, bot_inputs_set
-from bots.services.owning import bots_beat, bots_claim, bots_wanted
-from bots.services.previewing import bot_preview
-from bots.services.records import Beat, Loaded, Made, OwnFacts, OwnFill, Wanted
-from bots.services.replaying import run_replay
-from bots.services.running import (
-    StrategyGone,
-    decision_commit,
-    inputs_load,
-    own_facts,
-    run_crashed,
-    run_load,
-)
-from bots.services.steering import bot_force_stop, bot_start, bot_stop
-from bots.services.trimming import journal_trim
+from bots.services.assignments import bots_beat, bots_claim, bots_wanted
+from bots.services.bots import bot_archive, bot_clone, bot_create, bot_inputs_set
+from bots.services.dto import Beat, Loaded, Made, OwnFacts, OwnFill, Wanted
+from bots.services.ledger import books_post, books_post_all
+from bots.services.preview import bot_preview
+from bots.services.replay import run_replay
+from bots.services.retention import journal_trim
+from bots.services.runs import StrategyGone, decision_commit, inputs_load, own_facts, run_crashed, run_load
+from bots.services.start_stop import bot_force_stop, bot_start, bot_stop
 
 __all__ = [
     "Beat",

@@ -25,7 +25,7 @@ from bots.sdk import (
     Tick,
     Whole,
 )
-from bots.strategies.cells import Cell, Holdings, Spacing, cells_of, ids, number_of
+from bots.strategies.grid_cells import Cell, Holdings, Spacing, cells_of, ids, number_of
 
 ZERO = Decimal(0)
 START = "start"

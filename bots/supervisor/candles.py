@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bots.sdk import Candle, Instrument, Needs
-from bots.selectors.live import candles_stored
+from bots.selectors.market_data import candles_stored
 from bots.supervisor.clock import steady
 from market.domain.events import INTERVALS
 from market.hub import in_thread

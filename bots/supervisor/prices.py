@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from bots.domain.events import Ticked
 from bots.sdk import Tick
-from bots.selectors.live import tick_read
+from bots.selectors.market_data import tick_read
 from bots.supervisor.clock import now_ms
-from bots.supervisor.deciding import Call
+from bots.supervisor.strategy_executor import Call
 from market.leases import task_goes_on
 from wallets.selectors import Prices, prices_of
 

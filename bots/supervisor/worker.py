@@ -12,12 +12,12 @@ from django.utils import timezone
 from bots import services
 from bots.domain.lifecycle import GiveUp, after_crash
 from bots.services import Wanted
+from bots.supervisor.bot_actor import BotDesk
 from bots.supervisor.candles import CandleShelf, CandleTurns
 from bots.supervisor.clock import now_ms, steady
-from bots.supervisor.deciding import Decider
-from bots.supervisor.desk import BotDesk
+from bots.supervisor.context import Surroundings
 from bots.supervisor.prices import PriceReader
-from bots.supervisor.surroundings import Surroundings
+from bots.supervisor.strategy_executor import Decider
 from market.hub import DATABASE_AWAY, Announcer, in_thread, in_thread_ahead
 from market.leases import LeaseLost, release
 from wallets.selectors import sources_changed

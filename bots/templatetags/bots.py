@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from bots.domain.equity import Point
-from market.domain import figures
+from market.domain import formatting
 
 register = template.Library()
 
@@ -40,7 +40,7 @@ def profit_spark(totals: Sequence[Decimal] | None) -> SafeString | str:
     return format_html(
         '<svg class="spark" data-dir="{}" viewBox="0 0 {} {}" preserveAspectRatio="none" aria-hidden="true">'
         '<line x1="0" x2="{}" y1="{}" y2="{}"/><polyline points="{}"/></svg>',
-        figures.direction(totals[-1] - totals[0]), width, height, width,
+        formatting.direction(totals[-1] - totals[0]), width, height, width,
         *(_height(totals[0], low, high, height, margin),) * 2,
         _line(list(range(len(totals))), totals, low, high, SPARK),
     )  # fmt: skip
@@ -94,7 +94,7 @@ def _kind(event: Mapping[str, Any]) -> str:
 
 @register.filter
 def heard_one(event: Mapping[str, Any] | None) -> str:
-    return HEARD.get(_kind(event), _kind(event)) if event else figures.UNKNOWN
+    return HEARD.get(_kind(event), _kind(event)) if event else formatting.UNKNOWN
 
 
 @register.filter
@@ -121,7 +121,7 @@ def magnitude(value: Decimal) -> Decimal:
 @register.filter
 def digits(value: Decimal | None) -> str:
     """For attributes that browsers read: no thousands, no real minus. Not known is zero."""
-    return figures.plain(value or Decimal(0))
+    return formatting.plain(value or Decimal(0))
 
 
 @register.filter
@@ -131,7 +131,7 @@ def said(field: BoundField) -> str:
     if isinstance(value, bool) or field.widget_type == "checkbox":
         return "yes" if value else "no"
     words = dict(getattr(field.field, "choices", ()))
-    return str(words.get(value, value) or figures.UNKNOWN)
+    return str(words.get(value, value) or formatting.UNKNOWN)
 
 
 @register.filter
@@ -142,4 +142,4 @@ def times(value: Decimal, other: Decimal) -> Decimal:
 @register.filter
 def span(milliseconds: int) -> str:
     """12 s, 4 min, 2 h 14 m."""
-    return figures.age(milliseconds)
+    return formatting.age(milliseconds)

@@ -90,7 +90,7 @@ def why(request: HttpRequest, pk: UUID, order: UUID) -> HttpResponse:
     found = source_orders(bot.pk).select_related("wallet").filter(pk=order).first()
     if found is None:
         raise Http404(NO_SUCH)
-    return render(request, "bots/why.html", {"bot": bot, "order": found, "story": order_why(found)})
+    return render(request, "bots/order_detail.html", {"bot": bot, "order": found, "story": order_why(found)})
 
 
 def _strategy_of(bot: Bot) -> type[Strategy]:

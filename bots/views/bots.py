@@ -97,13 +97,13 @@ def bot(request: HttpRequest, pk: UUID) -> HttpResponse:
 @require_GET
 def live(request: HttpRequest, pk: UUID) -> HttpResponse:
     """State, figures and what the chart shows, again."""
-    return render(request, "bots/live.html", {**live_context(own_bot(request, pk)), "again": True})
+    return render(request, "bots/summary.html", {**live_context(own_bot(request, pk)), "again": True})
 
 
 @private
 @require_GET
 def records(request: HttpRequest, pk: UUID) -> HttpResponse:
-    return render(request, "bots/records.html", records_context(request, own_bot(request, pk)))
+    return render(request, "bots/history.html", records_context(request, own_bot(request, pk)))
 
 
 @private

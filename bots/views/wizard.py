@@ -9,7 +9,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from bots import selectors, services
 from bots.domain.errors import BotConflict, BotInvalid
-from bots.domain.outlook import Outlook
+from bots.domain.preview import Outlook
 from bots.forms import DefinitionForm, NewBotForm
 from bots.models import Bot
 from bots.sdk import Strategy

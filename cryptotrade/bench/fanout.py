@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from cryptotrade.bench.bodies import Load
-from cryptotrade.bench.figures import median_of, ratio
 from cryptotrade.bench.measure import Scene, measure
 from cryptotrade.bench.options import Options
+from cryptotrade.bench.payloads import Load
 from cryptotrade.bench.peers import OURS, Peer, peers_available
 from cryptotrade.bench.processes import Bench, BenchError
 from cryptotrade.bench.report import Row, document
+from cryptotrade.bench.stats import median_of, ratio
 
 DEFAULTS = Options(seconds=3.0, clients=200, topics=20, rate=10.0, runs=2)
 ONE_TOPIC, PAGE = "one_topic", "page"

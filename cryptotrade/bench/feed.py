@@ -7,10 +7,10 @@ from typing import Any
 from django.conf import settings
 
 from cryptotrade.bench.fanout import Say
-from cryptotrade.bench.figures import median_of, ratio
 from cryptotrade.bench.options import Options
 from cryptotrade.bench.processes import Bench
 from cryptotrade.bench.report import Row, document
+from cryptotrade.bench.stats import median_of, ratio
 
 DEFAULTS = Options(seconds=1.0, clients=0, topics=0, rate=0.0, runs=3)
 FRAMES_PER_SECOND = 10_000
@@ -37,7 +37,7 @@ def run(bench: Bench, options: Options, say: Say) -> Row:
     }
     for number in range(options.runs):
         say(f"run {number + 1}/{options.runs}")
-        with bench.python("feed", "-m", "cryptotrade.bench.feed_work", core=bench.cores.server) as work:
+        with bench.python("feed", "-m", "cryptotrade.bench.feed_worker", core=bench.cores.server) as work:
             work.tell(order)
             told = work.hear(PATIENCE + 20 * options.seconds)
         rows += told["rows"]

@@ -5,10 +5,10 @@ from contextlib import ExitStack
 from dataclasses import asdict
 
 from cryptotrade.bench.fanout import Say
-from cryptotrade.bench.figures import median_of, ratio
 from cryptotrade.bench.options import Options
 from cryptotrade.bench.processes import Bench
 from cryptotrade.bench.report import Row, document
+from cryptotrade.bench.stats import median_of, ratio
 from cryptotrade.embedded import EmbeddedPostgres, services_at
 
 PYTHON = [sys.executable]
@@ -32,7 +32,7 @@ def run(bench: Bench, options: Options, say: Say) -> Row:
         stack.callback(postgres.stop)
         environment = {**bench.environment, "DATABASE_URL": services_at(bench.folder).database_url}
         with bench.child(
-            "ledger", [*PYTHON, "-m", "cryptotrade.bench.ledger_work"], core=None, environment=environment
+            "ledger", [*PYTHON, "-m", "cryptotrade.bench.ledger_worker"], core=None, environment=environment
         ) as work:
             for number in range(options.runs):
                 say(f"run {number + 1}/{options.runs}")

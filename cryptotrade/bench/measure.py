@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from cryptotrade.bench.bodies import Load
+from cryptotrade.bench.payloads import Load
 from cryptotrade.bench.peers import Peer, Ports
 from cryptotrade.bench.processes import Bench, BenchError, Child, cpu_ns, free_port, pause, rss_mb
 
@@ -56,7 +56,7 @@ def measure(bench: Bench, peer: Peer, scene: Scene) -> dict[str, Any]:
         server = stack.enter_context(bench.child(peer.name, command, core=bench.cores.server))
         server.wait_listening(ports.clients, START_SECONDS)
         feed = feed or _start_feed(bench, stack, peer, scene, ports)
-        crowd = stack.enter_context(_module(bench, "load"))
+        crowd = stack.enter_context(_module(bench, "load_client"))
         crowd.tell(_crowd_order(peer, scene, ports))
         connected = crowd.hear(START_SECONDS * 2)["connected"]
         if not connected:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from cryptotrade.bench.fanout import Say
-from cryptotrade.bench.figures import median_of, ratio
 from cryptotrade.bench.options import Options
 from cryptotrade.bench.processes import Bench, BenchError, Child, free_port, pause
 from cryptotrade.bench.report import Row, document
+from cryptotrade.bench.stats import median_of, ratio
 from cryptotrade.embedded import services_at
 
 DEFAULTS = Options(seconds=60.0, clients=50, topics=0, rate=0.2, runs=1)

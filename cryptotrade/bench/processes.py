@@ -23,7 +23,7 @@ from django.conf import settings
 
 from cryptotrade import env
 from cryptotrade.embedded import EmbeddedRedis, services_at
-from cryptotrade.supervision import die_with_parent
+from cryptotrade.process_supervisor import die_with_parent
 
 STOP_SECONDS = 5.0
 TAIL = 2000

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 import orjson
 import uvloop
 
-from cryptotrade.bench.bodies import VENUE, Load, body
-from cryptotrade.bench.dialects import plain_message
+from cryptotrade.bench.client_protocols import plain_message
+from cryptotrade.bench.payloads import VENUE, Load, body
 
 FLUSH_EVERY = 0.05  # as the feed worker does, with the same drift against the hub's own clock
 LEAD_NS = 50_000_000

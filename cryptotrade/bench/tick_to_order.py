@@ -3,10 +3,10 @@
 from dataclasses import asdict
 
 from cryptotrade.bench.fanout import Say
-from cryptotrade.bench.figures import median_of, ratio
 from cryptotrade.bench.options import Options
 from cryptotrade.bench.processes import Bench
 from cryptotrade.bench.report import Row, document
+from cryptotrade.bench.stats import median_of, ratio
 
 DEFAULTS = Options(seconds=3.0, clients=0, topics=0, rate=0.0, runs=3)
 PATIENCE = 120.0
@@ -25,7 +25,7 @@ def run(bench: Bench, options: Options, say: Say) -> Row:
     rows: list[Row] = []
     for number in range(options.runs):
         say(f"run {number + 1}/{options.runs}")
-        command = ("-m", "cryptotrade.bench.tick_to_order_work")
+        command = ("-m", "cryptotrade.bench.tick_to_order_worker")
         with bench.python("tick-to-order", *command, core=bench.cores.server) as work:
             work.tell({"seconds": options.seconds})
             rows += work.hear(PATIENCE)["rows"]

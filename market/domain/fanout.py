@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from market.domain.commands import RATES
-from market.domain.reading import Part, Topic, encode_ok, encode_since, frames_of
+from market.domain.topic_reader import Part, Topic, encode_ok, encode_since, frames_of
 from market.domain.topics import TopicClass, topic_state
 
 TICKS_PER_SECOND = max(RATES)

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Literal, NamedTuple
 
+from market.domain.book_levels import Half, Level, Ration, Resting
 from market.domain.events import Side
-from market.domain.resting import Half, Level, Ration, Resting
 
 TimeInForce = Literal["gtc", "ioc", "alo"]
 OTHER: dict[Side, Side] = {"buy": "sell", "sell": "buy"}

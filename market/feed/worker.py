@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.db.models import Q
 
-from market.feed.venue import VenueFeed
+from market.feed.venue_feed import VenueFeed
 from market.hub import Publisher, WorkerConsumer, in_thread
 from market.leases import Claim, LeaseLost, claim, release, still_owned
 from market.models import Venue

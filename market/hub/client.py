@@ -89,7 +89,9 @@ class Client:
         self.address = address
         self.on_blocked = on_blocked
         self.user_id: str | None = None
-        self.credential: str | None = None  # the handle of what it signed in with (market/hub/guard.py)
+        self.credential: str | None = (
+            None  # the handle of what it signed in with (market/hub/credential_monitor.py)
+        )
         self.until: float | None = None  # Unix time at which that ends by itself
         self.blocked_since: float | None = None
         self.closing = False

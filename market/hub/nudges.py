@@ -13,7 +13,7 @@ import redis.asyncio
 from django.conf import settings
 from django.db import transaction
 
-from market.hub.asking import redis_ask
+from market.hub.redis_breaker import redis_ask
 from market.leases import task_goes_on
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ import redis
 from django.conf import settings
 
 from market.domain.topics import TopicClass, topic_parse
-from market.hub.asking import redis_ask
+from market.hub.redis_breaker import redis_ask
 
 STATUS = "_status"
 SYMBOLS = "_symbols"

@@ -1,8 +1,6 @@
 """What pages and the API read of the market. Live values come from Redis, history from PostgreSQL."""
 
-from market.selectors.board import Board, BoardRow, board_get, board_row
-from market.selectors.history import candle_row, candles_before, sparklines
-from market.selectors.house import House, WorkerState, house_state
+from market.selectors.candles import candle_row, candles_before, sparklines
 from market.selectors.instruments import (
     instrument_get,
     instrument_list,
@@ -19,6 +17,8 @@ from market.selectors.live import (
     topic_snapshot,
     venue_time,
 )
+from market.selectors.markets import Board, BoardRow, board_get, board_row
+from market.selectors.system_status import House, WorkerState, house_state
 from market.selectors.venues import VenueState, venue_ages, venue_get, venue_states
 
 __all__ = [

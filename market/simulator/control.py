@@ -8,11 +8,11 @@ import orjson
 from aiohttp import web
 
 from market.simulator import wire
-from market.simulator.exchange import portrait, wants
-from market.simulator.exchange.books import account_book, books
+from market.simulator.exchange import account_state, action_parser
+from market.simulator.exchange.account_audit import account_book, books
+from market.simulator.exchange.account_engine import House
 from market.simulator.exchange.errors import Unprocessable
-from market.simulator.exchange.house import House
-from market.simulator.exchange.money import USD, units_of
+from market.simulator.exchange.fixed_point import USD, units_of
 from market.simulator.faults import BadFault, Faults, fault_parse
 from market.simulator.world import World
 
@@ -120,14 +120,14 @@ class _Control:
     async def fund(self, request: web.Request) -> web.Response:
         try:
             body = orjson.loads(await request.read())
-            address = wants.address(body["address"])
+            address = action_parser.address(body["address"])
             units = units_of(Decimal(str(body["usdc"])), USD)
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, ArithmeticError, Unprocessable):
             return _json({"error": 'expected {"address": "0x…", "usdc": 1000}'}, 400)
         if not 0 < units <= USDC_MOST * 10**USD:
             return _json({"error": f"usdc must be above 0 and at most {USDC_MOST}"}, 400)
         account = self._venue.house.fund(address, units)
-        return _json(portrait.clearinghouse(self._venue.house.exchange, account))
+        return _json(account_state.clearinghouse(self._venue.house.exchange, account))
 
 
 def _json(body: Any, status: int = 200) -> web.Response:

@@ -12,13 +12,13 @@ from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from market.simulator.connections import STOP_SECONDS, Connection
 from market.simulator.control import control_app
-from market.simulator.exchange.house import House
+from market.simulator.exchange.account_engine import House
 from market.simulator.exchange.rules import LENIENT_RULES, Rules
 from market.simulator.faults import Faults
+from market.simulator.http_api import Posts, response
 from market.simulator.limits import LENIENT, Account, Limits
-from market.simulator.lines import STOP_SECONDS, Connection
-from market.simulator.posts import Posts, response
 from market.simulator.state import state_encode, state_write
 from market.simulator.streams import Session, Streams
 from market.simulator.world import World

@@ -11,9 +11,9 @@ import orjson
 
 from market.simulator import info, wire
 from market.simulator.candles import INTERVALS
+from market.simulator.exchange.account_engine import House
 from market.simulator.exchange.core import Notice
-from market.simulator.exchange.house import House
-from market.simulator.exchange.private import MOVING, PRIVATE, Private
+from market.simulator.exchange.private_streams import MOVING, PRIVATE, Private
 from market.simulator.faults import Faults
 from market.simulator.limits import Account, Limits
 from market.simulator.topics import (

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
+from market.domain.book_levels import Level
 from market.domain.events import Side
-from market.domain.resting import Level
 from market.simulator.candles import HOUR, INTERVALS, Bar, bucket
 from market.simulator.numbers import decimal_text, float_text, mix
 from market.simulator.universe import Listing

@@ -7,15 +7,15 @@ from itertools import count
 from random import Random
 from typing import Any, NamedTuple
 
+from market.domain.book_levels import Level, Ration
 from market.domain.events import Side
 from market.domain.matching import CancelReason, Fact, Filled, NewOrder, OrderBook
-from market.domain.resting import Level, Ration
 from market.simulator.candles import DAY, HOUR, MINUTE, Bar, Tape
-from market.simulator.follow import Playback, Recording
 from market.simulator.numbers import gauss, mix, seed_of
 from market.simulator.paths import Path
-from market.simulator.population import MAKERS, TAKERS, Desk
-from market.simulator.terrain import Shocks, Source, Terrain
+from market.simulator.playback import Playback, Recording
+from market.simulator.price_model import Shocks, Source, Terrain
+from market.simulator.synthetic_traders import MAKERS, TAKERS, Desk
 from market.simulator.universe import UNIVERSE, Listing
 
 TRADES_KEPT = 200

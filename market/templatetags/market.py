@@ -11,8 +11,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from market.domain import figures
-from market.domain.figures import Figure
+from market.domain import formatting
+from market.domain.formatting import Figure
 from market.selectors import BoardRow, VenueState, venue_states
 
 logger = logging.getLogger(__name__)
@@ -40,32 +40,32 @@ def theme(context: dict[str, Any]) -> str:
 
 @register.filter
 def as_price(value: Figure, decimals: int = 2) -> str:
-    return figures.price(value, decimals)
+    return formatting.price(value, decimals)
 
 
 @register.filter
 def as_pct(value: Figure) -> str:
-    return figures.pct(value)
+    return formatting.pct(value)
 
 
 @register.filter
 def as_bp(value: Figure) -> str:
-    return figures.bp(value)
+    return formatting.bp(value)
 
 
 @register.filter
 def as_compact(value: Figure) -> str:
-    return figures.compact(value)
+    return formatting.compact(value)
 
 
 @register.filter
 def as_age(milliseconds: int | None) -> str:
-    return figures.age(milliseconds)
+    return formatting.age(milliseconds)
 
 
 @register.filter
 def direction(value: Figure) -> str:
-    return figures.direction(value)
+    return formatting.direction(value)
 
 
 @register.filter
@@ -104,7 +104,7 @@ def spark(row: BoardRow) -> SafeString | str:
     return format_html(
         '<svg class="spark" data-dir="{}" viewBox="0 0 96 24" preserveAspectRatio="none" aria-hidden="true">'
         '<line x1="0" x2="96" y1="{}" y2="{}"/><polyline points="{}"/></svg>',
-        figures.direction(row.tick.get("change24h")),
+        formatting.direction(row.tick.get("change24h")),
         *(f"{heights[0]:.1f}",) * 2,
         " ".join(f"{index * step:.1f},{height:.1f}" for index, height in enumerate(heights)),
     )

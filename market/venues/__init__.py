@@ -9,7 +9,7 @@ from django.utils.module_loading import import_string
 
 from market.domain.session import Codec
 from market.venues.base import Feed, Tap, Trader
-from market.venues.broker import WEIGHT_PER_MINUTE, Gate, SharedGate
+from market.venues.rate_limiter import WEIGHT_PER_MINUTE, Gate, SharedGate
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from market.domain.session import (
 )
 from market.domain.subscriptions import Limits, Pace, Subscription, backoff, shard
 from market.venues.base import Sink, Tap
-from market.venues.broker import patiently
+from market.venues.rate_limiter import patiently
 
 logger = logging.getLogger(__name__)
 

@@ -1,8 +1,8 @@
 // The order book: levels by price, painted into the rows that the server rendered.
 
 import { fixed } from "./format.js";
-import { arrived } from "./fresh.js";
-import { part, schedule, setText } from "./paint.js";
+import { arrived } from "./staleness.js";
+import { part, schedule, setText } from "./render.js";
 
 const books = new Map(); // topic → {bids: Map, asks: Map}
 let group = 1;

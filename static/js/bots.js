@@ -2,7 +2,7 @@
 // draws of a bot.
 
 import { age } from "./format.js";
-import { setData, setText } from "./paint.js";
+import { setData, setText } from "./render.js";
 
 const seen = new WeakMap(); // element → when its age was written, by our clock
 

@@ -2,10 +2,10 @@
 
 import { CandlestickSeries, HistogramSeries, createChart } from "../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { fixed } from "./format.js";
-import { arrived, assumed } from "./fresh.js";
+import { arrived, assumed } from "./staleness.js";
 import { marks } from "./bots.js";
-import { Marks } from "./marks.js";
-import { part, schedule, setData, setText } from "./paint.js";
+import { Marks } from "./chart_overlays.js";
+import { part, schedule, setData, setText } from "./render.js";
 
 const PAGE = 500;
 const NEAR_EDGE = 60; // bars left of the screen at which the next page is fetched

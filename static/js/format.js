@@ -1,4 +1,4 @@
-// How figures are written. The server's half is market/domain/figures.py; tests/data/format_cases.json
+// How figures are written. The server's half is market/domain/formatting.py; tests/data/format_cases.json
 // holds both to the same answers. Decimal strings are rounded as strings: floats would differ in the last digit.
 
 const MINUS = "\u2212";

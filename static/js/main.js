@@ -1,17 +1,17 @@
 // The entrance: one stream, one painter, and the parts that this page has.
 
-import * as board from "./board.js";
+import * as board from "./markets.js";
 import * as bots from "./bots.js";
 import { bookHandler, start as startBook } from "./book.js";
-import { paintClock, paintPanels, paintStream, paintVenues, venuesHandler } from "./feeds.js";
-import { Interest } from "./interest.js";
-import { LOOK_EVERY } from "./fresh.js";
-import * as keys from "./keys.js";
-import { paintAges, paintStale, scan, ticksHandler } from "./live.js";
-import * as me from "./me.js";
-import { schedule } from "./paint.js";
+import { paintClock, paintPanels, paintStream, paintVenues, venuesHandler } from "./feed_status.js";
+import { Interest } from "./visible_topics.js";
+import { LOOK_EVERY } from "./staleness.js";
+import * as keys from "./shortcuts.js";
+import { paintAges, paintStale, scan, ticksHandler } from "./ticks.js";
+import * as me from "./user_events.js";
+import { schedule } from "./render.js";
 import { Stream } from "./stream.js";
-import { tapeHandler } from "./tape.js";
+import { tapeHandler } from "./trades.js";
 import * as theme from "./theme.js";
 import * as ticket from "./ticket.js";
 

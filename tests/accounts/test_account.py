@@ -10,17 +10,17 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts import audit
-from accounts.domain.agents import agent_words
+from accounts.domain.user_agents import agent_words
 from accounts.models import ApiKey, AuditEntry, AuthSession, User
 from accounts.selectors import api_key_find
 from accounts.services import api_key_create, session_open
-from tests.accounts import visitor
-from tests.accounts.visitor import PASSWORD, sign_in, totp_code
+from tests.accounts import browser_client
+from tests.accounts.browser_client import PASSWORD, sign_in, totp_code
 
 
 @pytest.fixture
 def signed_in(client, alice):
-    visitor.confirm(alice)
+    browser_client.confirm(alice)
     sign_in(client)
     return client
 
@@ -50,7 +50,7 @@ def test_new_address_counts_once_its_code_is_entered(signed_in, alice):
     assert alice.email == "alice@example.org"
     (letter,) = mail.outbox
     assert letter.to == ["alice@new.example"]
-    signed_in.post("/accounts/verify/", {"code": visitor.code_in(letter), "action": "verify"})
+    signed_in.post("/accounts/verify/", {"code": browser_client.code_in(letter), "action": "verify"})
     alice.refresh_from_db()
     assert alice.email == "alice@new.example"
     assert EmailAddress.objects.get(user=alice).email == "alice@new.example"
@@ -60,9 +60,9 @@ def test_new_address_counts_once_its_code_is_entered(signed_in, alice):
 
 
 def test_address_of_somebody_else_cannot_be_taken(signed_in, alice, bob):
-    visitor.confirm(bob)
+    browser_client.confirm(bob)
     signed_in.post("/account/email/", {"email": "bob@example.org", "action_add": ""})
-    code = visitor.code_in(mail.outbox[-1])
+    code = browser_client.code_in(mail.outbox[-1])
     answer = signed_in.post("/accounts/verify/", {"code": code, "action": "verify"})
     assert answer.status_code == 422
     alice.refresh_from_db()
@@ -71,7 +71,7 @@ def test_address_of_somebody_else_cannot_be_taken(signed_in, alice, bob):
 
 # --- data and the end --------------------------------------------------------------------------------
 def test_export_holds_everything_and_opens_nothing(signed_in, alice, bob):
-    secret = visitor.totp_enable(alice)
+    secret = browser_client.totp_enable(alice)
     key, key_secret = key_make(alice)
     key_make(bob, name="bob's")
     answer = signed_in.post("/account/export/")
@@ -141,7 +141,7 @@ def test_password_is_a_proof(stale):
 
 
 def test_with_an_authenticator_only_its_code_is_a_proof(stale, alice):
-    secret = visitor.totp_enable(alice)
+    secret = browser_client.totp_enable(alice)
     assert stale.post("/account/step-up/", {"password": PASSWORD}).status_code == 422
     assert stale.post("/account/step-up/", {"code": totp_code(secret)}).status_code == 302
 

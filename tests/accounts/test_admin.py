@@ -19,10 +19,10 @@ from django.utils import timezone
 from accounts import services
 from accounts.admin import inert
 from accounts.audit import record
-from accounts.domain.rules import Role
+from accounts.domain.permissions import Role
 from accounts.models import ApiKey, AuditEntry, AuthSession, User
 from accounts.services import SID
-from tests.market import world
+from tests.market import factories
 
 LISTS = [
     "accounts/user",
@@ -64,7 +64,7 @@ def helper(db):
 @pytest.fixture
 def things(alice):
     """One of everything, with secrets where secrets are kept."""
-    world.market_make()
+    factories.market_make()
     session = AuthSession.objects.create(
         user=alice, kind="api", password_mark=MARKER, refresh_jti=MARKER[:32]
     )

@@ -16,7 +16,7 @@ from accounts.authentication import ScopePermission
 from accounts.models import ApiKey, AuditEntry
 from accounts.services import TooManyKeys, api_key_create, api_key_revoke
 from accounts.services.api_keys import MOST_KEYS
-from tests.accounts.programs import bearer, key_of, program
+from tests.accounts.auth_factories import bearer, key_of, program
 
 KEYS, ME = "/api/v1/api-keys", "/api/v1/me"
 WANTED = {"name": "grid bot", "scopes": ["trade", "read"], "days": 7}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from accounts import audit
 from accounts.audit import AuditAction, record
-from accounts.domain.chain import FIELDS, GENESIS, NOTHING, Head, Link, digest, faults, plain
+from accounts.domain.hash_chain import FIELDS, GENESIS, NOTHING, Head, Link, digest, faults, plain
 from accounts.models import AuditEntry, AuditHead
 from tests.conftest import TRUNCATE_GUARDS
 

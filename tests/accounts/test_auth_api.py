@@ -10,7 +10,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from accounts.models import AuditEntry, AuthSession, User
-from tests.accounts.programs import PASSWORDS, bearer, browser, mailed_code, program, totp, verified
+from tests.accounts.auth_factories import PASSWORDS, bearer, browser, mailed_code, program, totp, verified
 
 V1 = "/api/v1"
 AUTH = f"{V1}/auth"

@@ -8,8 +8,8 @@ from django.contrib.auth.hashers import MD5PasswordHasher
 from django.core import mail
 from django.test import Client
 
-from tests.accounts import visitor
-from tests.accounts.visitor import PASSWORD, sign_in, sign_up
+from tests.accounts import browser_client
+from tests.accounts.browser_client import PASSWORD, sign_in, sign_up
 
 KNOWN, UNKNOWN = "alice@example.org", "nopey@example.org"  # of one length
 OF_THE_MOMENT = ("X-Request-ID", "Expires", "X-RateLimit-Remaining", "X-RateLimit-Reset")
@@ -25,7 +25,7 @@ class Counting(MD5PasswordHasher):
 
 @pytest.fixture(autouse=True)
 def _alice(alice):
-    visitor.confirm(alice)
+    browser_client.confirm(alice)
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_password_is_judged_before_the_address():
 
 
 def test_new_address_of_somebody_else_is_not_told(client, bob):
-    visitor.confirm(bob)
+    browser_client.confirm(bob)
     sign_in(client, password=PASSWORD)
     answers = []
     for email in ("bob@example.org", UNKNOWN):

@@ -7,8 +7,8 @@ import pytest
 import redis
 from django.conf import settings as django_settings
 
-from accounts import limits
-from accounts.limits import LimitClass, LimitsUnavailable, address_key, address_of, take
+from accounts import rate_limits
+from accounts.rate_limits import LimitClass, LimitsUnavailable, address_key, address_of, take
 
 
 @pytest.fixture(autouse=True)
@@ -119,17 +119,17 @@ def test_every_class_has_its_numbers():
 @pytest.mark.parametrize("text", ["", "10", "0/60", "10/0", "-1/60", "ten/60"])
 def test_rule_that_is_none_is_refused(text):
     with pytest.raises(ValueError, match=r"."):
-        limits.rule_parse(text)
+        rate_limits.rule_parse(text)
 
 
 def test_without_redis_nobody_knows(settings, monkeypatch):
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    limits._script.cache_clear()
+    rate_limits._script.cache_clear()
     try:
         with pytest.raises(LimitsUnavailable):
             take(LimitClass.AUTH, address="192.0.2.1")
     finally:
-        limits._script.cache_clear()
+        rate_limits._script.cache_clear()
 
 
 def test_every_key_expires():
@@ -140,7 +140,7 @@ def test_every_key_expires():
 
 async def test_coroutines_take_from_the_same_count(rule):
     rule(stream_connect="1/60")
-    assert (await limits.take_async(LimitClass.STREAM_CONNECT, address="192.0.2.1")).allowed
+    assert (await rate_limits.take_async(LimitClass.STREAM_CONNECT, address="192.0.2.1")).allowed
     assert not take(LimitClass.STREAM_CONNECT, address="192.0.2.1").allowed
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from cryptotrade.mail import NOWHERE, NowhereBackend, backend, mail_check, smtp_server
-from tests.accounts import visitor
+from tests.accounts import browser_client
 
 TEMPLATES = sorted((Path(__file__).resolve().parents[2] / "templates/mail").glob("*.txt"))
 
@@ -29,23 +29,23 @@ def test_mail_has_a_subject_and_a_text(path):
 
 
 def test_a_name_cannot_add_headers(client, db):
-    visitor.sign_up(client, email="carol@example.org\nBcc: mallory@example.org")
+    browser_client.sign_up(client, email="carol@example.org\nBcc: mallory@example.org")
     assert mail.outbox == []
 
 
 def test_owner_is_told_what_changed_and_from_where(client, db):
-    visitor.confirm(User.objects.create_user("carol@example.org", visitor.PASSWORD))
-    visitor.sign_in(client, email="carol@example.org")
+    browser_client.confirm(User.objects.create_user("carol@example.org", browser_client.PASSWORD))
+    browser_client.sign_in(client, email="carol@example.org")
     client.post(
         "/account/password/",
-        {"oldpassword": visitor.PASSWORD, "password1": visitor.NEW_PASSWORD},
+        {"oldpassword": browser_client.PASSWORD, "password1": browser_client.NEW_PASSWORD},
         headers={"user-agent": "Firefox\nBcc: x"},
         REMOTE_ADDR="203.0.113.7",
     )
     (letter,) = mail.outbox
     assert letter.subject == "Your CryptoTrade password was changed"
     assert "From: 203.0.113.7" in letter.body
-    assert visitor.NEW_PASSWORD not in letter.body
+    assert browser_client.NEW_PASSWORD not in letter.body
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.accounts import visitor
+from tests.accounts import browser_client
 from tests.test_design import Reader
 
 ENTRANCE = ["/accounts/login/", "/accounts/signup/", "/accounts/recover/", "/accounts/link/"]
@@ -26,8 +26,8 @@ WITH_FACTOR = ["/account/totp/off/", "/account/recovery-codes/new/", "/account/r
 
 @pytest.fixture
 def signed_in(client, alice):
-    visitor.confirm(alice)
-    visitor.sign_in(client)
+    browser_client.confirm(alice)
+    browser_client.sign_in(client)
     return client
 
 
@@ -73,7 +73,7 @@ def test_own_page_keeps_to_the_markup_rules(signed_in, path):
 
 @pytest.mark.parametrize("path", WITH_FACTOR)
 def test_page_of_a_second_factor_keeps_to_the_markup_rules(signed_in, alice, path):
-    visitor.totp_enable(alice)
+    browser_client.totp_enable(alice)
     signed_in.post("/account/recovery-codes/new/")
     answer = signed_in.get(path)
     assert answer.status_code == 200

@@ -7,7 +7,7 @@ import re
 import pytest
 from allauth.mfa.models import Authenticator
 
-from tests.accounts import visitor
+from tests.accounts import browser_client
 
 JUNK = [
     "",
@@ -22,8 +22,8 @@ JUNK = [
 
 @pytest.fixture
 def signed_in(client, alice):
-    visitor.confirm(alice)
-    visitor.sign_in(client)
+    browser_client.confirm(alice)
+    browser_client.sign_in(client)
     return client
 
 

@@ -9,15 +9,15 @@ from django.test import Client
 from accounts.models import AuditEntry, AuthSession
 from accounts.selectors import api_key_find, session_find
 from accounts.services import api_key_create
-from tests.accounts import visitor
-from tests.accounts.visitor import NEW_PASSWORD, PASSWORD, code_in, sign_in
+from tests.accounts import browser_client
+from tests.accounts.browser_client import NEW_PASSWORD, PASSWORD, code_in, sign_in
 
 CODE, SET = "/accounts/recover/code/", "/accounts/recover/password/"
 
 
 @pytest.fixture
 def alice(alice):
-    return visitor.confirm(alice)
+    return browser_client.confirm(alice)
 
 
 def is_in(client):
@@ -54,7 +54,7 @@ def test_new_password_by_code_ends_sessions_and_keys(client, alice):
 
 
 def test_second_factor_survives_recovery(client, alice):
-    visitor.totp_enable(alice)
+    browser_client.totp_enable(alice)
     recover(client)
     answer = sign_in(client, password=NEW_PASSWORD)
     assert answer.headers["Location"] == "/accounts/login/second-factor/"

@@ -20,7 +20,7 @@ from redis.exceptions import ConnectionError as RedisDown
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from accounts.domain.rules import Role
+from accounts.domain.permissions import Role
 from accounts.models import AuditEntry, User
 from accounts.selectors import credentials_live, session_find
 from accounts.services import (
@@ -37,8 +37,8 @@ from accounts.services import (
     tokens_refresh,
     user_disable,
 )
-from market.hub.guard import PERIOD_SECONDS, Guard
-from tests.accounts.programs import PASSWORDS, bearer, browser, key_of, program, request
+from market.hub.credential_monitor import PERIOD_SECONDS, Guard
+from tests.accounts.auth_factories import PASSWORDS, bearer, browser, key_of, program, request
 from tests.stream.server import ServerThread
 
 ME = "/api/v1/me"

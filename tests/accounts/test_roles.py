@@ -6,11 +6,11 @@ import pytest
 from django.apps import apps
 from django.contrib.auth.models import AnonymousUser, Group
 
-from accounts.domain.rules import RULES, Act, Reach, Role, may
+from accounts.domain.permissions import RULES, Act, Reach, Role, may
 from accounts.models import AuditEntry, User
 from accounts.selectors import role_of, user_may
 from accounts.services import role_set, user_disable, user_enable
-from tests.accounts.programs import program
+from tests.accounts.auth_factories import program
 
 ME, OTHER = "me", "other"
 

@@ -7,15 +7,15 @@ from django.test import Client
 
 from accounts.models import AuditEntry, AuthSession, User
 from accounts.services import sign_in_code_mint
-from tests.accounts import visitor
-from tests.accounts.visitor import PASSWORD, sign_in
+from tests.accounts import browser_client
+from tests.accounts.browser_client import PASSWORD, sign_in
 
 ATTACKER, HOME = {"REMOTE_ADDR": "203.0.113.7"}, {"REMOTE_ADDR": "198.51.100.20"}
 
 
 @pytest.fixture
 def alice(alice):
-    return visitor.confirm(alice)
+    return browser_client.confirm(alice)
 
 
 def is_in(client):
@@ -56,7 +56,7 @@ def test_fifth_wrong_password_locks_the_guesser_and_not_the_owner(client, alice)
 
 
 def test_lockout_hits_one_account(client, alice, bob):
-    visitor.confirm(bob)
+    browser_client.confirm(bob)
     for n in range(6):
         sign_in(client, password=f"wrong {n}", **ATTACKER)
     answer = sign_in(client, email="bob@example.org", password="staple horse battery", **ATTACKER)
@@ -152,7 +152,7 @@ def test_one_time_link_signs_in_once(client, alice):
 
 
 def test_one_time_link_asks_for_the_second_factor(client, alice):
-    visitor.totp_enable(alice)
+    browser_client.totp_enable(alice)
     answer = client.post("/accounts/link/", {"code": sign_in_code_mint(user=alice)})
     assert answer.headers["Location"] == "/accounts/login/second-factor/"
     assert not is_in(client)

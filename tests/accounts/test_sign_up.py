@@ -10,8 +10,8 @@ from django.test import Client
 from django.utils.module_loading import import_string
 
 from accounts.models import AuditEntry, User
-from tests.accounts import visitor
-from tests.accounts.visitor import PASSWORD, code_in, sign_in, sign_up
+from tests.accounts import browser_client
+from tests.accounts.browser_client import PASSWORD, code_in, sign_in, sign_up
 
 VERIFY = "/accounts/verify/"
 
@@ -118,7 +118,7 @@ def test_long_password_counts_to_its_last_letter(client, db, settings):
 
 def test_two_sign_ups_at_once_leave_one_account(client, db, monkeypatch):
     """The other one wins between our look at the address and our insert."""
-    visitor.confirm(User.objects.create_user("carol@example.org", PASSWORD))
+    browser_client.confirm(User.objects.create_user("carol@example.org", PASSWORD))
     monkeypatch.setattr(
         "allauth.account.internal.flows.manage_email.assess_unique_email", lambda email, user=None: True
     )

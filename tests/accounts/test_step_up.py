@@ -10,11 +10,11 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 from django.utils import timezone
 
-from accounts import vault
+from accounts import totp_secrets
 from accounts.models import AuditEntry, AuthSession
 from accounts.services import SID
 from accounts.step_up import GATED, step_up_required
-from tests.accounts.programs import PASSWORDS, browser, key_of, program, totp
+from tests.accounts.auth_factories import PASSWORDS, browser, key_of, program, totp
 
 STEP_UP = "/api/v1/auth/step-up"
 KEYS = "/api/v1/api-keys"
@@ -28,7 +28,7 @@ def set_age(client, seconds):
 
 def second_factor(user):
     secret = generate_totp_secret()
-    sealed = vault.seal(secret, user=str(user.pk))
+    sealed = totp_secrets.seal(secret, user=str(user.pk))
     Authenticator.objects.create(user=user, type=Authenticator.Type.TOTP, data={"secret": sealed})
     return secret
 

@@ -15,7 +15,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import AuditEntry, AuthSession
 from accounts.services import CredentialRefused, tokens, tokens_refresh
-from tests.accounts.programs import bearer, program, request
+from tests.accounts.auth_factories import bearer, program, request
 
 ME = "/api/v1/me"
 

@@ -10,17 +10,17 @@ from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 
-from accounts import vault
+from accounts import totp_secrets
 from accounts.models import AuditEntry, AuthSession
-from tests.accounts import visitor
-from tests.accounts.visitor import sign_in, totp_code
+from tests.accounts import browser_client
+from tests.accounts.browser_client import sign_in, totp_code
 
 FACTOR = "/accounts/login/second-factor/"
 
 
 @pytest.fixture
 def alice(alice):
-    return visitor.confirm(alice)
+    return browser_client.confirm(alice)
 
 
 def is_in(client):
@@ -55,7 +55,7 @@ def test_wrong_first_code_turns_nothing_on(client, alice):
 
 
 def test_sign_in_asks_for_the_code(client, alice):
-    secret = visitor.totp_enable(alice)
+    secret = browser_client.totp_enable(alice)
     assert sign_in(client).headers["Location"] == FACTOR
     assert not is_in(client)
     assert client.post(FACTOR, {"code": totp_code(secret)}).headers["Location"] == "/market/"
@@ -65,7 +65,7 @@ def test_sign_in_asks_for_the_code(client, alice):
 
 
 def test_code_works_once_in_any_process(client, alice):
-    secret = visitor.totp_enable(alice)
+    secret = browser_client.totp_enable(alice)
     code = totp_code(secret)
     sign_in(client)
     client.post(FACTOR, {"code": code})
@@ -78,7 +78,7 @@ def test_code_works_once_in_any_process(client, alice):
 
 
 def test_code_of_an_earlier_half_minute_ends_with_a_later_one(alice):
-    secret = visitor.totp_enable(alice)
+    secret = browser_client.totp_enable(alice)
     factor = Authenticator.objects.get(user=alice)
     assert factor.wrap().validate_code(totp_code(secret, ahead=1))
     assert not factor.wrap().validate_code(totp_code(secret))
@@ -86,12 +86,12 @@ def test_code_of_an_earlier_half_minute_ends_with_a_later_one(alice):
 
 @pytest.mark.parametrize("ahead", [-2, 2])
 def test_code_of_another_minute_is_refused(alice, ahead):
-    secret = visitor.totp_enable(alice)
+    secret = browser_client.totp_enable(alice)
     assert not Authenticator.objects.get(user=alice).wrap().validate_code(totp_code(secret, ahead=ahead))
 
 
 def test_of_two_who_bring_one_code_at_once_one_gets_in(transactional_db, alice):
-    secret = visitor.totp_enable(alice)
+    secret = browser_client.totp_enable(alice)
     code = totp_code(secret)
 
     def bring(_):
@@ -105,7 +105,7 @@ def test_of_two_who_bring_one_code_at_once_one_gets_in(transactional_db, alice):
 
 
 def test_guesses_from_many_addresses_add_up(client, alice):
-    secret = visitor.totp_enable(alice)
+    secret = browser_client.totp_enable(alice)
     wrong = f"{(int(totp_code(secret)) + 1) % 1_000_000:06}"
     for n in range(5):
         guesser = Client(REMOTE_ADDR=f"203.0.113.{n}")
@@ -135,7 +135,7 @@ def test_recovery_codes_are_shown_once_and_each_works_once(client, alice):
 
 
 def test_authenticator_is_turned_off_after_a_fresh_proof(client, alice):
-    secret = visitor.totp_enable(alice)
+    secret = browser_client.totp_enable(alice)
     sign_in(client)
     client.post(FACTOR, {"code": totp_code(secret)})
     AuthSession.objects.update(step_up_at=None)
@@ -161,38 +161,38 @@ def test_seeds_are_sealed_in_the_database(client, alice):
 
 
 def test_sealed_text_opens_again_and_differs_each_time(db, alice):
-    one, two = (vault.seal("JBSWY3DP", user=str(alice.pk)) for _ in range(2))
+    one, two = (totp_secrets.seal("JBSWY3DP", user=str(alice.pk)) for _ in range(2))
     assert one != two
-    assert vault.unseal(one) == vault.unseal(two) == "JBSWY3DP"
+    assert totp_secrets.unseal(one) == totp_secrets.unseal(two) == "JBSWY3DP"
 
 
 def test_seed_moved_to_another_users_row_is_refused(alice, bob):
     """Mallory can write the table and puts a seed of theirs where alice's was."""
-    secret = visitor.totp_enable(bob)
+    secret = browser_client.totp_enable(bob)
     mine = Authenticator.objects.get(user=bob)
     Authenticator.objects.create(user=alice, type=Authenticator.Type.TOTP, data=dict(mine.data))
     mine.delete()
-    with pytest.raises(vault.SealBroken):
+    with pytest.raises(totp_secrets.SealBroken):
         Authenticator.objects.get(user=alice).wrap().validate_code(totp_code(secret))
 
 
 @pytest.mark.parametrize("part", range(4))
 def test_changed_seal_is_refused(alice, bob, part):
-    words = vault.seal("JBSWY3DP", user=str(alice.pk)).split(":")
+    words = totp_secrets.seal("JBSWY3DP", user=str(alice.pk)).split(":")
     words[part] = {0: "2", 1: "00000000", 2: str(bob.pk), 3: words[3][:-6] + "AAAAA="}[part]
-    with pytest.raises(vault.SealBroken):
-        vault.unseal(":".join(words))
+    with pytest.raises(totp_secrets.SealBroken):
+        totp_secrets.unseal(":".join(words))
 
 
 def test_keys_rotate(settings, alice):
     settings.MFA_KEY = "old"
-    sealed = vault.seal("JBSWY3DP", user=str(alice.pk))
+    sealed = totp_secrets.seal("JBSWY3DP", user=str(alice.pk))
     settings.MFA_KEY = "new,old"
-    assert vault.unseal(sealed) == "JBSWY3DP"
-    assert vault.seal("JBSWY3DP", user=None).split(":")[1] != sealed.split(":")[1]
+    assert totp_secrets.unseal(sealed) == "JBSWY3DP"
+    assert totp_secrets.seal("JBSWY3DP", user=None).split(":")[1] != sealed.split(":")[1]
     settings.MFA_KEY = "new"
-    with pytest.raises(vault.SealBroken):
-        vault.unseal(sealed)
+    with pytest.raises(totp_secrets.SealBroken):
+        totp_secrets.unseal(sealed)
 
 
 def test_recovery_seed_is_sealed_too(alice):

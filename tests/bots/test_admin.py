@@ -7,12 +7,12 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.domain.rules import Role
+from accounts.domain.permissions import Role
 from bots import services
 from bots.models import Bot, BotEvent
 from tests.accounts.test_admin import staff
 from tests.bots.test_pages import asked
-from tests.wallets.world import world_make
+from tests.wallets.factories import world_make
 
 BOTS = "admin:bots_bot_changelist"
 pytestmark = pytest.mark.django_db

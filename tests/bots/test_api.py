@@ -9,13 +9,13 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.test import AsyncClient
 
-from accounts.domain.rules import Role
+from accounts.domain.permissions import Role
 from bots.models import Bot, Run
 from bots.selectors import exports
 from bots.strategies import STRATEGIES
 from tests.accounts.test_admin import staff
 from tests.bots.test_pages import filled
-from tests.wallets.world import PERP, prices, world_make
+from tests.wallets.factories import PERP, prices, world_make
 
 pytestmark = pytest.mark.django_db
 JSON = "application/json"

@@ -12,8 +12,8 @@ from bots.domain.lifecycle import Status
 from bots.domain.runner import replay
 from bots.sdk import inputs_read
 from bots.strategies.as_grid import ASGrid, Bounds, best_spread, reservation
-from tests.bots.driver import Driver, candles_made, candles_read, spec, terms
-from tests.market.recorded import recorded
+from tests.bots.market_harness import Driver, candles_made, candles_read, spec, terms
+from tests.market.recordings import recorded
 
 CRASH = 1760126400000  # 2025-10-10 20:00 UTC; the fall began at 21:15
 CALM = ["100", "100.1"] * 60

@@ -6,13 +6,13 @@ from uuid import uuid4
 import pytest
 
 from bots.domain.codec import decode, encode
+from bots.management.chaos.failovers import BOUND, Seen, Takeovers
 from bots.management.chaos.plan import bot_acts, plans
-from bots.management.chaos.reckoning import levels_doubled, reckon_bots, replay_all
-from bots.management.chaos.takeovers import BOUND, Seen, Takeovers
+from bots.management.chaos.verification import levels_doubled, reckon_bots, replay_all
 from bots.models import Run
 from bots.sdk import Level
-from tests.bots import test_supervising as stage
-from tests.wallets.world import world_make
+from tests.bots import test_bot_actor as stage
+from tests.wallets.factories import world_make
 from wallets.models import Order
 
 BOT, OTHER = uuid4(), uuid4()

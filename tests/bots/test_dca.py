@@ -11,8 +11,8 @@ from bots.domain.lifecycle import Status
 from bots.domain.runner import Runner
 from bots.sdk import inputs_read
 from bots.strategies.dca import DCA, deviations
-from tests.bots.driver import Driver, candles_read, spec, terms
-from tests.market.recorded import recorded
+from tests.bots.market_harness import Driver, candles_read, spec, terms
+from tests.market.recordings import recorded
 
 CRASH = 1760126400000  # 2025-10-10 20:00 UTC; the fall began at 21:15
 EXAMPLE = {

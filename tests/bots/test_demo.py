@@ -7,7 +7,7 @@ from bots import services
 from bots.domain.lifecycle import StopPolicy
 from bots.management.commands.demo_bot import INPUTS
 from bots.models import Bot, Run
-from tests.wallets.world import world_make
+from tests.wallets.factories import world_make
 
 pytestmark = pytest.mark.django_db
 

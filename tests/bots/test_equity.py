@@ -6,8 +6,9 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bots.domain.books import BotFill, built
 from bots.domain.equity import curve, recent, thinned
+from bots.domain.ledger import BotFill
+from bots.domain.pnl import built
 
 MARK = Decimal(100)
 AMOUNT = st.decimals("0.001", "50", places=3)

@@ -10,10 +10,10 @@ from bots.domain import events
 from bots.domain.lifecycle import Status
 from bots.domain.runner import Runner, preview, replay
 from bots.sdk import Fees, Rules, Terms, inputs_read
-from bots.strategies.cells import Spacing, cells_of, ids, line, number_of
 from bots.strategies.grid import ClassicGrid
-from tests.bots.driver import Driver, candles_made, candles_read, spec, terms
-from tests.market.recorded import recorded
+from bots.strategies.grid_cells import Spacing, cells_of, ids, line, number_of
+from tests.bots.market_harness import Driver, candles_made, candles_read, spec, terms
+from tests.market.recordings import recorded
 
 CRASH = 1760126400000  # 2025-10-10 20:00 UTC; the fall began at 21:15
 FIVE = {"lower": "90", "upper": "110", "cells": 4, "spacing": "arithmetic"}

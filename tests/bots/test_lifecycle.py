@@ -24,7 +24,7 @@ from bots.domain.lifecycle import (
     moved,
 )
 from bots.sdk import Tick
-from tests.bots.driver import candles_made
+from tests.bots.market_harness import candles_made
 
 
 # --- states ------------------------------------------------------------------------------------------

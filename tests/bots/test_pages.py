@@ -13,7 +13,7 @@ from bots.domain.lifecycle import StopPolicy
 from bots.domain.requests import BotRequest
 from bots.models import Bot, Run
 from bots.services import books_post
-from tests.wallets.world import PERP, world_make
+from tests.wallets.factories import PERP, world_make
 from wallets.models import Order
 
 pytestmark = pytest.mark.django_db

@@ -9,8 +9,8 @@ from bots.domain import events
 from bots.domain.lifecycle import Status
 from bots.sdk import inputs_read
 from bots.strategies.rebalancer import Rebalancer, difference
-from tests.bots.driver import Driver, candles_read, spec, terms
-from tests.market.recorded import recorded
+from tests.bots.market_harness import Driver, candles_read, spec, terms
+from tests.market.recordings import recorded
 
 EXAMPLE = {"weight": "50", "band": "5", "pause": "0", "most": "100", "slip": "0.2"}
 SPOT = terms("spot", budget=1000, maker="0", taker="0", price_decimals=2, size_decimals=3)

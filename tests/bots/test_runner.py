@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bots.domain import events, guard
+from bots.domain import events, risk
 from bots.domain.codec import decode, encode
-from bots.domain.desk import CancelOrder, ModifyOrder, PlaceOrder
 from bots.domain.lifecycle import Status, StopPolicy
+from bots.domain.order_planner import CancelOrder, ModifyOrder, PlaceOrder
 from bots.domain.orders import Live
 from bots.domain.runner import Decision, Runner, replay
 from bots.domain.snapshot import Snapshot
 from bots.sdk import BookSeen, Level, Needs, Number, Position, Strategy, Tick, inputs_read
-from tests.bots.driver import RUN, Driver, candles_made, spec, terms
+from tests.bots.market_harness import RUN, Driver, candles_made, spec, terms
 
 
 def level(identity="b0", side="buy", price=100, size=1, **more):
@@ -188,16 +188,16 @@ def test_losses_make_the_power_smaller_and_profits_do_not_make_it_larger():
 )
 def test_the_guard_by_cases(kind, position, wanted, problem):
     new = Live(UUID(int=1), wanted, wanted.size)
-    found = guard.refusal(terms(kind, budget=1000), position, (), new, None)
+    found = risk.refusal(terms(kind, budget=1000), position, (), new, None)
     assert found is None if problem is None else problem in found
 
 
 def test_an_order_and_the_one_that_replaces_it_count_once():
     old = Live(UUID(int=1), level(size=5), Decimal(5), "cancelling")
     new = Live(UUID(int=2), level(size=6), Decimal(6), "placing", old.client_id)
-    assert guard.counted([old, new]) == [new]
-    assert guard.counted([replace(old, left=Decimal(9)), new]) == [replace(old, left=Decimal(9))]
-    assert guard.worst(Position(), guard.counted([old, new])) == (600, 0)
+    assert risk.counted([old, new]) == [new]
+    assert risk.counted([replace(old, left=Decimal(9)), new]) == [replace(old, left=Decimal(9))]
+    assert risk.worst(Position(), risk.counted([old, new])) == (600, 0)
 
 
 # --- mistakes ----------------------------------------------------------------------------------------------

@@ -7,26 +7,18 @@ from uuid import UUID, uuid4
 import pytest
 
 from bots import services
-from bots.domain.bookkeeping import booked
 from bots.domain.codec import decode
-from bots.domain.facts import (
-    NOT_TAKEN,
-    STANDS,
-    Money,
-    Standing,
-    asks_what_remains,
-    untold,
-    untold_money,
-)
 from bots.domain.lifecycle import Status
 from bots.domain.orders import Live
+from bots.domain.reducer import booked
 from bots.domain.runner import Runner
 from bots.domain.snapshot import Snapshot
+from bots.domain.state_sync import NOT_TAKEN, STANDS, Money, Standing, asks_what_remains, untold, untold_money
 from bots.models import BotEvent
 from bots.sdk import Level, Position
-from bots.services.running import asked as as_journalled
-from tests.bots import test_supervising as stage
-from tests.wallets.world import world_make
+from bots.services.runs import asked as as_journalled
+from tests.bots import test_bot_actor as stage
+from tests.wallets.factories import world_make
 from wallets.domain.status import TERMINAL, OrderStatus
 
 _S = OrderStatus

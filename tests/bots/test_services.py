@@ -17,8 +17,8 @@ from bots.domain.snapshot import Snapshot
 from bots.models import Bot, BotEvent, Run
 from bots.sdk import Position
 from tests.bots.test_pages import asked
-from tests.threads import at_once
-from tests.wallets.world import world_make
+from tests.concurrency import at_once
+from tests.wallets.factories import world_make
 
 pytestmark = pytest.mark.django_db
 
@@ -84,7 +84,7 @@ def test_decisions_of_runs_that_ended_long_ago_go_and_nothing_else(bot, settings
     old, young, going = (
         _decisions(bot, ended) for ended in (now - timedelta(days=31), now - timedelta(days=29), None)
     )
-    monkeypatch.setattr("bots.services.trimming.AT_ONCE", 1)
+    monkeypatch.setattr("bots.services.retention.AT_ONCE", 1)
     assert [services.journal_trim(now=now) for _ in range(3)] == [1, 1, 0]
     left = BotEvent.objects.filter(bot=bot).order_by("pk").values_list("run", "kind")
     kept = ["decision", "decision", "request"]

@@ -7,8 +7,8 @@ import pytest
 from bots.domain.lifecycle import Status
 from bots.sdk import inputs_read
 from bots.strategies.trend import Trend, size_for
-from tests.bots.driver import Driver, candles_made, candles_read, spec, terms
-from tests.market.recorded import recorded
+from tests.bots.market_harness import Driver, candles_made, candles_read, spec, terms
+from tests.market.recordings import recorded
 
 CRASH = 1760126400000  # 2025-10-10 20:00 UTC; the fall began at 21:15
 SHORT = {"interval": "5m", "fast": 2, "slow": 4, "atr_period": 3, "stop": "2", "risk": "1"}

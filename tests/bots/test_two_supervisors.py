@@ -19,8 +19,8 @@ from bots.models import Bot, BotEvent, Run
 from market import leases
 from market.models import Worker
 from tests.market.test_run_worker import ROOT, environment, eventually
-from tests.wallets import world as worlds
-from tests.wallets.world import PERP, world_make
+from tests.wallets import factories as worlds
+from tests.wallets.factories import PERP, world_make
 from wallets.domain.status import LIVE
 from wallets.models import Order
 

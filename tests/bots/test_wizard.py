@@ -11,7 +11,7 @@ from bots.models import Bot, Run
 from bots.sdk import schema
 from bots.strategies import STRATEGIES
 from tests.bots.test_pages import asked, posted
-from tests.wallets.world import prices, world_make
+from tests.wallets.factories import prices, world_make
 
 pytestmark = pytest.mark.django_db
 

@@ -10,7 +10,7 @@ from bots.sdk import Number, OptionalNumber, Whole, schema
 from bots.sdk.inputs import declared
 from bots.strategies import STRATEGIES
 from bots.strategies.as_grid import ASGrid, best_spread, reservation
-from tests.bots.driver import Driver, candles_made, spec, terms
+from tests.bots.market_harness import Driver, candles_made, spec, terms
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 GUIDE = (DOCS / "writing-a-strategy.md").read_text()

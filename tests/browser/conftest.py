@@ -25,7 +25,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, e
 
 from market.hub import Publisher, topic_read
 from tests.browser.chromium import FLAGS, chromium_path
-from tests.market import world
+from tests.market import factories
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
@@ -124,8 +124,8 @@ class Feed:
 
     async def _run(self) -> None:
         publisher = Publisher("simulator", self.epoch, simulated=True)
-        publisher.symbols([*world.COINS, "PURR/USDC"])
-        publisher.offer_ticks(world.ticks())
+        publisher.symbols([*factories.COINS, "PURR/USDC"])
+        publisher.offer_ticks(factories.ticks())
         number = 0
         while not self._stop.is_set():
             number += 1
@@ -137,11 +137,11 @@ class Feed:
         await publisher.close()
 
     def _offer(self, publisher: Publisher, number: int) -> None:
-        publisher.offer_ticks({"BTC": world.tick(str(self.price), "1.8712", "3630000000")})
-        publisher.offer_book("BTC", world.book(self.price))
-        publisher.offer_trades("BTC", [world.trade(number, str(self.price))])
+        publisher.offer_ticks({"BTC": factories.tick(str(self.price), "1.8712", "3630000000")})
+        publisher.offer_book("BTC", factories.book(self.price))
+        publisher.offer_trades("BTC", [factories.trade(number, str(self.price))])
         for interval, minutes in (("15m", 15), ("1h", 60)):
-            opens = int(time.time() * 1000) // (minutes * world.MINUTE) * minutes * world.MINUTE
+            opens = int(time.time() * 1000) // (minutes * factories.MINUTE) * minutes * factories.MINUTE
             row = [opens, "71200", str(self.price + 5), "71100", str(self.price), "10"]
             publisher.offer_candle("BTC", interval, row)
 
@@ -175,10 +175,10 @@ def server(django_db_setup: None) -> Generator[Server]:
 def market(transactional_db: None) -> Any:
     """Five coins, one spot instrument, 1,200 quarter-hours and 300 hours of BTC."""
     redis.Redis.from_url(settings.REDIS_URL).flushdb()
-    venue = world.market_make()
+    venue = factories.market_make()
     btc = venue.instruments.get(symbol="BTC")
-    world.candles_make(btc, 1200)
-    world.candles_make(btc, 300, interval="1h")
+    factories.candles_make(btc, 1200)
+    factories.candles_make(btc, 300, interval="1h")
     return venue
 
 

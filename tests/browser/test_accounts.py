@@ -13,7 +13,7 @@ from django.contrib.auth.hashers import BCryptSHA256PasswordHasher, make_passwor
 from playwright.sync_api import Page, expect
 
 from accounts.models import AuthSession, User
-from tests.accounts import visitor
+from tests.accounts import browser_client
 from tests.browser.conftest import Server, Watched, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser")]
@@ -63,7 +63,7 @@ def sign_in(page: Page, email: str = EMAIL, password: str = PASSWORD) -> None:
 def dora(transactional_db: None) -> User:
     user = User(email=EMAIL, password=make_password(PASSWORD, hasher=BCryptSHA256PasswordHasher()))
     user.save()  # the server knows no other hasher
-    visitor.confirm(user)
+    browser_client.confirm(user)
     return user
 
 
@@ -91,7 +91,7 @@ def test_from_sign_up_to_a_revoked_key(page: Page, server: Server, market: objec
     page.get_by_role("link", name="Security").click()
     page.get_by_role("link", name="Set up an authenticator…").click()
     secret = page.locator("#totp-secret").inner_text().replace(" ", "")
-    page.get_by_label("Code that it shows").fill(visitor.totp_code(secret))
+    page.get_by_label("Code that it shows").fill(browser_client.totp_code(secret))
     page.get_by_role("button", name="Turn it on").click()
     expect(page.locator("#codes li")).to_have_count(10)
     page.get_by_role("link", name="I have them").click()
@@ -99,7 +99,7 @@ def test_from_sign_up_to_a_revoked_key(page: Page, server: Server, market: objec
 
     page.get_by_role("button", name="Sign out").click()
     sign_in(page, email)
-    page.get_by_label("Code from your authenticator").fill(visitor.totp_code(secret))
+    page.get_by_label("Code from your authenticator").fill(browser_client.totp_code(secret))
     page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page).to_have_url(f"{server.url}/market/")
 

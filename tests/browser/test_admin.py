@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from accounts import services
 from accounts.audit import record
-from accounts.domain.rules import Role
+from accounts.domain.permissions import Role
 from accounts.models import AuditEntry, AuthSession, User
 from accounts.services import SID
 from tests.browser.conftest import PATIENCE

@@ -12,7 +12,7 @@ from bots.models import Bot, Run
 from tests.bots.test_pages import asked, filled
 from tests.browser.test_accounts import sign_in
 from tests.browser.test_trading import tell, world
-from tests.wallets.world import World
+from tests.wallets.factories import World
 
 __all__ = ["world"]  # a fixture
 

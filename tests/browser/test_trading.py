@@ -16,10 +16,10 @@ from playwright.sync_api import Page, Route, expect
 
 from accounts.models import AuthSession, User
 from market.hub import user_event_publish
-from tests.accounts import visitor
+from tests.accounts import browser_client
 from tests.browser.conftest import Feed, Watched, wait_until
 from tests.browser.test_accounts import EMAIL, PASSWORD, sign_in
-from tests.wallets import world as worlds
+from tests.wallets import factories as worlds
 from wallets.models import Order, Wallet
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser")]
@@ -34,7 +34,7 @@ def world(page: Page, market: Any, feed: Feed) -> Generator[worlds.World]:
     """dora, who can sign in, with 10,000 USDC of play money."""
     user = User(email=EMAIL, password=make_password(PASSWORD, hasher=BCryptSHA256PasswordHasher()))
     user.save()  # the server knows no other hasher
-    visitor.confirm(user)
+    browser_client.confirm(user)
     wallet = worlds.wallet_make(user, market, label="Play money", equity="10000")
     made = worlds.World(user, market, wallet, worlds.claim_make(wallet), now=int(time.time() * 1000))
     made.deposit("10000", ref="first")

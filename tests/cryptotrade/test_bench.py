@@ -16,10 +16,10 @@ from websockets.frames import Frame as LibraryFrame
 from websockets.frames import Opcode
 
 from cryptotrade.bench import bots, bots_feed, fanout, frames, report
-from cryptotrade.bench.bodies import Load, body, due_of
-from cryptotrade.bench.dialects import Frames, HubDialect, PlainDialect, Position, plain_message
-from cryptotrade.bench.figures import Histogram, median_of, ratio
+from cryptotrade.bench.client_protocols import Frames, HubDialect, PlainDialect, Position, plain_message
 from cryptotrade.bench.options import Options
+from cryptotrade.bench.payloads import Load, body, due_of
+from cryptotrade.bench.stats import Histogram, median_of, ratio
 
 # --- frames ------------------------------------------------------------------------------------------
 PAYLOADS = st.lists(st.binary(max_size=300) | st.integers(65_530, 65_540).map(bytes), max_size=6)

@@ -17,9 +17,9 @@ from django.utils import timezone
 from accounts.models import AuthSession, User
 from accounts.services import SID
 from cryptotrade.logging import JsonFormatter
-from tests.accounts import programs, visitor
+from tests.accounts import auth_factories, browser_client
 from tests.cryptotrade.routes import routes
-from tests.market import world
+from tests.market import factories
 
 SECRET_FIELDS = (
     "password", "password1", "password2", "oldpassword", "new_password", "current_password", "code", "totp",
@@ -94,7 +94,7 @@ def visitor_of(db):
         client = Client(raise_request_exception=False)
         if signed_in:
             user = User.objects.filter(email=EMAIL).first() or User.objects.create_user(EMAIL, "x")
-            client.force_login(visitor.confirm(user))
+            client.force_login(browser_client.confirm(user))
             now = timezone.now()
             AuthSession.objects.filter(sid=client.session[SID]).update(step_up_at=now, second_factor_at=now)
         return client
@@ -107,7 +107,7 @@ def visitor_of(db):
 @pytest.mark.parametrize("signed_in", [False, True], ids=["visitor", "signed in"])
 def test_secret_sent_to_every_route_stays_nowhere(visitor_of, logged, shape, signed_in):
     redis.Redis.from_url(django_settings.REDIS_URL).flushdb()
-    world.market_make()
+    factories.market_make()
     marker = _shapes()[shape]
     fields = {
         **dict.fromkeys(SECRET_FIELDS, marker),
@@ -143,7 +143,7 @@ VISITS = ("django_session", "accounts_authsession")
 @pytest.mark.parametrize("signed_in", [False, True], ids=["visitor", "signed in"])
 def test_reading_changes_nothing(visitor_of, signed_in):
     redis.Redis.from_url(django_settings.REDIS_URL).flushdb()
-    world.market_make()
+    factories.market_make()
     client = visitor_of(signed_in)
     client.get("/market/")
     before = sorted(row for row in stored() if not row.startswith(VISITS))
@@ -168,25 +168,25 @@ def test_search_finds_what_is_there(alice, logged):
 
 def test_credentials_that_we_make_are_kept_nowhere(alice, logged):
     """Tokens and keys are shown once. Only their hashes, or nothing, stay."""
-    pair = programs.program(alice).pair
-    _, secret = programs.key_of(alice)
-    client = programs.bearer(secret)
+    pair = auth_factories.program(alice).pair
+    _, secret = auth_factories.key_of(alice)
+    client = auth_factories.bearer(secret)
     assert client.get("/api/v1/me").status_code == 200
-    assert programs.bearer(pair.access).get("/api/v1/me").status_code == 200
+    assert auth_factories.bearer(pair.access).get("/api/v1/me").status_code == 200
     for made in (pair.access, pair.refresh, secret):
         assert leaks(made, logged) == {}
 
 
 def test_password_is_kept_nowhere(client, db, logged):
     marker = f"Canary {secrets.token_hex(8)}"
-    visitor.sign_up(client, password=marker)
-    client.post("/accounts/verify/", {"code": visitor.code_in(mail.outbox[-1])})
-    visitor.sign_in(client, "carol@example.org", marker)
-    visitor.sign_in(Client(), "carol@example.org", f"{marker}x")
+    browser_client.sign_up(client, password=marker)
+    client.post("/accounts/verify/", {"code": browser_client.code_in(mail.outbox[-1])})
+    browser_client.sign_in(client, "carol@example.org", marker)
+    browser_client.sign_in(Client(), "carol@example.org", f"{marker}x")
     assert leaks(marker, logged) == {}
 
 
 def test_seed_of_an_authenticator_is_sealed(alice, logged):
-    seed = visitor.totp_enable(alice)
+    seed = browser_client.totp_enable(alice)
     assert Authenticator.objects.filter(user=alice).exists()
     assert leaks(seed, logged) == {}

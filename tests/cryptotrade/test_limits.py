@@ -14,10 +14,10 @@ from rest_framework_simplejwt.tokens import AccessToken
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from accounts import limits
-from accounts.limits import LimitClass
-from cryptotrade import limits as roof
-from cryptotrade.limit_classes import limit_class
+from accounts import rate_limits
+from accounts.rate_limits import LimitClass
+from cryptotrade import rate_limit_middleware as roof
+from cryptotrade.rate_limit_routes import limit_class
 from tests.stream.server import ServerThread
 
 AT_ONCE = 200
@@ -178,7 +178,7 @@ def no_redis(monkeypatch):
     def gone(**_):
         raise redis.ConnectionError
 
-    monkeypatch.setattr(limits, "_script", lambda: gone)
+    monkeypatch.setattr(rate_limits, "_script", lambda: gone)
 
 
 def test_without_redis_reading_goes_on_and_guessing_does_not(client, db, no_redis):

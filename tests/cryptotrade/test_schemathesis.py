@@ -18,8 +18,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from accounts.models import User
-from tests.accounts.programs import key_of, program, verified
-from tests.market import world
+from tests.accounts.auth_factories import key_of, program, verified
+from tests.market import factories
 
 pytestmark = pytest.mark.slow
 CHECKS = [
@@ -69,7 +69,7 @@ def _one_connection(db):
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
 def test_requests_are_answered_as_documented(path, method, who):
     redis.Redis.from_url(django_settings.REDIS_URL).flushdb()
-    world.candles_make(world.market_make().instruments.get(symbol="BTC"), 3)
+    factories.candles_make(factories.market_make().instruments.get(symbol="BTC"), 3)
     document = schemathesis.openapi.from_dict(DOCUMENT)
     document.app = get_wsgi_application()
 

@@ -24,11 +24,11 @@ from market.domain.orders import (
     VenueOrder,
 )
 from market.domain.session import Message
-from market.venues.hyperliquid import accounts, signing, wire
-from market.venues.hyperliquid.answers import refusal_read, refusal_status, statuses_read
+from market.venues.hyperliquid import accounts, order_actions, signing
 from market.venues.hyperliquid.codec import guarded
-from market.venues.hyperliquid.movements import KINDS, movements_read
-from market.venues.hyperliquid.private import PrivateCodec
+from market.venues.hyperliquid.ledger_updates import KINDS, movements_read
+from market.venues.hyperliquid.private_streams import PrivateCodec
+from market.venues.hyperliquid.responses import refusal_read, refusal_status, statuses_read
 
 D = Decimal
 US, THEM = "0x" + "aa" * 20, "0x" + "bb" * 20
@@ -348,7 +348,7 @@ def order(kind="limit", tif="gtc", **more):
                                   ("take_market", True, "tp"), ("take_limit", False, "tp")))],
 )  # fmt: skip
 def test_every_kind_is_written_as_the_venue_has_it(kind, tif, trigger, written):
-    action = wire.place_action([order(kind, tif, trigger_price=trigger)], ASSETS)
+    action = order_actions.place_action([order(kind, tif, trigger_price=trigger)], ASSETS)
     assert action["orders"] == [
         {"a": 0, "b": True, "p": "100000", "s": "0.01", "r": False, "t": written, "c": CLOID.lower()}
     ]
@@ -356,22 +356,22 @@ def test_every_kind_is_written_as_the_venue_has_it(kind, tif, trigger, written):
 
 
 def test_what_is_placed_hashes_as_the_golden_vector():
-    action = wire.place_action([order()], ASSETS)
+    action = order_actions.place_action([order()], ASSETS)
     hashed = signing.action_hash(action, 1700000000000, expires_after=1700000005000)
     assert hashed.hex() == "84054f6dd743550d1e503162f518433c937a9d2f3bfb355ca7b504bcf5b9553a"
 
 
 def test_cancels_go_by_the_venues_ids_where_all_are_known():
     known, ours = CancelSpec("BTC", CLOID, "5"), CancelSpec("@107", CLOID)
-    assert wire.cancel_action([known], ASSETS) == {"type": "cancel", "cancels": [{"a": 0, "o": 5}]}
-    by_ours = wire.cancel_action([known, ours], ASSETS)["cancels"]
+    assert order_actions.cancel_action([known], ASSETS) == {"type": "cancel", "cancels": [{"a": 0, "o": 5}]}
+    by_ours = order_actions.cancel_action([known, ours], ASSETS)["cancels"]
     assert by_ours == [{"asset": 0, "cloid": CLOID.lower()}, {"asset": 10107, "cloid": CLOID.lower()}]
     with pytest.raises(ValueError, match="different sorts"):
-        wire.cancel_action([ours, CancelSpec("BTC", venue_id="5")], ASSETS)
+        order_actions.cancel_action([ours, CancelSpec("BTC", venue_id="5")], ASSETS)
 
 
 def test_a_modify_never_asks_to_place_what_is_gone():
-    action = wire.modify_action([ModifySpec(CancelSpec("BTC", venue_id="5"), order())], ASSETS)
+    action = order_actions.modify_action([ModifySpec(CancelSpec("BTC", venue_id="5"), order())], ASSETS)
     assert action.keys() == {"type", "modifies"}
     assert action["modifies"][0]["oid"] == 5
 

@@ -10,7 +10,7 @@ from django.core.management import call_command
 
 from market import hub
 from market.selectors import live
-from tests.market import world
+from tests.market import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -22,7 +22,7 @@ def _empty_redis():
 
 @pytest.fixture
 def market():
-    return world.market_make()
+    return factories.market_make()
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def error_of(answer):
 
 
 def test_venues_tell_status_age_and_simulation(client, market):
-    world.publish(age_ms=250)
+    factories.publish(age_ms=250)
     (venue,) = client.get("/api/v1/venues").json()["results"]
     assert venue["name"] == "simulator"
     assert venue["simulated"] is True
@@ -65,7 +65,7 @@ def test_instruments_page_forward_and_back(client, market):
     assert set(first) == {"next", "previous", "results"}
     second = client.get(first["next"]).json()
     symbols = [row["symbol"] for row in first["results"] + second["results"]]
-    assert sorted(symbols) == sorted([*world.COINS, "PURR/USDC"])
+    assert sorted(symbols) == sorted([*factories.COINS, "PURR/USDC"])
     assert second["next"] is None
     assert client.get(second["previous"]).json()["results"] == first["results"]
 
@@ -98,9 +98,9 @@ def test_instruments_are_filtered(client, market, query, symbols):
 
 
 def test_ticks_are_those_of_redis(client, market):
-    world.publish()
+    factories.publish()
     rows = client.get("/api/v1/ticks?venue=simulator").json()["results"]
-    assert [row["symbol"] for row in rows] == sorted(world.COINS)
+    assert [row["symbol"] for row in rows] == sorted(factories.COINS)
     btc = rows[0]
     assert (btc["last"], btc["change24h"], btc["status"], btc["simulated"]) == (
         "71284",
@@ -111,7 +111,7 @@ def test_ticks_are_those_of_redis(client, market):
 
 
 def test_candles_are_ascending_decimal_strings_and_page_into_the_past(client, market):
-    world.candles_make(market.instruments.get(symbol="BTC"), 25)
+    factories.candles_make(market.instruments.get(symbol="BTC"), 25)
     url = "/api/v1/candles?venue=simulator&symbol=BTC&interval=15m&limit=10"
     pages = []
     while url:
@@ -127,10 +127,10 @@ def test_candles_are_ascending_decimal_strings_and_page_into_the_past(client, ma
 
 def test_open_candle_ends_the_newest_page_and_no_candle_is_lost_for_it(client, market):
     btc = market.instruments.get(symbol="BTC")
-    world.candles_make(btc, 5)
-    opens = btc.candles.order_by("-open_time")[0].open_time + 15 * world.MINUTE
+    factories.candles_make(btc, 5)
+    opens = btc.candles.order_by("-open_time")[0].open_time + 15 * factories.MINUTE
     row = [opens, "1", "2", "0.5", "1.5", "9"]
-    world.publish(offer=lambda publisher: publisher.offer_candle("BTC", "15m", row))
+    factories.publish(offer=lambda publisher: publisher.offer_candle("BTC", "15m", row))
     url = "/api/v1/candles?venue=simulator&symbol=BTC&interval=15m"
     page = client.get(f"{url}&limit=3").json()
     assert page["results"][-1] == {
@@ -144,17 +144,17 @@ def test_open_candle_ends_the_newest_page_and_no_candle_is_lost_for_it(client, m
     }
     assert len(page["results"]) == 3
     older = client.get(page["next"]).json()["results"]
-    assert older[-1]["t"] == page["results"][0]["t"] - 15 * world.MINUTE
+    assert older[-1]["t"] == page["results"][0]["t"] - 15 * factories.MINUTE
 
 
 def test_candles_survive_redis(client, market, no_redis):
-    world.candles_make(market.instruments.get(symbol="BTC"), 3)
+    factories.candles_make(market.instruments.get(symbol="BTC"), 3)
     answer = client.get("/api/v1/candles?venue=simulator&symbol=BTC&interval=15m")
     assert len(answer.json()["results"]) == 3
 
 
 def test_book_that_is_watched_is_answered_at_once(client, market):
-    world.publish(offer=lambda publisher: publisher.offer_book("BTC", world.book()))
+    factories.publish(offer=lambda publisher: publisher.offer_book("BTC", factories.book()))
     body = client.get("/api/v1/book?venue=simulator&symbol=BTC").json()
     assert body["bids"][0] == ["71283", "1.5"]
     assert body["asks"][0] == ["71285", "1.25"]
@@ -163,14 +163,14 @@ def test_book_that_is_watched_is_answered_at_once(client, market):
 
 
 def test_book_that_nobody_watched_is_asked_for_and_waited_for(client, market):
-    world.publish()
+    factories.publish()
     store = redis.Redis.from_url(settings.REDIS_URL)
 
     def feed():
         deadline = time.monotonic() + 60
         while not store.zscore("ct:interest:simulator", "book.simulator.BTC") and time.monotonic() < deadline:
             threading.Event().wait(0.01)
-        world.publish(offer=lambda publisher: publisher.offer_book("BTC", world.book()))
+        factories.publish(offer=lambda publisher: publisher.offer_book("BTC", factories.book()))
 
     worker = threading.Thread(target=feed)
     worker.start()
@@ -181,7 +181,7 @@ def test_book_that_nobody_watched_is_asked_for_and_waited_for(client, market):
 
 
 def test_book_that_never_comes_is_unavailable(client, market, impatient):
-    world.publish()
+    factories.publish()
     answer = client.get("/api/v1/book?venue=simulator&symbol=BTC")
     assert answer.status_code == 503
     assert error_of(answer)["code"] == "SERVICE_UNAVAILABLE"
@@ -189,19 +189,19 @@ def test_book_that_never_comes_is_unavailable(client, market, impatient):
 
 def test_book_left_over_from_long_ago_is_not_passed_off_as_current(client, market, impatient):
     old = int(time.time() * 1000) - 120_000
-    world.publish(offer=lambda publisher: publisher.offer_book("BTC", world.book(at=old)))
+    factories.publish(offer=lambda publisher: publisher.offer_book("BTC", factories.book(at=old)))
     assert client.get("/api/v1/book?venue=simulator&symbol=BTC").status_code == 503
 
 
 def test_quiet_book_is_good_enough_after_asking(client, market, impatient):
     quiet = int(time.time() * 1000) - 20_000
-    world.publish(offer=lambda publisher: publisher.offer_book("BTC", world.book(at=quiet)))
+    factories.publish(offer=lambda publisher: publisher.offer_book("BTC", factories.book(at=quiet)))
     assert client.get("/api/v1/book?venue=simulator&symbol=BTC").status_code == 200
 
 
 def test_trades_are_oldest_first(client, market):
-    items = [world.trade(number) for number in range(1, 6)]
-    world.publish(offer=lambda publisher: publisher.offer_trades("BTC", items))
+    items = [factories.trade(number) for number in range(1, 6)]
+    factories.publish(offer=lambda publisher: publisher.offer_trades("BTC", items))
     body = client.get("/api/v1/trades?venue=simulator&symbol=BTC").json()
     assert [row["id"] for row in body["results"]] == ["1", "2", "3", "4", "5"]
     assert body["results"][0]["side"] == "buy"

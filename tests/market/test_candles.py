@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from market.domain.candles import MINUTE, Fold, bucket, candle_of_trades, first_gap
 from market.domain.events import INTERVALS, Candle, Trade
-from tests.market.recorded import recorded
+from tests.market.recordings import recorded
 
 MIDNIGHT = 1_780_000_000_000 - 1_780_000_000_000 % 86_400_000
 DAY = INTERVALS["1d"]

@@ -9,10 +9,10 @@ from market.domain.errors import ParseError, VenueRefused, VenueUnavailable
 from market.domain.events import Quote
 from market.domain.subscriptions import Limits, Subscription
 from market.venues import venue_feed
-from market.venues.budget import Budget
 from market.venues.hyperliquid.client import HyperliquidFeed, stream_url
 from market.venues.hyperliquid.rest import InfoClient
 from market.venues.stream import is_loopback
+from market.venues.token_bucket import Budget
 from tests.market import fake_venue
 from tests.market.fake_venue import FakeVenue, until
 
@@ -20,7 +20,7 @@ MIDS, BTC = Subscription("mids"), Subscription("quote", "BTC")
 
 
 class OpenGate:
-    """A `market.venues.broker.Gate` that everybody passes."""
+    """A `market.venues.rate_limiter.Gate` that everybody passes."""
 
     async def enter(self, weight, lane):
         return

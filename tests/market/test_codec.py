@@ -27,7 +27,7 @@ from market.venues.hyperliquid.codec import (
     trades_read,
 )
 from market.venues.hyperliquid.instruments import perps_read, spots_read, tokens_read
-from tests.market.recorded import recorded
+from tests.market.recordings import recorded
 
 CTX = {
     "funding": "-0.0000125", "openInterest": "688.1", "prevDayPx": "100000.0", "dayNtlVlm": "1169046.2",

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from market.domain.fanout import Fanout, Join
-from market.domain.reading import encode_ok
+from market.domain.topic_reader import encode_ok
 from market.domain.topics import BookTopic, TopicClass, book_delta
 
 TOPICS = {

@@ -15,9 +15,9 @@ from django.db import connection
 from cryptotrade.embedded import EmbeddedRedis, services_at
 from market import leases, models
 from market.domain.subscriptions import Limits
-from market.feed import desk, history
-from market.feed import venue as venue_module
-from market.feed.venue import VenueFeed
+from market.feed import aggregator, backfill
+from market.feed import venue_feed as venue_module
+from market.feed.venue_feed import VenueFeed
 from market.hub import Publisher
 from market.hub.snapshots import interest_key, log_key, snap_key
 from market.services import venue_ensure
@@ -42,7 +42,7 @@ MINUTE = NOW - NOW % 60_000
 @pytest.fixture
 def shallow(monkeypatch):
     """A little history, so that a test need not bring a day of minutes."""
-    monkeypatch.setattr(history, "DEPTH", {"1m": 5, "5m": 2})
+    monkeypatch.setattr(backfill, "DEPTH", {"1m": 5, "5m": 2})
 
 
 @pytest.fixture
@@ -61,7 +61,9 @@ async def venue():
 @pytest.fixture(autouse=True)
 def _still_clock(monkeypatch):
     """The wall clock stands at NOW: no minute ends while a test looks at minutes."""
-    monkeypatch.setattr(desk, "time", SimpleNamespace(time=lambda: NOW / 1000, monotonic=time.monotonic))
+    monkeypatch.setattr(
+        aggregator, "time", SimpleNamespace(time=lambda: NOW / 1000, monotonic=time.monotonic)
+    )
 
 
 @pytest.fixture
@@ -219,7 +221,7 @@ async def test_a_gap_is_backfilled_from_the_first_missing_candle(running, venue,
 async def test_a_live_minute_that_ends_is_stored_and_longer_candles_are_folded(
     running, venue, store, monkeypatch
 ):
-    monkeypatch.setattr(history, "DEPTH", {"1m": 1440})
+    monkeypatch.setattr(backfill, "DEPTH", {"1m": 1440})
     feed = running().feed
     await subscribed(venue)
     look(store, "candles.simulator.BTC.1d")

@@ -14,8 +14,8 @@ from accounts.models import User
 from cryptotrade.errors import error_response
 from market import hub, leases, selectors
 from market.models import Venue, Worker
-from tests.accounts import visitor
-from tests.market import world
+from tests.accounts import browser_client
+from tests.market import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -27,7 +27,7 @@ def _empty_redis():
 
 @pytest.fixture
 def market():
-    return world.market_make()
+    return factories.market_make()
 
 
 @pytest.fixture
@@ -48,12 +48,12 @@ PAGES = ["/", "/market/", "/market/simulator/BTC/", "/status/", "/accounts/login
 
 @pytest.mark.parametrize("path", PAGES)
 def test_page_answers_with_live_values(client, market, path):
-    world.publish()
+    factories.publish()
     assert client.get(path).status_code == 200
 
 
 def test_first_paint_holds_the_values_that_redis_knows(client, market):
-    world.publish()
+    factories.publish()
     page = client.get("/market/").content.decode()
     assert ">71,284<" in page
     assert ">+1.87%<" in page
@@ -62,28 +62,28 @@ def test_first_paint_holds_the_values_that_redis_knows(client, market):
 
 
 def test_rows_of_a_live_venue_are_not_stale_but_a_row_without_a_tick_is(client, market):
-    world.publish()
+    factories.publish()
     page = client.get("/market/").content.decode()
     assert re.search(r'data-symbol="BTC"[^>]*data-age-ms="\d+">', page)
     assert re.search(r'id="tick-simulator-PURR/USDC"[^>]*data-stale="true"', page)
 
 
 def test_rows_of_a_silent_venue_are_stale(client, market):
-    world.publish(status="down", age_ms=20_000)
+    factories.publish(status="down", age_ms=20_000)
     page = client.get("/market/").content.decode()
-    assert page.count('data-stale="true"') >= len(world.COINS)
+    assert page.count('data-stale="true"') >= len(factories.COINS)
 
 
 def test_simulated_venue_carries_its_badge_on_every_page_with_prices(client, market):
-    world.publish()
+    factories.publish()
     for path in PAGES[:4]:
         assert "Simulated" in client.get(path).content.decode(), path
 
 
 def test_real_venue_carries_no_badge(client):
-    venue = world.venue_make("hyperliquid", "Hyperliquid", simulated=False)
-    world.instrument_make(venue, "BTC", 5)
-    world.publish("hyperliquid")
+    venue = factories.venue_make("hyperliquid", "Hyperliquid", simulated=False)
+    factories.instrument_make(venue, "BTC", 5)
+    factories.publish("hyperliquid")
     assert "sim-badge" not in client.get("/market/").content.decode()
 
 
@@ -111,7 +111,7 @@ def test_status_page_survives_the_database(client, monkeypatch):
     def refuse():
         raise DatabaseError("gone")
 
-    monkeypatch.setattr("market.selectors.house._workers", refuse)
+    monkeypatch.setattr("market.selectors.system_status._workers", refuse)
     monkeypatch.setattr("market.templatetags.market.venue_states", refuse)
     page = client.get("/status/").content.decode()
     assert "Does not answer" in page
@@ -134,7 +134,7 @@ def test_status_page_survives_the_database(client, monkeypatch):
     ],
 )
 def test_board_sorts_and_filters_without_scripts(client, market, query, expected):
-    world.publish()
+    factories.publish()
     assert names(client.get(f"/market/?{query}").content.decode()) == expected
 
 
@@ -145,7 +145,7 @@ def test_board_offers_a_way_out_of_a_filter_that_matches_nothing(client, market)
 
 
 def test_sorted_column_says_so_and_its_link_reverses(client, market):
-    world.publish()
+    factories.publish()
     page = client.get("/market/").content.decode()
     head = re.search(r'data-sort="volume"[^>]*aria-sort="(\w+)"><a href="([^"]+)"', page)
     assert head
@@ -153,7 +153,7 @@ def test_sorted_column_says_so_and_its_link_reverses(client, market):
 
 
 def test_movers_rise_and_fall(client, market):
-    world.publish()
+    factories.publish()
     page = client.get("/market/").content.decode()
     rising, falling = page.index("Rising most"), page.index("Falling most")
     assert "ETH" in page[rising:falling]
@@ -161,8 +161,8 @@ def test_movers_rise_and_fall(client, market):
 
 
 def test_sparkline_is_drawn_from_stored_candles(client, market):
-    world.candles_make(market.instruments.get(symbol="BTC"), 96)
-    world.publish()
+    factories.candles_make(market.instruments.get(symbol="BTC"), 96)
+    factories.publish()
     page = client.get("/market/?q=BTC").content.decode()
     points = re.search(r'<polyline points="([^"]+)"', page)
     assert points
@@ -170,13 +170,13 @@ def test_sparkline_is_drawn_from_stored_candles(client, market):
 
 
 def test_instrument_page_shows_book_tape_and_candles_that_are_known(client, market):
-    world.candles_make(market.instruments.get(symbol="BTC"), 30)
+    factories.candles_make(market.instruments.get(symbol="BTC"), 30)
 
     def offer(publisher):
-        publisher.offer_book("BTC", world.book())
-        publisher.offer_trades("BTC", [world.trade(number) for number in range(1, 4)])
+        publisher.offer_book("BTC", factories.book())
+        publisher.offer_trades("BTC", [factories.trade(number) for number in range(1, 4)])
 
-    world.publish(offer=offer)
+    factories.publish(offer=offer)
     page = client.get("/market/simulator/BTC/?interval=15m").content.decode()
     asks = re.findall(
         r"<td>([\d,]+)</td>", page[page.index('data-side="ask"') : page.index('data-side="bid"')]
@@ -261,15 +261,15 @@ def test_sign_in_refuses_with_one_sentence_and_keeps_the_address(client, alice):
 
 
 def test_sign_in_and_out(client, alice):
-    visitor.confirm(alice)
-    answer = visitor.sign_in(client)
+    browser_client.confirm(alice)
+    answer = browser_client.sign_in(client)
     assert answer.headers["Location"] == "/market/"
     assert "Sign out" in client.get("/market/").content.decode()
     assert client.post("/accounts/logout/").headers["Location"] == "/"
 
 
 def test_symbols_are_escaped(client, market):
-    world.instrument_make(market, "<b>x", 2, symbol="X<b>")
+    factories.instrument_make(market, "<b>x", 2, symbol="X<b>")
     page = client.get("/market/").content.decode()
     assert "<b>x" not in page
     assert "&lt;b&gt;x" in page
@@ -297,10 +297,10 @@ def test_status_says_when_a_lease_has_ended(client, market):
 
 @pytest.mark.parametrize("kind", ["venue", "instrument", "worker"])
 def test_administrators_look_but_do_not_add(client, market, kind):
-    root = visitor.confirm(User.objects.create_superuser("root@example.org", visitor.PASSWORD))
-    secret = visitor.totp_enable(root)
-    visitor.sign_in(client, email=root.email)
-    client.post("/accounts/login/second-factor/", {"code": visitor.totp_code(secret)})
+    root = browser_client.confirm(User.objects.create_superuser("root@example.org", browser_client.PASSWORD))
+    secret = browser_client.totp_enable(root)
+    browser_client.sign_in(client, email=root.email)
+    client.post("/accounts/login/second-factor/", {"code": browser_client.totp_code(secret)})
     leases.worker_register(channel="market-feed")
     assert client.get(f"/admin/market/{kind}/").status_code == 200
     assert client.get(f"/admin/market/{kind}/add/").status_code == 403

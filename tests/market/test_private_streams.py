@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from market.domain.errors import ParseError
-from market.venues.hyperliquid import private
+from market.venues.hyperliquid import private_streams
 from market.venues.hyperliquid.trader import HyperliquidTrader
 from market.venues.stream import Door
 from tests.market.test_trader import D, Desk, simulator  # noqa: F401
@@ -141,8 +141,8 @@ async def test_facts_that_come_twice_or_backwards_are_all_told(trader, heard, de
 
 
 async def test_a_line_that_says_nothing_any_more_is_replaced(trader, heard, desks, monkeypatch):
-    impatient = replace(private.LIMITS, ping_every=0.1, quiet=0.4, ack_within=0.2)
-    monkeypatch.setattr(private, "LIMITS", impatient)
+    impatient = replace(private_streams.LIMITS, ping_every=0.1, quiet=0.4, ack_within=0.2)
+    monkeypatch.setattr(private_streams, "LIMITS", impatient)
     await watch(trader, heard, desks[0])
     desks[0].fault("half_open", seconds=1)
     await until(lambda: heard.downs)
@@ -187,7 +187,7 @@ async def test_movements_and_payments_are_told_when_they_happen(trader, heard, d
 
 
 async def test_a_snapshot_of_another_account_is_not_believed():
-    codec = private.PrivateCodec("0x" + "aa" * 20)
+    codec = private_streams.PrivateCodec("0x" + "aa" * 20)
     frame = {"channel": "userFills", "data": {"user": "0x" + "bb" * 20, "isSnapshot": True, "fills": []}}
     with pytest.raises(ParseError, match="another account"):
         codec.decode(orjson.dumps(frame))

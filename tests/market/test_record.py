@@ -21,7 +21,7 @@ from market.services import venue_ensure
 from market.venues.hyperliquid.codec import HyperliquidCodec
 from tests.market import fake_venue
 from tests.market.fake_venue import FakeVenue, until
-from tests.market.recorded import recorded
+from tests.market.recordings import recorded
 
 CODEC = HyperliquidCodec()
 SECOND = 1_000_000_000

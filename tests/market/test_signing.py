@@ -10,7 +10,7 @@ from hyperliquid.utils import signing as sdk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market.simulator.exchange import recovery
+from market.simulator.exchange import signature_recovery
 from market.simulator.exchange.errors import Refused, Unprocessable
 from market.venues.hyperliquid import signing
 
@@ -88,8 +88,8 @@ AGENTS = [
 
 
 def signers(action, signature, nonce=NONCE, vault=None, expires_after=None):
-    raw = recovery.signature_parse(signature)
-    return list(recovery.l1_signers(action, nonce, raw, vault=vault, expires_after=expires_after))
+    raw = signature_recovery.signature_parse(signature)
+    return list(signature_recovery.l1_signers(action, nonce, raw, vault=vault, expires_after=expires_after))
 
 
 # --- recorded signatures -----------------------------------------------------------------------
@@ -126,8 +126,10 @@ def test_approving_an_agent_signs_as_recorded(name, r, s):
     assert signature == {"r": f"0x{r}", "s": f"0x{s}", "v": 28}
     if not name:
         del action["agentName"]
-    kind = recovery.USER_SIGNED["approveAgent"]
-    assert recovery.user_signer(action, kind, recovery.signature_parse(signature)) == ADDRESS
+    kind = signature_recovery.USER_SIGNED["approveAgent"]
+    assert (
+        signature_recovery.user_signer(action, kind, signature_recovery.signature_parse(signature)) == ADDRESS
+    )
 
 
 def test_the_address_belongs_to_the_key():
@@ -228,13 +230,13 @@ def test_a_client_that_hashed_another_order_of_keys_is_a_stranger():
 )  # fmt: skip
 def test_what_is_no_signature_is_unprocessable(said):
     with pytest.raises(Unprocessable):
-        recovery.signature_parse(said)
+        signature_recovery.signature_parse(said)
 
 
 @pytest.mark.parametrize("missing", ["signatureChainId", "nonce", "agentAddress"])
 def test_a_user_signed_action_without_a_field_is_unprocessable(missing):
     action = signing.approve_agent_action(agent=ADDRESS, name="x", nonce=1, network="testnet")
     del action[missing]
-    kind = recovery.USER_SIGNED["approveAgent"]
+    kind = signature_recovery.USER_SIGNED["approveAgent"]
     with pytest.raises(Unprocessable):
-        recovery.user_signer(action, kind, recovery.signature_parse(SIGNED))
+        signature_recovery.user_signer(action, kind, signature_recovery.signature_parse(SIGNED))

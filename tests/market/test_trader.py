@@ -19,7 +19,7 @@ from market.venues.base import OutcomeUnknown
 from market.venues.hyperliquid import signing
 from market.venues.hyperliquid.trader import HyperliquidTrader
 from tests.market.simulator.conftest import small_world
-from tests.market.simulator.trader import USD, new_key
+from tests.market.simulator.signed_client import USD, new_key
 
 D = Decimal
 

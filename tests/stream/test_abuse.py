@@ -153,7 +153,7 @@ async def test_stopping_the_server_closes_with_1012(dial, feed, server):
 
 
 async def test_a_reader_that_stops_reading_is_closed_and_harms_nobody(dial, feed, server, monkeypatch):
-    monkeypatch.setattr("market.hub.process.BLOCKED_SECONDS", 0.5)
+    monkeypatch.setattr("market.hub.hub.BLOCKED_SECONDS", 0.5)
     monkeypatch.setattr("market.hub.client.CLOSE_PATIENCE", 0.2)
     healthy, stuck = await dial(), await dial(max_queue=1)
     ok = await healthy.ok("ticks.simulator", rate=20)

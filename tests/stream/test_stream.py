@@ -6,7 +6,7 @@ import pytest
 from asgiref.sync import sync_to_async
 
 from market.hub import Publisher, user_event_publish
-from tests.accounts.programs import access_of
+from tests.accounts.auth_factories import access_of
 
 LIVE = {"status": "live", "age_ms": 5}
 

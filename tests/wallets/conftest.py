@@ -3,7 +3,7 @@
 import pytest
 from django.core.cache import cache
 
-from tests.wallets import world as worlds
+from tests.wallets import factories as worlds
 
 
 @pytest.fixture(autouse=True)

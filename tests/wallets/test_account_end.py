@@ -4,7 +4,7 @@ import pytest
 
 from accounts.models import AuditEntry, User
 from accounts.services import DeletionRefused
-from accounts.services.people import account_delete
+from accounts.services.account import account_delete
 from market.models import Venue
 from wallets.models import Wallet
 

@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.db import connection
 from django.urls import reverse
 
-from accounts.domain.rules import Role
+from accounts.domain.permissions import Role
 from accounts.models import AuditEntry
 from tests.accounts.test_admin import staff
 from wallets.models import (

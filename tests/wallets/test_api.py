@@ -6,8 +6,8 @@ from uuid import uuid4
 import pytest
 from rest_framework.test import APIClient
 
-from tests.accounts.programs import bearer, key_of, program
-from tests.wallets import world as worlds
+from tests.accounts.auth_factories import bearer, key_of, program
+from tests.wallets import factories as worlds
 from wallets.models import LedgerEntry, Order, Wallet
 
 URL = "/api/v1/orders"

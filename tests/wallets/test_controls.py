@@ -3,7 +3,7 @@
 import pytest
 from django.core.exceptions import PermissionDenied
 
-from accounts.domain.rules import Role
+from accounts.domain.permissions import Role
 from accounts.models import AuditEntry
 from accounts.services import role_set
 from wallets import services

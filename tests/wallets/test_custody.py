@@ -1,4 +1,4 @@
-"""`manage.py keys`: the life of a sealing key, and what it refuses so that no sealed key is lost."""
+"""`manage.py sealing_keys`: the life of a sealing key, and what it refuses so that no sealed key is lost."""
 
 import contextlib
 import threading
@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from market.models import Venue
-from tests.journeys.house import wait_for
+from tests.e2e.stack import wait_for
 from wallets.models import SealingKey, Wallet, WalletSecret
 from wallets.services.keys import KeysRefused, sealing_key_create, sealing_key_retire
 from wallets.vault import KeyFiles, seal
@@ -25,7 +25,7 @@ def folder(db, settings, tmp_path):
 
 
 def keys(capsys, *words):
-    call_command("keys", *words)
+    call_command("sealing_keys", *words)
     return capsys.readouterr().out.strip()
 
 

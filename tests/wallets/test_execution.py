@@ -10,15 +10,15 @@ from django.db.models.functions import Now
 
 from market import leases, models
 from market.hub import in_thread, nudge
-from tests.wallets import world as worlds
-from tests.wallets.desks import Opener, until
+from tests.wallets import factories as worlds
+from tests.wallets.actor_harness import Opener, until
 from tests.wallets.fake_trader import FakeTrader
 from wallets import consumers, services
 from wallets.consumers import ExecutionConsumer
-from wallets.execution import desk as desk_module
+from wallets.execution import wallet_actor as desk_module
 from wallets.execution import worker as worker_module
 from wallets.execution.clock import VenueClock
-from wallets.execution.slots import slots_assign
+from wallets.execution.stream_slots import slots_assign
 from wallets.models import Order, Wallet
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from market.domain.orders import Accepted, Refused, VenueFill, VenueFunding, VenueMovement
-from tests.wallets.world import PERP, world_make
+from tests.wallets.factories import PERP, world_make
 from wallets import services
 from wallets.domain import ledger
-from wallets.domain.accounts import Account
-from wallets.domain.ledger import Posting
+from wallets.domain.ledger import Account, Posting
 from wallets.domain.status import LIVE
 from wallets.models import Balance, Fill, LedgerEntry, LedgerTransfer, Order, Wallet
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.models import AuthSession
 from accounts.services import SID
 from tests.test_design import Reader
-from tests.wallets import world as worlds
+from tests.wallets import factories as worlds
 from wallets.forms import TicketForm, Unclear, figure_read
 from wallets.models import LedgerEntry, Order, Wallet
 

@@ -15,7 +15,7 @@ from wallets.domain.errors import OrderInvalid
 from wallets.domain.pricing import request_check, worst_price
 from wallets.domain.requests import OrderRequest
 from wallets.domain.risk import Approved, Denied, case_of, check
-from wallets.domain.situation import Exposure, Limits, Situation
+from wallets.domain.risk_context import Exposure, Limits, Situation
 from wallets.domain.status import TradingState
 
 D = Decimal

@@ -9,7 +9,7 @@ from django.db.utils import ProgrammingError
 
 from accounts.audit import AuditAction, record
 from market.models import Candle, Venue
-from tests.market import world as market
+from tests.market import factories as market
 from wallets.models import WalletSecret
 from wallets.services import wallet_archive, wallet_create, wallet_key_replace
 from wallets.services.keys import sealing_key_create, secrets_reseal

@@ -5,10 +5,10 @@ from decimal import Decimal
 import pytest
 from django.contrib.auth.models import AnonymousUser
 
-from accounts.domain.rules import Role
+from accounts.domain.permissions import Role
 from accounts.services import role_set
-from tests.wallets import world as worlds
-from tests.wallets.world import PERP, SPOT
+from tests.wallets import factories as worlds
+from tests.wallets.factories import PERP, SPOT
 from wallets import selectors, services
 from wallets.models import Wallet
 

@@ -15,10 +15,10 @@ from django.conf import settings as house
 from django.db import connection
 
 from market.hub import in_thread
-from tests.market import world as market
+from tests.market import factories as market
 from tests.market.simulator.conftest import Running, small_world, wall_clock
 from tests.market.test_run_worker import ROOT, environment, eventually
-from tests.wallets import world as worlds
+from tests.wallets import factories as worlds
 from wallets import services
 from wallets.domain.requests import OrderRequest
 from wallets.domain.status import LIVE, OrderStatus

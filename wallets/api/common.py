@@ -8,9 +8,9 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 
-from accounts.api.endpoints import NO_SUCH, Conflict, PagesView, RefusingView, repeat_id
+from accounts.api.base import NO_SUCH, Conflict, PagesView, RefusingView, repeat_id
 from accounts.authentication import SAFE
-from accounts.domain.rules import Act
+from accounts.domain.permissions import Act
 from accounts.selectors import user_may
 from accounts.services import step_up_is_fresh
 from accounts.step_up import GATED, StepUpNeeded, request_session

@@ -9,15 +9,9 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.endpoints import (
-    BAD,
-    CONFLICT,
-    MISSING,
-    Newest,
-    body_of,
-)
+from accounts.api.base import BAD, CONFLICT, MISSING, Newest, body_of
 from wallets import selectors, services
-from wallets.api import answers, bodies, questions
+from wallets.api import payloads, request_serializers, response_serializers
 from wallets.api.common import (
     DENIED,
     IDEMPOTENCY,
@@ -50,19 +44,19 @@ def _request(asked: dict[str, Any], venue: str, client_id: UUID) -> OrderRequest
 
 class OrderList(HouseView, GenericAPIView[Order]):
     scopes: ClassVar[dict[str, str]] = {"POST": TRADE}
-    serializer_class = answers.OrderBody
+    serializer_class = response_serializers.OrderBody
     pagination_class = Newest
     queryset = Order.objects.none()
 
     @extend_schema(
         operation_id="orders_list",
         summary="Your orders, newest first",
-        parameters=[questions.OrdersQuery],
-        responses={200: answers.OrderBody(many=True), **BAD, **MISSING},
+        parameters=[request_serializers.OrdersQuery],
+        responses={200: response_serializers.OrderBody(many=True), **BAD, **MISSING},
         tags=["orders"],
     )
     def get(self, request: Request) -> Response:
-        asked = body_of(questions.OrdersQuery, request.query_params)
+        asked = body_of(request_serializers.OrdersQuery, request.query_params)
         return _page(self, selectors.orders_page(request.user, wallet_id=_wallet(request, asked), **asked))
 
     @extend_schema(
@@ -70,19 +64,19 @@ class OrderList(HouseView, GenericAPIView[Order]):
         summary="Place an order",
         description="201: the order is ours and on its way; its status tells what became of it. "
         "A repetition (same `client_id` or `Idempotency-Key`) answers with the first order as it is now.",
-        request=questions.OrderPlace,
-        responses={201: answers.OrderBody, **DENIED, **MISSING},
+        request=request_serializers.OrderPlace,
+        responses={201: response_serializers.OrderBody, **DENIED, **MISSING},
         parameters=[IDEMPOTENCY],
         tags=["orders"],
     )
     def post(self, request: Request) -> Response:
-        asked = body_of(questions.OrderPlace, request.data)
+        asked = body_of(request_serializers.OrderPlace, request.data)
         venue = venue_or_404(request, asked["wallet"])
         wish = _request(asked, venue, client_id_of(request, asked.get("client_id")))
         order = services.order_place(
             user=request.user, wallet_id=asked["wallet"], request=wish, origin="api", http=request._request
         )
-        return Response(bodies.order_body(order), status=201)
+        return Response(payloads.order_body(order), status=201)
 
 
 def _wallet(request: Request, asked: dict[str, Any]) -> UUID | None:
@@ -103,13 +97,13 @@ class OrderBatch(HouseView):
         operation_id="orders_place",
         summary="Place up to 20 orders of one wallet",
         description="Each is judged by itself, in turn; `results` keeps their order.",
-        request=questions.OrderBatchBody,
-        responses={200: answers.BatchAnswer, **MISSING},
+        request=request_serializers.OrderBatchBody,
+        responses={200: response_serializers.BatchAnswer, **MISSING},
         parameters=[IDEMPOTENCY],
         tags=["orders"],
     )
     def post(self, request: Request) -> Response:
-        asked = body_of(questions.OrderBatchBody, request.data)
+        asked = body_of(request_serializers.OrderBatchBody, request.data)
         venue = venue_or_404(request, asked["wallet"])
         wishes = [
             _request(wish, venue, client_id_of(request, wish.get("client_id"), part=f"#{number}"))
@@ -123,11 +117,11 @@ class OrderBatch(HouseView):
 
 def _result(one: Order | OrderError) -> dict[str, Any]:
     if isinstance(one, Order):
-        return {"order": bodies.order_body(one), "error": None}
+        return {"order": payloads.order_body(one), "error": None}
     code, details, order = "CONFLICT", {}, None
     match one:
         case OrderDenied():
-            code, order = one.denial.value, bodies.order_body(one.order) if one.order else None
+            code, order = one.denial.value, payloads.order_body(one.order) if one.order else None
         case OrderInvalid():
             code, details = "VALIDATION_ERROR", {one.field: [one.sentence]}
     return {"order": order, "error": {"code": code, "message": one.sentence, "details": details}}
@@ -139,12 +133,12 @@ class OrdersCancel(HouseView):
     @extend_schema(
         operation_id="orders_cancel",
         summary="Cancel every live order that matches",
-        request=questions.CancelAll,
-        responses={200: answers.CancelAnswer, **MISSING},
+        request=request_serializers.CancelAll,
+        responses={200: response_serializers.CancelAnswer, **MISSING},
         tags=["orders"],
     )
     def post(self, request: Request) -> Response:
-        asked = body_of(questions.CancelAll, request.data)
+        asked = body_of(request_serializers.CancelAll, request.data)
         number = services.orders_cancel(
             user=request.user,
             wallet_id=asked.get("wallet"),
@@ -157,23 +151,25 @@ class OrdersCancel(HouseView):
 class OrderDetail(HouseView):
     scopes: ClassVar[dict[str, str]] = {"PATCH": TRADE, "DELETE": TRADE}
 
-    @extend_schema(operation_id="order", summary="One order", responses=answers.OrderBody, tags=["orders"])
+    @extend_schema(
+        operation_id="order", summary="One order", responses=response_serializers.OrderBody, tags=["orders"]
+    )
     def get(self, request: Request, pk: UUID) -> Response:
         order = order_or_404(request, pk)
-        return Response(bodies.order_body(order))
+        return Response(payloads.order_body(order))
 
     @extend_schema(
         operation_id="order_modify",
         summary="Change price or size of a resting limit order",
         description="The answer is a new order that `replaces` this one.",
-        request=questions.OrderChange,
-        responses={201: answers.OrderBody, **DENIED},
+        request=request_serializers.OrderChange,
+        responses={201: response_serializers.OrderBody, **DENIED},
         parameters=[IDEMPOTENCY],
         tags=["orders"],
     )
     def patch(self, request: Request, pk: UUID) -> Response:
         old = order_or_404(request, pk)
-        asked = body_of(questions.OrderChange, request.data)
+        asked = body_of(request_serializers.OrderChange, request.data)
         order = services.order_modify(
             user=request.user,
             order_id=old.pk,
@@ -182,15 +178,15 @@ class OrderDetail(HouseView):
             size=asked.get("size"),
             http=request._request,
         )
-        return Response(bodies.order_body(order), status=201)
+        return Response(payloads.order_body(order), status=201)
 
     @extend_schema(
         operation_id="order_cancel",
         summary="Cancel an order",
         description="One that has not left the house is cancelled at once; for others the venue is asked.",
-        responses={200: answers.OrderBody, **CONFLICT},
+        responses={200: response_serializers.OrderBody, **CONFLICT},
         tags=["orders"],
     )
     def delete(self, request: Request, pk: UUID) -> Response:
         order = services.order_cancel(user=request.user, order_id=pk, http=request._request)
-        return Response(bodies.order_body(order))
+        return Response(payloads.order_body(order))

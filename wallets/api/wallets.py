@@ -8,15 +8,9 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.endpoints import (
-    CONFLICT,
-    MISSING,
-    Newest,
-    body_of,
-)
+from accounts.api.base import CONFLICT, MISSING, Newest, body_of
 from wallets import selectors, services
-from wallets.api import answers, questions
-from wallets.api.bodies import wallet_body
+from wallets.api import request_serializers, response_serializers
 from wallets.api.common import (
     IDEMPOTENCY,
     HouseView,
@@ -24,18 +18,19 @@ from wallets.api.common import (
     proof_want,
     wallet_or_404,
 )
+from wallets.api.payloads import wallet_body
 from wallets.domain.status import STRICTNESS, TradingState
 from wallets.models import Wallet
 
 
 class WalletList(HouseView, GenericAPIView[Wallet]):
-    serializer_class = answers.WalletBody
+    serializer_class = response_serializers.WalletBody
     pagination_class = Newest
     queryset = Wallet.objects.none()
 
     @extend_schema(
         operation_id="wallets_list", summary="Your wallets, newest first", tags=["wallets"],
-        responses={200: answers.WalletBody(many=True)},
+        responses={200: response_serializers.WalletBody(many=True)},
     )  # fmt: skip
     def get(self, request: Request) -> Response:
         page = self.paginate_queryset(selectors.wallets_of(request.user))
@@ -46,13 +41,13 @@ class WalletList(HouseView, GenericAPIView[Wallet]):
         summary="Add a wallet",
         description="With `key`: it is sealed at once and checked by us. Without: we make one, and "
         "`signer.address` is what you approve at the venue. `simulated`: an account with play money.",
-        request=questions.WalletCreate,
-        responses={201: answers.WalletBody, **MISSING},
+        request=request_serializers.WalletCreate,
+        responses={201: response_serializers.WalletBody, **MISSING},
         parameters=[IDEMPOTENCY],
         tags=["wallets"],
     )
     def post(self, request: Request) -> Response:
-        asked = body_of(questions.WalletCreate, request.data)
+        asked = body_of(request_serializers.WalletCreate, request.data)
         client_id = client_id_of(request, None)
         if asked["simulated"]:
             wallet = services.simulated_account_open(
@@ -73,7 +68,7 @@ def _bytes(key: str | None) -> bytes | None:
 
 
 class WalletDetail(HouseView):
-    @extend_schema(operation_id="wallet", summary="One wallet", responses=answers.WalletBody,
+    @extend_schema(operation_id="wallet", summary="One wallet", responses=response_serializers.WalletBody,
                    tags=["wallets"])  # fmt: skip
     def get(self, request: Request, pk: UUID) -> Response:
         return Response(wallet_body(wallet_or_404(request, pk)))
@@ -81,11 +76,11 @@ class WalletDetail(HouseView):
     @extend_schema(
         operation_id="wallet_change", summary="Rename a wallet, or set its limits", tags=["wallets"],
         description="Limits want a fresh proof (403 `REAUTH_REQUIRED`).",
-        request=questions.WalletChange, responses=answers.WalletBody,
+        request=request_serializers.WalletChange, responses=response_serializers.WalletBody,
     )  # fmt: skip
     def patch(self, request: Request, pk: UUID) -> Response:
         wallet = wallet_or_404(request, pk)
-        asked = body_of(questions.WalletChange, request.data)
+        asked = body_of(request_serializers.WalletChange, request.data)
         common: dict[str, Any] = {"user": request.user, "wallet_id": wallet.pk, "http": request._request}
         label = asked.pop("label", None)
         if asked:
@@ -114,11 +109,11 @@ class WalletState(HouseView):
         operation_id="wallet_state", summary="Halt a wallet, let it only reduce, or let it trade again",
         description="Anything looser than now wants a fresh proof (403 `REAUTH_REQUIRED`); what an administrator "
         "made stricter stays so (409).",
-        request=questions.StateBody, responses={200: answers.WalletBody, **CONFLICT}, tags=["wallets"],
+        request=request_serializers.StateBody, responses={200: response_serializers.WalletBody, **CONFLICT}, tags=["wallets"],
     )  # fmt: skip
     def post(self, request: Request, pk: UUID) -> Response:
         wallet = wallet_or_404(request, pk)
-        asked = body_of(questions.StateBody, request.data)
+        asked = body_of(request_serializers.StateBody, request.data)
         state = TradingState(asked["state"])
         if STRICTNESS.index(state) < STRICTNESS.index(TradingState(wallet.trading_state)):
             proof_want(request, "wallet.live")
@@ -133,11 +128,11 @@ class WalletKey(HouseView):
     @extend_schema(
         operation_id="wallet_key", summary="Replace the key of a wallet", tags=["wallets"],
         description="It is sealed at once and checked. Wants a fresh proof (403 `REAUTH_REQUIRED`).",
-        request=questions.KeyReplace, responses=answers.WalletBody,
+        request=request_serializers.KeyReplace, responses=response_serializers.WalletBody,
     )  # fmt: skip
     def put(self, request: Request, pk: UUID) -> Response:
         wallet = wallet_or_404(request, pk)
-        asked = body_of(questions.KeyReplace, request.data)
+        asked = body_of(request_serializers.KeyReplace, request.data)
         proof_want(request, "wallet.replace_key")
         wallet = services.wallet_key_replace(
             user=request.user, wallet_id=wallet.pk, key=asked["key"].encode(), http=request._request
@@ -150,10 +145,10 @@ class WalletLeverage(HouseView):
 
     @extend_schema(
         operation_id="wallet_leverage", summary="Set the leverage of an instrument", tags=["wallets"],
-        request=questions.LeverageBody, responses={204: OpenApiResponse(description="Asked for")},
+        request=request_serializers.LeverageBody, responses={204: OpenApiResponse(description="Asked for")},
     )  # fmt: skip
     def post(self, request: Request, pk: UUID) -> Response:
         wallet = wallet_or_404(request, pk)
-        asked: dict[str, Any] = body_of(questions.LeverageBody, request.data)
+        asked: dict[str, Any] = body_of(request_serializers.LeverageBody, request.data)
         services.leverage_set(user=request.user, wallet_id=wallet.pk, **asked, http=request._request)
         return Response(status=204)

@@ -4,13 +4,29 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Context, Decimal
+from enum import StrEnum
 
 from market.domain.orders import Pot, VenueFill, VenueFunding, VenueMovement
-from wallets.domain.accounts import Account
 
 PLACES = Decimal(1).scaleb(-18)  # as the database keeps them
 _WIDE = Context(prec=60)
 ZERO = Decimal(0)
+
+
+class Account(StrEnum):
+    """Where an amount of one asset is. What belongs to the trader is `AVAILABLE` + `RESERVED`.
+
+    The others are where it came from or went, with the opposite sign: all of them sum to zero per asset.
+    """
+
+    AVAILABLE = "available"
+    RESERVED = "reserved"  # promised to open orders
+    FEES = "fees"
+    FUNDING = "funding"
+    REALISED = "realised"  # closed profit of perpetuals
+    TRADED = "traded"  # the other side of a spot trade: what was given for what was got
+    TRANSFERS = "transfers"  # deposits, withdrawals, sends
+    EXTERNAL = "external"  # what was there before us, and residuals that somebody accepted
 
 
 @dataclass(frozen=True, slots=True)

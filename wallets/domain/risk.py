@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
 from typing import Any
 
-from market.domain.figures import plain
+from market.domain.formatting import plain
 from market.domain.instruments import Instrument
 from market.domain.orders import TRIGGERED, Pot
 from wallets.domain import position as positions
@@ -13,7 +13,7 @@ from wallets.domain.denials import Denial
 from wallets.domain.ledger import exact
 from wallets.domain.pricing import worst_price
 from wallets.domain.requests import OrderRequest
-from wallets.domain.situation import Situation, free
+from wallets.domain.risk_context import Situation, free
 from wallets.domain.status import TradingState
 
 ZERO = Decimal(0)

@@ -6,7 +6,7 @@ from market.domain.events import Side
 from market.domain.instruments import Instrument
 from wallets.domain.position import closable
 from wallets.domain.risk import PERP_FEE
-from wallets.domain.situation import Situation, free
+from wallets.domain.risk_context import Situation, free
 
 ZERO = Decimal(0)
 

@@ -5,9 +5,9 @@ from django.utils import timezone
 from market.hub import in_thread
 from market.leases import Claim
 from market.venues.base import Trader
-from wallets.domain.attest import judge
+from wallets.domain.key_verification import judge
 from wallets.services import key_generate, key_judged, key_question
-from wallets.services.records import Event
+from wallets.services.dto import Event
 from wallets.vault import Opener
 
 

@@ -10,10 +10,10 @@ from uuid import UUID
 from market.hub import DATABASE_AWAY, Announcer, in_thread
 from market.leases import LeaseLost, release
 from market.venues import trader_for
-from wallets.execution.desk import Desk
-from wallets.execution.line import Line
-from wallets.execution.look import Look, wallets_claim, wallets_look
-from wallets.services.events import alert_event
+from wallets.execution.pending_work import Look, wallets_claim, wallets_look
+from wallets.execution.venue_connection import Line
+from wallets.execution.wallet_actor import Desk
+from wallets.services.user_events import alert_event
 from wallets.vault import Opener
 
 logger = logging.getLogger(__name__)

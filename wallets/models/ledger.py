@@ -1,7 +1,7 @@
 from django.db import models
 from django.db.models import Q
 
-from wallets.domain.accounts import Account
+from wallets.domain.ledger import Account
 from wallets.models.wallets import MONEY
 
 

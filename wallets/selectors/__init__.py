@@ -1,6 +1,16 @@
 """What pages, the API and `execution` read."""
 
-from wallets.selectors.booked import (
+from wallets.selectors.bot_orders import (
+    source_fills,
+    source_fills_after,
+    source_orders,
+    source_orders_named,
+    sources_changed,
+    sources_fills_newest,
+    sources_live,
+)
+from wallets.selectors.cards import WalletCard, card_of
+from wallets.selectors.ledger_cursor import (
     ASKED_HERE,
     Moved,
     Payment,
@@ -12,36 +22,22 @@ from wallets.selectors.booked import (
     trades_later,
     wallets_beyond,
 )
-from wallets.selectors.cards import WalletCard, card_of
-from wallets.selectors.holdings import Holding, holdings_of
-from wallets.selectors.market import Prices, prices_of
-from wallets.selectors.reading import (
+from wallets.selectors.order_history import Event, Story, order_story
+from wallets.selectors.orders import Why, fills_page, order_get, order_why, orders_page
+from wallets.selectors.positions import Holding, holdings_of
+from wallets.selectors.prices import Prices, prices_of
+from wallets.selectors.risk_context import limits_of, situation_of, trading_state, wallets_with_states
+from wallets.selectors.wallets import (
     Held,
     Money,
-    Why,
     balances_of,
     entries_page,
-    fills_page,
-    order_get,
-    order_why,
-    orders_page,
     positions_of,
     transfers_page,
     wallet_get,
     wallet_whereabouts,
     wallets_of,
 )
-from wallets.selectors.situation import limits_of, situation_of, trading_state, wallets_with_states
-from wallets.selectors.sourced import (
-    source_fills,
-    source_fills_after,
-    source_orders,
-    source_orders_named,
-    sources_changed,
-    sources_fills_newest,
-    sources_live,
-)
-from wallets.selectors.story import Event, Story, order_story
 
 __all__ = [
     "ASKED_HERE",

@@ -6,11 +6,11 @@ from decimal import Decimal
 
 from django.utils import timezone
 
-from wallets.domain.situation import Limits
+from wallets.domain.risk_context import Limits
 from wallets.domain.status import TradingState
 from wallets.models import Wallet
-from wallets.selectors.reading import Money, balances_of
-from wallets.selectors.situation import day_notional, limits_of, trading_state
+from wallets.selectors.risk_context import day_notional, limits_of, trading_state
+from wallets.selectors.wallets import Money, balances_of
 
 WARN_BEFORE = timedelta(days=14)
 # Status and trading state → the shape that says how it is, and the words beside it.

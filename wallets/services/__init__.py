@@ -12,42 +12,25 @@ from wallets.domain.errors import (
     WalletInvalid,
     WalletRefused,
 )
-from wallets.services.attesting import key_generate, key_judged, key_question
-from wallets.services.booking import facts_apply, wallet_stream_set
-from wallets.services.cancelling import order_cancel, orders_cancel
+from wallets.services.account_events import facts_apply, wallet_stream_set
+from wallets.services.bot_orders import Ask, asks_carry_out, wallet_hold
 from wallets.services.controls import trading_state_set
-from wallets.services.doubts import doubt_resolved, doubts_due
+from wallets.services.dto import Doubt, Event, Fact, LeverageSpec, Picture, Prepared, Preview, Reconciled
+from wallets.services.in_flight import doubt_resolved, doubts_due
+from wallets.services.key_verification import key_generate, key_judged, key_question
 from wallets.services.leverage import leverage_set, leverages_take
-from wallets.services.modifying import order_modify
-from wallets.services.nudging import sources_nudge
-from wallets.services.onboarding import (
+from wallets.services.nudges import sources_nudge
+from wallets.services.order_cancels import order_cancel, orders_cancel
+from wallets.services.orders import order_modify, order_place, order_preview, orders_place
+from wallets.services.reconciliation import account_reconcile
+from wallets.services.simulator_accounts import simulated_account_open
+from wallets.services.submissions import cancels_take, doubtful, orders_take, refused, settled, unsent
+from wallets.services.wallets import (
     wallet_archive,
     wallet_create,
     wallet_key_replace,
     wallet_limits_set,
     wallet_rename,
-)
-from wallets.services.placing import order_place, order_preview, orders_place
-from wallets.services.reconciling import account_reconcile
-from wallets.services.records import (
-    Doubt,
-    Event,
-    Fact,
-    LeverageSpec,
-    Picture,
-    Prepared,
-    Preview,
-    Reconciled,
-)
-from wallets.services.simulated import simulated_account_open
-from wallets.services.sourced import Ask, asks_carry_out, wallet_hold
-from wallets.services.submitting import (
-    cancels_take,
-    doubtful,
-    orders_take,
-    refused,
-    settled,
-    unsent,
 )
 
 __all__ = [

@@ -6,12 +6,12 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 
 from accounts.audit import AuditAction, record
-from accounts.domain.rules import Role
+from accounts.domain.permissions import Role
 from accounts.selectors import role_of
 from wallets.domain.errors import NotFound, WalletRefused
 from wallets.domain.status import STRICTNESS, TradingState
 from wallets.models import HouseControl, TraderControl, Wallet
-from wallets.services.nudging import execution_nudge
+from wallets.services.nudges import execution_nudge
 
 Scope = Literal["house", "user", "wallet"]
 

@@ -1,4 +1,4 @@
-"""Sealing keys: made, replaced by newer ones, and ended. For `manage.py keys`, beside the files."""
+"""Sealing keys: made, replaced by newer ones, and ended. For `manage.py sealing_keys`, beside the files."""
 
 import secrets
 from collections.abc import Iterator

@@ -10,12 +10,12 @@ from market.leases import Claim
 from market.selectors import instruments_named
 from wallets.domain.errors import NotFound, OrderInvalid
 from wallets.models import Position, Submission, Wallet
-from wallets.selectors.situation import limits_of
-from wallets.services.books import Books
-from wallets.services.gate import Gate
-from wallets.services.nudging import execution_nudge
-from wallets.services.records import LeverageSpec, Prepared
-from wallets.services.submitting import LOST_AFTER, wallet_of
+from wallets.selectors.risk_context import limits_of
+from wallets.services.dto import LeverageSpec, Prepared
+from wallets.services.nudges import execution_nudge
+from wallets.services.submission_builder import Gate
+from wallets.services.submissions import LOST_AFTER, wallet_of
+from wallets.services.unit_of_work import Books
 
 
 def leverage_set(*, user: Any, wallet_id: UUID, symbol: str, leverage: int, http: Any = None) -> None:

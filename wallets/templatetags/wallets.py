@@ -5,11 +5,11 @@ from decimal import Decimal
 
 from django import template
 
-from market.domain import figures
-from market.domain.figures import UNKNOWN, Figure
-from wallets.domain.situation import Limits
+from market.domain import formatting
+from market.domain.formatting import UNKNOWN, Figure
+from wallets.domain.order_text import figure, wish_words
+from wallets.domain.risk_context import Limits
 from wallets.domain.status import AT_VENUE, LIVE, OrderStatus
-from wallets.domain.words import figure, wish_words
 from wallets.models import Order
 
 register = template.Library()
@@ -57,7 +57,7 @@ register.filter(figure)
 
 @register.filter
 def signed(value: Figure, decimals: int = 2) -> str:
-    return figures.fixed(value, decimals, signed=True)
+    return formatting.fixed(value, decimals, signed=True)
 
 
 @register.filter
@@ -120,16 +120,16 @@ def status_words(status: str) -> str:
 @register.filter
 def signed_figure(value: Figure) -> str:
     """Every digit, and a sign."""
-    number = figures.decimal_parse(value)
+    number = formatting.decimal_parse(value)
     if number is None:
         return UNKNOWN
-    return figures.fixed(number, len(figures.plain(number).partition(".")[2]), signed=True)
+    return formatting.fixed(number, len(formatting.plain(number).partition(".")[2]), signed=True)
 
 
 @register.filter
 def since(moment: datetime, now: datetime) -> str:
     """12 s, 4 min, 2 h 14 m."""
-    return figures.age(max(0, int((now - moment).total_seconds() * 1000)))
+    return formatting.age(max(0, int((now - moment).total_seconds() * 1000)))
 
 
 @register.filter

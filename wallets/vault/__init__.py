@@ -2,9 +2,9 @@
 
 from wallets.vault.errors import NoSealingKey, VaultLocked
 from wallets.vault.keyfiles import KeyFiles
-from wallets.vault.opening import KeySigner, Opener
-from wallets.vault.process import harden
-from wallets.vault.sealing import Sealed, key_parse, newest_key, seal
+from wallets.vault.process_hardening import harden
+from wallets.vault.seal import Sealed, key_parse, newest_key, seal
+from wallets.vault.unseal import KeySigner, Opener
 
 __all__ = [
     "KeyFiles",

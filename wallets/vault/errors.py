@@ -10,4 +10,4 @@ class NoSealingKey(Exception):
     """There is nothing to seal to."""
 
     def __str__(self) -> str:
-        return "No key to seal to: run `manage.py keys init` where execution runs."
+        return "No key to seal to: run `manage.py sealing_keys init` where execution runs."

@@ -16,10 +16,10 @@ from market.domain.instruments import Instrument
 from market.selectors import BoardRow, instrument_rules
 from wallets import selectors, services
 from wallets.domain.errors import OrderConflict, OrderDenied, OrderError, OrderInvalid
-from wallets.domain.situation import Situation, free
+from wallets.domain.order_text import wish_words
+from wallets.domain.risk_context import Situation, free
 from wallets.domain.sizing import size_most
 from wallets.domain.status import TradingState
-from wallets.domain.words import wish_words
 from wallets.forms import LeverageForm, TicketForm, figure_or_none
 from wallets.models import Order, Wallet
 from wallets.views.base import changed, first_error, instrument_or_404, own_wallet, private, refused, uuid_of

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
 from accounts import audit
-from accounts.domain.chain import NOTHING, Fault, Head, Link, faults
+from accounts.domain.hash_chain import NOTHING, Fault, Head, Link, faults
 from accounts.models import AuditEntry
 
 GRANTS = """\

@@ -11,7 +11,7 @@ import orjson
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from cryptotrade.bench import bots, fanout, feed, ledger, orders, report, slow_readers, tick_to_order
+from cryptotrade.bench import bots, fanout, feed, ledger, orders, report, slow_consumers, tick_to_order
 from cryptotrade.bench.options import Options
 from cryptotrade.bench.peers import PEERS
 from cryptotrade.bench.processes import Bench, BenchError
@@ -19,7 +19,7 @@ from cryptotrade.embedded import ServiceUnavailable
 
 BENCHMARKS = {
     "fanout": fanout,
-    "slow-readers": slow_readers,
+    "slow-readers": slow_consumers,
     "feed": feed,
     "orders": orders,
     "tick-to-order": tick_to_order,

@@ -15,11 +15,11 @@ from typing import Any, NoReturn
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from bots.management.chaos.part import Bots
-from wallets.management.chaos.house import INSIDE, ChaosHouse
+from bots.management.chaos.scenario import Bots
 from wallets.management.chaos.plan import BREAKS, BREAKS_WITH_BOTS, Rates
+from wallets.management.chaos.report import Sheet
 from wallets.management.chaos.run import ChaosError, Wanted, chaos
-from wallets.management.chaos.sheet import Sheet
+from wallets.management.chaos.stack import INSIDE, ChaosHouse
 
 GUARDS = ("wait-out",)
 SECRETS = ("SECRET_KEY", "JWT_SIGNING_KEY", "MFA_KEY")

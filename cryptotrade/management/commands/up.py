@@ -20,7 +20,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from cryptotrade import env
 from cryptotrade.embedded import EmbeddedPostgres, EmbeddedRedis, ServiceUnavailable, services_at
-from cryptotrade.supervision import Supervisor
+from cryptotrade.process_supervisor import Supervisor
 
 # Each process connects as the role that may do what it has to (cryptotrade/management/commands/db_roles.py).
 ROLES = {"web": "web", "feed": "feed", "simulator": "feed", "execution": "execution", "supervisor": "bots"}
@@ -100,7 +100,7 @@ class House:
         if self.postgres:
             await self._manage("db_roles")
         try:
-            if made := await self._manage("keys", "init"):
+            if made := await self._manage("sealing_keys", "init"):
                 self.say("up", f"sealing keys: {made}")
         except CommandError as error:
             self.say("up", str(error))

@@ -15,7 +15,7 @@ from django.db.models import Q
 
 from market.domain.errors import MarketError
 from market.feed.recording import Recording, ReplayFeed, recording_open
-from market.feed.venue import VenueFeed
+from market.feed.venue_feed import VenueFeed
 from market.hub import Publisher
 from market.leases import Claim, Keeper, claim, release
 from market.models import Venue

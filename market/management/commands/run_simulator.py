@@ -51,9 +51,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         _signers_check()
         # Not before: the venue cannot be imported without what recovers signers.
-        from market.simulator.birth import WorldOptions, world_open
         from market.simulator.exchange.rules import RULES
         from market.simulator.server import Config, Simulator, wall_clock
+        from market.simulator.world_loader import WorldOptions, world_open
 
         wanted = WorldOptions(
             seed=options["seed"],

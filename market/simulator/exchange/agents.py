@@ -4,10 +4,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from market.simulator.exchange import wants
+from market.simulator.exchange import action_parser
+from market.simulator.exchange.accounts import Account
 from market.simulator.exchange.core import Agent, Exchange
 from market.simulator.exchange.errors import Refused
-from market.simulator.exchange.ledger import Account
 from market.simulator.numbers import mix, seed_of
 
 Action = dict[str, Any]
@@ -57,8 +57,8 @@ def sub_accounts_of(exchange: Exchange, master: str) -> list[Account]:
 # --- agents ------------------------------------------------------------------------------------
 def approve_agent(exchange: Exchange, account: Account, action: Action) -> Action:
     """Approving a name again, or the unnamed one, replaces the old agent and forgets its nonces."""
-    address = wants.address(action.get("agentAddress"))
-    name, until = _name(exchange, wants.text(action.get("agentName") or ""))
+    address = action_parser.address(action.get("agentAddress"))
+    name, until = _name(exchange, action_parser.text(action.get("agentName") or ""))
     if address in exchange.accounts or address in exchange.agents:
         raise Refused("Agent address is already used.")
     theirs = agents_of(exchange, account.address)
@@ -97,7 +97,7 @@ def _prune(exchange: Exchange, agent: Agent) -> None:
 
 # --- sub-accounts ------------------------------------------------------------------------------
 def create_sub_account(exchange: Exchange, account: Account, action: Action) -> Action:
-    name = wants.text(action.get("name"))
+    name = action_parser.text(action.get("name"))
     required = exchange.rules.sub_account_volume
     if account.volume < required * MILLION:
         raise Refused(f"Cannot create sub-account until enough volume traded. Required: ${required}.")
@@ -113,19 +113,19 @@ def create_sub_account(exchange: Exchange, account: Account, action: Action) -> 
 
 # --- builders and the rest ---------------------------------------------------------------------
 def approve_builder_fee(exchange: Exchange, account: Account, action: Action) -> Action:
-    found = _FEE.fullmatch(wants.text(action.get("maxFeeRate")))
+    found = _FEE.fullmatch(action_parser.text(action.get("maxFeeRate")))
     if found is None:
         raise Refused("Invalid builder fee.")
     tenths = round(float(found[1]) * 1000)
     if tenths > BUILDER_MOST:
         raise Refused("Builder fee is too high.")
-    account.builders[wants.address(action.get("builder"))] = tenths
+    account.builders[action_parser.address(action.get("builder"))] = tenths
     exchange.touch(account)
     return DEFAULT
 
 
 def set_referrer(exchange: Exchange, account: Account, action: Action) -> Action:
-    code = wants.text(action.get("code"))
+    code = action_parser.text(action.get("code"))
     if account.referrer is not None:
         raise Refused("Referrer already set.")
     account.referrer = code
@@ -140,7 +140,7 @@ _MODES = {"i": "disabled", "u": "unifiedAccount", "p": "portfolioMargin"} | {
 
 def set_abstraction(exchange: Exchange, account: Account, action: Action) -> Action:
     """Remembered and reported; margin stays that of the classic account."""
-    mode = _MODES.get(wants.text(action.get("abstraction")))
+    mode = _MODES.get(action_parser.text(action.get("abstraction")))
     if mode is None:
         raise Refused("Invalid abstraction.")
     account.abstraction = mode
@@ -150,7 +150,7 @@ def set_abstraction(exchange: Exchange, account: Account, action: Action) -> Act
 
 def reserve_weight(exchange: Exchange, account: Account, action: Action) -> Action:
     """Requests for half a thousandth of a USDC each."""
-    weight = wants.whole(action.get("weight"), 1)
+    weight = action_parser.whole(action.get("weight"), 1)
     cost = weight * 500
     if account.raw < cost:
         raise Refused("Insufficient balance to reserve request weight")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from market.simulator.exchange.ledger import Account, Position
+from market.simulator.exchange.accounts import Account, Position
 from market.simulator.exchange.nonces import NonceLine
 from market.simulator.exchange.orders import FIRST_OID, Order
 from market.simulator.exchange.rules import LENIENT_RULES, Rules

@@ -4,26 +4,26 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from market.simulator.exchange import (
+    action_limits,
+    action_parser,
     agents,
     errors,
     leverage,
-    ordering,
-    recovery,
-    requests,
+    order_actions,
+    signature_recovery,
     transfers,
     twap,
-    wants,
 )
+from market.simulator.exchange.accounts import Account
 from market.simulator.exchange.core import Exchange
 from market.simulator.exchange.errors import Refused, Unprocessable
-from market.simulator.exchange.ledger import Account
 from market.simulator.exchange.nonces import NonceLine
 
 Action = dict[str, Any]
 Handler = Callable[[Exchange, Account, Action], Action]
 UNPROCESSABLE = "Failed to deserialize the JSON body into the target type"
 HANDLERS: dict[str, Handler] = {
-    **ordering.HANDLERS,
+    **order_actions.HANDLERS,
     **agents.HANDLERS,
     **transfers.HANDLERS,
     **leverage.HANDLERS,
@@ -52,10 +52,10 @@ def envelope(body: Any) -> Envelope:
     return Envelope(
         action,
         action["type"],
-        wants.whole(body.get("nonce")),
-        recovery.signature_parse(body.get("signature")),
-        wants.address(body["vaultAddress"]) if body.get("vaultAddress") else None,
-        None if expires is None else wants.whole(expires),
+        action_parser.whole(body.get("nonce")),
+        signature_recovery.signature_parse(body.get("signature")),
+        action_parser.address(body["vaultAddress"]) if body.get("vaultAddress") else None,
+        None if expires is None else action_parser.whole(expires),
     )
 
 
@@ -71,19 +71,19 @@ def handle(exchange: Exchange, body: Any) -> tuple[int, Any]:
 
 
 def _handled(exchange: Exchange, said: Envelope) -> Action:
-    user_signed = recovery.USER_SIGNED.get(said.kind)
+    user_signed = signature_recovery.USER_SIGNED.get(said.kind)
     account = _master(exchange, said, user_signed) if user_signed else _trader(exchange, said)
     if said.expires_after is not None and said.expires_after < exchange.now:
-        requests.spend(exchange, account, said.action, times=requests.EXPIRED_COSTS)
+        action_limits.spend(exchange, account, said.action, times=action_limits.EXPIRED_COSTS)
         raise Refused(errors.EXPIRED)
-    requests.allow(exchange, account, said.action)
-    requests.spend(exchange, account, said.action)
+    action_limits.allow(exchange, account, said.action)
+    action_limits.spend(exchange, account, said.action)
     return HANDLERS[said.kind](exchange, account, said.action)
 
 
-def _master(exchange: Exchange, said: Envelope, kind: recovery.UserSigned) -> Account:
+def _master(exchange: Exchange, said: Envelope, kind: signature_recovery.UserSigned) -> Account:
     """The owner who signed an action of their own money."""
-    signer = recovery.user_signer(said.action, kind, said.signature)
+    signer = signature_recovery.user_signer(said.action, kind, said.signature)
     if said.action[kind.nonce] != said.nonce or said.expires_after is not None:
         raise Refused("Invalid nonce: nonce of the action and of the request differ")
     account = exchange.accounts.get(signer)
@@ -95,11 +95,11 @@ def _master(exchange: Exchange, said: Envelope, kind: recovery.UserSigned) -> Ac
 
 def _trader(exchange: Exchange, said: Envelope) -> Account:
     """The account that an order is for. Whoever signed must be a master or a living agent."""
-    found = recovery.l1_signers(
+    found = signature_recovery.l1_signers(
         said.action, said.nonce, said.signature, vault=said.vault, expires_after=said.expires_after
     )
     strict, tried = exchange.rules.strict_source, []
-    for source, signer in zip(recovery.SOURCES, found, strict=False):
+    for source, signer in zip(signature_recovery.SOURCES, found, strict=False):
         if strict not in (None, source):
             continue
         tried.append(signer)

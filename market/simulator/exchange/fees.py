@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from market.simulator.exchange.ledger import Account
-from market.simulator.exchange.money import divided
+from market.simulator.exchange.accounts import Account
+from market.simulator.exchange.fixed_point import divided
 
 MILLION = 1_000_000
 DAY = 86_400_000

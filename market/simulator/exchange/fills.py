@@ -4,10 +4,10 @@ from typing import Any, NamedTuple
 
 from market.domain.matching import OTHER, Filled
 from market.simulator import wire
-from market.simulator.exchange import fees, shapes
+from market.simulator.exchange import fees, order_payloads
+from market.simulator.exchange.accounts import Account, Closed, Position
 from market.simulator.exchange.core import POPULATION, Exchange
-from market.simulator.exchange.ledger import Account, Closed, Position
-from market.simulator.exchange.money import share_of
+from market.simulator.exchange.fixed_point import share_of
 from market.simulator.exchange.orders import Order
 from market.simulator.numbers import decimal_text
 from market.simulator.universe import USDC, Listing
@@ -67,9 +67,9 @@ def _identity(exchange: Exchange, listing: Listing, part: Part) -> dict[str, Any
         "coin": order.coin,
         "px": listing.price_text(trade.price),
         "sz": listing.size_text(trade.lots),
-        "side": shapes.SIDES[order.side],
+        "side": order_payloads.SIDES[order.side],
         "time": trade.time,
-        "hash": shapes.NO_HASH if order.twap is not None else wire.trade_hash(trade),
+        "hash": order_payloads.NO_HASH if order.twap is not None else wire.trade_hash(trade),
         "oid": order.oid,
         "crossed": part.taker,
         "tid": trade.id,
@@ -96,7 +96,7 @@ def _perp_book(exchange: Exchange, account: Account, listing: Listing, part: Par
     fees.volume_add(account, notional, trade.time, taker=part.taker)
     row = {
         "startPosition": listing.size_text(before),
-        "dir": shapes.direction(account, order, before, position.lots),
+        "dir": order_payloads.direction(account, order, before, position.lots),
         "closedPnl": decimal_text(closed.pnl, 6),
         "fee": decimal_text(fee + extra, 6),
         "feeToken": "USDC",
@@ -183,7 +183,7 @@ def backstop_book(exchange: Exchange, account: Account, market: Market, position
     exchange.population.raw += worth
     row = {
         "coin": listing.coin, "px": listing.price_text(mark), "sz": listing.size_text(abs(lots)),
-        "side": "A" if lots > 0 else "B", "time": exchange.now, "hash": shapes.NO_HASH,
+        "side": "A" if lots > 0 else "B", "time": exchange.now, "hash": order_payloads.NO_HASH,
         "oid": exchange.next_oid, "crossed": True, "tid": next(exchange.world.trade_ids()), "twapId": None,
         "startPosition": listing.size_text(lots), "dir": f"Liquidated {'Long' if lots > 0 else 'Short'}",
         "closedPnl": decimal_text(closed.pnl, 6), "fee": "0.0", "feeToken": "USDC",

@@ -2,10 +2,10 @@
 
 from market.simulator.candles import HOUR
 from market.simulator.exchange import margin
+from market.simulator.exchange.accounts import Account
 from market.simulator.exchange.core import POPULATION, Exchange
-from market.simulator.exchange.ledger import Account
-from market.simulator.exchange.money import divided, usd_text
-from market.simulator.exchange.shapes import NO_HASH
+from market.simulator.exchange.fixed_point import divided, usd_text
+from market.simulator.exchange.order_payloads import NO_HASH
 from market.simulator.numbers import decimal_text
 
 RATE_DECIMALS = 10

@@ -11,11 +11,11 @@ from typing import IO, Any
 import orjson
 
 from market.domain.matching import NewOrder
+from market.simulator.exchange.accounts import LOGS, account_load
 from market.simulator.exchange.core import POPULATION, Agent, Exchange, Touched
-from market.simulator.exchange.ledger import LOGS, account_load
 from market.simulator.exchange.nonces import NonceLine
+from market.simulator.exchange.order_execution import TIFS
 from market.simulator.exchange.orders import Order, order_load
-from market.simulator.exchange.placing import TIFS
 from market.simulator.exchange.twap import Twap
 
 logger = logging.getLogger(__name__)

@@ -3,17 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
-from market.simulator.exchange import margin, wants
+from market.simulator.exchange import action_parser, margin
+from market.simulator.exchange.accounts import Account
 from market.simulator.exchange.core import Exchange
 from market.simulator.exchange.errors import Refused, Unprocessable
-from market.simulator.exchange.ledger import Account
 
 Action = dict[str, Any]
 DEFAULT = {"type": "default"}
 
 
 def _perp_coin(exchange: Exchange, asset: Any) -> str:
-    listing = exchange.assets.get(wants.whole(asset))
+    listing = exchange.assets.get(action_parser.whole(asset))
     if listing is None or listing.is_spot or listing.delisted:
         raise Refused("Invalid asset.")
     return listing.coin
@@ -21,7 +21,10 @@ def _perp_coin(exchange: Exchange, asset: Any) -> str:
 
 def update_leverage(exchange: Exchange, account: Account, action: Action) -> Action:
     coin = _perp_coin(exchange, action.get("asset"))
-    isolated, leverage = not wants.flag(action.get("isCross")), wants.whole(action.get("leverage"))
+    isolated, leverage = (
+        not action_parser.flag(action.get("isCross")),
+        action_parser.whole(action.get("leverage")),
+    )
     position = exchange.position(account, coin)
     if not 1 <= leverage <= exchange.market(coin).listing.leverage:
         raise Refused("Invalid leverage value")
@@ -48,7 +51,7 @@ def update_isolated_margin(exchange: Exchange, account: Account, action: Action)
 
 def top_up(exchange: Exchange, account: Account, action: Action) -> Action:
     """Margin until the position's leverage is at most the one that is asked for."""
-    coin, wanted = _perp_coin(exchange, action.get("asset")), wants.number(action.get("leverage"))
+    coin, wanted = _perp_coin(exchange, action.get("asset")), action_parser.number(action.get("leverage"))
     if wanted <= 0:
         raise Refused("Invalid leverage value")
     position, mark = exchange.position(account, coin), exchange.market(coin).mark

@@ -1,11 +1,11 @@
 """What happens when the margin is no longer enough: orders go, then positions, then everything."""
 
 from market.domain.events import Side
-from market.simulator.exchange import fills, margin, placing, settling, transfers, triggers
+from market.simulator.exchange import fills, margin, order_execution, post_trade, transfers, triggers
+from market.simulator.exchange.accounts import Account, Position
 from market.simulator.exchange.core import Exchange
 from market.simulator.exchange.errors import OrderRefused
-from market.simulator.exchange.ledger import Account, Position
-from market.simulator.exchange.money import usd_text
+from market.simulator.exchange.fixed_point import usd_text
 from market.simulator.exchange.orders import Order
 
 LARGE = 100_000 * margin.MILLION  # above it a fifth of the position goes first
@@ -37,18 +37,18 @@ def _look(exchange: Exchange, account: Account, held: Held, equity: int, needed:
     coins = {coin for coin, _ in held}
     for order in list(exchange.open_orders(account)):
         if order.live and order.coin in coins:
-            placing.cancel(exchange, order, "liquidatedCanceled")
+            order_execution.cancel(exchange, order, "liquidatedCanceled")
     if equity * 3 < needed * 2:
         _tell(exchange, account, held, equity)
         for coin, position in held:
             fills.backstop_book(exchange, account, exchange.market(coin), position)
-        settling.settle(exchange)
+        post_trade.settle(exchange)
         return
     sold = [_sell(exchange, account, coin, position) for coin, position in held]
     if any(sold):
         account.liquidated_at = exchange.now
         _tell(exchange, account, held, equity)
-        settling.settle(exchange)
+        post_trade.settle(exchange)
 
 
 def _sell(exchange: Exchange, account: Account, coin: str, position: Position) -> bool:
@@ -59,11 +59,11 @@ def _sell(exchange: Exchange, account: Account, coin: str, position: Position) -
             return False
         lots = -(-lots // FIRST_PART) if since > 2 * COOLDOWN else lots
     order = _order(exchange, account, coin, "sell" if position.lots > 0 else "buy", lots)
-    placing.enter(exchange, order)
+    order_execution.enter(exchange, order)
     try:
-        placing.execute(exchange, order)
+        order_execution.execute(exchange, order)
     except OrderRefused as refusal:
-        placing.finish(exchange, order, refusal.status or "rejected")
+        order_execution.finish(exchange, order, refusal.status or "rejected")
     return True
 
 
@@ -110,7 +110,7 @@ def uncovered_cancel(exchange: Exchange) -> None:
             continue
         for order in list(exchange.open_orders(account)):
             if order.rests and not order.reduce_only and _at_touch(exchange, order):
-                placing.cancel(exchange, order, "marginCanceled")
+                order_execution.cancel(exchange, order, "marginCanceled")
                 if order.filled:
                     triggers.children_arm(exchange, order)
 

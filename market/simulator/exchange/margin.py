@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
+from market.simulator.exchange.accounts import Account, Position
 from market.simulator.exchange.core import Exchange
-from market.simulator.exchange.ledger import Account, Position
 from market.simulator.exchange.orders import Order
 from market.simulator.universe import MARGIN_TABLES, Listing
 

@@ -5,11 +5,18 @@ from decimal import Decimal
 from typing import Any
 
 from market.simulator import info
-from market.simulator.exchange import agents, ordering, portrait, shapes, twap, wants
+from market.simulator.exchange import (
+    account_state,
+    action_parser,
+    agents,
+    order_actions,
+    order_payloads,
+    twap,
+)
+from market.simulator.exchange.accounts import Account
 from market.simulator.exchange.core import Exchange
 from market.simulator.exchange.errors import Unprocessable
-from market.simulator.exchange.ledger import Account
-from market.simulator.exchange.money import decimal_of
+from market.simulator.exchange.fixed_point import decimal_of
 from market.simulator.exchange.orders import Order
 from market.simulator.info import Reply
 
@@ -28,7 +35,7 @@ def answer(exchange: Exchange, request: Any) -> Reply:
     if request.get("dex") not in (None, ""):
         return Reply(200, None)
     try:
-        address = wants.address(request.get("user"))
+        address = action_parser.address(request.get("user"))
         return Reply(200, HANDLERS[kind](exchange, exchange.accounts.get(address, Account(address)), request))
     except Unprocessable:
         return Reply(422, info.UNPROCESSABLE)
@@ -37,19 +44,20 @@ def answer(exchange: Exchange, request: Any) -> Reply:
 # --- orders ------------------------------------------------------------------------------------
 def _open_orders(exchange: Exchange, account: Account, request: Request) -> Any:
     return [
-        shapes.basic(exchange.market(order.coin).listing, order) for order in exchange.open_orders(account)
+        order_payloads.basic(exchange.market(order.coin).listing, order)
+        for order in exchange.open_orders(account)
     ]
 
 
 def frontend_orders(exchange: Exchange, account: Account, request: Request | None = None) -> Any:
-    return [shapes.full(exchange, order) for order in exchange.open_orders(account)]
+    return [order_payloads.full(exchange, order) for order in exchange.open_orders(account)]
 
 
 def _order_status(exchange: Exchange, account: Account, request: Request) -> Any:
-    found = ordering.find(exchange, account, wants.oid_or_cloid(request.get("oid")))
+    found = order_actions.find(exchange, account, action_parser.oid_or_cloid(request.get("oid")))
     if found is None:
         return {"status": "unknownOid"}
-    return {"status": "order", "order": shapes.past(exchange, found)}
+    return {"status": "order", "order": order_payloads.past(exchange, found)}
 
 
 def history(exchange: Exchange, account: Account, request: Request | None = None) -> Any:
@@ -57,7 +65,7 @@ def history(exchange: Exchange, account: Account, request: Request | None = None
     oids = {*account.history, *account.open}
     orders: Iterable[Order] = (exchange.orders[oid] for oid in oids if oid in exchange.orders)
     rows = sorted(orders, key=lambda order: (order.status_time, order.oid), reverse=True)
-    return [shapes.past(exchange, order) for order in rows[:HISTORY_MOST]]
+    return [order_payloads.past(exchange, order) for order in rows[:HISTORY_MOST]]
 
 
 # --- fills and money ---------------------------------------------------------------------------
@@ -96,8 +104,8 @@ def _fills_by_time(exchange: Exchange, account: Account, request: Request) -> An
 
 
 def _within(rows: Iterable[dict[str, Any]], request: Request, now: int) -> list[dict[str, Any]]:
-    start = wants.whole(request.get("startTime"))
-    end = now if request.get("endTime") is None else wants.whole(request["endTime"])
+    start = action_parser.whole(request.get("startTime"))
+    end = now if request.get("endTime") is None else action_parser.whole(request["endTime"])
     return [row for row in rows if start <= row["time"] <= end]
 
 
@@ -111,18 +119,18 @@ def _updates(exchange: Exchange, account: Account, request: Request) -> Any:
 
 # --- the account -------------------------------------------------------------------------------
 def _clearinghouse(exchange: Exchange, account: Account, request: Request) -> Any:
-    return portrait.clearinghouse(exchange, account)
+    return account_state.clearinghouse(exchange, account)
 
 
 def _spot(exchange: Exchange, account: Account, request: Request) -> Any:
-    return portrait.spot(exchange, account)
+    return account_state.spot(exchange, account)
 
 
 def _active_asset(exchange: Exchange, account: Account, request: Request) -> Any:
-    coin = wants.text(request.get("coin"))
+    coin = action_parser.text(request.get("coin"))
     if coin not in exchange.world.markets or exchange.market(coin).listing.is_spot:
         return None
-    return portrait.active_asset(exchange, account, coin)
+    return account_state.active_asset(exchange, account, coin)
 
 
 def _role(exchange: Exchange, account: Account, request: Request) -> Any:
@@ -148,8 +156,8 @@ def _sub_accounts(exchange: Exchange, account: Account, request: Request) -> Any
             "name": sub.name,
             "subAccountUser": sub.address,
             "master": account.address,
-            "clearinghouseState": portrait.clearinghouse(exchange, sub),
-            "spotState": portrait.spot(exchange, sub),
+            "clearinghouseState": account_state.clearinghouse(exchange, sub),
+            "spotState": account_state.spot(exchange, sub),
         }
         for sub in agents.sub_accounts_of(exchange, account.address)
     ]
@@ -157,15 +165,15 @@ def _sub_accounts(exchange: Exchange, account: Account, request: Request) -> Any
 
 
 def _rate_limit(exchange: Exchange, account: Account, request: Request) -> Any:
-    return portrait.rate_limit(account)
+    return account_state.rate_limit(account)
 
 
 def _fees(exchange: Exchange, account: Account, request: Request) -> Any:
-    return portrait.user_fees(account)
+    return account_state.user_fees(account)
 
 
 def _portfolio(exchange: Exchange, account: Account, request: Request) -> Any:
-    return portrait.portfolio(exchange, account)
+    return account_state.portfolio(exchange, account)
 
 
 def _abstraction(exchange: Exchange, account: Account, request: Request) -> Any:
@@ -173,7 +181,7 @@ def _abstraction(exchange: Exchange, account: Account, request: Request) -> Any:
 
 
 def _builder_fee(exchange: Exchange, account: Account, request: Request) -> Any:
-    return account.builders.get(wants.address(request.get("builder")), 0)
+    return account.builders.get(action_parser.address(request.get("builder")), 0)
 
 
 def _referral(exchange: Exchange, account: Account, request: Request) -> Any:

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from market.simulator.exchange import margin, wants
-from market.simulator.exchange.checks import spot_hold
+from market.simulator.exchange import action_parser, margin
+from market.simulator.exchange.accounts import Account
 from market.simulator.exchange.core import Exchange
 from market.simulator.exchange.errors import Refused
-from market.simulator.exchange.ledger import Account
-from market.simulator.exchange.money import USD, units_of, usd_text
-from market.simulator.exchange.shapes import NO_HASH
+from market.simulator.exchange.fixed_point import USD, units_of, usd_text
+from market.simulator.exchange.order_checks import spot_hold
+from market.simulator.exchange.order_payloads import NO_HASH
 from market.simulator.numbers import decimal_text
 from market.simulator.universe import USDC, spot_meta
 
@@ -52,7 +52,7 @@ def _opened(exchange: Exchange, address: str) -> Account:
 
 def _amount(said: Any, decimals: int) -> int:
     """More than nothing. Raises `Refused`, or `Unprocessable` for what is no number."""
-    value: Decimal = wants.number(said)
+    value: Decimal = action_parser.number(said)
     try:
         units = units_of(value, decimals)
     except ValueError:
@@ -77,7 +77,7 @@ def _activation_fee(exchange: Exchange, address: str) -> int:
 # --- USDC --------------------------------------------------------------------------------------
 def usd_send(exchange: Exchange, account: Account, action: Action) -> Action:
     units = _amount(action.get("amount"), USD)
-    _perp_send(exchange, account, wants.address(action.get("destination")), units)
+    _perp_send(exchange, account, action_parser.address(action.get("destination")), units)
     return DEFAULT
 
 
@@ -100,7 +100,7 @@ def _perp_send(exchange: Exchange, account: Account, destination: str, units: in
 def withdraw(exchange: Exchange, account: Account, action: Action) -> Action:
     """There is no bridge: what is withdrawn leaves the venue."""
     units = _amount(action.get("amount"), USD)
-    wants.address(action.get("destination"))
+    action_parser.address(action.get("destination"))
     fee = exchange.rules.withdraw_fee * 10**USD
     if units <= fee:
         raise Refused(NO_MONEY)
@@ -114,9 +114,9 @@ def withdraw(exchange: Exchange, account: Account, action: Action) -> Action:
 
 def class_transfer(exchange: Exchange, account: Account, action: Action) -> Action:
     """Between the perpetual and the spot balance, of the account or of the sub-account it names."""
-    said, _, sub = wants.text(action.get("amount")).partition(" subaccount:")
-    owner = _own(exchange, account, wants.address(sub)) if sub else account
-    _class_move(exchange, owner, _amount(said, USD), to_perp=wants.flag(action.get("toPerp")))
+    said, _, sub = action_parser.text(action.get("amount")).partition(" subaccount:")
+    owner = _own(exchange, account, action_parser.address(sub)) if sub else account
+    _class_move(exchange, owner, _amount(said, USD), to_perp=action_parser.flag(action.get("toPerp")))
     return DEFAULT
 
 
@@ -140,7 +140,7 @@ def _own(exchange: Exchange, master: Account, address: str) -> Account:
 # --- tokens ------------------------------------------------------------------------------------
 def _token(exchange: Exchange, said: Any) -> dict[str, Any]:
     """`NAME:0xtokenId`."""
-    name, _, identity = wants.text(said).partition(":")
+    name, _, identity = action_parser.text(said).partition(":")
     for row in tokens(exchange).values():
         if row["name"] == name and identity in ("", row["tokenId"]):
             return row
@@ -170,7 +170,7 @@ def _spot_move(exchange: Exchange, account: Account, to: str, token: dict[str, A
 
 
 def spot_send(exchange: Exchange, account: Account, action: Action) -> Action:
-    destination = wants.address(action.get("destination"))
+    destination = action_parser.address(action.get("destination"))
     token = _token(exchange, action.get("token"))
     _spot_move(exchange, account, destination, token, action.get("amount"))
     return DEFAULT
@@ -178,12 +178,15 @@ def spot_send(exchange: Exchange, account: Account, action: Action) -> Action:
 
 def send_asset(exchange: Exchange, account: Account, action: Action) -> Action:
     """`""` is the perpetual balance, `"spot"` the spot one; there are no other dexs here."""
-    source, target = wants.text(action.get("sourceDex")), wants.text(action.get("destinationDex"))
+    source, target = (
+        action_parser.text(action.get("sourceDex")),
+        action_parser.text(action.get("destinationDex")),
+    )
     if not {source, target} <= {"", "spot"}:
         raise Refused("Invalid dex.")
-    sub = wants.text(action.get("fromSubAccount") or "")
-    owner = _own(exchange, account, wants.address(sub)) if sub else account
-    destination = wants.address(action.get("destination"))
+    sub = action_parser.text(action.get("fromSubAccount") or "")
+    owner = _own(exchange, account, action_parser.address(sub)) if sub else account
+    destination = action_parser.address(action.get("destination"))
     token = _token(exchange, action.get("token"))
     if source == target == "spot":
         _spot_move(exchange, owner, destination, token, action.get("amount"))
@@ -202,8 +205,8 @@ def send_asset(exchange: Exchange, account: Account, action: Action) -> Action:
 
 # --- sub-accounts ------------------------------------------------------------------------------
 def sub_account_transfer(exchange: Exchange, account: Account, action: Action) -> Action:
-    sub = _own(exchange, account, wants.address(action.get("subAccountUser")))
-    deposit, units = wants.flag(action.get("isDeposit")), wants.whole(action.get("usd"), 1)
+    sub = _own(exchange, account, action_parser.address(action.get("subAccountUser")))
+    deposit, units = action_parser.flag(action.get("isDeposit")), action_parser.whole(action.get("usd"), 1)
     giver, receiver = (account, sub) if deposit else (sub, account)
     _perp_take(exchange, giver, units)
     receiver.raw += units
@@ -217,8 +220,8 @@ def sub_account_transfer(exchange: Exchange, account: Account, action: Action) -
 
 
 def sub_account_spot_transfer(exchange: Exchange, account: Account, action: Action) -> Action:
-    sub = _own(exchange, account, wants.address(action.get("subAccountUser")))
-    giver, receiver = (account, sub) if wants.flag(action.get("isDeposit")) else (sub, account)
+    sub = _own(exchange, account, action_parser.address(action.get("subAccountUser")))
+    giver, receiver = (account, sub) if action_parser.flag(action.get("isDeposit")) else (sub, account)
     token = _token(exchange, action.get("token"))
     _spot_move(exchange, giver, receiver.address, token, action.get("amount"))
     return DEFAULT
@@ -226,7 +229,7 @@ def sub_account_spot_transfer(exchange: Exchange, account: Account, action: Acti
 
 def vault_transfer(exchange: Exchange, account: Account, action: Action) -> Action:
     """There are no vaults here."""
-    raise Refused(f"Vault not registered: {wants.address(action.get('vaultAddress'))}")
+    raise Refused(f"Vault not registered: {action_parser.address(action.get('vaultAddress'))}")
 
 
 HANDLERS: dict[str, Callable[[Exchange, Account, Action], Action]] = {

@@ -1,6 +1,6 @@
 """Orders that wait: for the mark price, for their parent's fill, for what their siblings do."""
 
-from market.simulator.exchange import checks, placing, shapes
+from market.simulator.exchange import order_checks, order_execution, order_payloads
 from market.simulator.exchange.core import Exchange
 from market.simulator.exchange.errors import OrderRefused
 from market.simulator.exchange.orders import Order
@@ -13,7 +13,7 @@ def satisfied(exchange: Exchange, order: Order) -> bool:
     if order.trigger is None:
         return False
     mark = exchange.market(order.coin).mark
-    return mark >= order.trigger.price if shapes.fires_above(order) else mark <= order.trigger.price
+    return mark >= order.trigger.price if order_payloads.fires_above(order) else mark <= order.trigger.price
 
 
 def arm(exchange: Exchange, order: Order) -> None:
@@ -25,7 +25,7 @@ def arm(exchange: Exchange, order: Order) -> None:
     account.open[order.oid] = None
     exchange.armed.setdefault(order.coin, {})[order.oid] = None
     exchange.touch(account)
-    placing.announce(exchange, order, "open")
+    order_execution.announce(exchange, order, "open")
 
 
 def hold_back(exchange: Exchange, order: Order, parent: Order) -> None:
@@ -43,7 +43,7 @@ def children_arm(exchange: Exchange, parent: Order) -> None:
         try:
             arm(exchange, child)
         except OrderRefused as refusal:
-            placing.finish(exchange, child, refusal.status or "rejected")
+            order_execution.finish(exchange, child, refusal.status or "rejected")
 
 
 def siblings_cancel(exchange: Exchange, order: Order) -> None:
@@ -52,7 +52,7 @@ def siblings_cancel(exchange: Exchange, order: Order) -> None:
     siblings = [exchange.orders[oid] for oid in account.open if exchange.orders[oid].group == order.group]
     for sibling in siblings:
         if sibling.oid != order.oid:
-            placing.cancel(exchange, sibling, "siblingFilledCanceled")
+            order_execution.cancel(exchange, sibling, "siblingFilledCanceled")
 
 
 # --- firing ------------------------------------------------------------------------------------
@@ -68,12 +68,12 @@ def fire(exchange: Exchange, order: Order) -> None:
     exchange.armed[order.coin].pop(order.oid, None)
     order.armed = False
     _size_up(exchange, order)
-    placing.announce(exchange, order, "triggered")
+    order_execution.announce(exchange, order, "triggered")
     try:
-        checks.funds_check(exchange, exchange.accounts[order.owner], order)
-        placing.execute(exchange, order)
+        order_checks.funds_check(exchange, exchange.accounts[order.owner], order)
+        order_execution.execute(exchange, order)
     except OrderRefused as refusal:
-        placing.finish(exchange, order, refusal.status or "rejected")
+        order_execution.finish(exchange, order, refusal.status or "rejected")
     if order.group is not None and order.filled:
         siblings_cancel(exchange, order)
 

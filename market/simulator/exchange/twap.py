@@ -5,10 +5,10 @@ from dataclasses import dataclass, fields
 from random import Random
 from typing import Any
 
-from market.simulator.exchange import checks, errors, placing, settling, wants
+from market.simulator.exchange import action_parser, errors, order_checks, order_execution, post_trade
+from market.simulator.exchange.accounts import Account
 from market.simulator.exchange.core import Exchange
 from market.simulator.exchange.errors import OrderRefused
-from market.simulator.exchange.ledger import Account
 from market.simulator.exchange.orders import Order
 from market.simulator.numbers import decimal_text
 from market.simulator.world import Market
@@ -97,14 +97,14 @@ def twap_order(exchange: Exchange, account: Account, action: Action) -> Action:
     said = action.get("twap")
     if not isinstance(said, dict):
         raise errors.Unprocessable
-    asset, minutes = wants.whole(said.get("a")), wants.whole(said.get("m"))
-    buys, reduce_only, randomize = (wants.flag(said.get(name)) for name in ("b", "r", "t"))
-    size = wants.number(said.get("s"))
+    asset, minutes = action_parser.whole(said.get("a")), action_parser.whole(said.get("m"))
+    buys, reduce_only, randomize = (action_parser.flag(said.get(name)) for name in ("b", "r", "t"))
+    size = action_parser.number(said.get("s"))
     if not LEAST_MINUTES <= minutes <= MOST_MINUTES:
         return _said("twapOrder", {"error": f"Invalid TWAP duration: {minutes} min(s)"})
     try:
-        listing = checks.listing_of(exchange, asset)
-        lots = checks.lots_of(listing, size)
+        listing = order_checks.listing_of(exchange, asset)
+        lots = order_checks.lots_of(listing, size)
         if lots <= 0:
             raise OrderRefused("Order has zero size.")
     except OrderRefused as refusal:
@@ -120,7 +120,7 @@ def twap_order(exchange: Exchange, account: Account, action: Action) -> Action:
 
 
 def twap_cancel(exchange: Exchange, account: Account, action: Action) -> Action:
-    asset, number = wants.whole(action.get("a")), wants.whole(action.get("t"))
+    asset, number = action_parser.whole(action.get("a")), action_parser.whole(action.get("t"))
     twap = exchange.twaps.get(number)
     mine = twap is not None and twap.user == account.address and exchange.asset_of[twap.coin] == asset
     if twap is None or not mine or twap.status != "activated":
@@ -170,14 +170,14 @@ def _send(exchange: Exchange, twap: Twap, lots: int) -> None:
     )  # fmt: skip
     account = exchange.accounts[twap.user]
     try:
-        checks.funds_check(exchange, account, order)
-        placing.enter(exchange, order)
-        placing.execute(exchange, order)
+        order_checks.funds_check(exchange, account, order)
+        order_execution.enter(exchange, order)
+        order_execution.execute(exchange, order)
     except OrderRefused as refusal:
-        placing.refused(exchange, order, refusal)
+        order_execution.refused(exchange, order, refusal)
     twap.filled += order.filled
-    twap.spent += placing.spent(exchange, order)
-    settling.settle(exchange)
+    twap.spent += order_execution.spent(exchange, order)
+    post_trade.settle(exchange)
 
 
 def _worst(market: Market, side: str) -> int:

@@ -23,15 +23,7 @@ from market.domain.orders import (
     VenueStatus,
 )
 from market.venues.hyperliquid.instruments import COLLATERAL
-from market.venues.hyperliquid.scalars import (
-    SIDES,
-    address,
-    amount,
-    identity,
-    name,
-    quantity,
-    time_of,
-)
+from market.venues.hyperliquid.parsing import SIDES, address, amount, identity, name, quantity, time_of
 
 _KINDS: dict[str, OrderKind] = {
     "Limit": "limit",

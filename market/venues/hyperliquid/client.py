@@ -9,10 +9,10 @@ from market.domain.events import INTERVALS, Candle, Context, Trade
 from market.domain.instruments import Instrument
 from market.domain.subscriptions import Limits, Subscription
 from market.venues.base import Sink, Tap
-from market.venues.broker import Gate, LocalGate
 from market.venues.hyperliquid import codec
 from market.venues.hyperliquid.instruments import perps_read, spots_read, tokens_read
 from market.venues.hyperliquid.rest import InfoClient
+from market.venues.rate_limiter import Gate, LocalGate
 from market.venues.stream import Stream
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from market.domain.errors import ParseError
 from market.domain.events import INTERVALS, Book, Candle, Context, Level, Mids, Quote, Trade, Trades
 from market.domain.session import Ack, Message, Pong, Refusal
 from market.domain.subscriptions import StreamKind, Subscription
-from market.venues.hyperliquid.scalars import SIDES, name, number, signed, time_of
+from market.venues.hyperliquid.parsing import SIDES, name, number, signed, time_of
 
 GREETING = b"Websocket connection established."
 _BROKEN = (KeyError, TypeError, IndexError, ValueError, AttributeError)

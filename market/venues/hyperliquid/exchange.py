@@ -15,12 +15,12 @@ import orjson
 
 from market.domain.errors import ParseError, VenueRefused, VenueUnavailable
 from market.venues.base import OutcomeUnknown, Signer
-from market.venues.broker import Gate, Lane
 from market.venues.hyperliquid import signing
-from market.venues.hyperliquid.answers import refusal_read
 from market.venues.hyperliquid.codec import guarded
+from market.venues.hyperliquid.responses import refusal_read
 from market.venues.hyperliquid.rest import REQUESTS
 from market.venues.hyperliquid.signing import Network
+from market.venues.rate_limiter import Gate, Lane
 
 TIMEOUT = aiohttp.ClientTimeout(total=10, connect=5)
 ORDERS_PER_WEIGHT = 40

@@ -16,11 +16,11 @@ from market.domain.orders import (
     VenueMovement,
     VenueOrder,
 )
-from market.venues.broker import Lane
 from market.venues.hyperliquid import accounts, codec
-from market.venues.hyperliquid.movements import movements_read
+from market.venues.hyperliquid.ledger_updates import movements_read
+from market.venues.hyperliquid.parsing import time_of
 from market.venues.hyperliquid.rest import InfoClient
-from market.venues.hyperliquid.scalars import time_of
+from market.venues.rate_limiter import Lane
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from prometheus_client import Counter
 
 from market.domain.errors import VenueRefused, VenueUnavailable
 from market.domain.subscriptions import backoff
-from market.venues.broker import Gate, Lane
+from market.venues.rate_limiter import Gate, Lane
 
 logger = logging.getLogger(__name__)
 

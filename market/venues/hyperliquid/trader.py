@@ -19,16 +19,16 @@ from market.domain.orders import (
     VenueOrder,
 )
 from market.venues.base import AccountSink, Signer
-from market.venues.broker import Gate, Lane, LocalGate
-from market.venues.hyperliquid import signing, wire
-from market.venues.hyperliquid.allowances import Allowances
-from market.venues.hyperliquid.answers import statuses_read
+from market.venues.hyperliquid import order_actions, signing
+from market.venues.hyperliquid.action_quotas import Allowances
 from market.venues.hyperliquid.client import stream_url
 from market.venues.hyperliquid.exchange import Act, ExchangeClient
-from market.venues.hyperliquid.private import SLOTS, PrivateStreams
+from market.venues.hyperliquid.private_streams import SLOTS, PrivateStreams
 from market.venues.hyperliquid.queries import AccountQueries
+from market.venues.hyperliquid.responses import statuses_read
 from market.venues.hyperliquid.rest import InfoClient
 from market.venues.hyperliquid.signing import Network
+from market.venues.rate_limiter import Gate, Lane, LocalGate
 
 
 class HyperliquidTrader:
@@ -60,20 +60,20 @@ class HyperliquidTrader:
         self, orders: Sequence[OrderSpec], *, signer: Signer, nonce: int, valid_until: int
     ) -> list[Answer]:
         assets = await self._queries.assets(*(order.symbol for order in orders))
-        action = self._written(lambda: wire.place_action(orders, assets))
+        action = self._written(lambda: order_actions.place_action(orders, assets))
         lane = _lane(orders)
         return await self._batch(Act(action, signer, nonce, valid_until, lane, len(orders)))
 
     async def cancel(self, cancels: Sequence[CancelSpec], *, signer: Signer, nonce: int) -> list[Answer]:
         assets = await self._queries.assets(*(cancel.symbol for cancel in cancels))
-        action = self._written(lambda: wire.cancel_action(cancels, assets))
+        action = self._written(lambda: order_actions.cancel_action(cancels, assets))
         return await self._batch(Act(action, signer, nonce, None, "urgent", len(cancels)))
 
     async def modify(
         self, changes: Sequence[ModifySpec], *, signer: Signer, nonce: int, valid_until: int
     ) -> list[Answer]:
         assets = await self._queries.assets(*(change.order.symbol for change in changes))
-        action = self._written(lambda: wire.modify_action(changes, assets))
+        action = self._written(lambda: order_actions.modify_action(changes, assets))
         lane = _lane([change.order for change in changes])
         return await self._batch(Act(action, signer, nonce, valid_until, lane, len(changes)))
 

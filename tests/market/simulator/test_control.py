@@ -10,13 +10,13 @@ from decimal import Decimal
 
 import pytest
 
-from market.simulator.birth import WorldOptions, world_open
-from market.simulator.exchange.books import account_book
+from market.simulator.exchange.account_audit import account_book
 from market.simulator.server import wall_clock
 from market.simulator.state import state_encode, state_write
+from market.simulator.world_loader import WorldOptions, world_open
 from tests.market.simulator.conftest import NOW, Running, small_world
+from tests.market.simulator.signed_client import Venue
 from tests.market.simulator.test_run_simulator import ROOT
-from tests.market.simulator.trader import Venue
 
 STRANGER = "0x" + "12" * 20
 

@@ -8,7 +8,7 @@ from market.simulator.exchange.nonces import NonceLine
 from market.simulator.exchange.rules import DOCUMENTED_RULES, Rules
 from market.venues.hyperliquid import signing
 from tests.market.simulator.conftest import NOW
-from tests.market.simulator.trader import USD, Trader, Venue, new_key
+from tests.market.simulator.signed_client import USD, Trader, Venue, new_key
 
 DAY = 86_400_000
 

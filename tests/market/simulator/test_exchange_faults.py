@@ -21,8 +21,8 @@ from market.simulator.limits import DOCUMENTED
 from market.simulator.server import Config, Simulator, wall_clock
 from market.venues.hyperliquid import signing
 from tests.market.simulator.conftest import Line, small_world
+from tests.market.simulator.signed_client import USD, Venue, new_key
 from tests.market.simulator.test_run_simulator import NOWHERE, ROOT
-from tests.market.simulator.trader import USD, Venue, new_key
 
 PATIENCE = 60
 CUT = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)

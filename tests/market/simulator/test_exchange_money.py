@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from market.simulator.candles import HOUR
 from market.simulator.exchange import journal, margin
+from market.simulator.exchange.accounts import Position
 from market.simulator.exchange.core import Exchange
-from market.simulator.exchange.ledger import Position
 from market.simulator.universe import UNIVERSE
 from market.venues.hyperliquid import signing
 from tests.market.simulator.conftest import NOW, small_world
-from tests.market.simulator.trader import USD, Venue
+from tests.market.simulator.signed_client import USD, Venue
 
 LISTINGS = {listing.coin: listing for listing in UNIVERSE}
 

@@ -9,7 +9,7 @@ from market.simulator.exchange.rules import Rules
 from market.venues.hyperliquid import signing
 from market.venues.hyperliquid.signing import Trigger
 from tests.market.simulator.conftest import NOW
-from tests.market.simulator.trader import Trader, Venue
+from tests.market.simulator.signed_client import Trader, Venue
 
 
 @pytest.fixture

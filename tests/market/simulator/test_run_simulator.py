@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from market.simulator.birth import WorldOptions, world_open
 from market.simulator.candles import MINUTE
-from market.simulator.load import simulator_throughput
 from market.simulator.state import state_encode, state_read, state_write
+from market.simulator.throughput import simulator_throughput
+from market.simulator.world_loader import WorldOptions, world_open
 from tests.market.simulator.conftest import NOW, shared
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -259,7 +259,7 @@ async def test_stopping_says_goodbye(client):
 
 
 async def test_a_reader_that_never_reads_is_dropped(client, monkeypatch):
-    monkeypatch.setattr("market.simulator.lines.BACKLOG_BYTES", 200_000)
+    monkeypatch.setattr("market.simulator.connections.BACKLOG_BYTES", 200_000)
     _, writer = await asyncio.open_connection("127.0.0.1", client.simulator.port)
     writer.write(
         b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -13,13 +13,13 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
 from market.models import Instrument
-from wallets.management.chaos.breaker import Breaker, Witness
-from wallets.management.chaos.house import ChaosHouse
-from wallets.management.chaos.people import Asked, Person, Program, person_make
+from wallets.management.chaos.clients import Asked, Person, Program, person_make
+from wallets.management.chaos.fault_injector import Breaker, Witness
 from wallets.management.chaos.plan import Rates, acts
-from wallets.management.chaos.reckoning import Verdict, ours_read, reckon
-from wallets.management.chaos.sheet import Sheet
-from wallets.management.chaos.venue import Venue
+from wallets.management.chaos.report import Sheet
+from wallets.management.chaos.simulator_client import Venue
+from wallets.management.chaos.stack import ChaosHouse
+from wallets.management.chaos.verification import Verdict, ours_read, reckon
 from wallets.models import Order, Wallet
 
 logger = logging.getLogger(__name__)

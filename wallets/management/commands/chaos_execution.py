@@ -6,8 +6,8 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from wallets.execution import waiting
-from wallets.management.chaos.house import INSIDE
+from wallets.execution import expiry
+from wallets.management.chaos.stack import INSIDE
 
 FAR = 10**10  # ms
 
@@ -22,5 +22,5 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if INSIDE not in os.environ:
             raise CommandError("this worker runs in the house of `manage.py chaos` and nowhere else")
-        waiting.settled_before = lambda now, margin=0: now + FAR
+        expiry.settled_before = lambda now, margin=0: now + FAR
         call_command("run_worker", options["worker"])

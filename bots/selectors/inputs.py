@@ -1,0 +1,51 @@
+"""The versions of a bot's inputs, and what each changed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bots.models import Bot
+from bots.sdk import schema
+from bots.selectors.bots import inputs_of
+from bots.selectors.strategies import strategy_get
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One input; None: it was not set."""
+
+    name: str
+    label: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """`changes` against the version before it; the first one has none."""
+
+    version: int
+    created_at: datetime
+    inputs: dict[str, Any]
+    changes: tuple[Change, ...]
+
+
+def versions_of(bot: Bot) -> list[Version]:
+    """Newest first."""
+    strategy = strategy_get(bot.strategy)
+    described = schema(strategy)["properties"] if strategy else {}
+    rows = list(inputs_of(bot))
+    befores = [*(row.inputs for row in rows[1:]), rows[-1].inputs] if rows else []
+    return [
+        Version(row.version, row.created_at, row.inputs, _changes(before, row.inputs, described))
+        for row, before in zip(rows, befores, strict=True)
+    ]
+
+
+def _changes(before: dict[str, Any], after: dict[str, Any], described: dict[str, Any]) -> tuple[Change, ...]:
+    names = [*after, *(name for name in before if name not in after)]
+    return tuple(
+        Change(name, described.get(name, {}).get("title", name), before.get(name), after.get(name))
+        for name in names
+        if before.get(name) != after.get(name)
+    )

@@ -1,0 +1,34 @@
+"""The market as a bot sees it: the newest price that it should act on, and stored candles."""
+
+from typing import Any
+
+from bots.sdk import Candle, Instrument, Tick
+from market.domain.formatting import decimal_parse
+from market.selectors import candles_before, instrument_get
+from wallets.selectors import Prices
+
+STALE_MS = 10_000
+
+
+def tick_read(prices: Prices, symbol: str) -> Tick | None:
+    """None when there is no price that a bot should act on: none at all, an old one, or a crossed book."""
+    if prices.age is None or prices.age > STALE_MS:
+        return None
+    said: dict[str, Any] = prices.ticks.get(symbol, {})
+    bid, ask, last = (decimal_parse(said.get(name)) for name in ("bid", "ask", "last"))
+    if bid is None or ask is None or last is None or not 0 < bid < ask:
+        return None
+    return Tick(int(said.get("t") or 0), bid, ask, last, decimal_parse(said.get("mark")))
+
+
+def candles_stored(instrument: Instrument, interval: str, count: int) -> tuple[Candle, ...]:
+    """The newest, oldest first."""
+    row = instrument_get(instrument.venue, instrument.symbol)
+    if row is None:
+        return ()
+    return tuple(
+        Candle(
+            instrument.symbol, interval, one.open_time, one.open, one.high, one.low, one.close, one.volume
+        )
+        for one in candles_before(row, interval, limit=count)
+    )  # fmt: skip

@@ -1,0 +1,264 @@
+"""The reading side: one hub per web process, one channel-layer channel, any number of clients.
+
+It holds the topics that its clients read, applies the venues' flushes to them, heals every gap from
+the snapshots in Redis, and twenty times a second writes what changed (docs/life-of-a-tick.md).
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections import Counter as Multiset
+from collections.abc import Coroutine
+from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
+
+import redis.asyncio
+from channels.layers import get_channel_layer
+from django.conf import settings
+from prometheus_client import Gauge, Histogram
+
+from market.domain.commands import TOPICS_PER_CONNECTION, CommandError, Subscribe
+from market.domain.fanout import TICKS_PER_SECOND, Delivery, Fanout, Join
+from market.domain.topic_reader import Topic
+from market.domain.topics import TopicClass, TopicName
+from market.hub.client import FRAMES, GOING_AWAY, TRY_LATER, Client, Text
+from market.hub.credential_monitor import Guard
+from market.hub.snapshots import INTEREST_SECONDS, interest_key
+from market.hub.upstream import Source
+from market.leases import task_goes_on
+
+logger = logging.getLogger(__name__)
+
+BEAT_TICKS = 5 * TICKS_PER_SECOND
+ANSWER_WITHOUT_VALUE_TICKS = 2 * TICKS_PER_SECOND
+BLOCKED_SECONDS = 10.0
+VENUES = "venues"
+FEED_CHANNEL = "market-feed"
+
+CLIENTS = Gauge("hub_clients", "Connected websockets")
+TICK_SECONDS = Histogram("hub_tick_seconds", "Time to write one tick to all clients")
+
+
+class Hub:
+    """Everything streamed by this process. Use `Hub.current()`."""
+
+    _of_loop: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, Any]] = WeakKeyDictionary()
+
+    def __init__(self) -> None:
+        self.fanout = Fanout()
+        self.clients: set[Client] = set()
+        self.guard = Guard(self.clients)
+        self.per_address: Multiset[str] = Multiset()
+        self.per_user: Multiset[str] = Multiset()
+        self.draining = False
+        self._epoch = int(time.time() * 1000)  # of `venues`, which this process writes itself
+        self._redis = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_timeout=5)
+        self.source = Source(self.fanout, self._redis)
+        self._ticks = 0
+        self._tasks: list[asyncio.Task[None]] = []
+        self._nudges: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    def current(cls) -> "Hub":
+        """The hub of the running loop, started on first use."""
+        loop = asyncio.get_running_loop()
+        if loop not in cls._of_loop:
+            cls._of_loop[loop] = hub = cls()
+            hub.start()
+        running: Hub = cls._of_loop[loop]
+        return running
+
+    def start(self) -> None:
+        loops = (
+            self.source.listen,
+            self.source.heal,
+            self._tick_forever,
+            self._watch_venues,
+            self._refresh,
+            self.guard.watch,
+        )
+        for work in loops:
+            self._tasks.append(asyncio.create_task(self._persist(work), name=f"hub {work.__name__}"))
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        self._of_loop.pop(asyncio.get_running_loop(), None)
+        await self._redis.aclose()
+
+    async def _persist(self, work: Any) -> None:
+        """Run `work` for ever: when Redis is away it starts again, with growing pauses."""
+        pause = 0.1
+        while task_goes_on():
+            started = time.monotonic()
+            try:
+                await work()
+            except (redis.exceptions.RedisError, OSError) as error:
+                logger.warning("hub: Redis is away", extra={"reason": str(error)[:200]})
+            except Exception:
+                logger.exception("hub: a loop failed and starts again")
+            pause = 0.1 if time.monotonic() - started > 10 else min(pause * 2, 2.0)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+
+    # --- clients -------------------------------------------------------------------------------
+    def add(self, client: Client) -> None:
+        self.clients.add(client)
+        self.per_address[client.address] += 1
+        CLIENTS.set(len(self.clients))
+
+    def remove(self, client: Client) -> None:
+        self.clients.discard(client)
+        self.per_address[client.address] -= 1
+        if client.user_id:
+            self.per_user[client.user_id] -= 1
+        for counts in (self.per_address, self.per_user):
+            for key in [key for key, count in counts.items() if count <= 0]:
+                del counts[key]
+        self.fanout.remove(client)
+        CLIENTS.set(len(self.clients))
+
+    async def subscribe(self, client: Client, command: Subscribe) -> None:
+        """Answered at the next tick. Raises `CommandError` when there is no such topic, or too many."""
+        name = command.topic
+        key = self._key(client, name)
+        await self._check_exists(name)
+        if not self.fanout.reads(client, key) and self.fanout.subscriptions(client) >= TOPICS_PER_CONNECTION:
+            message = f"More than {TOPICS_PER_CONNECTION} topics on one connection."
+            raise CommandError("too_many_topics", message, topic=name.text, fatal=True)
+        topic = self._topic(client, key, name)
+        deadline = self._ticks + ANSWER_WITHOUT_VALUE_TICKS
+        self.fanout.join(Join(client, topic, command.rate, command.epoch, command.seq, deadline))
+
+    def unsubscribe(self, client: Client, name: TopicName) -> int | None:
+        """The topic's number, or None when it was not subscribed."""
+        key = self._key(client, name)
+        topic = self.fanout.topics.get(key)
+        return topic.id if self.fanout.leave(client, key) and topic else None
+
+    def _key(self, client: Client, name: TopicName) -> str:
+        if name.kind != "me":
+            return name.text
+        if client.user_id is None:
+            raise CommandError("unauthenticated", "Sign in to read your own events.", topic="me")
+        return f"me.{client.user_id}"
+
+    async def _check_exists(self, name: TopicName) -> None:
+        if name.venue is None:
+            return
+        feed = self.source.venues.get(name.venue)
+        if feed is None:
+            raise CommandError("unknown_topic", "There is no such venue.", topic=name.text)
+        if name.symbol is None or name.symbol in feed.symbols:
+            return
+        with contextlib.suppress(redis.exceptions.RedisError, OSError):  # then we know what we knew
+            await self.source.read_symbols_if_old(asyncio.get_running_loop().time(), empty=not feed.symbols)
+        if not feed.symbols:
+            message = "The venue has not reported its instruments yet; try again shortly."
+            raise CommandError("unavailable", message, topic=name.text)
+        if name.symbol not in feed.symbols:
+            raise CommandError("unknown_topic", "There is no such instrument.", topic=name.text)
+
+    def _topic(self, client: Client, key: str, name: TopicName) -> Topic:
+        if key in self.fanout.topics:
+            return self.fanout.topics[key]
+        topic = self.fanout.topic(key, name.cls, name=name.text)
+        if name.kind != VENUES:
+            self.source.need(key)
+        if name.symbol is not None and name.venue:
+            self._soon(self._ask_for(name.venue, key))
+        if name.kind == "me" and client.user_id:
+            self._soon(self.source.listen_to_user(client.user_id))
+        return topic
+
+    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+        """Nudge now; when it fails, `_refresh` and `listen` say the same again."""
+        task = asyncio.ensure_future(work)
+        self._nudges.add(task)
+        task.add_done_callback(self._nudged)
+
+    def _nudged(self, task: asyncio.Task[None]) -> None:
+        self._nudges.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            logger.warning("hub: a nudge failed", extra={"reason": str(error)[:200]})
+
+    # --- time ----------------------------------------------------------------------------------
+    async def _tick_forever(self) -> None:
+        loop = asyncio.get_running_loop()
+        period = 1 / TICKS_PER_SECOND
+        due = loop.time()
+        while task_goes_on():
+            due = max(due + period, loop.time() - 1)
+            await asyncio.sleep(max(0.0, due - loop.time()))
+            with TICK_SECONDS.time():
+                self._tick(loop.time())
+
+    def _tick(self, now: float) -> None:
+        self._ticks += 1
+        for delivery in self.fanout.tick(self._ticks, blocked=_is_blocked):
+            _deliver(delivery)
+        if self._ticks % BEAT_TICKS == 0:
+            for delivery in self.fanout.beats():
+                _deliver(delivery)
+        for client in self.fanout.behind():
+            if client.blocked_since is not None and now - client.blocked_since > BLOCKED_SECONDS:
+                client.close(TRY_LATER)
+
+    async def _watch_venues(self) -> None:
+        """Write `venues` once a second: it is each reader's proof of life for what does not move."""
+        topic = self.fanout.topic(VENUES, TopicClass.STATE)
+        loop = asyncio.get_running_loop()
+        while task_goes_on():
+            body = {name: feed.state(loop.time()) for name, feed in self.source.venues.items()}
+            topic.update(epoch=self._epoch, first=topic.seq + 1, last=topic.seq + 1, body=body)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.source.status_changed.wait(), 1)
+            self.source.status_changed.clear()
+
+    async def _refresh(self) -> None:
+        """Keep the symbols current, tell the feeds what is watched, drop what nobody reads."""
+        while task_goes_on():
+            known = await self.source.read_symbols()
+            watched = self.fanout.watched()
+            for venue in self.source.venues:
+                keys = [key for key in watched if key.count(".") > 1 and key.split(".")[1] == venue]
+                await self._declare_interest(venue, keys)
+            for key in [key for key in self.fanout.topics if key not in watched and key != VENUES]:
+                self.fanout.forget(key)
+            await asyncio.sleep(INTEREST_SECONDS / 5 if known else 0.25)
+
+    async def _declare_interest(self, venue: str, keys: list[str]) -> None:
+        if keys:
+            until = time.time() + INTEREST_SECONDS
+            await self._redis.zadd(interest_key(venue), dict.fromkeys(keys, until))
+
+    async def _ask_for(self, venue: str, key: str) -> None:
+        """The first reader of a topic: say so now, not at the feed's next look a second later."""
+        await self._declare_interest(venue, [key])
+        nudge = {"type": "interest.changed", "venue": venue}
+        await get_channel_layer().send(FEED_CHANNEL, nudge)
+
+    async def drain(self, seconds: float) -> None:
+        """Close every client with 1012, spread over `seconds` so that they do not return all at once."""
+        self.draining = True
+        clients = list(self.clients)
+        random.shuffle(clients)
+        pause = seconds / max(1, len(clients))
+        for client in clients:
+            client.close(GOING_AWAY)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))
+
+
+def _is_blocked(client: Client) -> bool:
+    return client.blocked
+
+
+def _deliver(delivery: Delivery) -> None:
+    seats = list(delivery.seats)
+    for text in map(Text, delivery.frames):
+        for seat in seats:
+            seat.client.write_shared(text)
+    FRAMES.inc(len(seats) * len(delivery.frames))

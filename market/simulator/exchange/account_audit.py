@@ -1,0 +1,79 @@
+"""The venue's own books: every account at once, and whether they add up. For the control plane and tests."""
+
+from typing import Any
+
+from market.simulator.exchange import account_state, margin, queries
+from market.simulator.exchange.accounts import Account
+from market.simulator.exchange.core import Exchange
+from market.simulator.exchange.fixed_point import usd_text
+
+
+def positions_sum(exchange: Exchange, coin: str) -> int:
+    """Lots of all accounts and the population: always nothing."""
+    everybody = [*exchange.accounts.values(), exchange.population]
+    return sum(account.positions[coin].lots for account in everybody if coin in account.positions)
+
+
+def cash_gap(exchange: Exchange) -> int:
+    """Millionths of perpetual USDC that came from nowhere or went missing: always nothing.
+
+    What was paid in is with somebody, was collected in fees, or lies in the spot balances.
+    """
+    everybody = [*exchange.accounts.values(), exchange.population]
+    cash = sum(account.raw + sum(row.raw for row in account.positions.values()) for account in everybody)
+    spot = sum(account.holding(0).total for account in everybody)
+    fees = exchange.fees.get("USD", 0)
+    paid_in = sum(account.paid_in for account in everybody)
+    return (cash + fees - paid_in) * 100 + spot + exchange.fees.get("0", 0)
+
+
+def _row(account: Account) -> dict[str, Any]:
+    return {
+        "raw": usd_text(account.raw),
+        "fills": len(account.fills),
+        "open": len(account.open),
+        "positions": {coin: row.lots for coin, row in account.positions.items() if row.lots},
+        "master": account.master,
+    }
+
+
+def account_book(exchange: Exchange, account: Account) -> dict[str, Any]:
+    """All that a client's own books can be compared with, to the last unit. Logs are oldest first."""
+    unrealised = sum(
+        position.lots * exchange.market(coin).mark - position.cost
+        for coin, position in account.positions.items()
+        if position.lots
+    )
+    return {
+        "address": account.address,
+        "time": exchange.now,
+        "cash": usd_text(margin.equity(exchange, account) - unrealised),
+        "paid_in": usd_text(account.paid_in),
+        "spot": account_state.spot(exchange, account)["balances"],
+        "positions": {
+            coin: {
+                "size": exchange.market(coin).listing.size_text(position.lots),
+                "cost": usd_text(position.cost),
+                "isolated": position.isolated,
+            }
+            for coin, position in account.positions.items()
+            if position.lots
+        },
+        "open": queries.frontend_orders(exchange, account),
+        "orders": queries.history(exchange, account),
+        "fills": list(account.fills),
+        "fundings": list(account.fundings),
+        "updates": list(account.updates),
+    }
+
+
+def books(exchange: Exchange) -> dict[str, Any]:
+    """Every account in short, and the sums that must be nothing."""
+    coins = {coin for account in exchange.accounts.values() for coin in account.positions}
+    return {
+        "accounts": {address: _row(account) for address, account in exchange.accounts.items()},
+        "gaps": {
+            "cash": cash_gap(exchange),
+            **{coin: gap for coin in sorted(coins) if (gap := positions_sum(exchange, coin))},
+        },
+    }

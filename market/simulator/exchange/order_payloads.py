@@ -1,0 +1,100 @@
+"""Orders, fills and positions of an account in the venue's words."""
+
+from typing import Any
+
+from market.simulator.exchange.accounts import Account
+from market.simulator.exchange.core import Exchange
+from market.simulator.exchange.fixed_point import divided
+from market.simulator.exchange.orders import Order
+from market.simulator.numbers import decimal_text
+from market.simulator.universe import Listing
+
+SIDES = {"buy": "B", "sell": "A"}
+NO_HASH = "0x" + "0" * 64
+_NAMES = {("sl", True): "Stop Market", ("sl", False): "Stop Limit"} | {
+    ("tp", True): "Take Profit Market",
+    ("tp", False): "Take Profit Limit",
+}
+
+
+def basic(listing: Listing, order: Order, size: int | None = None) -> dict[str, Any]:
+    """An order as `openOrders` and `orderUpdates` have it."""
+    shape = {
+        "coin": order.coin,
+        "side": SIDES[order.side],
+        "limitPx": listing.price_text(order.price),
+        "sz": listing.size_text(order.left if size is None else size),
+        "oid": order.oid,
+        "timestamp": order.time,
+        "origSz": listing.size_text(order.size),
+    }
+    if order.cloid is not None:
+        shape["cloid"] = order.cloid
+    if order.reduce_only:
+        shape["reduceOnly"] = True
+    return shape
+
+
+def _type(order: Order) -> str:
+    if order.trigger:
+        return _NAMES[order.trigger.purpose, order.trigger.market]
+    return "Market" if order.tif == "FrontendMarket" else "Limit"
+
+
+def _condition(listing: Listing, order: Order) -> str:
+    if not order.trigger:
+        return "N/A"
+    return f"Price {'above' if fires_above(order) else 'below'} {listing.price_text(order.trigger.price)}"
+
+
+def fires_above(order: Order) -> bool:
+    """A stop to buy and a target to sell wait for higher prices."""
+    stop = order.trigger is not None and order.trigger.purpose == "sl"
+    return stop == (order.side == "buy")
+
+
+def full(exchange: Exchange, order: Order, size: int | None = None) -> dict[str, Any]:
+    """An order as `frontendOpenOrders` and `orderStatus` have it."""
+    listing = exchange.market(order.coin).listing
+    children = [exchange.orders[oid] for oid in order.children if oid in exchange.orders]
+    return {
+        **basic(listing, order, size),
+        "triggerCondition": _condition(listing, order),
+        "isTrigger": order.trigger is not None,
+        "triggerPx": listing.price_text(order.trigger.price) if order.trigger else "0.0",
+        "children": [full(exchange, child) for child in children if child.dormant],
+        "isPositionTpsl": order.follows,
+        "reduceOnly": order.reduce_only,
+        "orderType": _type(order),
+        "tif": None if order.trigger and order.trigger.market else order.tif,
+        "cloid": order.cloid,
+    }
+
+
+def past(exchange: Exchange, order: Order) -> dict[str, Any]:
+    """An order with its status; the size is that of the last change of status, not of the last fill."""
+    return {
+        "order": full(exchange, order, order.shown),
+        "status": order.status,
+        "statusTimestamp": order.status_time,
+    }
+
+
+def average_text(listing: Listing, notional: int, lots: int) -> str:
+    """The average price of a fill, a little finer than prices are."""
+    return decimal_text(divided(notional * 100, lots), listing.price_decimals + 2)
+
+
+def placed(order: Order, kind: str, **more: Any) -> dict[str, Any]:
+    """The answer to a placed order."""
+    body = {**more, "oid": order.oid}
+    return {kind: body | ({"cloid": order.cloid} if order.cloid else {})}
+
+
+def direction(account: Account, order: Order, before: int, after: int) -> str:
+    """What a fill of a perpetual did, in words."""
+    if before * after < 0:
+        return "Long > Short" if before > 0 else "Short > Long"
+    closing = abs(after) < abs(before)
+    long = (before if closing else after) > 0
+    return f"{'Close' if closing else 'Open'} {'Long' if long else 'Short'}"

@@ -1,0 +1,58 @@
+"""Which path each instrument takes, and how far it was pushed off."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from market.simulator.numbers import mix
+from market.simulator.paths import Path, ScaledPath, SeededPath, Shock, ShockedPath, Walk
+from market.simulator.playback import Playback, RecordedPath, Recording
+from market.simulator.universe import Listing
+
+Shocks = Mapping[str, Iterable[Iterable[int]]]  # coin → rows of `Shock`
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where prices come from."""
+
+    seed: int
+    recordings: Mapping[str, Recording] = field(default_factory=dict)
+    playback: Playback | None = None
+
+
+class Terrain:
+    """All paths of one source. `paths` is by coin."""
+
+    def __init__(self, listings: Iterable[Listing], source: Source, shocks: Shocks) -> None:
+        self._source = source
+        self._common = Walk(mix(source.seed, 0))
+        self._shocked: dict[str, ShockedPath] = {}
+        self.paths: dict[str, Path] = {}
+        by_coin = {listing.coin: listing for listing in listings}
+        for listing in by_coin.values():
+            self.paths[listing.coin] = self._path(listing, by_coin.get(listing.tracks or ""), shocks)
+
+    def _path(self, listing: Listing, leader: Listing | None, shocks: Shocks) -> Path:
+        source, coin = self._source, listing.coin
+        path: Path
+        if coin in source.recordings and source.playback:
+            path = RecordedPath(source.recordings[coin], source.playback)
+        elif leader:
+            return ScaledPath(listing, leader, self.paths[leader.coin])
+        else:
+            path = SeededPath(listing, source.seed, self._common)
+        self._shocked[coin] = ShockedPath(path, [Shock(*row) for row in shocks.get(coin, ())])
+        return self._shocked[coin]
+
+    def shock(self, coin: str, time: int, change: int) -> None:
+        """From `time` on the price is `change` hundredths of a per cent higher (below zero: lower) than it
+        would be. Raises `KeyError` for a coin without a path of its own."""
+        self._shocked[coin].shock(time, change)
+
+    def shocks(self) -> dict[str, list[tuple[int, int]]]:
+        """All that was pushed, as plain rows."""
+        return {
+            coin: [(shock.time, shock.change) for shock in path.shocks]
+            for coin, path in self._shocked.items()
+            if path.shocks
+        }

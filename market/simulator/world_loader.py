@@ -1,0 +1,72 @@
+"""Opening a world: the saved one goes on, or a new one begins."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from market.simulator.playback import Playback, Recording, playback_begin, recordings_load
+from market.simulator.state import state_read
+from market.simulator.universe import UNIVERSE
+from market.simulator.world import World
+
+logger = logging.getLogger(__name__)
+
+FIRST_SEED = 1
+
+
+@dataclass(frozen=True)
+class WorldOptions:
+    """What was asked for. `seed` None goes on with the saved one; `follow_from` in recorded ms."""
+
+    seed: int | None = None
+    follow: Path | None = None
+    follow_from: int | None = None
+    speed: float = 1.0
+
+
+def world_open(options: WorldOptions, *, state: Path | None, now: int) -> World:
+    """Raises `ValueError` when the recordings cannot be played, `OSError` when not read."""
+    saved = state_read(state) if state else None
+    seed = options.seed if options.seed is not None else (saved or {}).get("seed", FIRST_SEED)
+    recordings = _recordings(options.follow)
+    playback = _playback(options, recordings, saved, now)
+    shocks = (saved or {}).get("shocks") if saved and saved["seed"] == seed else None
+    world = World(seed=seed, now=now, recordings=recordings, playback=playback, shocks=shocks)
+    if saved:
+        world.restore(saved)
+    return world
+
+
+def _recordings(folder: Path | None) -> dict[str, Recording]:
+    if folder is None:
+        return {}
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not a folder of recorded candles")
+    found = recordings_load(folder, UNIVERSE)
+    if not found:
+        raise ValueError(f"{folder} holds no <SYMBOL>-<interval>.csv.gz of a listed instrument")
+    logger.info("following recorded prices of %s", ", ".join(found))
+    return found
+
+
+def _playback(
+    options: WorldOptions, recordings: Mapping[str, Recording], saved: Mapping[str, Any] | None, now: int
+) -> Playback | None:
+    """The saved playback goes on when it is of the same recordings and speed."""
+    if not recordings:
+        return None
+    if not 0 < options.speed <= 100_000:
+        raise ValueError("speed must be above 0 and at most 100000")
+    fresh = playback_begin(recordings.values(), now, speed=options.speed, start=options.follow_from)
+    if (
+        saved
+        and options.follow_from is None
+        and saved["playback"]
+        and saved["followed"] == sorted(recordings)
+    ):
+        old = Playback(**saved["playback"])
+        if (old.end, old.speed) == (fresh.end, fresh.speed):
+            return old
+    return fresh

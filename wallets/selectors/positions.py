@@ -1,0 +1,50 @@
+"""Positions as a screen shows them: at the mark, with the decimals of their instrument."""
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
+from uuid import UUID
+
+from market.selectors import price_decimals
+from wallets.domain.position import unrealised
+from wallets.models import Position
+from wallets.selectors.prices import Prices, prices_of
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """An open position; `mark` is None while no price is known."""
+
+    position: Position
+    mark: Decimal | None
+
+    @property
+    def decimals(self) -> int:
+        return price_decimals(self.position.instrument, self.mark or self.entry_price)
+
+    @property
+    def entry_price(self) -> Decimal:
+        """Rounded to what prices of this instrument are written with."""
+        step = Decimal(1).scaleb(-self.position.instrument.price_decimals)
+        return (self.position.cost / self.position.size).quantize(step, rounding=ROUND_HALF_EVEN)
+
+    @property
+    def unrealised(self) -> Decimal | None:
+        if self.mark is None:
+            return None
+        return unrealised(self.position.size, self.position.cost, self.mark)
+
+
+def holdings_of(user: Any, *, wallet_id: UUID | None = None) -> list[Holding]:
+    """The user's own open positions, by symbol; of one wallet or of all."""
+    rows = Position.objects.filter(wallet__user=user).exclude(size=0)
+    if wallet_id is not None:
+        rows = rows.filter(wallet=wallet_id)
+    prices: dict[str, Prices] = {}
+    holdings = []
+    for position in rows.select_related("instrument", "wallet").order_by("instrument__symbol", "wallet"):
+        venue = position.instrument.venue_id
+        if venue not in prices:
+            prices[venue] = prices_of(venue)
+        holdings.append(Holding(position, prices[venue].mark(position.instrument.symbol)))
+    return holdings

@@ -1,0 +1,96 @@
+"""Opening: what `execution` alone can do, because it alone can read the private halves."""
+
+from pathlib import Path
+from typing import Any, NoReturn, final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from django.conf import settings
+from django.views.decorators.debug import sensitive_variables
+
+from market.venues.hyperliquid.signing import address_of, sign
+from wallets.models import SealingKey, Wallet, WalletSecret
+from wallets.vault.errors import VaultLocked
+from wallets.vault.keyfiles import KeyFiles
+from wallets.vault.seal import NAME, SUITE, Sealed, info, newest_key, seal
+
+
+@final
+class KeySigner:
+    """Signs with a key that it never gives away: not printed, not pickled, not copied, not compared."""
+
+    __slots__ = ("__key", "address")
+
+    def __init__(self, key: bytes) -> None:
+        self.__key = key
+        self.address = address_of(key)
+
+    @sensitive_variables()
+    def sign(self, digest: bytes) -> dict[str, object]:
+        """r, s and v over a digest of 32 bytes."""
+        return sign(digest, self.__key)
+
+    def __repr__(self) -> str:
+        return f"<signer {self.address}>"
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError("a signer stays in its process")
+
+
+class Opener:
+    """Opens sealed keys, each time anew: a wallet whose key was deleted or replaced is so at once.
+
+    Reads rows and files: call it from a thread. What it raises is `VaultLocked`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._files = KeyFiles(folder)
+
+    def __repr__(self) -> str:
+        return "<opener>"
+
+    def check(self) -> None:
+        """Every key that something is sealed for is here, and is the one that it was sealed for."""
+        used = WalletSecret.objects.order_by("key_id").values_list("key_id", flat=True).distinct()
+        for key in SealingKey.objects.filter(pk__in=used):
+            self._private(key)
+
+    def signer(self, wallet: Wallet) -> KeySigner:
+        if settings.DEBUG and not wallet.venue.simulated:
+            raise VaultLocked("DEBUG is on: keys of real money stay shut, its error pages show too much")
+        row = WalletSecret.objects.select_related("key").filter(pk=wallet.pk).first()
+        if row is None:
+            raise VaultLocked("this wallet has no key")
+        signer = KeySigner(self._open(row, wallet))
+        if wallet.signer_address and signer.address != wallet.signer_address:
+            raise VaultLocked("the sealed key is not the one that this wallet was given")
+        return signer
+
+    @sensitive_variables()
+    def resealed(self, row: WalletSecret, wallet: Wallet) -> Sealed:
+        """The same key, sealed with the newest sealing key."""
+        return self.sealed(self._open(row, wallet), wallet)
+
+    @sensitive_variables()
+    def sealed(self, key: bytes, wallet: Wallet) -> Sealed:
+        """What `seal` does, but only to a key of ours: whoever slipped in a row of theirs gets nothing."""
+        self._private(newest_key())
+        return seal(key, user_id=wallet.user_id, wallet_id=wallet.pk, venue=wallet.venue_id)
+
+    @sensitive_variables()
+    def _open(self, row: WalletSecret, wallet: Wallet) -> bytes:
+        if row.suite != NAME:
+            raise VaultLocked(f"sealed with {row.suite}, which this version cannot open")
+        private = self._private(row.key)
+        context = info(user_id=wallet.user_id, wallet_id=wallet.pk, venue=wallet.venue_id, suite=row.suite)
+        try:
+            return SUITE.decrypt(bytes(row.sealed), private, info=context)
+        except InvalidTag:
+            sentence = "the sealed key was changed, or is another wallet's; it has to be entered again"
+            raise VaultLocked(sentence) from None
+
+    def _private(self, key: SealingKey) -> X25519PrivateKey:
+        private = self._files.read(key.kid)
+        if private.public_key().public_bytes_raw() != bytes(key.public):
+            raise VaultLocked(f"the file of kid {key.kid} holds another key than the one sealed to")
+        return private
