@@ -1,4 +1,4 @@
-# One image for every process; which one is chosen by the command (docker-compose.yml).
+# One image for all processes; the command selects the process (docker-compose.yml).
 FROM node:22-slim AS assets
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./

@@ -10,7 +10,7 @@ NPM := $(shell command -v npm 2>/dev/null)
 run: $(VENV)/.runtime node_modules/.installed
 	@exec $(MANAGE) up
 
-# By file, not by group: pytest-xdist 3.8 ignores groups under pytest 9.2 (pytest-xdist issue 1386).
+# Distributed by file, not by group: pytest-xdist 3.8 ignores groups under pytest 9.2 (pytest-xdist issue 1386).
 test: $(VENV)/.dev node_modules/.installed
 	$(BIN)/python -m tests.browser.chromium
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
@@ -33,8 +33,8 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# --- installing ---------------------------------------------------------------------------------
-# Two stamps: `run` needs the runtime lock only; `test` and `check` need the development lock, which holds it.
+# --- installation ---------------------------------------------------------------------------------
+# Two stamps: `run` needs the runtime lock only; `test` and `check` need the development lock, which includes it.
 $(BIN)/uv:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)

@@ -11,5 +11,5 @@ from cryptotrade import env
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cryptotrade.settings")
     if sys.argv[1:2] in (["up"], ["bench"], ["chaos"]):
-        env.secrets_make(env.var_dir() / "secrets")  # before the settings are read, which want them
+        env.secrets_make(env.var_dir() / "secrets")  # before the settings are loaded, which read them
     execute_from_command_line(sys.argv)

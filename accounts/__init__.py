@@ -1,1 +1,1 @@
-"""Who you are and what you did."""
+"""Users, authentication, permissions and the audit log."""

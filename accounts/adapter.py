@@ -1,4 +1,4 @@
-"""What allauth asks of us: whose address, which mail, and what a sign-in or a new password sets off."""
+"""django-allauth adapters: client address, mail templates, messages, audit entries, password side effects."""
 
 from typing import Any, ClassVar
 
@@ -12,52 +12,54 @@ from django.forms import BaseForm
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from accounts import totp_secrets
 from accounts.audit import AuditAction, record
 from accounts.rate_limits import client_address
 from accounts.services import SID, credentials_end_all
 
-# allauth's name of a message → what we say.
-SENTENCES = {
-    "email_confirmed.txt": "Your e-mail address is confirmed.",
-    "email_confirmation_failed.txt": "This address cannot be used.",
-    "password_changed.txt": "Your password is changed. Everything else that was signed in is signed out.",
-    "totp_activated.txt": "Your authenticator is on. You will be asked for its code when you sign in.",
-    "totp_deactivated.txt": "Your authenticator is off. A password alone opens this account now.",
-    "webauthn_added.txt": "Your passkey is added.",
-    "webauthn_removed.txt": "Your passkey is removed.",
+# File name of allauth's message template → the text shown instead of it.
+ERROR_MESSAGES = {
+    "email_confirmed.txt": _("E-mail address confirmed."),
+    "email_confirmation_failed.txt": _("This e-mail address cannot be used."),
+    "password_changed.txt": _("Password changed. All other sessions were signed out."),
+    "totp_activated.txt": _("Authenticator enabled. Its code is required at the next sign-in."),
+    "totp_deactivated.txt": _("Authenticator disabled. The account is protected by the password only."),
+    "webauthn_added.txt": _("Passkey added."),
+    "webauthn_removed.txt": _("Passkey removed."),
 }
 
 
 def attempted_email(request: HttpRequest, credentials: dict[str, Any] | None) -> str:
-    """The account that somebody tries to get into, spelt the way that failures are counted by."""
+    """The e-mail address of a login attempt, normalised as the key by which django-axes counts failures."""
     typed = (credentials or {}).get("email") or (credentials or {}).get("username") or ""
     return str(typed).strip().lower()[:254].replace("\0", "")
 
 
 class AccountAdapter(DefaultAccountAdapter):
-    """Sign-up and passwords, each with its audit entry and its end of other credentials."""
+    """Account adapter of django-allauth: records sign-ups and password changes, revokes other credentials."""
 
     error_messages: ClassVar[dict[str, Any]] = {
         **DefaultAccountAdapter.error_messages,
-        "email_password_mismatch": "E-mail and password do not match.",
-        "incorrect_code": "This is not the code. Each code works once and for ten minutes.",
-        "too_many_login_attempts": "Too many wrong codes. Wait five minutes, then try again.",
-        "enter_current_password": "This is not your present password.",
-        "duplicate_email": "This is your address already.",
-        "email_taken": "This address cannot be used.",
-        "rate_limited": "Too many codes were asked for. Wait ten minutes.",
+        "email_password_mismatch": _("E-mail and password do not match."),
+        "incorrect_code": _("Incorrect code. Each code works once and expires after ten minutes."),
+        "too_many_login_attempts": _("Too many wrong codes. Wait five minutes, then try again."),
+        "enter_current_password": _("Incorrect current password."),
+        "duplicate_email": _("This is already your e-mail address."),
+        "email_taken": _("This e-mail address cannot be used."),
+        "rate_limited": _("Too many codes requested. Wait ten minutes, then try again."),
     }
 
-    # --- who and where ---------------------------------------------------------------------------
+    # --- client address and login failures -------------------------------------------------------
     def get_client_ip(self, request: HttpRequest) -> str:
         return client_address(request)
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
-        """Nothing: allauth would count failures per account alone, which locks out owners.
+        """Does nothing: allauth would count failures per account alone, which locks out the owner.
 
-        Failures are counted per account and address (django-axes) and requests by our limiter.
+        django-axes counts failures per account and address; the rate limiter counts requests.
         """
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
@@ -66,7 +68,7 @@ class AccountAdapter(DefaultAccountAdapter):
         action = AuditAction.USER_LOCKED_OUT if locked else AuditAction.USER_SIGN_IN_FAILED
         record(action=action, actor=None, subject=f"email:{email}", request=request)
 
-    # --- acts ------------------------------------------------------------------------------------
+    # --- sign-up, verification, passwords --------------------------------------------------------
     def save_user(self, request: HttpRequest, user: Any, form: BaseForm, commit: bool = True) -> Any:  # noqa: FBT001, FBT002
         saved = super().save_user(request, user, form, commit=False)
         with transaction.atomic():
@@ -74,7 +76,7 @@ class AccountAdapter(DefaultAccountAdapter):
             record(
                 action=AuditAction.USER_SIGNED_UP, actor=saved, subject=f"user:{saved.pk}", request=request
             )
-        # Whoever has just chosen the password need not prove it again before the first key.
+        # The user has just chosen the password: the first API key needs no further authentication.
         record_authentication(request, saved, method="password")
         return saved
 
@@ -93,8 +95,8 @@ class AccountAdapter(DefaultAccountAdapter):
         return confirmed
 
     def set_password(self, user: Any, password: str) -> None:
-        """A new password ends every other credential; the browser that set it stays signed in."""
-        user.set_password(password)  # slow, hence before the transaction
+        """Set a new password and revoke all other credentials; the browser that set it stays signed in."""
+        user.set_password(password)  # hashing is slow, hence before the transaction
         request = context.request
         own = request.user == user
         with transaction.atomic():
@@ -106,7 +108,7 @@ class AccountAdapter(DefaultAccountAdapter):
             action = AuditAction.PASSWORD_CHANGED if own else AuditAction.PASSWORD_RESET
             record(action=action, actor=user, subject=f"user:{user.pk}", request=request)
 
-    # --- words -----------------------------------------------------------------------------------
+    # --- flash messages --------------------------------------------------------------------------
     def add_message(
         self,
         request: HttpRequest,
@@ -116,20 +118,20 @@ class AccountAdapter(DefaultAccountAdapter):
         extra_tags: str = "",
         message: str | None = None,
     ) -> None:
-        """Only what we have a sentence for; the pages say the rest by themselves."""
-        if text := message or SENTENCES.get((message_template or "").rpartition("/")[2]):
+        """Add a flash message only for the templates in `ERROR_MESSAGES`; the pages show all other states."""
+        if text := message or ERROR_MESSAGES.get((message_template or "").rpartition("/")[2]):
             super().add_message(request, level, message=str(text), extra_tags=extra_tags)
 
     # --- mail ------------------------------------------------------------------------------------
     def render_mail(
         self, template_prefix: str, email: Any, context: dict[str, Any], headers: dict[str, str] | None = None
     ) -> EmailMessage:
-        """One template each, templates/mail/<name>.txt: the subject, an empty line, the text."""
+        """Render templates/mail/<name>.txt: the subject, an empty line, the text."""
         name = f"mail/{template_prefix.rpartition('/')[2]}.txt"
         subject, _, text = render_to_string(name, context, self.request).strip().partition("\n\n")
         return EmailMessage(subject, f"{text}\n", self.get_from_email(), [email], headers=headers)
 
-    # --- where to --------------------------------------------------------------------------------
+    # --- redirects -------------------------------------------------------------------------------
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:
         return reverse("mfa_index")
 
@@ -137,16 +139,22 @@ class AccountAdapter(DefaultAccountAdapter):
         return reverse("account:profile") if self.request.user.is_authenticated else reverse("account_login")
 
     def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
-        return [{"id": "step_up", "description": "Confirm it is you", "url": reverse("account:step_up")}]
+        return [
+            {
+                "id": "step_up",
+                "description": gettext("Confirm your identity"),
+                "url": reverse("account:step_up"),
+            }
+        ]
 
 
 class MfaAdapter(DefaultMFAAdapter):
-    """Second factors whose seeds are sealed."""
+    """MFA adapter of django-allauth: TOTP seeds are stored encrypted (`accounts.totp_secrets`)."""
 
     error_messages: ClassVar[dict[str, Any]] = {
         **DefaultMFAAdapter.error_messages,
-        "incorrect_code": "This is not the code. Each code works once; wait for the next one.",
-        "unverified_email": "Confirm your e-mail address first.",
+        "incorrect_code": _("Incorrect code. Each code works once; wait for the next one."),
+        "unverified_email": _("Confirm your e-mail address first."),
     }
 
     def encrypt(self, text: str) -> str:

@@ -1,6 +1,6 @@
-"""People, their sessions and keys, and the audit trail. Nothing is edited by hand: acts are services.
+"""Admin pages of users, sessions, API keys and the audit log: read-only, changed only through services.
 
-What opens something (hashes, seeds, token numbers) is in no list, field, search or filter.
+Secrets (password hashes, TOTP seeds, token ids) appear in no list, field, search or filter.
 """
 
 import csv
@@ -12,40 +12,42 @@ from typing import Any, ClassVar
 from django.contrib import admin, messages
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold import decorators
 from unfold.admin import ModelAdmin
 
 from accounts import services
 from accounts.audit import AuditAction, exported, record
-from accounts.domain.permissions import Act, Role
+from accounts.domain.permissions import Action, Role
 from accounts.models import ApiKey, AuditEntry, AuthSession, User
-from accounts.rate_limits import LimitClass, take
-from accounts.selectors import role_of, user_may
+from accounts.rate_limits import RateLimitClass, consume
+from accounts.selectors import role_of, user_is_allowed
 from accounts.step_up import request_session, step_up_redirect
 
 action: Callable[..., Callable[[Any], Any]] = decorators.action
 display: Callable[..., Callable[[Any], Any]] = decorators.display
 EXPORT_ROWS = 50_000
-# What a spreadsheet takes for a formula.
+# Leading characters that make a spreadsheet evaluate a cell as a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
 Rows = QuerySet[Any]
 
 
-class HouseAdmin(ModelAdmin):  # type: ignore[misc]
-    """Read-only; who may read or act is decided by `accounts.domain.permissions` for `kind`."""
+class RoleModelAdmin(ModelAdmin):  # type: ignore[misc]
+    """Read-only model admin; `accounts.domain.permissions` decides by `kind` on viewing and actions."""
 
     kind: ClassVar[str]
     actions_on_top = True
     list_filter_submit = True
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return user_may(user=request.user, act=Act.READ, kind=self.kind, owner=None)
+        return user_is_allowed(user=request.user, act=Action.READ, kind=self.kind, owner=None)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
 
     def has_act_permission(self, request: HttpRequest) -> bool:
-        return user_may(user=request.user, act=Act.CHANGE, kind=self.kind, owner=None)
+        return user_is_allowed(user=request.user, act=Action.CHANGE, kind=self.kind, owner=None)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -57,15 +59,15 @@ class HouseAdmin(ModelAdmin):  # type: ignore[misc]
         return False
 
 
-def fresh(act: str) -> Callable[[Any], Any]:
-    """An action that asks for a fresh proof first (accounts/step_up.py)."""
+def requires_step_up(act: str) -> Callable[[Any], Any]:
+    """Decorator of an admin action that requires recent authentication (accounts/step_up.py)."""
 
     def decorate(function: Any) -> Any:
         def gated(self: Any, request: HttpRequest, rows: Rows) -> HttpResponse | None:
             if not services.step_up_is_fresh(request_session(request)):
                 return step_up_redirect(request, act)
-            done: HttpResponse | None = function(self, request, rows)
-            return done
+            response: HttpResponse | None = function(self, request, rows)
+            return response
 
         gated.__name__ = function.__name__
         return gated
@@ -74,7 +76,7 @@ def fresh(act: str) -> Callable[[Any], Any]:
 
 
 @admin.register(User)
-class UserAdmin(HouseAdmin):
+class UserAdmin(RoleModelAdmin):
     kind = "profile"
     list_display = ("email", "name", "role", "is_active", "second_factor", "last_login", "date_joined")
     list_filter = ("is_active", "is_staff", "groups")
@@ -85,32 +87,32 @@ class UserAdmin(HouseAdmin):
     actions = ("disable", "enable", "end_credentials", "make_trader", "make_support", "make_administrator")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        from allauth.mfa.models import Authenticator  # not before the apps are ready
+        from allauth.mfa.models import Authenticator  # importable only once the apps are loaded
 
         factors = Authenticator.objects.filter(user=OuterRef("pk"))
         rows: QuerySet[User] = super().get_queryset(request)
         return rows.annotate(factor=Exists(factors)).prefetch_related("groups")
 
-    @display(description="role")
+    @display(description=_("role"))
     def role(self, user: User) -> str:
         return role_of(user).value
 
-    @display(description="second factor", boolean=True)
+    @display(description=_("second factor"), boolean=True)
     def second_factor(self, user: Any) -> bool:
         return bool(user.factor)
 
-    @action(description="Disable: no sign-in, every credential ends", permissions=["act"])
-    @fresh("admin.user")
+    @action(description=_("Disable: block sign-in and revoke all credentials"), permissions=["act"])
+    @requires_step_up("admin.user")
     def disable(self, request: HttpRequest, rows: Rows) -> None:
         self._each(request, rows, lambda user: services.user_disable(user=user, **_by(request)))
 
-    @action(description="Enable", permissions=["act"])
-    @fresh("admin.user")
+    @action(description=_("Enable"), permissions=["act"])
+    @requires_step_up("admin.user")
     def enable(self, request: HttpRequest, rows: Rows) -> None:
         self._each(request, rows, lambda user: services.user_enable(user=user, **_by(request)))
 
-    @action(description="End every session and API key", permissions=["act"])
-    @fresh("admin.session")
+    @action(description=_("Revoke all sessions and API keys"), permissions=["act"])
+    @requires_step_up("admin.session")
     def end_credentials(self, request: HttpRequest, rows: Rows) -> None:
         def end(user: User) -> bool:
             services.credentials_end_all(user=user, reason="ended by an administrator", **_by(request))
@@ -118,18 +120,18 @@ class UserAdmin(HouseAdmin):
 
         self._each(request, rows, end)
 
-    @action(description="Make trader", permissions=["act"])
-    @fresh("admin.user")
+    @action(description=_("Set role: trader"), permissions=["act"])
+    @requires_step_up("admin.user")
     def make_trader(self, request: HttpRequest, rows: Rows) -> None:
         self._set_role(request, rows, Role.TRADER)
 
-    @action(description="Make support: reads everything but secrets", permissions=["act"])
-    @fresh("admin.user")
+    @action(description=_("Set role: support (reads everything but secrets)"), permissions=["act"])
+    @requires_step_up("admin.user")
     def make_support(self, request: HttpRequest, rows: Rows) -> None:
         self._set_role(request, rows, Role.SUPPORT)
 
-    @action(description="Make administrator", permissions=["act"])
-    @fresh("admin.user")
+    @action(description=_("Set role: administrator"), permissions=["act"])
+    @requires_step_up("admin.user")
     def make_administrator(self, request: HttpRequest, rows: Rows) -> None:
         self._set_role(request, rows, Role.ADMINISTRATOR)
 
@@ -137,9 +139,10 @@ class UserAdmin(HouseAdmin):
         self._each(request, rows, lambda user: services.role_set(user=user, role=role, **_by(request)))
 
     def _each(self, request: HttpRequest, rows: Rows, act: Callable[[User], bool]) -> None:
-        """Oneself is left out: nobody locks the last administrator out by a slip."""
+        """Apply `act` to each user but the acting one: the last administrator cannot lock itself out."""
         changed = sum(act(user) for user in rows.exclude(pk=request.user.pk))
-        self.message_user(request, f"Changed: {changed} of {rows.count()}.", messages.SUCCESS)
+        message = gettext("Changed: %(changed)d of %(total)d.") % {"changed": changed, "total": rows.count()}
+        self.message_user(request, message, messages.SUCCESS)
 
 
 def _by(request: HttpRequest) -> dict[str, Any]:
@@ -147,7 +150,7 @@ def _by(request: HttpRequest) -> dict[str, Any]:
 
 
 @admin.register(AuthSession)
-class AuthSessionAdmin(HouseAdmin):
+class AuthSessionAdmin(RoleModelAdmin):
     kind = "session"
     list_display = (
         "user",
@@ -168,12 +171,12 @@ class AuthSessionAdmin(HouseAdmin):
     list_select_related = ("user",)
     actions = ("end",)
 
-    @display(description="kind")
+    @display(description=_("kind"))
     def kind_of(self, session: AuthSession) -> str:
         return session.get_kind_display()
 
-    @action(description="End", permissions=["act"])
-    @fresh("admin.session")
+    @action(description=_("Revoke"), permissions=["act"])
+    @requires_step_up("admin.session")
     def end(self, request: HttpRequest, rows: Rows) -> None:
         reason = "ended by an administrator"
         for session in rows:
@@ -181,7 +184,7 @@ class AuthSessionAdmin(HouseAdmin):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(HouseAdmin):
+class ApiKeyAdmin(RoleModelAdmin):
     kind = "api_key"
     list_display = ("name", "user", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at")
     list_filter = ("revoked_at", "expires_at")
@@ -194,24 +197,24 @@ class ApiKeyAdmin(HouseAdmin):
     list_select_related = ("user",)
     actions = ("end",)
 
-    @action(description="End", permissions=["act"])
-    @fresh("admin.session")
+    @action(description=_("Revoke"), permissions=["act"])
+    @requires_step_up("admin.session")
     def end(self, request: HttpRequest, rows: Rows) -> None:
         for key in rows:
             services.api_key_revoke(key=key, **_by(request))
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(HouseAdmin):
-    """Select, then export. A whole trail that can be verified: `manage.py audit export`."""
+class AuditEntryAdmin(RoleModelAdmin):
+    """Audit log with export of selected entries; `manage.py audit export` writes the complete log."""
 
     kind = "audit"
-    list_display = ("seq", "at", "who", "action", "subject", "address", "request_id")
+    list_display = ("seq", "at", "actor_text", "action", "subject", "address", "request_id")
     list_filter = ("action", "recorded_at")
     search_fields = ("subject", "actor", "address", "request_id")
     fields = (
-        "seq", "recorded_at", "who", "action", "subject", "address", "request_id", "data", "previous_hash",
-        "hash",
+        "seq", "recorded_at", "actor_text", "action", "subject", "address", "request_id", "data",
+        "previous_hash", "hash",
     )  # fmt: skip
     readonly_fields = fields
     ordering = ("-seq",)
@@ -220,50 +223,50 @@ class AuditEntryAdmin(HouseAdmin):
     actions = ("export_csv", "export_json")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
-        people = User.objects.filter(pk=OuterRef("actor")).values("email")[:1]
+        emails = User.objects.filter(pk=OuterRef("actor")).values("email")[:1]
         rows: QuerySet[AuditEntry] = super().get_queryset(request)
-        return rows.annotate(email=people)
+        return rows.annotate(email=emails)
 
-    @display(description="at, UTC", ordering="recorded_at")
+    @display(description=_("time, UTC"), ordering="recorded_at")
     def at(self, entry: AuditEntry) -> str:
         return f"{entry.recorded_at:%Y-%m-%d %H:%M:%S}"
 
-    @display(description="who")
-    def who(self, entry: Any) -> str:
+    @display(description=_("actor"))
+    def actor_text(self, entry: Any) -> str:
         return str(entry.email or entry.actor or "–")
 
-    @action(description="Export as CSV", permissions=["view"])
-    @fresh("admin.audit_export")
+    @action(description=_("Export as CSV"), permissions=["view"])
+    @requires_step_up("admin.audit_export")
     def export_csv(self, request: HttpRequest, rows: Rows) -> HttpResponse | None:
         return self._export(request, rows, "csv", _csv, "text/csv; charset=utf-8")
 
-    @action(description="Export as JSON lines", permissions=["view"])
-    @fresh("admin.audit_export")
+    @action(description=_("Export as JSON lines"), permissions=["view"])
+    @requires_step_up("admin.audit_export")
     def export_json(self, request: HttpRequest, rows: Rows) -> HttpResponse | None:
         return self._export(request, rows, "jsonl", _json_lines, "application/jsonl")
 
     def _export(
         self, request: HttpRequest, rows: Rows, kind: str, write: Callable[[Iterable[Any]], str], mime: str
     ) -> HttpResponse | None:
-        verdict = take(LimitClass.EXPORT, user=str(request.user.pk))
-        if not verdict.allowed:
-            message = f"Too many exports. Try again in {verdict.retry_after_s} s."
-            self.message_user(request, message, messages.ERROR)
+        limit = consume(RateLimitClass.EXPORT, user=str(request.user.pk))
+        if not limit.allowed:
+            message = gettext("Too many exports. Try again in %(seconds)d s.")
+            self.message_user(request, message % {"seconds": limit.retry_after_s}, messages.ERROR)
             return None
         chosen = list(rows.order_by("seq")[:EXPORT_ROWS])
         data = {"format": kind, "entries": len(chosen)}
         record(
             action=AuditAction.AUDIT_EXPORTED,
-            actor=_person(request),
+            actor=_signed_in_user(request),
             subject="audit:all",
             data=data,
             request=request,
         )
-        named = {"Content-Disposition": f'attachment; filename="audit.{kind}"'}
-        return HttpResponse(write(exported(chosen)), content_type=mime, headers=named)
+        headers = {"Content-Disposition": f'attachment; filename="audit.{kind}"'}
+        return HttpResponse(write(exported(chosen)), content_type=mime, headers=headers)
 
 
-def _person(request: HttpRequest) -> User | None:
+def _signed_in_user(request: HttpRequest) -> User | None:
     return request.user if isinstance(request.user, User) else None
 
 
@@ -276,14 +279,14 @@ def _csv(rows: Iterable[dict[str, Any]]) -> str:
     writer: Any = None
     for row in rows:
         writer = writer or csv.writer(out)
-        if not out.tell():
+        if not out.tell():  # nothing written yet
             writer.writerow(row)
-        writer.writerow([inert(value) for value in row.values()])
+        writer.writerow([escape_formula(value) for value in row.values()])
     return out.getvalue()
 
 
-def inert(value: Any) -> str:
-    """The cell as text that no spreadsheet runs as a formula."""
+def escape_formula(value: Any) -> str:
+    """The cell as text that a spreadsheet does not evaluate as a formula."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False) if isinstance(value, dict) else str(value)
     text = "" if value is None else text
     return f"'{text}" if text.startswith(FORMULA) else text

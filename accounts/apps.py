@@ -8,8 +8,8 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         from accounts import totp_secrets
 
-        totp_secrets.one_use_install()
-        # Django's own hooks: every way to sign in or out runs through them, the admin's included.
+        totp_secrets.install_single_use_totp()
+        # Django's signals: every way to sign in or out sends them, the admin's included.
         from accounts.services import receivers
 
         user_logged_in.connect(receivers.signed_in, dispatch_uid="accounts.signed_in")

@@ -1,7 +1,8 @@
-"""The audit trail: what was done, by whom, to what, from where. Entries are only ever added.
+"""Append-only audit log: action, actor, subject, client address and request id of each entry.
 
-Writers stand in line at one row (`AuditHead`) until their transactions end: record last, and never
-while a password is being hashed or a venue asked. What is rolled back leaves neither entry nor gap.
+Writers are serialised by a row lock on `AuditHead` until their transactions end: call `record` last in
+a transaction, and never while a password is hashed or a venue is queried. A rolled-back transaction
+leaves neither an entry nor a gap.
 """
 
 import logging
@@ -16,7 +17,17 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.domain.hash_chain import FIELDS, GENESIS, NOTHING, Fault, Head, Link, digest, faults, plain
+from accounts.domain.hash_chain import (
+    FIELDS,
+    GENESIS,
+    NOTHING,
+    ChainFault,
+    Head,
+    Link,
+    canonical,
+    digest,
+    verify_chain,
+)
 from accounts.models import AuditEntry, AuditHead, User
 from accounts.rate_limits import client_address
 
@@ -25,9 +36,9 @@ BATCH = 2000
 
 
 class AuditAction(StrEnum):
-    """Everything that is recorded, in the past tense. New ones go to the end."""
+    """All recorded actions, named in the past tense. New ones are appended."""
 
-    # ruff: noqa: S105  these are names of acts, not passwords
+    # ruff: noqa: S105  these are names of actions, not passwords
 
     USER_SIGNED_UP = "user.signed_up"
     USER_VERIFIED = "user.verified"
@@ -43,10 +54,10 @@ class AuditAction(StrEnum):
     ROLE_CHANGED = "role.changed"
     PASSWORD_CHANGED = "password.changed"
     PASSWORD_RESET = "password.reset"
-    PASSWORD_RESET_ASKED = "password.reset_asked"
+    PASSWORD_RESET_REQUESTED = "password.reset_requested"
     TOTP_ENABLED = "totp.enabled"
     TOTP_DISABLED = "totp.disabled"
-    RECOVERY_CODES_MADE = "recovery_codes.made"
+    RECOVERY_CODES_GENERATED = "recovery_codes.generated"
     RECOVERY_CODE_USED = "recovery_code.used"
     PASSKEY_ADDED = "passkey.added"
     PASSKEY_REMOVED = "passkey.removed"
@@ -64,7 +75,7 @@ class AuditAction(StrEnum):
     WALLET_KEY_SEALED = "wallet.key_sealed"
     WALLET_KEY_REPLACED = "wallet.key_replaced"
     WALLET_ACTIVATED = "wallet.activated"
-    WALLET_REFUSED = "wallet.refused"
+    WALLET_REJECTED = "wallet.rejected"
     WALLET_EXPIRED = "wallet.expired"
     WALLET_ARCHIVED = "wallet.archived"
     WALLET_RENAMED = "wallet.renamed"
@@ -87,9 +98,9 @@ def record(
     data: Mapping[str, Any] | None = None,
     request: HttpRequest | None = None,
 ) -> None:
-    """Add one entry in the caller's transaction. `subject` is "kind:id"; `data` holds no secret.
+    """Append one entry in the caller's transaction. `subject` is "kind:id"; `data` must hold no secret.
 
-    Raises `ValueError` for an action that `AuditAction` does not name.
+    Raises `ValueError` for an action that is not in `AuditAction`.
     """
     with transaction.atomic():
         head = _head_locked()
@@ -98,10 +109,10 @@ def record(
             "recorded_at": _instant(timezone.now()),
             "actor": str(actor.pk) if actor else None,
             "action": AuditAction(action).value,
-            "subject": plain(subject)[:120],
+            "subject": canonical(subject)[:120],
             "address": client_address(request) if request else "",
             "request_id": str(request.META.get("REQUEST_ID", "")) if request else "",
-            "data": plain(data or {}),
+            "data": canonical(data or {}),
         }
         _append(head, body)
 
@@ -119,9 +130,9 @@ def _append(head: AuditHead, body: dict[str, Any]) -> None:
     entry.save(force_insert=True)
     head.seq, head.hash = entry.seq, entry.hash
     head.save(update_fields=["seq", "hash"])
-    # A second witness: whoever keeps the logs can tell that the end of the chain was rewritten.
-    line = {"seq": entry.seq, "hash": entry.hash, "action": entry.action, "subject": entry.subject}
-    transaction.on_commit(partial(logger.info, "audit", extra=line))
+    # The process log is a second copy of the head: it shows if the end of the chain was rewritten.
+    extra = {"seq": entry.seq, "hash": entry.hash, "action": entry.action, "subject": entry.subject}
+    transaction.on_commit(partial(logger.info, "audit", extra=extra))
 
 
 def _instant(when: datetime) -> str:
@@ -129,37 +140,37 @@ def _instant(when: datetime) -> str:
 
 
 # --- reading -----------------------------------------------------------------------------------------
-def trail(user: User) -> QuerySet[AuditEntry]:
-    """What this user did and what was done to this user, newest first."""
+def audit_entries(user: User) -> QuerySet[AuditEntry]:
+    """Entries with this user as actor or as subject, newest first."""
     return AuditEntry.objects.filter(Q(actor=user.pk) | Q(subject=f"user:{user.pk}")).order_by("-seq")
 
 
 def entry_body(entry: AuditEntry) -> dict[str, Any]:
-    """The entry as it is hashed, and as exports write it (they add the two hashes)."""
+    """The hashed content of the entry; exports add the two hashes to it."""
     values = {name: getattr(entry, name) for name in FIELDS}
     actor = str(entry.actor) if entry.actor else None
     return {**values, "recorded_at": _instant(entry.recorded_at), "actor": actor}
 
 
 def exported(entries: Iterable[AuditEntry]) -> Iterator[dict[str, Any]]:
-    """Whole entries, hashes included: what `manage.py audit verify --file` reads."""
+    """Complete entries, hashes included: the input format of `manage.py audit verify --file`."""
     for entry in entries:
         yield {**entry_body(entry), "previous_hash": entry.previous_hash, "hash": entry.hash}
 
 
 def link_parse(row: Mapping[str, Any]) -> Link:
-    """One exported entry. Raises `KeyError` when a field is missing."""
+    """The chain link of one exported entry. Raises `KeyError` when a field is missing."""
     return Link({name: row[name] for name in FIELDS}, row["previous_hash"], row["hash"])
 
 
 def head_get() -> Head:
-    """Where the chain ends by the head row."""
+    """Last sequence number and hash of the chain, as stored in the head row."""
     head = AuditHead.objects.filter(pk=1).first()
     return Head(head.seq, head.hash) if head else NOTHING
 
 
-def verify(noted: Head | None = None) -> list[Fault]:
-    """Every break of the stored chain; none: the trail is whole. `noted`: a head that was kept elsewhere."""
-    head = head_get()  # read first: entries that are written meanwhile lie beyond it
+def verify(noted: Head | None = None) -> list[ChainFault]:
+    """All faults of the stored chain; empty if it is intact. `noted`: a head stored outside the database."""
+    head = head_get()  # read first: entries written meanwhile have higher sequence numbers
     entries = AuditEntry.objects.filter(seq__lte=head.seq).order_by("seq").iterator(BATCH)
-    return list(faults(map(link_parse, exported(entries)), [noted, head] if noted else [head]))
+    return list(verify_chain(map(link_parse, exported(entries)), [noted, head] if noted else [head]))

@@ -1,6 +1,6 @@
-"""Who calls the API: a bearer (access token or API key), a browser's token cookie, or a page's session.
+"""API authentication: bearer credential (access token or API key), token cookie, or session cookie.
 
-`request.auth` is the `AuthSession` or the `ApiKey` behind the request: what scopes and step-up ask.
+`request.auth` is the `AuthSession` or the `ApiKey` of the request; scopes and step-up are checked on it.
 """
 
 from typing import Any
@@ -14,18 +14,18 @@ from rest_framework.request import Request
 
 from accounts.models import ApiKey, AuthSession, User
 from accounts.selectors import KEY_PREFIX, api_key_find, session_find
-from accounts.services import SID, access_read, api_key_used, session_seen
+from accounts.services import SID, access_read, api_key_touch, session_touch
 
-Answer = tuple[User, AuthSession | ApiKey] | None
+AuthResult = tuple[User, AuthSession | ApiKey] | None
 CHALLENGE = 'Bearer realm="api"'
-SAFE = ("GET", "HEAD", "OPTIONS")
-REFUSED = "That credential is not valid."
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+INVALID_CREDENTIALS = "Invalid credentials."
 
 
 class BearerAuthentication(BaseAuthentication):
     """`Authorization: Bearer …` with an access token or an API key (`ctk_…`)."""
 
-    def authenticate(self, request: Request) -> Answer:
+    def authenticate(self, request: Request) -> AuthResult:
         kind, _, credential = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
         if kind.lower() != "bearer":
             return None
@@ -39,69 +39,69 @@ class BearerAuthentication(BaseAuthentication):
 
 
 class CookieAuthentication(BaseAuthentication):
-    """An access token in an HttpOnly cookie. Browsers send cookies unasked, so CSRF is checked."""
+    """An access token in an HttpOnly cookie. Browsers attach cookies automatically, so CSRF is checked."""
 
-    def authenticate(self, request: Request) -> Answer:
+    def authenticate(self, request: Request) -> AuthResult:
         token = request.COOKIES.get(settings.ACCESS_COOKIE)
         if not token:
             return None
         try:
-            found = _by_token(token, request)
+            result = _by_token(token, request)
         except AuthenticationFailed:
-            return None  # an old cookie is no credential: the page's session may still be one
+            return None  # an expired token cookie is ignored: the session cookie may still be valid
         csrf_enforce(request)
-        return found
+        return result
 
     def authenticate_header(self, request: Request) -> str:
         return CHALLENGE
 
 
-class PageAuthentication(SessionAuthentication):
-    """The session of a page; `SessionMiddleware` of this app has refused those that were ended."""
+class SessionCookieAuthentication(SessionAuthentication):
+    """The Django session of a page; `SessionMiddleware` of this app has already refused revoked sessions."""
 
-    def authenticate(self, request: Request) -> Answer:
-        found = super().authenticate(request)
-        if found is None:
+    def authenticate(self, request: Request) -> AuthResult:
+        result = super().authenticate(request)
+        if result is None:
             return None
         session = session_find(request._request.session.get(SID))
-        if session is None or session.user_id != found[0].pk:
+        if session is None or session.user_id != result[0].pk:
             return None
         return session.user, session
 
 
-def _by_token(token: str, request: Request) -> Answer:
-    known = access_read(token)
-    if known is None:
-        raise AuthenticationFailed(REFUSED)
-    session, _ = known
-    session_seen(sid=session.sid, request=request._request)
+def _by_token(token: str, request: Request) -> AuthResult:
+    token_session = access_read(token)
+    if token_session is None:
+        raise AuthenticationFailed(INVALID_CREDENTIALS)
+    session, _ = token_session
+    session_touch(sid=session.sid, request=request._request)
     return session.user, session
 
 
-def _by_key(secret: str, request: Request) -> Answer:
+def _by_key(secret: str, request: Request) -> AuthResult:
     key = api_key_find(secret)
     if key is None:
-        raise AuthenticationFailed(REFUSED)
-    api_key_used(key=key, request=request._request)
+        raise AuthenticationFailed(INVALID_CREDENTIALS)
+    api_key_touch(key=key, request=request._request)
     return key.user, key
 
 
 def csrf_enforce(request: Request | HttpRequest) -> None:
-    """Django's own CSRF check (token and origin) for what a cookie vouches for. Raises `PermissionDenied`."""
-    plain: Any = getattr(request, "_request", request)
+    """Django's CSRF check (token, origin) for requests authenticated by cookie. Raises `PermissionDenied`."""
+    django_request: Any = getattr(request, "_request", request)
     check: Any = CSRFCheck(lambda _: None)  # type: ignore[arg-type]
-    check.process_request(plain)
-    if check.process_view(plain, None, (), {}):
-        raise PermissionDenied("The CSRF token is missing or not right.")
+    check.process_request(django_request)
+    if check.process_view(django_request, None, (), {}):
+        raise PermissionDenied("CSRF token missing or incorrect.")
 
 
 class ScopePermission(BasePermission):
-    """What an API key may do: safe methods with `read`; others only with the scope the view names.
+    """Scope check of API keys: safe methods need `read`, others the scope that the view declares.
 
-    A view says `scopes = {"POST": "trade"}`; `scopes = None` keeps keys out altogether.
+    A view declares `scopes = {"POST": "trade"}`; `scopes = None` refuses all API keys.
     """
 
-    message = "This API key does not have the scope for that."
+    message = "This API key does not have the required scope."
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if not isinstance(request.auth, ApiKey):
@@ -109,5 +109,7 @@ class ScopePermission(BasePermission):
         scopes: dict[str, str] | None = getattr(view, "scopes", {})
         if scopes is None:
             return False
-        wanted = scopes.get(str(request.method), ApiKey.Scope.READ if request.method in SAFE else None)
-        return wanted in request.auth.scopes
+        required = scopes.get(
+            str(request.method), ApiKey.Scope.READ if request.method in SAFE_METHODS else None
+        )
+        return required in request.auth.scopes

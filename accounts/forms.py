@@ -1,4 +1,4 @@
-"""The forms of allauth in our words, and our own. A field shows its label above and its help below."""
+"""Forms of the account pages: those of django-allauth with own texts, and own forms."""
 
 import struct
 from collections.abc import Callable
@@ -14,23 +14,24 @@ from django import forms
 from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponseBase
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiKey, User
 
-RULES_IN_WORDS = "8 characters or more; a few words are best. Well-known passwords are refused."
+PASSWORD_HELP = _("At least 8 characters; a few words are best. Common passwords are refused.")
 CODE_ATTRIBUTES = {"inputmode": "numeric", "autocomplete": "one-time-code", "maxlength": "12"}
 
 
-class Plain(forms.Form):
-    """Labels above instead of placeholders inside; the first field that needs the reader has the focus."""
+class StyledForm(forms.Form):
+    """Base form: removes placeholders, applies `field_texts`, focuses the first visible field."""
 
-    words: ClassVar[dict[str, dict[str, Any]]] = {}
+    field_texts: ClassVar[dict[str, dict[str, Any]]] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name, field in self.fields.items():
             field.widget.attrs.pop("placeholder", None)
-            for attribute, value in self.words.get(name, {}).items():
+            for attribute, value in self.field_texts.get(name, {}).items():
                 setattr(field, attribute, value)
         first = next((field for field in self.fields.values() if not field.widget.is_hidden), None)
         if first and not self.is_bound:
@@ -38,16 +39,16 @@ class Plain(forms.Form):
 
 
 class CodeInput(forms.TextInput):
-    """A one-time code is, like a password, not sent back into the page."""
+    """Text input for a one-time code, which, like a password, is not rendered back into the page."""
 
     def format_value(self, value: Any) -> None:
         return None
 
 
-class CodeMixin(Plain):
-    """A field `code` made for one-time codes, whose label says how many digits."""
+class CodeMixin(StyledForm):
+    """Form with a field `code` for one-time codes: own widget and label."""
 
-    code_label = "Code, 6 digits"
+    code_label = _("Code, 6 digits")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -55,12 +56,12 @@ class CodeMixin(Plain):
         self.fields["code"].widget = CodeInput({**self.fields["code"].widget.attrs, **CODE_ATTRIBUTES})
 
 
-# --- entrance ------------------------------------------------------------------------------------
-class SignInForm(Plain, allauth.LoginForm):
-    words: ClassVar = {
-        "login": {"label": "E-mail"},
+# --- login, sign-up, recovery --------------------------------------------------------------------
+class SignInForm(StyledForm, allauth.LoginForm):
+    field_texts: ClassVar = {
+        "login": {"label": _("E-mail")},
         "password": {"help_text": ""},
-        "remember": {"label": "Keep me signed in on this device for 14 days"},
+        "remember": {"label": _("Keep me signed in on this device for 14 days")},
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -68,19 +69,19 @@ class SignInForm(Plain, allauth.LoginForm):
         self.fields["login"].widget.attrs["autocomplete"] = "username webauthn"
 
 
-class SignUpForm(Plain, allauth.SignupForm):
-    words: ClassVar = {"email": {"label": "E-mail"}, "password1": {"help_text": RULES_IN_WORDS}}
+class SignUpForm(StyledForm, allauth.SignupForm):
+    field_texts: ClassVar = {"email": {"label": _("E-mail")}, "password1": {"help_text": PASSWORD_HELP}}
     account_already_exists: bool
 
     def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponseBase | None]:
-        """The new user; or, for an address that has an account, the same answer after the same work."""
+        """The new user; for an address that has an account, the same response after the same hashing work."""
         if self.account_already_exists:
             make_password(self.cleaned_data["password1"])
             return super().try_save(request)  # type: ignore[no-any-return]
         try:
             with transaction.atomic():
                 return super().try_save(request)  # type: ignore[no-any-return]
-        except IntegrityError:  # the other of two sign-ups at once was first; it has hashed already
+        except IntegrityError:  # a concurrent sign-up was first; the password has been hashed already
             self.account_already_exists = True
             return super().try_save(request)  # type: ignore[no-any-return]
 
@@ -89,16 +90,16 @@ class VerifyForm(CodeMixin, allauth.ConfirmEmailVerificationCodeForm):
     pass
 
 
-class RecoverForm(Plain, allauth.ResetPasswordForm):
-    words: ClassVar = {"email": {"label": "E-mail"}}
+class RecoverForm(StyledForm, allauth.ResetPasswordForm):
+    field_texts: ClassVar = {"email": {"label": _("E-mail")}}
 
 
 class RecoverCodeForm(CodeMixin, allauth.ConfirmPasswordResetCodeForm):
     pass
 
 
-class NewPasswordForm(Plain, allauth.ResetPasswordKeyForm):
-    words: ClassVar = {"password1": {"label": "New password", "help_text": RULES_IN_WORDS}}
+class NewPasswordForm(StyledForm, allauth.ResetPasswordKeyForm):
+    field_texts: ClassVar = {"password1": {"label": _("New password"), "help_text": PASSWORD_HELP}}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -106,36 +107,45 @@ class NewPasswordForm(Plain, allauth.ResetPasswordKeyForm):
 
 
 class SecondFactorForm(CodeMixin, AuthenticateForm):
-    code_label = "Code from your authenticator, or a recovery code"
+    code_label = _("Code from your authenticator, or a recovery code")
 
 
 # --- passkeys ------------------------------------------------------------------------------------
-# What the parsers underneath raise for answers that no browser gives.
-MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, struct.error, InvalidSignature)
+# Exceptions of the WebAuthn parsers for malformed responses.
+INVALID_RESPONSE = (
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    IndexError,
+    struct.error,
+    InvalidSignature,
+)
 
 
-def _refusing_junk(check: Callable[[], Any]) -> Any:
+def _reject_malformed(check: Callable[[], Any]) -> Any:
+    """Run `check`; a malformed WebAuthn response becomes a validation error."""
     try:
         return check()
-    except MALFORMED as error:
+    except INVALID_RESPONSE as error:
         raise mfa_adapter().validation_error("incorrect_code") from error
 
 
-class AddPasskeyForm(Plain, AddWebAuthnForm):
-    words: ClassVar = {"name": {"label": "Name", "help_text": "So that you know it again in the list."}}
+class AddPasskeyForm(StyledForm, AddWebAuthnForm):
+    field_texts: ClassVar = {"name": {"label": _("Name"), "help_text": _("Identifies it in the list.")}}
 
     def clean(self) -> Any:
-        return _refusing_junk(super().clean)
+        return _reject_malformed(super().clean)
 
 
 class PasskeySignInForm(LoginWebAuthnForm):
     def clean_credential(self) -> Any:
-        return _refusing_junk(super().clean_credential)
+        return _reject_malformed(super().clean_credential)
 
 
 class PasskeyFactorForm(AuthenticateWebAuthnForm):
     def clean_credential(self) -> Any:
-        return _refusing_junk(super().clean_credential)
+        return _reject_malformed(super().clean_credential)
 
 
 # --- account -------------------------------------------------------------------------------------
@@ -143,17 +153,19 @@ class ProfileForm(forms.ModelForm):
     class Meta:
         model = User
         fields = ("name",)
-        help_texts: ClassVar = {"name": "Shown to you, and to support when you ask for help."}
+        help_texts: ClassVar = {"name": _("Visible to you and to support.")}
 
 
-class ChangeEmailForm(Plain, allauth.AddEmailForm):
-    words: ClassVar = {"email": {"label": "New e-mail", "help_text": "A code is sent to it."}}
+class ChangeEmailForm(StyledForm, allauth.AddEmailForm):
+    field_texts: ClassVar = {
+        "email": {"label": _("New e-mail"), "help_text": _("A code is sent to this address.")}
+    }
 
 
-class ChangePasswordForm(Plain, allauth.ChangePasswordForm):
-    words: ClassVar = {
-        "oldpassword": {"label": "Present password", "help_text": ""},
-        "password1": {"label": "New password", "help_text": RULES_IN_WORDS},
+class ChangePasswordForm(StyledForm, allauth.ChangePasswordForm):
+    field_texts: ClassVar = {
+        "oldpassword": {"label": _("Current password"), "help_text": ""},
+        "password1": {"label": _("New password"), "help_text": PASSWORD_HELP},
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -162,17 +174,20 @@ class ChangePasswordForm(Plain, allauth.ChangePasswordForm):
 
 
 class EnableTotpForm(CodeMixin, ActivateTOTPForm):
-    code_label = "Code that it shows, 6 digits"
+    code_label = _("Code that it shows, 6 digits")
 
 
-class StepUpForm(Plain):
-    """One proof: the code when there is a second factor, else the password."""
+class StepUpForm(StyledForm):
+    """Re-authentication with one field: the code if a second factor is enabled, else the password."""
 
     code = forms.CharField(
-        required=False, max_length=16, label="Code from your authenticator", widget=CodeInput
+        required=False, max_length=16, label=_("Code from your authenticator"), widget=CodeInput
     )
     password = forms.CharField(
-        required=False, strip=False, widget=forms.PasswordInput({"autocomplete": "current-password"})
+        required=False,
+        strip=False,
+        label=_("Password"),
+        widget=forms.PasswordInput({"autocomplete": "current-password"}),
     )
 
     def __init__(self, *args: Any, second_factor: bool, **kwargs: Any) -> None:
@@ -185,22 +200,25 @@ class StepUpForm(Plain):
             field.widget.attrs.update(CODE_ATTRIBUTES)
 
 
-class ApiKeyForm(Plain):
-    """A key for a program: its name, what it may do, and for how long."""
+class ApiKeyForm(StyledForm):
+    """New API key: name, permissions, lifetime."""
 
-    LIFETIMES: ClassVar = [(7, "7 days"), (30, "30 days"), (90, "90 days"), (365, "1 year")]
+    LIFETIMES: ClassVar = [(7, _("7 days")), (30, _("30 days")), (90, _("90 days")), (365, _("1 year"))]
 
-    name = forms.CharField(max_length=60, label="Name", help_text="Where it will be used.")
+    name = forms.CharField(max_length=60, label=_("Name"), help_text=_("Where the key will be used."))
     scopes = forms.MultipleChoiceField(
-        choices=ApiKey.Scope.choices, initial=["read"], label="It may", widget=forms.CheckboxSelectMultiple
+        choices=ApiKey.Scope.choices,
+        initial=["read"],
+        label=_("Permissions"),
+        widget=forms.CheckboxSelectMultiple,
     )
-    days = forms.TypedChoiceField(choices=LIFETIMES, coerce=int, initial=90, label="It ends after")
+    days = forms.TypedChoiceField(choices=LIFETIMES, coerce=int, initial=90, label=_("Expires after"))
 
 
-class DeleteForm(Plain):
-    """Typing one's own address is what deletes an account."""
+class DeleteForm(StyledForm):
+    """Account deletion, confirmed by typing the account's e-mail address."""
 
-    email = forms.EmailField(label="Type your e-mail to confirm")
+    email = forms.EmailField(label=_("Type your e-mail to confirm"))
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -209,5 +227,5 @@ class DeleteForm(Plain):
     def clean_email(self) -> str:
         typed: str = self.cleaned_data["email"]
         if typed.lower() != self.user.email.lower():
-            raise forms.ValidationError("This is not the address of this account.")
+            raise forms.ValidationError(_("This is not the e-mail address of this account."))
         return typed

@@ -1,5 +1,7 @@
-"""bcrypt in threads of its own. A quarter of a second of processor for each attempt to sign in would
-otherwise be taken from whoever streams prices: the threads are few, and the kernel prefers all others.
+"""Password hasher: bcrypt in a small pool of low-priority threads.
+
+Each login attempt costs a quarter of a second of CPU. Hashing in the request threads would delay the
+price streams; the pool is small, and the kernel schedules all other threads first.
 """
 
 import os
@@ -15,7 +17,7 @@ NICENESS = 10
 
 
 class PooledBcryptHasher(BCryptSHA256PasswordHasher):
-    """The same hashes as `BCryptSHA256PasswordHasher`; whoever asks waits for a free thread."""
+    """`BCryptSHA256PasswordHasher` in the thread pool: same hashes; the caller waits for a free thread."""
 
     def encode(self, password: str, salt: str) -> str:
         return _threads().submit(super().encode, password, salt).result()
@@ -25,15 +27,15 @@ class PooledBcryptHasher(BCryptSHA256PasswordHasher):
 
 
 def _verify(password: str, encoded: str) -> bool:
-    # Not the class above: its `verify` calls `encode`, which would wait for the thread that it is in.
+    # Not the class above: its `verify` calls `encode`, which would wait for the thread it occupies itself.
     return BCryptSHA256PasswordHasher().verify(password, encoded)
 
 
 @cache
 def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(settings.HASH_THREADS, "hash", initializer=_step_back)
+    return ThreadPoolExecutor(settings.HASH_THREADS, "hash", initializer=_lower_priority)
 
 
-def _step_back() -> None:
-    if sys.platform == "linux":  # elsewhere niceness belongs to the whole process
+def _lower_priority() -> None:
+    if sys.platform == "linux":  # on other systems niceness applies to the whole process
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -1,4 +1,4 @@
-"""django-axes' handler, which would keep what was typed beside the password."""
+"""Lockout handler of django-axes that stores no form fields of a failed login."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from django.http import HttpRequest, QueryDict
 
 
 class LockoutHandler(AxesDatabaseHandler):  # type: ignore[misc]
-    """Counts failures per account and address. Of the form that failed nothing is stored."""
+    """Counts failures per account and address. The default handler would store the other submitted fields."""
 
     def user_login_failed(
         self, sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: Any
@@ -15,9 +15,9 @@ class LockoutHandler(AxesDatabaseHandler):  # type: ignore[misc]
         if request is None:
             super().user_login_failed(sender, credentials, request, **kwargs)
             return
-        sent = request.GET, request.POST
+        submitted = request.GET, request.POST
         vars(request)["GET"], request.POST = QueryDict(), QueryDict()
         try:
             super().user_login_failed(sender, credentials, request, **kwargs)
         finally:
-            vars(request)["GET"], request.POST = sent
+            vars(request)["GET"], request.POST = submitted

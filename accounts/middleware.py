@@ -1,4 +1,4 @@
-"""Refuses browser sessions that were ended elsewhere, before any view sees who is signed in."""
+"""Session middleware: signs out browser sessions that were revoked, before any view reads the user."""
 
 from collections.abc import Callable
 
@@ -7,11 +7,11 @@ from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 
-from accounts.services import SID, session_is_live, session_seen
+from accounts.services import SID, session_is_active, session_touch
 
 
 class SessionMiddleware:
-    """After `AuthenticationMiddleware`. A signed-in session without an open `sid` is emptied."""
+    """Runs after `AuthenticationMiddleware`. Flushes a signed-in Django session without an active `sid`."""
 
     sync_capable = True
     async_capable = False
@@ -26,8 +26,8 @@ class SessionMiddleware:
 
     def _check(self, request: HttpRequest) -> None:
         sid = request.session.get(SID)
-        if sid and session_is_live(sid):
-            session_seen(sid=sid, request=request)
+        if sid and session_is_active(sid):
+            session_touch(sid=sid, request=request)
             return
         request.session.flush()
         request.user = AnonymousUser()

@@ -1,8 +1,8 @@
-"""How often who may do what. One atomic script in Redis decides, for pages, the API and sockets alike.
+"""Rate limiter in Redis for pages, the REST API and websockets: exact sliding windows in one atomic script.
 
-A window slides: of any `seconds`, however they are cut, at most `n` requests were let through. The
-script keeps the times of those in a list, so that a count is exact under any concurrency. Numbers are
-in `settings.LIMITS` (environment: `LIMIT_<NAME>=n/seconds`).
+In any interval of `seconds` at most `n` requests are allowed. The script stores their times in a list,
+so that the count is exact under any concurrency. The numbers are in `settings.RATE_LIMITS`
+(environment: `RATE_LIMIT_<NAME>=n/seconds`).
 """
 
 import asyncio
@@ -20,11 +20,11 @@ from django.conf import settings
 from django.http import HttpRequest
 
 CONNECTIONS = 16
-PATIENCE_SECONDS = 1.0
-NOBODY = "0.0.0.0"  # noqa: S104  over a unix socket a peer has no address, and columns want one
+REDIS_TIMEOUT_SECONDS = 1.0
+ANONYMOUS = "0.0.0.0"  # noqa: S104  a unix socket peer has no address, but the columns need a value
 
-# KEYS: buckets. ARGV: n and window in ms of each. All buckets take, or none does.
-# Answers of the tightest bucket: allowed, n, left, ms until one more fits.
+# KEYS: buckets. ARGV: n and window in ms of each bucket. Either all buckets consume a request, or none.
+# Result, of the tightest bucket: allowed, n, remaining, ms until the next request is possible.
 SCRIPT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -54,8 +54,8 @@ return {allowed, n, left, wait}
 """
 
 
-class LimitClass(StrEnum):
-    """What a request is to us. Its numbers are in `settings.LIMITS`."""
+class RateLimitClass(StrEnum):
+    """Class of a request for rate limiting. Its numbers are in `settings.RATE_LIMITS`."""
 
     AUTH = "auth"
     MAIL_CODE = "mail_code"
@@ -69,33 +69,33 @@ class LimitClass(StrEnum):
     STREAM_COMMAND = "stream_command"
 
 
-# The buckets of a class: the setting with their numbers, and what makes their key. `who` is the user,
-# or the address of a visitor; a bucket whose parts are not all known is left out.
-BUCKETS: dict[LimitClass, tuple[tuple[str, tuple[str, ...]], ...]] = {
-    LimitClass.AUTH: (("auth", ("address",)), ("auth_account", ("account", "address"))),
-    LimitClass.MAIL_CODE: (("mail_code", ("account",)), ("mail_code_address", ("address",))),
-    LimitClass.STEP_UP: (("step_up", ("user",)), ("step_up", ("address",))),
-    LimitClass.READ: (("read", ("who",)),),
-    LimitClass.FRAGMENT: (("fragment", ("who",)),),
-    LimitClass.WRITE: (("write", ("who",)),),
-    LimitClass.ORDER: (("order", ("who",)),),
-    LimitClass.EXPORT: (("export", ("who",)),),
-    LimitClass.STREAM_CONNECT: (("stream_connect", ("address",)),),
-    LimitClass.STREAM_COMMAND: (("stream_command", ("who",)),),
+# Buckets per class: the setting with the numbers, and the parts of the key. `client` is the user, or the
+# address of an anonymous visitor; a bucket with an unknown part is skipped.
+BUCKETS: dict[RateLimitClass, tuple[tuple[str, tuple[str, ...]], ...]] = {
+    RateLimitClass.AUTH: (("auth", ("address",)), ("auth_account", ("account", "address"))),
+    RateLimitClass.MAIL_CODE: (("mail_code", ("account",)), ("mail_code_address", ("address",))),
+    RateLimitClass.STEP_UP: (("step_up", ("user",)), ("step_up", ("address",))),
+    RateLimitClass.READ: (("read", ("client",)),),
+    RateLimitClass.FRAGMENT: (("fragment", ("client",)),),
+    RateLimitClass.WRITE: (("write", ("client",)),),
+    RateLimitClass.ORDER: (("order", ("client",)),),
+    RateLimitClass.EXPORT: (("export", ("client",)),),
+    RateLimitClass.STREAM_CONNECT: (("stream_connect", ("address",)),),
+    RateLimitClass.STREAM_COMMAND: (("stream_command", ("client",)),),
 }
-# Without Redis these are refused (503): guessing and money. The others go on uncounted.
-FAIL_CLOSED = frozenset(LimitClass) - {
-    LimitClass.READ, LimitClass.FRAGMENT, LimitClass.STREAM_CONNECT, LimitClass.STREAM_COMMAND,
+# Refused (503) while Redis is down: credential guessing and money. All other classes pass uncounted.
+FAIL_CLOSED = frozenset(RateLimitClass) - {
+    RateLimitClass.READ, RateLimitClass.FRAGMENT, RateLimitClass.STREAM_CONNECT, RateLimitClass.STREAM_COMMAND,
 }  # fmt: skip
 
 
-class LimitsUnavailable(RuntimeError):
-    """Redis does not answer: nobody knows what has been used up."""
+class RateLimiterUnavailable(RuntimeError):
+    """Redis does not answer: the used-up requests are unknown."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """`retry_after_s` is 0 when allowed; `reset_s`: when the oldest counted request leaves the window."""
+class RateLimitResult:
+    """Result of a check. `retry_after_s` is 0 if allowed; the oldest request expires in `reset_s`."""
 
     allowed: bool
     limit: int
@@ -104,100 +104,100 @@ class Verdict:
     reset_s: int
 
 
-def take(
-    cls: LimitClass, *, address: str | None = None, user: str | None = None, account: str | None = None
-) -> Verdict:
-    """Use up one request of `cls`. Refused requests use up nothing.
+def consume(
+    cls: RateLimitClass, *, address: str | None = None, user: str | None = None, account: str | None = None
+) -> RateLimitResult:
+    """Count one request of `cls` against its buckets. Refused requests are not counted.
 
-    `address` as `client_address` gives it, `user` an id, `account` the e-mail address that was typed.
-    Raises `LimitsUnavailable` without Redis; `ValueError` when nothing says whose request it is.
+    `address` as `client_address` returns it, `user` a user id, `account` the e-mail address of a login.
+    Raises `RateLimiterUnavailable` without Redis; `ValueError` when no bucket key can be built.
     """
     buckets = list(_buckets(cls, address, user, account))
     if not buckets:
-        raise ValueError(f"nothing to count {cls} by")
+        raise ValueError(f"no bucket key for {cls}")
     arguments = [number for _, rule in buckets for number in rule]
     try:
-        answer = cast("list[int]", _script()(keys=[key for key, _ in buckets], args=arguments))
+        result = cast("list[int]", _script()(keys=[key for key, _ in buckets], args=arguments))
     except redis.RedisError as error:
-        raise LimitsUnavailable(str(cls)) from error
-    allowed, limit, remaining, wait_ms = answer
+        raise RateLimiterUnavailable(str(cls)) from error
+    allowed, limit, remaining, wait_ms = result
     seconds = max(1, math.ceil(wait_ms / 1000))
-    return Verdict(bool(allowed), limit, remaining, 0 if allowed else seconds, seconds)
+    return RateLimitResult(bool(allowed), limit, remaining, 0 if allowed else seconds, seconds)
 
 
-async def take_async(
-    cls: LimitClass, *, address: str | None = None, user: str | None = None, account: str | None = None
-) -> Verdict:
-    """`take` for coroutines: in a thread, as it waits for Redis."""
-    return await asyncio.to_thread(take, cls, address=address, user=user, account=account)
+async def aconsume(
+    cls: RateLimitClass, *, address: str | None = None, user: str | None = None, account: str | None = None
+) -> RateLimitResult:
+    """`consume` for coroutines: runs in a thread, because it waits for Redis."""
+    return await asyncio.to_thread(consume, cls, address=address, user=user, account=account)
 
 
 def _buckets(
-    cls: LimitClass, address: str | None, user: str | None, account: str | None
+    cls: RateLimitClass, address: str | None, user: str | None, account: str | None
 ) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Key and (n, window in ms) of each bucket that this request falls into."""
+    """Key and (n, window in ms) of each bucket of this request."""
     network = address and address_key(address)
-    who = f"user={user}" if user else network and f"address={network}"
-    parts = {"address": network, "user": user, "account": account and _digest(account), "who": who}
-    for name, wanted in BUCKETS[cls]:
-        if all(parts[part] for part in wanted):
-            key = ":".join(f"{part}={parts[part]}" for part in wanted)
-            yield f"limit:{name}:{key}", rule_parse(settings.LIMITS[name])
+    client = f"user={user}" if user else network and f"address={network}"
+    parts = {"address": network, "user": user, "account": account and _digest(account), "client": client}
+    for name, required in BUCKETS[cls]:
+        if all(parts[part] for part in required):
+            key = ":".join(f"{part}={parts[part]}" for part in required)
+            yield f"limit:{name}:{key}", rule_parse(settings.RATE_LIMITS[name])
 
 
 @lru_cache(maxsize=64)
 def rule_parse(text: str) -> tuple[int, int]:
-    """ "10/60" → 10 in 60,000 ms. Raises `ValueError`."""
+    """Parse "n/seconds": "10/60" → (10, 60,000 ms). Raises `ValueError`."""
     n, _, seconds = text.partition("/")
     rule = int(n), round(float(seconds) * 1000)
     if min(rule) <= 0:
-        raise ValueError(f"{text!r} is not a limit: write n/seconds")
+        raise ValueError(f"{text!r} is not a rate limit: write n/seconds")
     return rule
 
 
 def _digest(account: str) -> str:
-    """No e-mail address in Redis, and no spelling that starts a new count."""
+    """Hash of the normalised address: Redis stores no addresses, and spelling variants share a count."""
     return hashlib.sha256(account.strip().casefold().encode("utf-8", "replace")).hexdigest()[:32]
 
 
 @cache
 def _script() -> Any:
-    # A pool that blocks: the stock one raises when a burst asks for one connection too many.
+    # A blocking pool: the default one raises when a burst needs more connections than it has.
     pool = redis.BlockingConnectionPool.from_url(
         settings.REDIS_URL,
         max_connections=CONNECTIONS,
-        timeout=PATIENCE_SECONDS,
-        socket_timeout=PATIENCE_SECONDS,
-        socket_connect_timeout=PATIENCE_SECONDS,
+        timeout=REDIS_TIMEOUT_SECONDS,
+        socket_timeout=REDIS_TIMEOUT_SECONDS,
+        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
     )
     return redis.Redis(connection_pool=pool).register_script(SCRIPT)
 
 
-# --- whose request -----------------------------------------------------------------------------------
+# --- client address ----------------------------------------------------------------------------------
 def client_address(request: HttpRequest) -> str:
-    """The address of the caller: the peer, or the hop that our own proxies saw."""
+    """The address of the client: the peer, or the hop recorded by our own proxies."""
     return address_of(request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_X_FORWARDED_FOR", ""))
 
 
 def address_of(peer: str, forwarded: str) -> str:
-    """Of `X-Forwarded-For` only what our TRUSTED_PROXY_COUNT proxies appended is believed."""
+    """The client address; of `X-Forwarded-For` only the last TRUSTED_PROXY_COUNT hops are trusted."""
     hops = [hop.strip() for hop in forwarded.split(",")]
     proxies = settings.TRUSTED_PROXY_COUNT
     if proxies and len(hops) >= proxies and _is_address(hops[-proxies]):
         return hops[-proxies]
-    return peer or NOBODY
+    return peer or ANONYMOUS
 
 
 def address_key(address: str) -> str:
-    """What is counted as one caller: an IPv4 address, or the /64 that one IPv6 customer has to itself."""
+    """The unit that is counted as one client: an IPv4 address, or the /64 network of an IPv6 address."""
     if not _is_address(address):
         return address[:45]
-    known = ip_address(address)
-    if not isinstance(known, IPv6Address):
-        return str(known)
-    if known.ipv4_mapped:
-        return str(known.ipv4_mapped)
-    return str(ip_network((int(known), 64), strict=False))
+    parsed = ip_address(address)
+    if not isinstance(parsed, IPv6Address):
+        return str(parsed)
+    if parsed.ipv4_mapped:
+        return str(parsed.ipv4_mapped)
+    return str(ip_network((int(parsed), 64), strict=False))
 
 
 def _is_address(text: str) -> bool:

@@ -1,7 +1,7 @@
-"""Sensitive acts want a fresh proof: a password or a second factor within the last ten minutes.
+"""Step-up requirement of sensitive actions: a password or second factor within the last ten minutes.
 
-One table names the acts; pages use `@step_up_required(act)`, the API `StepUpRequired` with the view's
-`step_up_act`, the admin `step_up_is_fresh`. What is not in the table cannot be gated: that is a bug.
+`STEP_UP_ACTIONS` lists the actions. Pages use `@step_up_required(act)`, the API `StepUpRequired` with
+the view's `step_up_act`, the admin `step_up_is_fresh`. An action outside the table raises `KeyError`.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from urllib.parse import urlencode, urlsplit
 
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import APIException
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -19,41 +20,48 @@ from accounts.models import AuthSession
 from accounts.selectors import session_find
 from accounts.services import SID, step_up_is_fresh, step_up_pass
 
-__all__ = ["GATED", "StepUpNeeded", "StepUpRequired", "request_session", "step_up_pass", "step_up_required"]
+__all__ = [
+    "STEP_UP_ACTIONS",
+    "StepUpRequired",
+    "StepUpRequiredError",
+    "request_session",
+    "step_up_pass",
+    "step_up_required",
+]
 
 PAGE = "/account/step-up/"
-# Act → what the person is told that it does. Later apps add their rows.
-GATED: dict[str, str] = {
-    "api_key.create": "Create an API key",
-    "second_factor.change": "Change how you sign in",
-    "password.change": "Change your password",
-    "email.change": "Change your e-mail address",
-    "account.export": "Download your data",
-    "account.delete": "Delete your account",
-    "admin.user": "Change somebody's account",
-    "admin.session": "End somebody's sessions",
-    "admin.audit_export": "Export the audit trail",
-    "wallet.add": "Add a wallet",
-    "wallet.replace_key": "Replace the key of a wallet",
-    "wallet.archive": "Archive a wallet",
-    "wallet.live": "Trade with real money",
-    "wallet.limits": "Change what a wallet may do",
-    "admin.trading_state": "Stop or resume somebody's trading",
+# Action → description shown on the step-up page.
+STEP_UP_ACTIONS: dict[str, Any] = {
+    "api_key.create": _("Create an API key"),
+    "second_factor.change": _("Change the second factor"),
+    "password.change": _("Change your password"),
+    "email.change": _("Change your e-mail address"),
+    "account.export": _("Download your data"),
+    "account.delete": _("Delete your account"),
+    "admin.user": _("Change a user's account"),
+    "admin.session": _("Revoke a user's credentials"),
+    "admin.audit_export": _("Export the audit log"),
+    "wallet.add": _("Add a wallet"),
+    "wallet.replace_key": _("Replace the key of a wallet"),
+    "wallet.archive": _("Archive a wallet"),
+    "wallet.live": _("Trade with real money"),
+    "wallet.limits": _("Change the limits of a wallet"),
+    "admin.trading_state": _("Halt or resume a user's trading"),
 }
 
 View = Callable[..., HttpResponseBase]
 
 
-class StepUpNeeded(APIException):
-    """403 `REAUTH_REQUIRED`."""
+class StepUpRequiredError(APIException):
+    """403 `REAUTH_REQUIRED`: the session needs recent authentication."""
 
     status_code = 403
     default_code = "REAUTH_REQUIRED"
-    default_detail = "Confirm that it is you first: send your password or a code to /api/v1/auth/step-up."
+    default_detail = "Confirm your identity first: send your password or a code to /api/v1/auth/step-up."
 
 
 def request_session(request: HttpRequest | Request) -> AuthSession | None:
-    """The session behind a request of a page or of the API; None for visitors and API keys."""
+    """The login session of a page or API request; None for anonymous requests and API keys."""
     auth = getattr(request, "auth", None)
     if isinstance(auth, AuthSession):
         return auth
@@ -64,14 +72,14 @@ def request_session(request: HttpRequest | Request) -> AuthSession | None:
 
 
 def step_up_required(act: str) -> Callable[[View], View]:
-    """A page that only opens after a fresh proof; else it leads to the page that asks for one."""
-    GATED[act]  # a KeyError while the module loads, not while somebody waits
+    """Decorator of a page that requires recent authentication; otherwise redirects to the step-up page."""
+    STEP_UP_ACTIONS[act]  # raises KeyError at import, not at the first request
 
     def decorate(view: View) -> View:
         @wraps(view)
         def gated(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not request.user.is_authenticated:
-                return redirect_to_login(_way_back(request))
+                return redirect_to_login(_return_url(request))
             if step_up_is_fresh(request_session(request)):
                 return view(request, *args, **kwargs)
             return step_up_redirect(request, act)
@@ -82,32 +90,32 @@ def step_up_required(act: str) -> Callable[[View], View]:
 
 
 def step_up_redirect(request: HttpRequest, act: str) -> HttpResponse:
-    """To the page that asks for a proof, and from there back. htmx is told to load the whole page."""
-    target = f"{PAGE}?{urlencode({'next': _way_back(request), 'act': act})}"
+    """Redirect to the step-up page, which returns to this page. An htmx request loads it as a full page."""
+    target = f"{PAGE}?{urlencode({'next': _return_url(request), 'act': act})}"
     if request.headers.get("HX-Request"):
         return HttpResponse(status=204, headers={"HX-Redirect": target})
     return HttpResponseRedirect(target)
 
 
-def _way_back(request: HttpRequest) -> str:
-    """The page itself; for a form that was sent, the page that held it."""
+def _return_url(request: HttpRequest) -> str:
+    """The requested page; for a submitted form the page that contains it."""
     if request.method in ("GET", "HEAD") and not request.headers.get("HX-Request"):
         return request.get_full_path()
-    held = urlsplit(request.headers.get("HX-Current-URL") or request.headers.get("Referer") or "")
-    if held.netloc != request.get_host() or not held.path.startswith("/") or held.path.startswith("//"):
+    page = urlsplit(request.headers.get("HX-Current-URL") or request.headers.get("Referer") or "")
+    if page.netloc != request.get_host() or not page.path.startswith("/") or page.path.startswith("//"):
         return "/account/"
-    return f"{held.path}?{held.query}" if held.query else held.path
+    return f"{page.path}?{page.query}" if page.query else page.path
 
 
 class StepUpRequired(BasePermission):
-    """Asks for a fresh proof where the view's `step_up_act` (one act, or one per method) says so."""
+    """Permission that requires recent authentication for the view's `step_up_act`, or one per method."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         acts = getattr(view, "step_up_act", None)
         act = acts.get(request.method) if isinstance(acts, dict) else acts
         if act is None:
             return True
-        GATED[act]
+        STEP_UP_ACTIONS[act]
         if not step_up_is_fresh(request_session(request)):
-            raise StepUpNeeded
+            raise StepUpRequiredError
         return True

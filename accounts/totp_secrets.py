@@ -1,7 +1,7 @@
-"""Seeds of second factors: sealed at rest, bound to their user, and no code works twice.
+"""TOTP seeds: encrypted at rest and bound to their user; each code is accepted once.
 
-A sealed seed reads `1:<key id>:<user id or ->:<base64 of nonce and AES-256-GCM ciphertext>`. The key
-id and the user id are authenticated with it, so neither can be exchanged.
+Format of a sealed seed: `1:<key id>:<user id or ->:<base64 of nonce and AES-256-GCM ciphertext>`. Key
+id and user id are authenticated (AEAD), so neither can be exchanged.
 """
 
 import base64
@@ -22,25 +22,25 @@ from django.db import transaction
 from django.db.models import Q
 
 VERSION = "1"
-NOBODY = "-"
+NO_USER = "-"
 NONCE_BYTES = 12
 
 
-class SealBroken(Exception):
-    """This seed was changed, sealed with a key we do not have, or moved from another user's row."""
+class DecryptionError(Exception):
+    """The seed was changed, sealed with an unknown key, or copied from another user's row."""
 
 
 def seal(text: str, *, user: str | None) -> str:
-    """`text` sealed with the newest key, for this user alone."""
+    """Encrypt `text` with the newest key, bound to this user."""
     key_id, key = next(_keys())
     nonce = os.urandom(NONCE_BYTES)
-    head = f"{VERSION}:{key_id}:{user or NOBODY}"
+    head = f"{VERSION}:{key_id}:{user or NO_USER}"
     sealed = nonce + AESGCM(key).encrypt(nonce, text.encode(), head.encode())
     return f"{head}:{base64.b64encode(sealed).decode()}"
 
 
 def unseal(sealed: str) -> str:
-    """What was sealed. Raises `SealBroken`."""
+    """Decrypt a sealed seed. Raises `DecryptionError`."""
     head, _, body = sealed.rpartition(":")
     try:
         version, key_id, user = head.split(":")
@@ -48,21 +48,21 @@ def unseal(sealed: str) -> str:
         key = dict(_keys())[key_id]
         text = AESGCM(key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], head.encode()).decode()
     except (ValueError, KeyError, InvalidTag) as error:
-        raise SealBroken("a second factor's seed cannot be opened") from error
-    if version != VERSION or _is_elsewhere(sealed, user):
-        raise SealBroken("a second factor's seed is not its user's")
+        raise DecryptionError("a TOTP seed cannot be decrypted") from error
+    if version != VERSION or _is_copied(sealed, user):
+        raise DecryptionError("a TOTP seed belongs to another user")
     return text
 
 
-def _is_elsewhere(sealed: str, user: str) -> bool:
-    """True when another user's row holds a copy: whoever can write the table could sign in as them."""
-    holders = Authenticator.objects.filter(Q(data__secret=sealed) | Q(data__seed=sealed))
-    return user != NOBODY and holders.exclude(user_id=user).exists()
+def _is_copied(sealed: str, user: str) -> bool:
+    """Whether another user's row holds a copy: write access to the table would allow a login as that user."""
+    rows = Authenticator.objects.filter(Q(data__secret=sealed) | Q(data__seed=sealed))
+    return user != NO_USER and rows.exclude(user_id=user).exists()
 
 
 def _keys() -> Iterator[tuple[str, bytes]]:
     """(id, key) of each secret in MFA_KEY, newest first."""
-    secrets = [word.strip() for word in settings.MFA_KEY.split(",") if word.strip()]
+    secrets = [part.strip() for part in settings.MFA_KEY.split(",") if part.strip()]
     if not secrets:
         raise ImproperlyConfigured("MFA_KEY is not set; see .env.example")
     for secret in secrets:
@@ -70,10 +70,10 @@ def _keys() -> Iterator[tuple[str, bytes]]:
         yield hashlib.sha256(key).hexdigest()[:8], key
 
 
-def code_use(authenticator: Authenticator, code: str) -> bool:
-    """True when `code` is this authenticator's and its half-minute is later than the last one used.
+def totp_code_consume(authenticator: Authenticator, code: str) -> bool:
+    """Whether `code` is valid for this authenticator and its 30-second counter was not used before.
 
-    PostgreSQL remembers that half-minute: a second process, or a Redis that forgot, cannot accept it again.
+    The counter is stored in PostgreSQL: neither another process nor an emptied Redis can accept it again.
     """
     with transaction.atomic():
         row = Authenticator.objects.select_for_update(no_key=True).get(pk=authenticator.pk)
@@ -94,10 +94,10 @@ def _counter_of(seed: str, code: str) -> int | None:
     return None
 
 
-def one_use_install() -> None:
-    """Put `code_use` behind every path of allauth.
+def install_single_use_totp() -> None:
+    """Replace allauth's TOTP check by `totp_code_consume` on all its code paths.
 
-    Its own memory of a used code lasts one period, which is shorter than a code is valid when the
-    clocks may differ by one (MFA_TOTP_TOLERANCE).
+    allauth remembers a used code for one period, which is shorter than the code's validity when a clock
+    difference of one period is tolerated (MFA_TOTP_TOLERANCE).
     """
-    totp.TOTP.validate_code = lambda self, code: code_use(self.instance, code)
+    totp.TOTP.validate_code = lambda self, code: totp_code_consume(self.instance, code)

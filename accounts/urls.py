@@ -1,13 +1,13 @@
-"""`/accounts/` is the way in, `/account/` is what one finds inside.
+"""Page routes: `/accounts/` for login, sign-up and recovery, `/account/` for the signed-in user's pages.
 
-Names without a namespace are those that allauth looks up by itself.
+Route names without a namespace are those that allauth looks up itself.
 """
 
 from django.urls import include, path
 
 from accounts.views import activity, api_keys, auth, profile, security, sessions, step_up
 
-ENTRANCE = [
+AUTH_URLS = [
     path("login/", auth.SignIn.as_view(), name="account_login"),
     path("login/passkey/", auth.PasskeySignIn.as_view(), name="mfa_login_webauthn"),
     path("login/second-factor/", auth.SecondFactor.as_view(), name="mfa_authenticate"),
@@ -19,7 +19,7 @@ ENTRANCE = [
     path("recover/password/", auth.NewPassword.as_view(), name="account_complete_password_reset"),
     path("inactive/", auth.inactive, name="account_inactive"),
 ]
-INSIDE = [
+ALLAUTH_URLS = [
     path("security/", security.Security.as_view(), name="mfa_index"),
     path("password/", security.ChangePassword.as_view(), name="account_change_password"),
     path("email/", profile.ChangeEmail.as_view(), name="account_email"),
@@ -30,7 +30,7 @@ INSIDE = [
     path("passkeys/new/", security.AddPasskey.as_view(), name="mfa_add_webauthn"),
     path("passkeys/<int:pk>/remove/", security.RemovePasskey.as_view(), name="mfa_remove_webauthn"),
 ]
-OURS = [
+ACCOUNT_URLS = [
     path("", profile.Profile.as_view(), name="profile"),
     path("export/", profile.export, name="export"),
     path("delete/", profile.Delete.as_view(), name="delete"),
@@ -40,12 +40,12 @@ OURS = [
     path("keys/", api_keys.keys, name="keys"),
     path("keys/new/", api_keys.NewKey.as_view(), name="key_new"),
     path("keys/<uuid:pk>/revoke/", api_keys.revoke, name="key_revoke"),
-    path("activity/", activity.trail, name="trail"),
+    path("activity/", activity.activity, name="activity"),
     path("step-up/", step_up.StepUp.as_view(), name="step_up"),
 ]
 urlpatterns = [
-    path("accounts/", include(ENTRANCE)),
+    path("accounts/", include(AUTH_URLS)),
     path("accounts/link/", auth.sign_in_link, name="sign_in_link"),
-    path("account/", include(INSIDE)),
-    path("account/", include((OURS, "account"))),
+    path("account/", include(ALLAUTH_URLS)),
+    path("account/", include((ACCOUNT_URLS, "account"))),
 ]

@@ -1,1 +1,1 @@
-"""Who decides for you."""
+"""Trading bots: strategies, their runs and the supervisor that runs them."""

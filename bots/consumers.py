@@ -1,4 +1,4 @@
-"""`bots-supervisor`: the Channels worker that runs bots. It also keeps the house clean, once an hour."""
+"""`bots-supervisor`: the Channels worker that runs bots. It also deletes expired rows, once an hour."""
 
 import asyncio
 import logging
@@ -7,21 +7,22 @@ from typing import Any
 from channels.db import database_sync_to_async
 from django.utils import timezone
 
-from accounts.services import expired_remove
+from accounts.services import expired_delete
 from bots.services import journal_trim
 from bots.supervisor.worker import Supervisor
-from market.hub import Nudges, WorkerConsumer, in_thread
+from market.hub import NudgeSubscription, WorkerConsumer, in_thread
 from market.leases import workers_sweep
 
 logger = logging.getLogger(__name__)
 
-CLEAN_EVERY = 3600.0
+CLEANUP_INTERVAL = 3600.0
 
 
 class SupervisorConsumer(WorkerConsumer):
-    """One desk for each bot that this process has claimed.
+    """Channels consumer of the supervisor: runs one bot actor for each bot that this process has claimed.
 
-    Removes what has expired as well. Several supervisors may do so at once: it is gone once.
+    It also deletes expired sessions, codes, worker rows and journal entries. Several supervisors may do so
+    at the same time; each row is deleted once.
     """
 
     channel = "bots-supervisor"
@@ -34,23 +35,24 @@ class SupervisorConsumer(WorkerConsumer):
 
     async def reconcile(self) -> None:
         if self._supervisor is None:
-            self._supervisor = Supervisor(safe=self.keeper.safe)
+            self._supervisor = Supervisor(lease_is_safe=self.keeper.is_safe)
             self._listening = asyncio.create_task(self._listen(self._supervisor), name="nudges")
         assert self.keeper.worker is not None
         await self._supervisor.reconcile(self.keeper.worker)
         await self.clean()
 
     async def _listen(self, supervisor: Supervisor) -> None:
-        async for key in Nudges(self.channel):
+        async for key in NudgeSubscription(self.channel):
             if not supervisor.nudge(key):
-                self._woken.set()  # perhaps a bot that nobody has claimed yet
+                self._woken.set()  # possibly a bot that no supervisor has claimed yet: reconcile at once
 
     async def clean(self) -> None:
+        """Delete what has expired, when the last clean-up is an hour old."""
         now = asyncio.get_running_loop().time()
         if now < self._clean_due:
             return
-        self._clean_due = now + CLEAN_EVERY
-        removed = await database_sync_to_async(expired_remove)(now=timezone.now())
+        self._clean_due = now + CLEANUP_INTERVAL
+        removed = await database_sync_to_async(expired_delete)(now=timezone.now())
         swept = await database_sync_to_async(workers_sweep)()
         trimmed = await in_thread(journal_trim, now=timezone.now())
         count = sum(removed.values()) + swept + trimmed

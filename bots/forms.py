@@ -1,4 +1,4 @@
-"""What people type: a new bot and its inputs, made from the strategy's schema; and how to stop one."""
+"""Forms of bots: a new bot, its inputs (from the strategy's schema), the bot list filter, and stopping."""
 
 import json
 from collections.abc import Mapping
@@ -6,22 +6,24 @@ from typing import Any, Self
 from uuid import UUID, uuid4
 
 from django import forms
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
 
 from bots.domain.lifecycle import Status, StopPolicy
 from bots.domain.requests import BotRequest
 from bots.models import StopPolicies
 from bots.sdk import Strategy, schema
-from bots.selectors.bot_list import NEEDS_YOU, SORTS, Wish
+from bots.selectors.bot_list import NEEDS_ATTENTION, SORTS, BotFilter
 from bots.selectors.exports import FORMAT, VERSION
 from bots.strategies import STRATEGIES
 
-QUIET = {"autocomplete": "off", "spellcheck": "false"}
-FILE_LARGEST = 65_536
+NO_AUTOCOMPLETE = {"autocomplete": "off", "spellcheck": "false"}
+MAX_FILE_BYTES = 65_536
 
 
 # --- inputs of a strategy --------------------------------------------------------------------------------
 def input_fields(strategy: type[Strategy], given: Mapping[str, Any] | None = None) -> dict[str, forms.Field]:
-    """A field for each input, named `in_<name>`; `given` are inputs as they are stored."""
+    """A form field for each input, named `in_<name>`; `given` are stored inputs."""
     described = schema(strategy)
     return {
         f"in_{name}": _field(each, (given or {}).get(name, each.get("default")))
@@ -30,7 +32,7 @@ def input_fields(strategy: type[Strategy], given: Mapping[str, Any] | None = Non
 
 
 def _field(each: dict[str, Any], value: Any) -> forms.Field:
-    """Nothing is required here: the strategy says what is missing, in its own words."""
+    """No field is required here: the strategy's own validation reports missing inputs."""
     common: dict[str, Any] = {
         "label": each["title"], "help_text": _help(each), "initial": value, "required": False,
     }  # fmt: skip
@@ -40,27 +42,31 @@ def _field(each: dict[str, Any], value: Any) -> forms.Field:
     if each.get("type") == "boolean":
         return forms.BooleanField(**common)
     field = forms.CharField(max_length=60, **common)
-    field.widget.attrs.update({**QUIET, "class": "num", "inputmode": "decimal"})
+    field.widget.attrs.update({**NO_AUTOCOMPLETE, "class": "num", "inputmode": "decimal"})
     field.affix = each.get("x-unit", "")  # type: ignore[attr-defined]
     return field
 
 
 def _help(each: Mapping[str, Any]) -> str:
-    """Its bounds, then what the author says of it."""
-    least, most = (each.get(f"x-{end}", each.get(end)) for end in ("minimum", "maximum"))
-    bounds = "" if least is None else f"{least} to {most}."
+    """Help text of an input: its bounds, then its description."""
+    minimum, maximum = (each.get(f"x-{end}", each.get(end)) for end in ("minimum", "maximum"))
+    bounds = (
+        ""
+        if minimum is None
+        else _t("%(minimum)s to %(maximum)s.") % {"minimum": minimum, "maximum": maximum}
+    )
     return " ".join(part for part in (bounds, each.get("description", "")) if part)
 
 
 class InputsForm(forms.Form):
-    """The inputs of one strategy. The strategy itself judges them: `add_refusal` shows what it said."""
+    """Inputs of one strategy. The strategy validates them itself; `add_refusal` adds its errors."""
 
     def __init__(self, strategy: type[Strategy], *args: Any, given: Any = None, **options: Any) -> None:
         super().__init__(*args, **options)
         self.fields.update(input_fields(strategy, given))
 
     def inputs(self) -> dict[str, Any]:
-        """As `bots.sdk.inputs_read` takes them; call it after `is_valid`."""
+        """The raw inputs for `bots.sdk.parse_inputs`; call it after `is_valid`."""
         return {
             name.removeprefix("in_"): _raw(self.fields[name], value)
             for name, value in self.cleaned_data.items()
@@ -68,6 +74,7 @@ class InputsForm(forms.Form):
         }
 
     def add_refusal(self, errors: Mapping[str, str]) -> None:
+        """Add the errors of the strategy or a service to the matching fields."""
         for name, sentence in errors.items():
             field = f"in_{name}" if f"in_{name}" in self.fields else name
             self.add_error(field if field in self.fields else None, sentence)
@@ -79,83 +86,89 @@ def _raw(field: forms.Field, value: Any) -> Any:
 
 # --- a new bot -------------------------------------------------------------------------------------------
 class NewBotForm(InputsForm):
-    """`client_id` was minted when the form was shown: sent twice, it is one bot."""
+    """Form of a new bot. `client_id` is created with the form, so that sending it twice creates one bot."""
 
     client_id = forms.UUIDField(widget=forms.HiddenInput, initial=uuid4)
-    name = forms.CharField(max_length=60, required=False, label="Name")
-    wallet = forms.ChoiceField(label="Wallet")
-    symbol = forms.CharField(max_length=60, label="Instrument", help_text="As the venue calls it.")
-    budget = forms.DecimalField(max_digits=20, decimal_places=8, label="Budget", help_text="Above 0.")
-    leverage = forms.IntegerField(min_value=1, max_value=200, initial=1, label="Leverage")
+    name = forms.CharField(max_length=60, required=False, label=_("Name"))
+    wallet = forms.ChoiceField(label=_("Wallet"))
+    symbol = forms.CharField(max_length=60, label=_("Instrument"), help_text=_("Symbol on the exchange."))
+    budget = forms.DecimalField(
+        max_digits=20, decimal_places=8, label=_("Budget"), help_text=_("Greater than 0.")
+    )
+    leverage = forms.IntegerField(min_value=1, max_value=200, initial=1, label=_("Leverage"))
 
     def __init__(self, strategy: type[Strategy], *args: Any, wallets: Any = (), **options: Any) -> None:
         super().__init__(strategy, *args, **options)
         choices = [(str(wallet.pk), f"{wallet.label} · {wallet.venue.title}") for wallet in wallets]
-        self.fields["wallet"] = forms.ChoiceField(choices=choices, label="Wallet")
+        self.fields["wallet"] = forms.ChoiceField(choices=choices, label=_("Wallet"))
         for name in ("budget", "leverage"):
-            self.fields[name].widget = forms.TextInput({**QUIET, "class": "num", "inputmode": "decimal"})
-        self.fields["symbol"].widget = forms.TextInput({**QUIET, "list": "symbols"})
+            self.fields[name].widget = forms.TextInput(
+                {**NO_AUTOCOMPLETE, "class": "num", "inputmode": "decimal"}
+            )
+        self.fields["symbol"].widget = forms.TextInput({**NO_AUTOCOMPLETE, "list": "symbols"})
         self.fields["leverage"].affix = "×"  # type: ignore[attr-defined]
 
     @classmethod
-    def retyped(cls, strategy: type[Strategy], typed: Mapping[str, Any], *, wallets: Any) -> Self:
-        """What was typed so far, judged by nobody yet."""
+    def unsaved_values(cls, strategy: type[Strategy], typed: Mapping[str, Any], *, wallets: Any) -> Self:
+        """A form with the values typed so far, without validation."""
         inputs = {name: typed.get(f"in_{name}") for name in schema(strategy)["properties"]}
-        frame = {name: typed[name] for name in cls.base_fields if name in typed}
-        return cls(strategy, wallets=wallets, initial=frame, given=inputs)
+        common = {name: typed[name] for name in cls.base_fields if name in typed}
+        return cls(strategy, wallets=wallets, initial=common, given=inputs)
 
     @property
-    def frame(self) -> list[forms.BoundField]:
-        """Everything that is no input of the strategy."""
+    def common_values(self) -> list[forms.BoundField]:
+        """The visible fields that are not inputs of the strategy."""
         return [field for field in self.visible_fields() if not field.name.startswith("in_")]
 
     @property
-    def inner(self) -> list[forms.BoundField]:
+    def strategy_values(self) -> list[forms.BoundField]:
+        """The visible fields of the strategy's inputs."""
         return [field for field in self.visible_fields() if field.name.startswith("in_")]
 
     def request(self, strategy: str) -> BotRequest:
-        """Call it after `is_valid`."""
-        said = self.cleaned_data
+        """The request for a new bot; call it after `is_valid`."""
+        data = self.cleaned_data
         return BotRequest(
-            client_id=said["client_id"], wallet_id=UUID(said["wallet"]), symbol=said["symbol"].strip(),
-            strategy=strategy, budget=said["budget"], leverage=said["leverage"], name=said["name"],
+            client_id=data["client_id"], wallet_id=UUID(data["wallet"]), symbol=data["symbol"].strip(),
+            strategy=strategy, budget=data["budget"], leverage=data["leverage"], name=data["name"],
             inputs=self.inputs(),
         )  # fmt: skip
 
 
 class DefinitionForm(forms.Form):
-    """A definition as `bots.selectors.exports` writes it. It comes from anywhere: nothing in it is trusted."""
+    """Upload of a bot definition as written by `bots.selectors.exports`. Its content is untrusted."""
 
-    file = forms.FileField(label="Definition", help_text="The JSON file that a bot exports.")
+    file = forms.FileField(label=_("Definition"), help_text=_("JSON file exported from a bot."))
 
     def clean_file(self) -> dict[str, Any]:
+        """The parsed definition."""
         file = self.cleaned_data["file"]
-        if file.size > FILE_LARGEST:
-            raise forms.ValidationError("This is too large to be a definition.")
+        if file.size > MAX_FILE_BYTES:
+            raise forms.ValidationError(_t("The file is too large."))
         try:
-            said = json.loads(file.read())
+            data = json.loads(file.read())
         except ValueError:
-            raise forms.ValidationError("This is no JSON.") from None
-        if not isinstance(said, dict) or (said.get("format"), said.get("version")) != (FORMAT, VERSION):
-            raise forms.ValidationError("This is not the definition of a bot.")
-        if not isinstance(said.get("strategy"), str) or said["strategy"] not in STRATEGIES:
-            raise forms.ValidationError("This house does not have the strategy of this definition.")
-        return said
+            raise forms.ValidationError(_t("The file is not valid JSON.")) from None
+        if not isinstance(data, dict) or (data.get("format"), data.get("version")) != (FORMAT, VERSION):
+            raise forms.ValidationError(_t("The file is not a bot definition."))
+        if not isinstance(data.get("strategy"), str) or data["strategy"] not in STRATEGIES:
+            raise forms.ValidationError(_t("The strategy of this definition is not available here."))
+        return data
 
-    def given(self) -> tuple[dict[str, str], dict[str, Any]]:
-        """The first values of the form: those of its frame, and the inputs. Call it after `is_valid`."""
-        said = self.cleaned_data["file"]
-        frame = {name: str(said[name]) for name in ("name", "symbol", "budget", "leverage") if name in said}
-        inputs = said.get("inputs")
-        return frame, inputs if isinstance(inputs, dict) else {}
+    def initial_values(self) -> tuple[dict[str, str], dict[str, Any]]:
+        """Initial values for `NewBotForm`: the common fields, and the inputs. Call it after `is_valid`."""
+        data = self.cleaned_data["file"]
+        common = {name: str(data[name]) for name in ("name", "symbol", "budget", "leverage") if name in data}
+        inputs = data.get("inputs")
+        return common, inputs if isinstance(inputs, dict) else {}
 
 
 # --- a list of bots --------------------------------------------------------------------------------------
 class BotsForm(forms.Form):
-    """The filter of the list. What cannot be understood is left out."""
+    """Filter of the bot list. Invalid values are ignored."""
 
     state = forms.ChoiceField(
-        choices=[(state, state) for state in ("", *map(str, Status), NEEDS_YOU)], required=False
+        choices=[(state, state) for state in ("", *map(str, Status), NEEDS_ATTENTION)], required=False
     )
     wallet = forms.UUIDField(required=False)
     strategy = forms.ChoiceField(choices=[(key, key) for key in ("", *STRATEGIES)], required=False)
@@ -164,19 +177,20 @@ class BotsForm(forms.Form):
         choices=[(sign + key, key) for key in SORTS for sign in ("", "-")], required=False
     )
 
-    def asked(self) -> Wish:
+    def filters(self) -> BotFilter:
+        """The filter, without invalid values."""
         self.is_valid()
-        said = self.cleaned_data
-        return Wish(
-            state=said.get("state", ""),
-            wallet=said.get("wallet"),
-            strategy=said.get("strategy", ""),
-            archived=said.get("archived", False) and self.data.get("archived") != "0",
-            sort=said.get("sort") or "-created",
+        data = self.cleaned_data
+        return BotFilter(
+            state=data.get("state", ""),
+            wallet=data.get("wallet"),
+            strategy=data.get("strategy", ""),
+            archived=data.get("archived", False) and self.data.get("archived") != "0",
+            sort=data.get("sort") or "-created",
         )
 
 
 class StopForm(forms.Form):
-    """The one question that every stop asks."""
+    """Confirmation of a stop: the policy for the bot's orders and position."""
 
     policy = forms.ChoiceField(choices=StopPolicies.choices, initial=StopPolicy.CANCEL_OWN)

@@ -1,4 +1,4 @@
-"""Bots, their inputs, their runs, and what happened to them. Changed by `bots.services` alone."""
+"""Models of bots: inputs, runs, journal and ledger. Only `bots.services` writes them."""
 
 import uuid
 from typing import Any
@@ -6,8 +6,9 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
-from bots.domain.ledger import Account
+from bots.domain.ledger import LedgerAccount
 from bots.domain.lifecycle import Status, StopPolicy
 from market.leases import LeasedModel
 
@@ -15,8 +16,10 @@ MONEY: dict[str, Any] = {"max_digits": 38, "decimal_places": 18}
 
 
 class Statuses(models.TextChoices):
+    """Statuses of a bot, with labels."""
+
     STARTING = Status.STARTING
-    WARMING = Status.WARMING, "reading candles"
+    WARMING = Status.WARMING, _("loading candles")
     RUNNING = Status.RUNNING
     IDLE = Status.IDLE
     STOPPING = Status.STOPPING
@@ -25,22 +28,31 @@ class Statuses(models.TextChoices):
 
 
 class StopPolicies(models.TextChoices):
-    KEEP = StopPolicy.KEEP, "keep its orders"
-    CANCEL_OWN = StopPolicy.CANCEL_OWN, "cancel its orders"
-    CANCEL_AND_CLOSE_OWN = StopPolicy.CANCEL_AND_CLOSE_OWN, "cancel its orders and close its position"
+    """Stop policies, with labels."""
+
+    KEEP = StopPolicy.KEEP, _("keep its orders")
+    CANCEL_OWN = StopPolicy.CANCEL_OWN, _("cancel its orders")
+    CANCEL_AND_CLOSE_OWN = StopPolicy.CANCEL_AND_CLOSE_OWN, _("cancel its orders and close its position")
 
 
 class Accounts(models.TextChoices):
-    HELD = Account.HELD
-    TRADED = Account.TRADED
-    FEES = Account.FEES
-    FUNDING = Account.FUNDING
+    """Accounts of a bot's ledger."""
+
+    POSITION = LedgerAccount.POSITION
+    TRADE_CLEARING = LedgerAccount.TRADE_CLEARING
+    FEES = LedgerAccount.FEES
+    FUNDING = LedgerAccount.FUNDING
 
 
 class Bot(LeasedModel):
-    """A strategy that trades one instrument out of one wallet. Leased: one supervisor at a time runs it."""
+    """A bot: a strategy that trades one instrument from one wallet.
+
+    Leased: at most one supervisor at a time runs it.
+    """
 
     class Desired(models.TextChoices):
+        """Desired state, as the owner set it."""
+
         RUNNING = "running"
         STOPPED = "stopped"
 
@@ -48,25 +60,27 @@ class Bot(LeasedModel):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     wallet = models.ForeignKey("wallets.Wallet", on_delete=models.PROTECT, related_name="+")
     instrument = models.ForeignKey("market.Instrument", on_delete=models.PROTECT, related_name="+")
-    client_id = models.UUIDField(default=uuid.uuid4, editable=False)  # a form sent twice is one bot
+    client_id = models.UUIDField(
+        default=uuid.uuid4, editable=False
+    )  # idempotency: a form that is sent twice creates one bot
     strategy = models.CharField(max_length=40)
     name = models.CharField(max_length=60)
-    budget = models.DecimalField(**MONEY, help_text="in quote units")
+    budget = models.DecimalField(**MONEY, help_text=_("in quote units"))
     leverage = models.PositiveSmallIntegerField(default=1)
     created_at = models.DateTimeField(auto_now_add=True)
     archived_at = models.DateTimeField(null=True, blank=True)
 
-    # --- what is wanted ---
+    # --- desired state ---
     desired = models.CharField(max_length=8, choices=Desired.choices, default=Desired.STOPPED)
     stop_policy = models.CharField(max_length=24, choices=StopPolicies.choices, blank=True)
     stop_reason = models.CharField(max_length=300, blank=True)
-    inputs_version = models.PositiveIntegerField(default=1, help_text="the newest")
+    inputs_version = models.PositiveIntegerField(default=1, help_text=_("newest version"))
 
-    # --- what is, as its supervisor wrote last ---
+    # --- current state, as last written by the supervisor ---
     status = models.CharField(max_length=8, choices=Statuses.choices, default=Statuses.STOPPED)
-    reason = models.CharField(max_length=300, blank=True, help_text="why it is idle, stopped or faulted")
-    checked_at = models.DateTimeField(null=True, blank=True, help_text="when the reason was last true")
-    trace = models.TextField(blank=True)
+    reason = models.CharField(max_length=300, blank=True, help_text=_("why it is idle, stopped or faulted"))
+    reason_at = models.DateTimeField(null=True, blank=True, help_text=_("when the reason was last true"))
+    traceback = models.TextField(blank=True)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -82,7 +96,7 @@ class Bot(LeasedModel):
 
 
 class BotInputs(models.Model):
-    """One version of a bot's inputs, as JSON of `inputs_write`. Versions are added, never changed."""
+    """One version of a bot's inputs, in the JSON form of `dump_inputs`. Versions are added, never changed."""
 
     bot = models.ForeignKey(Bot, on_delete=models.PROTECT, related_name="inputs")
     version = models.PositiveIntegerField()
@@ -96,20 +110,20 @@ class BotInputs(models.Model):
         return f"version {self.version}"
 
 
-class Run(models.Model):
-    """One life of a bot, from a start to its end. Whoever drives it holds the bot's lease."""
+class BotRun(models.Model):
+    """One run of a bot, from its start to its end. The supervisor that executes it holds the bot's lease."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     bot = models.ForeignKey(Bot, on_delete=models.PROTECT, related_name="runs")
-    snapshot = models.JSONField(default=dict, help_text="of bots.domain.codec")
-    inputs_version = models.PositiveIntegerField(help_text="that the last decision was made with")
-    code = models.CharField(max_length=64, help_text="hash of the strategy's source")
-    decisions = models.BigIntegerField(default=0, help_text="numbers the journal")
-    fills_until = models.BigIntegerField(default=0, help_text="every fill up to this one was told")
-    crashes = models.JSONField(default=list, blank=True, help_text="ms; of the process, lately")
+    snapshot = models.JSONField(default=dict, help_text=_("JSON form of bots.domain.codec"))
+    inputs_version = models.PositiveIntegerField(help_text=_("version used by the last decision"))
+    code_hash = models.CharField(max_length=64, help_text=_("hash of the strategy's source"))
+    last_decision = models.BigIntegerField(default=0, help_text=_("number of the newest journalled decision"))
+    last_fill_id = models.BigIntegerField(default=0, help_text=_("newest fill delivered to the run"))
+    crashes = models.JSONField(default=list, blank=True, help_text=_("times of recent crashes, ms"))
     started_at = models.DateTimeField(auto_now_add=True)
     ended_at = models.DateTimeField(null=True, blank=True)
-    ended_why = models.CharField(max_length=300, blank=True)
+    end_reason = models.CharField(max_length=300, blank=True)
 
     class Meta:
         constraints = (
@@ -124,82 +138,92 @@ class Run(models.Model):
         return f"run {self.pk}"
 
 
-class BotEvent(models.Model):
-    """The journal: what a decision was made on and what it asked for, or a line for people.
+class BotJournalEntry(models.Model):
+    """Journal entry of a bot: a decision with its events and requests, or a line of text for users.
 
-    A decision's `body` is {"events", "tick", "inputs", "requests"} in the words of `bots.domain.codec`.
+    A decision's `body` is {"format", "events", "tick", "inputs", "requests"}, encoded by `bots.domain.codec`.
     """
 
     class Kind(models.TextChoices):
+        """Kinds of journal entries."""
+
         DECISION = "decision"
         STATUS = "status"
         INPUTS = "inputs"
-        REQUEST = "request"  # somebody started or stopped it
+        REQUEST = "request"  # a user started or stopped the bot
 
     bot = models.ForeignKey(Bot, on_delete=models.PROTECT, related_name="events")
-    run = models.ForeignKey(Run, null=True, on_delete=models.PROTECT, related_name="events")
-    number = models.BigIntegerField(null=True, help_text="of the decision within its run")
+    run = models.ForeignKey(BotRun, null=True, on_delete=models.PROTECT, related_name="events")
+    number = models.BigIntegerField(null=True, help_text=_("of the decision within its run"))
     kind = models.CharField(max_length=8, choices=Kind.choices)
     text = models.CharField(max_length=300)
     body = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = (models.UniqueConstraint(fields=["run", "number"], name="bots_event_decided_once"),)
-        indexes = (models.Index(fields=["bot", "-id"], name="bots_event_newest"),)
+        constraints = (models.UniqueConstraint(fields=["run", "number"], name="bots_journal_decision_once"),)
+        indexes = (models.Index(fields=["bot", "-id"], name="bots_journal_newest"),)
 
     def __str__(self) -> str:
         return self.text
 
 
-# --- books -----------------------------------------------------------------------------------------------
-class BooksMark(models.Model):
-    """How far a wallet's own books were read for the books of its bots. Whoever posts holds this row.
+# --- ledger ----------------------------------------------------------------------------------------------
+class LedgerCursor(models.Model):
+    """Ledger cursor of a wallet: how far its fills and funding were posted. Posting locks the row.
 
-    Keys of fills and of ledger transfers: both become visible in rising order within one wallet.
+    It stores primary keys of fills and of ledger transactions: within one wallet both become visible in
+    ascending order.
     """
 
     wallet = models.OneToOneField(
         "wallets.Wallet", primary_key=True, on_delete=models.PROTECT, related_name="+"
     )
-    fills_until = models.BigIntegerField(default=0)
-    payments_until = models.BigIntegerField(default=0, help_text="transfers of funding")
-    paid_until = models.BigIntegerField(default=0, help_text="ms; the newest payment that was shared out")
+    last_fill_id = models.BigIntegerField(default=0)
+    last_funding_id = models.BigIntegerField(default=0, help_text=_("newest posted funding transaction"))
+    last_funding_time = models.BigIntegerField(
+        default=0, help_text=_("ms; time of the newest posted funding payment")
+    )
 
     def __str__(self) -> str:
-        return f"fill {self.fills_until}"
+        return f"fill {self.last_fill_id}"
 
 
-class BotTransfer(models.Model):
-    """One fact in the books of a bot. Its entries sum to zero per asset, by trigger. Append-only.
+class BotLedgerTransaction(models.Model):
+    """Ledger transaction of a bot: one fill or funding share. A trigger enforces that its entries sum to zero
+    per asset. Append-only.
 
-    `ref` says which fact: a fact that is told twice is one transfer. A share of a funding payment that a
-    late fill turns out to have changed is mended by one more transfer of that `payment`.
+    `ref` is unique per bot, so that a fill or share is posted once. If a late fill changes a share of a
+    funding payment, a further transaction of the same `payment` corrects it.
     """
 
     class Kind(models.TextChoices):
+        """Kinds of ledger transactions."""
+
         FILL = "fill"
         FUNDING = "funding"
 
-    bot = models.ForeignKey(Bot, on_delete=models.PROTECT, related_name="transfers")
+    bot = models.ForeignKey(Bot, on_delete=models.PROTECT, related_name="ledger_transactions")
     ref = models.CharField(max_length=100)
     kind = models.CharField(max_length=7, choices=Kind.choices)
-    payment = models.BigIntegerField(null=True, help_text="the wallet's transfer that this is a share of")
-    time = models.BigIntegerField(help_text="ms since 1970: when it happened")
+    payment = models.BigIntegerField(
+        null=True, help_text=_("the wallet's transaction that this is a share of")
+    )
+    time = models.BigIntegerField(help_text=_("ms since 1970"))
     booked_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints = (
-            models.UniqueConstraint(fields=["bot", "ref"], name="bots_transfer_once"),
+            models.UniqueConstraint(fields=["bot", "ref"], name="bots_transaction_once"),
             models.CheckConstraint(
                 condition=Q(kind="fill", payment=None) | Q(kind="funding", payment__isnull=False),
-                name="bots_transfer_kind",
+                name="bots_transaction_kind",
             ),
         )
         indexes = (
-            # What was posted of a payment, before it is shared out anew.
+            # Finds what was already posted of a payment, before it is split again.
             models.Index(
-                fields=["payment"], condition=Q(payment__isnull=False), name="bots_transfer_payment"
+                fields=["payment"], condition=Q(payment__isnull=False), name="bots_transaction_payment"
             ),
         )
 
@@ -207,12 +231,12 @@ class BotTransfer(models.Model):
         return self.ref
 
 
-class BotEntry(models.Model):
-    """An amount that came to (above zero) or left an account. Append-only, by trigger."""
+class BotLedgerEntry(models.Model):
+    """Entry: an amount credited to (above zero) or debited from an account. Append-only, by trigger."""
 
-    transfer = models.ForeignKey(BotTransfer, on_delete=models.PROTECT, related_name="entries")
+    transaction = models.ForeignKey(BotLedgerTransaction, on_delete=models.PROTECT, related_name="entries")
     bot = models.ForeignKey(Bot, on_delete=models.PROTECT, related_name="entries")
-    account = models.CharField(max_length=7, choices=Accounts.choices)
+    account = models.CharField(max_length=14, choices=Accounts.choices)
     asset = models.CharField(max_length=40)
     amount = models.DecimalField(**MONEY)
 
@@ -227,10 +251,10 @@ class BotEntry(models.Model):
 
 
 class BotBalance(models.Model):
-    """The sum of the entries of one account. Kept by the trigger that every entry fires; read-only."""
+    """Balance of one account: the sum of its entries, maintained by a trigger. Read-only."""
 
     bot = models.ForeignKey(Bot, on_delete=models.PROTECT, related_name="balances")
-    account = models.CharField(max_length=7)
+    account = models.CharField(max_length=14)
     asset = models.CharField(max_length=40)
     amount = models.DecimalField(**MONEY, default=0)
 
@@ -241,40 +265,42 @@ class BotBalance(models.Model):
         return f"{self.account} {self.amount} {self.asset}"
 
 
-class HolderBook(models.Model):
-    """The running book (`bots.domain.pnl.Book`) of one holder on a wallet's instrument.
+class HolderPosition(models.Model):
+    """Position and running PnL (`bots.domain.pnl.BotPnl`) of one holder on a wallet's instrument.
 
-    A row without a bot is the person's own: what they asked for on a page or by the API. Changed only in
-    the transaction that posts: at its end the database holds a bot's row against its balances.
+    A row without a bot is manual trading: orders that the user placed on a page or by the API. Only ledger
+    posting writes it; at the end of that transaction a trigger compares a bot's row with its balances.
     """
 
-    mark = models.ForeignKey(BooksMark, on_delete=models.PROTECT, related_name="books")
+    cursor = models.ForeignKey(LedgerCursor, on_delete=models.PROTECT, related_name="positions")
     instrument = models.ForeignKey("market.Instrument", on_delete=models.PROTECT, related_name="+")
-    bot = models.OneToOneField(Bot, null=True, blank=True, on_delete=models.PROTECT, related_name="book")
+    bot = models.OneToOneField(
+        Bot, null=True, blank=True, on_delete=models.PROTECT, related_name="holder_position"
+    )
     size = models.DecimalField(**MONEY, default=0)
     cost = models.DecimalField(**MONEY, default=0)
-    realised = models.DecimalField(**MONEY, default=0)
+    realised_pnl = models.DecimalField(**MONEY, default=0)
     fees = models.DecimalField(**MONEY, default=0)
     funding = models.DecimalField(**MONEY, default=0)
     fills = models.PositiveBigIntegerField(default=0)
-    trips = models.PositiveBigIntegerField(default=0)
+    round_trips = models.PositiveBigIntegerField(default=0)
     volume = models.DecimalField(**MONEY, default=0)
     peak = models.DecimalField(**MONEY, default=0)
-    drawdown = models.DecimalField(**MONEY, default=0)
-    in_market = models.BigIntegerField(default=0, help_text="ms")
-    since = models.BigIntegerField(null=True, help_text="ms; of the newest fact")
-    gone = models.DecimalField(
-        **MONEY, default=0, help_text="of size; known to have left the venue by itself"
+    max_drawdown = models.DecimalField(**MONEY, default=0)
+    time_in_market = models.BigIntegerField(default=0, help_text=_("ms"))
+    updated_time = models.BigIntegerField(null=True, help_text=_("ms; of the newest fill or valuation"))
+    closed_externally = models.DecimalField(
+        **MONEY, default=0, help_text=_("part of size closed without an order placed here")
     )
-    last_time = models.BigIntegerField(default=0, help_text="of the newest fill: an older one is late")
+    last_time = models.BigIntegerField(default=0, help_text=_("ms; of the newest fill: an older one is late"))
     last_ref = models.CharField(max_length=100, blank=True)
 
     class Meta:
         constraints = (
             models.UniqueConstraint(
-                fields=["mark", "instrument"], condition=Q(bot=None), name="bots_book_of_person"
+                fields=["cursor", "instrument"], condition=Q(bot=None), name="bots_position_manual"
             ),
         )
 
     def __str__(self) -> str:
-        return f"{self.size} of {self.bot_id or 'the person'}"
+        return f"{self.size} of {self.bot_id or 'manual trading'}"

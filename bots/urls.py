@@ -1,4 +1,4 @@
-"""`/bots/`: pages, and what is done from them."""
+"""Routes of the bot pages under `/bots/`."""
 
 from django.urls import include, path
 
@@ -12,10 +12,10 @@ BOTS = [
     path("new/load/", wizard.load, name="load"),
     path("of/<uuid:pk>/attribution/", attribution.attribution, name="attribution"),
     path("<uuid:pk>/", bots.bot, name="bot"),
-    path("<uuid:pk>/live/", bots.live, name="live"),
-    path("<uuid:pk>/records/", bots.records, name="records"),
+    path("<uuid:pk>/summary/", bots.summary, name="summary"),
+    path("<uuid:pk>/history/", bots.history, name="history"),
     path("<uuid:pk>/equity/", bots.equity, name="equity"),
-    path("<uuid:pk>/why/<uuid:order>/", actions.why, name="why"),
+    path("<uuid:pk>/orders/<uuid:order>/", actions.order_detail, name="order_detail"),
     path("<uuid:pk>/start/", actions.start, name="start"),
     path("<uuid:pk>/stop/", actions.stop, name="stop"),
     path("<uuid:pk>/inputs/", actions.inputs, name="inputs"),

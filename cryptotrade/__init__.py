@@ -1,1 +1,1 @@
-"""The roof: settings, routes, process wiring. Decides nothing about money."""
+"""Project package: settings, routes, process wiring. Contains no trading logic."""

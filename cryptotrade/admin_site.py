@@ -1,4 +1,4 @@
-"""The admin site: who gets in, what it shows, and the looser policy that its front end needs."""
+"""Admin site: access control, registered models, and the relaxed CSP that its front end needs."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -9,26 +9,27 @@ from django.contrib.auth.views import redirect_to_login
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext
 from unfold.sites import UnfoldAdminSite
 
 from accounts.step_up import request_session
 from cryptotrade.errors import error_response
 
-HOUSE = frozenset({"accounts", "market", "wallets", "bots"})
-# Unfold's front end evaluates expressions (Alpine) and sets styles inline. No other page is given this.
+APP_LABELS = frozenset({"accounts", "market", "wallets", "bots"})
+# Unfold's front end evaluates expressions (Alpine) and sets inline styles. No other page has this policy.
 POLICY = {"script-src": ["'unsafe-eval'"], "style-src": ["'unsafe-inline'"]}
 
 
-class HouseAdminSite(UnfoldAdminSite):  # type: ignore[misc]
-    """Staff with a second factor in this very session. Sign-in is the house's own: there is no other form."""
+class CryptoTradeAdminSite(UnfoldAdminSite):  # type: ignore[misc]
+    """Admin site for staff with a second factor in the current session. It has no login form of its own."""
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
-        """Only our own models: what libraries would show (seeds, tokens, codes) is for nobody's eyes."""
+        """Register models of the project's apps only: those of libraries would show seeds and tokens."""
         models: Iterable[type[Model]] = (
             [model_or_iterable] if isinstance(model_or_iterable, type) else model_or_iterable
         )
-        if ours := [model for model in models if model._meta.app_label in HOUSE]:
-            super().register(ours, admin_class, **options)
+        if own_models := [model for model in models if model._meta.app_label in APP_LABELS]:
+            super().register(own_models, admin_class, **options)
 
     def has_permission(self, request: HttpRequest) -> bool:
         if not (request.user.is_active and request.user.is_staff):
@@ -40,7 +41,7 @@ class HouseAdminSite(UnfoldAdminSite):  # type: ignore[misc]
         return csp_update(POLICY)(super().admin_view(view, cacheable))
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Where those are sent who may not enter: to the house's sign-in, or to be told why not."""
+        """Response to refused users: redirect to the login page, or 403 with the reason."""
         if not request.user.is_authenticated:
             target = request.GET.get("next") or request.get_full_path()
             return redirect_to_login(target, settings.LOGIN_URL)
@@ -48,7 +49,7 @@ class HouseAdminSite(UnfoldAdminSite):  # type: ignore[misc]
             return redirect("admin:index")
         if not request.user.is_staff:
             return error_response(request, 403)
-        message = "The administration asks for a second factor: set one up, sign out, and sign in with it."
+        message = gettext("The admin site requires a second factor: set one up, then sign in with it.")
         return error_response(request, 403, message, code="SECOND_FACTOR_REQUIRED")
 
     def password_change(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:

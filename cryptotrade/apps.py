@@ -7,9 +7,9 @@ class CryptotradeConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from cryptotrade import checks, openapi  # noqa: F401  they register themselves
+        from cryptotrade import checks, openapi  # noqa: F401  importing registers them
 
 
 class BackofficeConfig(apps.AdminConfig):
     default = False
-    default_site = "cryptotrade.admin_site.HouseAdminSite"
+    default_site = "cryptotrade.admin_site.CryptoTradeAdminSite"

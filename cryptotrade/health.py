@@ -1,4 +1,4 @@
-"""`/health` says that this process answers; `/ready` says whether the house can do its work."""
+"""Health endpoints: `/health` (this process responds) and `/ready` (all dependencies are available)."""
 
 import logging
 from collections.abc import Callable
@@ -15,19 +15,20 @@ from market.selectors import venue_ages
 
 logger = logging.getLogger(__name__)
 
-VENUE_LATE_MS = 10_000
-MEMORY_FULL = 97.0
-CPU_FULL = 400.0  # load average per core, per cent
+VENUE_STALE_MS = 10_000
+MAX_MEMORY_PERCENT = 97.0
+MAX_CPU_PERCENT = 400.0  # load average per core
 
 
 @require_safe
 def health(request: HttpRequest) -> HttpResponse:
+    """Liveness: always 200."""
     return JsonResponse({"status": "ok"})
 
 
 @require_safe
 def ready(request: HttpRequest) -> HttpResponse:
-    """200 when every check passes, else 503 naming those that failed."""
+    """Readiness: 200 when every check passes, else 503 with the names of the failed checks."""
     results = {name: check() for name, check in CHECKS.items()}
     failed = sorted(name for name, problem in results.items() if problem)
     body = {
@@ -62,18 +63,18 @@ def _venues() -> str | None:
         ages = venue_ages()
     except (DatabaseError, RedisError):
         return "unknown"
-    late = [name for name in settings.VENUES if ages.get(name, VENUE_LATE_MS) >= VENUE_LATE_MS]
-    return f"no data from {', '.join(late)}" if late else None
+    stale = [name for name in settings.VENUES if ages.get(name, VENUE_STALE_MS) >= VENUE_STALE_MS]
+    return f"no data from {', '.join(stale)}" if stale else None
 
 
 def _memory() -> str | None:
     used = psutil.virtual_memory().percent
-    return f"{used:.0f} % used" if used >= MEMORY_FULL else None
+    return f"{used:.0f} % used" if used >= MAX_MEMORY_PERCENT else None
 
 
 def _cpu() -> str | None:
     load = 100 * psutil.getloadavg()[0] / (psutil.cpu_count() or 1)
-    return f"load {load:.0f} % of the cores" if load >= CPU_FULL else None
+    return f"load {load:.0f} % of the cores" if load >= MAX_CPU_PERCENT else None
 
 
 CHECKS: dict[str, Callable[[], str | None]] = {

@@ -1,4 +1,4 @@
-"""JSON log lines and request ids. A line carries who asked and for which request, never a secret."""
+"""JSON logging with request and user ids, and redaction of secrets."""
 
 import logging
 import re
@@ -20,9 +20,9 @@ EXTRA = (
     "seq", "hash", "action", "subject",
 )  # fmt: skip
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
-_QUIET = ("/health", "/ready", "/metrics", "/static/")  # asked every few seconds, and by every page
+_QUIET = ("/health", "/ready", "/metrics", "/static/")  # polled, or loaded by every page: logged as DEBUG
 
-# --- what never reaches a log --------------------------------------------------------------------------
+# --- redaction -----------------------------------------------------------------------------------------
 REDACTED = "[redacted]"
 NAMES = (
     r"pass(?:word|wd|phrase|code)\d?|secrets?|tokens?|api[_-]?keys?|private[_-]?keys?|signing[_-]?key|"
@@ -33,7 +33,7 @@ _SECRET_NAME = re.compile(rf"(?:\w+[_-])?(?:{NAMES})", re.IGNORECASE)
 _BY_VALUE = re.compile(
     r"(?:0x)?(?<![0-9a-fA-F])[0-9a-fA-F]{64,}"  # private keys, signatures
     r"|eyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?"  # JWT
-    r"|ctk_[\w-]{6,}"  # our own API keys
+    r"|ctk_[\w-]{6,}"  # API keys of this application
     r"|(?i:\bbearer\s+)[^\s\"',]+"
     r"|\$2[abxy]\$\d\d\$[./A-Za-z0-9]{20,}"  # bcrypt
     r"|otpauth://\S+"
@@ -47,12 +47,12 @@ _BY_NAME = re.compile(
 
 
 def redact_text(text: str) -> str:
-    """`text` without what looks like a secret, and without what is called one (`password=…`)."""
+    """`text` without values that look like secrets and without values of secret names (`password=…`)."""
     return _BY_NAME.sub(rf"\g<name>{REDACTED}", _BY_VALUE.sub(REDACTED, text))
 
 
 def redact(value: Any) -> Any:
-    """`value` with every text in it redacted, and whole values whose name says that they are secret."""
+    """`value` with every text in it redacted; values of secret names are replaced entirely."""
     match value:
         case str():
             return redact_text(value)
@@ -70,7 +70,7 @@ def _is_secret(name: Any) -> bool:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: timestamp, level, logger, message, request_id and the known extras."""
+    """Formatter: one JSON object per line with timestamp, level, logger, message, request_id and `EXTRA`."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {"message": record.getMessage()}
@@ -79,20 +79,20 @@ class JsonFormatter(logging.Formatter):
         line |= {name: value for name in EXTRA if (value := record.__dict__.get(name)) is not None}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        chained = line.pop("hash", None) if record.name == "accounts.audit" else None
-        told = redact(line)  # last: whatever was put in above goes through it
-        if chained:
-            told["hash"] = chained  # 64 hex digits like a key, but the audit trail's own
-        return orjson.dumps({**_heading(record), **told}, default=str).decode()
+        audit_hash = line.pop("hash", None) if record.name == "accounts.audit" else None
+        redacted = redact(line)  # last, so that every field above passes through it
+        if audit_hash:
+            redacted["hash"] = audit_hash  # 64 hex digits like a private key, but a hash of the audit log
+        return orjson.dumps({**_header(record), **redacted}, default=str).decode()
 
 
-def _heading(record: logging.LogRecord) -> dict[str, str]:
+def _header(record: logging.LogRecord) -> dict[str, str]:
     when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
     return {"timestamp": when, "level": record.levelname, "logger": record.name}
 
 
 class RequestIdMiddleware:
-    """Gives every request an id (the caller's when it is well-formed), echoes it, logs one line."""
+    """Assigns every request an id (the client's if well-formed), returns it in a header, logs one line."""
 
     sync_capable = True
     async_capable = False
@@ -101,25 +101,25 @@ class RequestIdMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        offered = request.headers.get("X-Request-ID", "")
-        current = offered if _ACCEPTED_ID.fullmatch(offered) else uuid.uuid4().hex
-        request.META["REQUEST_ID"] = current  # for those below the roof, who do not know this module
+        received = request.headers.get("X-Request-ID", "")
+        current = received if _ACCEPTED_ID.fullmatch(received) else uuid.uuid4().hex
+        request.META["REQUEST_ID"] = current  # for the apps, which must not import this module
         token = request_id.set(current)
-        began = time.perf_counter()
+        started = time.perf_counter()
         try:
             response = self.get_response(request)
-            _tell(request, response, time.perf_counter() - began)
+            _log_request(request, response, time.perf_counter() - started)
         finally:
             request_id.reset(token)
         response["X-Request-ID"] = current
         return response
 
 
-def _tell(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
+def _log_request(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
     user = user_of(request)
     extra = {
         "method": request.method,
-        "path": request.path,  # never the query: people put things there
+        "path": request.path,  # without the query, which may contain personal data
         "status": response.status_code,
         "duration_ms": round(1000 * seconds, 1),
         "user_id": str(user.pk) if user else None,
@@ -129,7 +129,7 @@ def _tell(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
 
 
 def user_of(request: HttpRequest) -> Any:
-    """The signed-in user, if this request has looked; looking now would cost a query. Else None."""
+    """The signed-in user if the request has loaded it (loading it here would cost a query), else None."""
     user = request.__dict__.get("user")
-    known = request.__dict__.get("_cached_user") if hasattr(user, "_wrapped") else user
-    return known if known is not None and known.is_authenticated else None
+    loaded = request.__dict__.get("_cached_user") if hasattr(user, "_wrapped") else user
+    return loaded if loaded is not None and loaded.is_authenticated else None

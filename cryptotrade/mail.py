@@ -1,4 +1,4 @@
-"""How mail leaves: SendGrid, SMTP, or files on a developer's machine. Production never falls back."""
+"""Mail transport: SendGrid, SMTP, or (never in production) files on a developer's machine."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +10,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.mail.backends.base import BaseEmailBackend
 
 PORTS = {"smtp": 587, "smtps": 465}
-NOWHERE = "cryptotrade.mail.NowhereBackend"
+UNCONFIGURED = "cryptotrade.mail.UnconfiguredBackend"
 
 
 @dataclass(frozen=True, slots=True)
 class SmtpServer:
+    """Connection parameters of an SMTP server."""
+
     host: str
     port: int
     user: str
@@ -24,16 +26,16 @@ class SmtpServer:
 
 
 def backend(sendgrid_key: str | None, url: str | None, *, production: bool) -> str:
-    """The first transport that is configured."""
+    """Dotted path of the mail backend: the first transport that is configured."""
     if sendgrid_key:
         return "anymail.backends.sendgrid.EmailBackend"
     if url:
         return "django.core.mail.backends.smtp.EmailBackend"
-    return NOWHERE if production else "django.core.mail.backends.filebased.EmailBackend"
+    return UNCONFIGURED if production else "django.core.mail.backends.filebased.EmailBackend"
 
 
 def smtp_server(url: str) -> SmtpServer:
-    """smtp://user:password@host:587 (STARTTLS once there is a password), smtps://…:465 (TLS at once)."""
+    """Parse smtp://user:password@host:587 (STARTTLS if there is a user) or smtps://…:465 (implicit TLS)."""
     parts = urlsplit(url)
     if parts.scheme not in PORTS or not parts.hostname:
         raise ImproperlyConfigured("EMAIL_URL must look like smtp://user:password@host:587")
@@ -48,8 +50,8 @@ def smtp_server(url: str) -> SmtpServer:
     )
 
 
-class NowhereBackend(BaseEmailBackend):
-    """Production without a transport: sending fails aloud instead of losing codes in silence."""
+class UnconfiguredBackend(BaseEmailBackend):
+    """Backend of production without a transport: sending raises an error instead of losing codes silently."""
 
     def send_messages(self, email_messages: Any) -> int:
         raise ImproperlyConfigured("No mail transport: set SENDGRID_API_KEY or EMAIL_URL")
@@ -57,8 +59,8 @@ class NowhereBackend(BaseEmailBackend):
 
 @register()
 def mail_check(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Codes for sign-up and recovery travel by mail: without a transport nobody gets in."""
-    if settings.EMAIL_BACKEND != NOWHERE:
+    """Error without a mail transport in production: sign-up and recovery codes could not be sent."""
+    if settings.EMAIL_BACKEND != UNCONFIGURED:
         return []
     hint = "Set SENDGRID_API_KEY, or EMAIL_URL=smtp://user:password@host:587."
     return [Error("Production has no mail transport.", hint=hint, id="cryptotrade.E010")]

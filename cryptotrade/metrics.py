@@ -1,4 +1,4 @@
-"""Prometheus metrics of this process at `/metrics`; each mechanism declares its own beside its code."""
+"""Prometheus metrics of this process at `/metrics`. Each module declares its own metrics."""
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe

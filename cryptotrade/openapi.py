@@ -1,4 +1,4 @@
-"""What the OpenAPI document leaves out, what every operation may answer, and the ways to sign in."""
+"""OpenAPI hooks: drop duplicate routes, add common error responses, describe the authentication schemes."""
 
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -10,33 +10,33 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 Endpoint = tuple[str, str, str, Any]  # path, path pattern, method, view
 
 
-def one_spelling(endpoints: list[Endpoint]) -> list[Endpoint]:
-    """Every route of the API also answers with a slash behind it; the document names it once."""
+def drop_trailing_slashes(endpoints: list[Endpoint]) -> list[Endpoint]:
+    """Drop the routes with a trailing slash: each route exists with and without it."""
     return [endpoint for endpoint in endpoints if not endpoint[0].endswith("/")]
 
 
-def every_refusal(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Adds the refusals that no endpoint decides for itself, all in the one error shape."""
+def add_error_responses(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Add the error responses that middleware and framework can return for any endpoint."""
     schema = {"$ref": "#/components/schemas/Error"}
     for path, operations in result["paths"].items():
         for operation in operations.values():
-            for status in _refusals(path, operation):
-                told = {
+            for status in _error_statuses(path, operation):
+                response = {
                     "description": HTTPStatus(status).phrase,
                     "content": {"application/json": {"schema": schema}},
                 }
-                operation["responses"].setdefault(str(status), told)
+                operation["responses"].setdefault(str(status), response)
     return result
 
 
-def _refusals(path: str, operation: dict[str, Any]) -> Iterator[int]:
+def _error_statuses(path: str, operation: dict[str, Any]) -> Iterator[int]:
     yield from (429, 503)
     if any(scheme for scheme in operation.get("security", ()) if scheme):
         yield from (401, 403)
     if "/auth/" in path:
-        yield from (401, 403)  # of what was sent in the body, or by whom
-    pages = any(parameter["name"] == "cursor" for parameter in operation.get("parameters", ()))
-    if "{" in path or pages:
+        yield from (401, 403)  # for credentials in the body, or for the caller
+    is_paginated = any(parameter["name"] == "cursor" for parameter in operation.get("parameters", ()))
+    if "{" in path or is_paginated:
         yield 404
     if operation.get("requestBody"):
         yield from (400, 409, 413, 415)
@@ -56,16 +56,16 @@ class CookieScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
     name = "access cookie"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
-        description = "For browsers; changes want the CSRF token too."
+        description = "For browsers; unsafe methods also need the CSRF token."
         return {"type": "apiKey", "in": "cookie", "name": settings.ACCESS_COOKIE, "description": description}
 
 
 class PageScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    target_class = "accounts.authentication.PageAuthentication"
+    target_class = "accounts.authentication.SessionCookieAuthentication"
     name = "session cookie"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
-        description = "That of the pages; changes want the CSRF token too."
+        description = "Session cookie of the pages; unsafe methods also need the CSRF token."
         return {
             "type": "apiKey",
             "in": "cookie",

@@ -1,7 +1,7 @@
-"""Child processes that are kept alive: started, watched, restarted with back-off, stopped together.
+"""Process supervisor of `manage.py up`: starts children, restarts them with back-off, stops them together.
 
-Used by `manage.py up`. Each child leads its own session, so that one Ctrl-C reaches only us and we
-decide the order; on Linux the kernel ends the children if we are killed outright.
+Each child is the leader of its own session, so that Ctrl-C reaches only the parent, which decides the
+order; on Linux the kernel terminates the children if the parent is killed.
 """
 
 import asyncio
@@ -17,29 +17,29 @@ from pathlib import Path
 import orjson
 
 STEADY_SECONDS = 30.0
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
+MIN_RESTART_DELAY, MAX_RESTART_DELAY = 0.5, 15.0
 STOP_SECONDS = 12.0
 PR_SET_PDEATHSIG = 1
-REQUESTS = "cryptotrade.logging"  # the logger of a line for every request
+REQUESTS = "cryptotrade.logging"  # the logger that writes a line for every request
 
 
-def pauses() -> Iterator[float]:
-    """Seconds to wait before each restart: doubling, bounded."""
-    pause = FIRST_PAUSE
+def backoff_delays() -> Iterator[float]:
+    """Seconds to wait before each restart: doubling up to MAX_RESTART_DELAY."""
+    delay = MIN_RESTART_DELAY
     while True:
-        yield pause
-        pause = min(pause * 2, LONGEST_PAUSE)
+        yield delay
+        delay = min(delay * 2, MAX_RESTART_DELAY)
 
 
 def die_with_parent() -> None:
-    """Runs in the child between fork and exec: be told to stop when the parent is gone."""
+    """Runs in the child between fork and exec: the kernel sends it SIGTERM when the parent dies."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @dataclass
 class Child:
-    """One process of the house and what became of it."""
+    """A child process with its command and restart count."""
 
     name: str
     command: list[str]
@@ -49,34 +49,35 @@ class Child:
     stopping: bool = field(default=False)
 
 
-class Supervisor:
-    """Runs children until told to stop. `say(name, line)` is given every line that they print."""
+class ProcessSupervisor:
+    """Runs child processes until `stop` is called. `output(name, line)` receives every line they print."""
 
-    def __init__(self, log_folder: Path, say: Callable[[str, str], None]) -> None:
+    def __init__(self, log_folder: Path, output: Callable[[str, str], None]) -> None:
         self._logs = log_folder
-        self._say = say
+        self._output = output
         self._children: list[Child] = []
         self._tasks: list[asyncio.Task[None]] = []
         log_folder.mkdir(parents=True, exist_ok=True)
 
     def start(self, name: str, command: list[str], environment: dict[str, str]) -> None:
+        """Start a child and keep it running."""
         child = Child(name, command, environment)
         self._children.append(child)
-        self._tasks.append(asyncio.create_task(self._keep(child), name=f"keep {name}"))
+        self._tasks.append(asyncio.create_task(self._supervise(child), name=f"supervise {name}"))
 
-    async def _keep(self, child: Child) -> None:
-        waits = pauses()
+    async def _supervise(self, child: Child) -> None:
+        delays = backoff_delays()
         while True:
             started = asyncio.get_running_loop().time()
             code = await self._run(child)
             if child.stopping:
                 return
             if asyncio.get_running_loop().time() - started > STEADY_SECONDS:
-                waits = pauses()
-            pause = next(waits)
-            self._say(child.name, f"ended with {_describe(code)}; starting again in {pause:g} s")
+                delays = backoff_delays()
+            delay = next(delays)
+            self._output(child.name, f"exited with {_describe(code)}; restarting in {delay:g} s")
             child.restarts += 1
-            await asyncio.sleep(pause)
+            await asyncio.sleep(delay)
 
     async def _run(self, child: Child) -> int:
         child.process = await asyncio.create_subprocess_exec(
@@ -98,18 +99,18 @@ class Supervisor:
             while line := await _line(stream):
                 log.write(line)
                 log.flush()
-                if text := readable(line):
-                    self._say(name, text)
+                if text := format_log_line(line):
+                    self._output(name, text)
 
     async def stop(self) -> None:
-        """SIGTERM to all, SIGKILL to those that are still there after some seconds."""
+        """Send SIGTERM to all children, and SIGKILL to those that still run after STOP_SECONDS."""
         for child in self._children:
             child.stopping = True
             self._signal(child, signal.SIGTERM)
         running = [task for task in self._tasks if not task.done()]
         for task, child in zip(self._tasks, self._children, strict=True):
             if child.process is None or child.process.returncode is not None:
-                task.cancel()  # it waits to be restarted
+                task.cancel()  # this task is waiting for the restart delay
         if running:
             _, stuck = await asyncio.wait(running, timeout=STOP_SECONDS)
             for child in self._children if stuck else []:
@@ -125,7 +126,7 @@ class Supervisor:
 async def _line(stream: asyncio.StreamReader) -> bytes:
     try:
         return await stream.readline()
-    except ValueError:  # a line longer than the limit: what there is of it
+    except ValueError:  # the line is longer than the limit: return its available part
         return await stream.read(2**16)
 
 
@@ -133,18 +134,18 @@ def _describe(code: int) -> str:
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"status {code}"
 
 
-def readable(line: bytes) -> str:
-    """A JSON log line as one short line for people; anything else as it is. Empty: not worth a line."""
+def format_log_line(line: bytes) -> str:
+    """A JSON log line as short text; other lines unchanged; empty for lines that are not printed."""
     text = line.decode(errors="replace").rstrip()
     try:
-        said = orjson.loads(text)
-        when, level, logger = said.pop("timestamp")[11:19], said.pop("level"), said.pop("logger")
-        message = said.pop("message")
+        fields = orjson.loads(text)
+        when, level, logger = fields.pop("timestamp")[11:19], fields.pop("level"), fields.pop("logger")
+        message = fields.pop("message")
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         return text
     if (logger, level) == (REQUESTS, "INFO"):
-        return ""  # one for every page and poll; the file has them
-    trace = said.pop("exception", None)
-    rest = " ".join(f"{key}={value}" for key, value in said.items())
+        return ""  # one line per request: only in the log file
+    traceback = fields.pop("exception", None)
+    rest = " ".join(f"{key}={value}" for key, value in fields.items())
     short = f"{when} {level:<7} {message} {rest}".rstrip()
-    return f"{short}\n{trace}" if trace else short
+    return f"{short}\n{traceback}" if traceback else short

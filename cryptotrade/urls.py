@@ -1,4 +1,4 @@
-"""HTTP routes of the four apps and of operations. Websocket routes are in `asgi.py`."""
+"""HTTP routes of the four apps and of monitoring. Websocket routes are in `asgi.py`."""
 
 from django.contrib import admin
 from django.urls import include, path
@@ -26,4 +26,4 @@ handler400 = "cryptotrade.errors.bad_request"
 handler403 = "cryptotrade.errors.permission_denied"
 handler404 = "cryptotrade.errors.not_found"
 handler500 = "cryptotrade.errors.server_error"
-handler429 = "cryptotrade.errors.too_many"  # read by allauth
+handler429 = "cryptotrade.errors.too_many_requests"  # used by allauth

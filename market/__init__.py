@@ -1,1 +1,1 @@
-"""What the world does, and how one talks to a venue."""
+"""Market data and venue connectivity."""

@@ -1,4 +1,4 @@
-"""Venues, instruments and workers. The site lets staff in; support reads, administrators change."""
+"""Admin pages of venues, instruments and workers: staff may view, superusers may edit venues."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from market.models import Instrument, Venue, Worker
 
 
 class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]
-    """All staff read; nothing is for editing."""
+    """Read-only admin page for all active staff."""
 
     list_filter_submit = True
 
@@ -32,7 +32,7 @@ class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]
 
 @admin.register(Venue)
 class VenueAdmin(ReadOnlyAdmin):
-    """Venues are made by the feed; a person may only rename them and switch them off."""
+    """Admin page of venues. The feed worker creates the rows; a superuser may change title and `enabled`."""
 
     list_display = ("title", "name", "simulated", "enabled", "owner", "owner_epoch")
     readonly_fields = ("name", "simulated", "owner", "owner_epoch")
@@ -43,7 +43,7 @@ class VenueAdmin(ReadOnlyAdmin):
 
 @admin.register(Instrument)
 class InstrumentAdmin(ReadOnlyAdmin):
-    """Read from the venue."""
+    """Read-only admin page of instruments; their values are synchronised from the venue."""
 
     list_display = ("symbol", "venue", "kind", "base", "quote", "trading", "updated_at")
     list_filter = ("venue", "kind", "trading")
@@ -52,6 +52,6 @@ class InstrumentAdmin(ReadOnlyAdmin):
 
 @admin.register(Worker)
 class WorkerAdmin(ReadOnlyAdmin):
-    """The running worker processes and their leases."""
+    """Read-only admin page of the running worker processes and their leases."""
 
     list_display = ("channel", "host", "pid", "started_at", "lease_until")

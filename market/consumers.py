@@ -1,7 +1,7 @@
-"""The entrance to the hub: `/ws/stream` (docs/stream-protocol.md).
+"""Websocket endpoint `/ws/stream`: handshake, commands and errors (docs/stream-protocol.md).
 
-A plain ASGI application rather than a Channels consumer class: a consumer's dispatch costs a thread
-hop per message (86 to 192 µs measured), and nothing here touches the database but signing in.
+This is a plain ASGI application instead of a Channels consumer class: the dispatch of a consumer costs
+one thread hop per message (86 to 192 µs measured), and only authentication accesses the database here.
 """
 
 import asyncio
@@ -39,18 +39,18 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Principal(Protocol):
-    """Who a credential stands for; `credential` is its handle, `until` the Unix time of its own end."""
+    """The authenticated user of a credential: its handle, and its expiry in Unix time (None: never)."""
 
     @property
     def user_id(self) -> str: ...
     @property
     def credential(self) -> str: ...
     @property
-    def until(self) -> float | None: ...
+    def expires_at(self) -> float | None: ...
 
 
 Identify = Callable[[str], Principal | None]
-Wait = Callable[[Scope], Awaitable[int]]  # seconds until a connection from there may begin; 0: now
+Wait = Callable[[Scope], Awaitable[int]]  # seconds until the address may open a connection; 0: now
 
 
 async def _no_wait(scope: Scope) -> int:
@@ -59,7 +59,11 @@ async def _no_wait(scope: Scope) -> int:
 
 @dataclass(frozen=True)
 class StreamConsumer:
-    """ASGI application. What it must ask about callers is given by the roof: we know no accounts."""
+    """ASGI application of `/ws/stream`.
+
+    The project package injects the look-ups of users and credentials, because this app may not import
+    `accounts`.
+    """
 
     session_user: Identify
     token_user: Identify
@@ -71,22 +75,22 @@ class StreamConsumer:
         await receive()
         hub = Hub.current()
         hub.guard.ask = self.credentials_live
-        if not origin_is_ours(scope):
+        if not is_same_origin(scope):
             await send({"type": "websocket.close", "code": POLICY})  # before accept: HTTP 403
             return
         await send({"type": "websocket.accept"})
         address = self.address(scope)
         wire = scope.get("extensions", {}).get(WIRE)
-        client = Client(send, address=address, on_blocked=hub.fanout.fall_behind, wire=wire)
+        client = Client(send, address=address, on_blocked=hub.fanout.detach, wire=wire)
         hub.add(client)
         try:
-            await _Conversation(self, scope, hub, client).run(receive)
+            await _Connection(self, scope, hub, client).run(receive)
         finally:
             hub.remove(client)
 
 
-class _Conversation:
-    """One connection from accept to disconnect."""
+class _Connection:
+    """One websocket connection from accept to disconnect."""
 
     def __init__(self, consumer: StreamConsumer, scope: Scope, hub: Hub, client: Client) -> None:
         self._consumer = consumer
@@ -97,34 +101,36 @@ class _Conversation:
         self._budget = CommandBudget(asyncio.get_running_loop().time())
 
     async def run(self, receive: Receive) -> None:
-        if await self._may_begin():
+        if await self._admit():
             while (message := await receive())["type"] != "websocket.disconnect":
                 await self._received(message)
             return
         while (await receive())["type"] != "websocket.disconnect":
-            pass  # the goodbye is on its way
+            pass  # the close frame is being sent
 
-    async def _may_begin(self) -> bool:
+    async def _admit(self) -> bool:
         if self._hub.draining:
             self._client.close(GOING_AWAY)
             return False
         try:
-            if self._hub.per_address[self._client.address] > settings.STREAM_PER_ADDRESS:
-                raise CommandError("too_many_connections", "Too many connections from here.", fatal=True)
+            if self._hub.per_address[self._client.address] > settings.MAX_STREAMS_PER_ADDRESS:
+                raise CommandError(
+                    "too_many_connections", "Too many connections from this address.", fatal=True
+                )
             if seconds := await self._consumer.wait(self._scope):
-                message = f"Too many connections from here; try again in {seconds} s."
+                message = f"Too many connections from this address; try again in {seconds} s."
                 raise CommandError("rate_limited", message, fatal=True)
             if token := _bearer(self._scope):
                 await self._sign_in(self._consumer.token_user, token)
         except CommandError as error:
-            self._refuse(error)
+            self._reject(error)
         return not self._client.closing
 
     async def _received(self, message: dict[str, Any]) -> None:
         text = message.get("text")
         if text is None:
-            error = CommandError("binary", "Frames are text.")
-            self._say_error(error)
+            error = CommandError("binary", "Binary frames are not supported; send text frames.")
+            self._send_error(error)
             self._client.close(UNSUPPORTED)
             return
         if len(text) > FRAME_BYTES:
@@ -132,11 +138,11 @@ class _Conversation:
             return
         try:
             self._budget.spend(asyncio.get_running_loop().time())
-            await self._obey(text)
+            await self._execute(text)
         except CommandError as error:
-            self._refuse(error)
+            self._reject(error)
 
-    async def _obey(self, text: str) -> None:
+    async def _execute(self, text: str) -> None:
         match command_parse(text):
             case Subscribe() as command:
                 if command.topic.kind == "me":
@@ -145,16 +151,16 @@ class _Conversation:
             case Unsubscribe(topic):
                 number = self._hub.unsubscribe(self._client, topic)
                 if number is None:
-                    raise CommandError("not_subscribed", "That topic is not subscribed.", topic=topic.text)
-                self._say({"op": "ok", "topic": topic.text, "id": number})
+                    raise CommandError("not_subscribed", "This topic is not subscribed.", topic=topic.text)
+                self._send_json({"op": "ok", "topic": topic.text, "id": number})
             case Authenticate(token):
                 await self._sign_in(self._consumer.token_user, token)
-                self._say({"op": "ok", "user": self._client.user_id})
+                self._send_json({"op": "ok", "user": self._client.user_id})
             case Ping():
-                self._say({"op": "pong"})
+                self._send_json({"op": "pong"})
 
     async def _try_cookie(self) -> None:
-        """Read the cookies at the first private topic only: public pages cost no look-up."""
+        """Authenticate by cookie at the first private topic only, so that public pages cost no look-up."""
         if self._client.user_id or self._cookie_tried:
             return
         self._cookie_tried = True
@@ -164,29 +170,29 @@ class _Conversation:
             await self._sign_in(self._consumer.token_user, token)
 
     async def _sign_in(self, identify: Identify, credential: str) -> None:
-        who = await database_sync_to_async(identify)(credential)
-        if who is None:
-            raise CommandError("unauthenticated", "That credential is not valid.", fatal=True)
-        user_id = who.user_id
+        principal = await database_sync_to_async(identify)(credential)
+        if principal is None:
+            raise CommandError("unauthenticated", "Invalid credential.", fatal=True)
+        user_id = principal.user_id
         if self._client.user_id not in (None, user_id):
-            raise CommandError("forbidden", "This connection is somebody else's.", fatal=True)
+            raise CommandError("forbidden", "This connection is signed in as another user.", fatal=True)
         if self._client.user_id is None:
             self._hub.per_user[user_id] += 1
             self._client.user_id = user_id
-        self._client.credential, self._client.until = who.credential, who.until
-        if self._hub.per_user[user_id] > settings.STREAM_PER_USER:
-            raise CommandError("too_many_connections", "Too many connections of this user.", fatal=True)
+        self._client.credential, self._client.until = principal.credential, principal.expires_at
+        if self._hub.per_user[user_id] > settings.MAX_STREAMS_PER_USER:
+            raise CommandError("too_many_connections", "Too many connections for this user.", fatal=True)
 
-    def _refuse(self, error: CommandError) -> None:
-        self._say_error(error)
+    def _reject(self, error: CommandError) -> None:
+        self._send_error(error)
         if error.fatal:
             self._client.close(POLICY)
 
-    def _say_error(self, error: CommandError) -> None:
+    def _send_error(self, error: CommandError) -> None:
         body: dict[str, Any] = {"op": "error", "code": error.code, "message": error.message}
-        self._say({**body, "topic": error.topic} if error.topic else body)
+        self._send_json({**body, "topic": error.topic} if error.topic else body)
 
-    def _say(self, body: dict[str, Any]) -> None:
+    def _send_json(self, body: dict[str, Any]) -> None:
         self._client.write(orjson.dumps(body).decode())
 
 
@@ -196,10 +202,10 @@ def _header(scope: Scope, name: bytes) -> str | None:
     return values[-1].decode("latin-1") if values else None
 
 
-def origin_is_ours(scope: Scope) -> bool:
-    """True for pages served by us, for trusted origins, and for programs, which send no Origin.
+def is_same_origin(scope: Scope) -> bool:
+    """True for the server's own pages, for trusted origins, and for API clients, which send no Origin.
 
-    Browsers always send one, so a page of somebody else cannot use a visitor's session.
+    Browsers always send the header, so a page of another site cannot use a visitor's session.
     """
     origin = _header(scope, b"origin")
     if origin is None:

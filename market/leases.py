@@ -1,9 +1,9 @@
-"""Leases: exactly one process drives a row, and it can prove it.
+"""Leases with fencing: at most one worker process owns a row, and each of its writes is checked for that.
 
-One `Worker` row per process, renewed every 3 s and valid for 12 s by the database's clock. Work is
-claimed by compare-and-set with `FOR UPDATE SKIP LOCKED` and gets `owner_epoch + 1`; every write made
-for that work re-checks the epoch (`owner_epoch` only ever rises, so a writer that slept is refused).
-A worker that cannot renew stops acting by its own monotonic clock before the lease ends.
+Each process has one `Worker` row, renewed every 3 s and valid for 12 s by the database's clock. Rows are
+claimed by compare-and-set with `FOR UPDATE SKIP LOCKED` and get `owner_epoch + 1`; every write of the owner
+re-checks the epoch (`owner_epoch` only increases, so a writer that was suspended is rejected). A worker that
+cannot renew stops by its own monotonic clock before the lease ends.
 """
 
 import asyncio
@@ -26,17 +26,17 @@ from django.db.models.functions import Now
 
 logger = logging.getLogger(__name__)
 
-RENEW_EVERY = 3.0
+RENEW_INTERVAL = 3.0
 LEASE = timedelta(seconds=12)
-STOP_BEFORE_END = 3.0
+STOP_MARGIN = 3.0
 
 
 class LeaseLost(Exception):
-    """The work belongs to somebody else now; what was about to be written must not be."""
+    """The row has another owner now; the pending write must not happen."""
 
 
 class LeasedModel(models.Model):
-    """A row that at most one worker drives at a time. `owner_epoch` counts its drivers."""
+    """Abstract model of a row that at most one worker owns at a time. `owner_epoch` counts the claims."""
 
     owner = models.ForeignKey(
         "market.Worker", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
@@ -69,84 +69,84 @@ def worker_register(*, channel: str) -> uuid.UUID:
 
 
 def worker_renew(worker: uuid.UUID) -> bool:
-    """Extend the lease by 12 s. False when the row is gone (it expired and was swept)."""
+    """Extend the lease by 12 s. False when the row was deleted (it expired and was swept)."""
     return bool(_workers().filter(pk=worker).update(lease_until=Now() + LEASE))
 
 
 def worker_release(worker: uuid.UUID) -> None:
-    """Delete the row, so that others may claim its work at once."""
+    """Delete the row, so that other workers can claim its rows at once."""
     _workers().filter(pk=worker).delete()
 
 
 def workers_sweep() -> int:
-    """Delete rows whose lease ended over an hour ago. Returns how many."""
-    gone, _ = _workers().filter(lease_until__lt=Now() - timedelta(hours=1)).delete()
-    return int(gone)
+    """Delete rows with a lease that ended over an hour ago. Returns how many."""
+    deleted, _ = _workers().filter(lease_until__lt=Now() - timedelta(hours=1)).delete()
+    return int(deleted)
 
 
 def claim(
     model: type[LeasedModel], worker: uuid.UUID, *, where: Q | None = None, limit: int = 100
 ) -> list[Claim]:
-    """Take rows that nobody holds, or whose holder's lease has ended. Never blocks on a locked row."""
+    """Claim rows without an owner or with an expired owner's lease. Never blocks on a locked row."""
     manager: Any = model._default_manager
     with transaction.atomic():
-        free = (
+        unowned = (
             manager.select_for_update(skip_locked=True, no_key=True, of=("self",))
             .filter(where or Q())
             .filter(Q(owner=None) | Q(owner__lease_until__lt=Now()))
             .order_by("pk")[:limit]
         )
-        taken = []
-        for row in free:
+        claims = []
+        for row in unowned:
             row.owner_id, row.owner_epoch = worker, row.owner_epoch + 1
             row.save(update_fields=["owner", "owner_epoch"])
-            taken.append(Claim(model, row.pk, row.owner_epoch))
-        return taken
+            claims.append(Claim(model, row.pk, row.owner_epoch))
+        return claims
 
 
-def release(held: Claim) -> None:
-    """Give the row back, unless somebody else has it already."""
-    manager: Any = held.model._default_manager
-    manager.filter(pk=held.pk, owner_epoch=held.epoch).update(owner=None)
+def release(claim: Claim) -> None:
+    """Release the row, unless another worker owns it already."""
+    manager: Any = claim.model._default_manager
+    manager.filter(pk=claim.pk, owner_epoch=claim.epoch).update(owner=None)
 
 
-def fence(held: Claim) -> None:
-    """Call inside the transaction that writes for `held`. Raises `LeaseLost` when it is not ours.
+def fence(claim: Claim) -> None:
+    """Fence the current transaction by `claim`. Raises `LeaseLost` when the claim is no longer valid.
 
-    Takes the row lock, so that a new owner waits for our commit.
+    Call it inside the transaction that writes. It locks the row, so that a new owner waits for the commit.
     """
-    manager: Any = held.model._default_manager
-    ours = manager.select_for_update(no_key=True, of=("self",)).filter(
-        pk=held.pk, owner_epoch=held.epoch, owner__lease_until__gte=Now()
+    manager: Any = claim.model._default_manager
+    owned = manager.select_for_update(no_key=True, of=("self",)).filter(
+        pk=claim.pk, owner_epoch=claim.epoch, owner__lease_until__gte=Now()
     )
-    if not list(ours):  # not exists(): that would drop the lock
-        raise LeaseLost(f"{held.model.__name__} {held.pk} is not ours under epoch {held.epoch}")
+    if not list(owned):  # exists() would not take the row lock
+        raise LeaseLost(f"{claim.model.__name__} {claim.pk} is not owned under epoch {claim.epoch}")
 
 
-def still_owned(held: Claim) -> bool:
-    """A look without a lock, for the wake loop."""
-    manager: Any = held.model._default_manager
-    return bool(manager.filter(pk=held.pk, owner_epoch=held.epoch, owner__isnull=False).exists())
+def is_still_owner(claim: Claim) -> bool:
+    """Whether the claim is still valid, read without a lock, for the wake loop."""
+    manager: Any = claim.model._default_manager
+    return bool(manager.filter(pk=claim.pk, owner_epoch=claim.epoch, owner__isnull=False).exists())
 
 
-def task_goes_on() -> bool:
-    """False once the current task was cancelled. For the loops of workers, instead of `True`.
+def task_is_running() -> bool:
+    """False once the current task was cancelled. Loop condition of worker tasks, instead of `True`.
 
-    redis-py now and then takes a cancellation for a timeout of its own, and asgiref loses one that
-    arrives as a thread ends: a loop that relied on the exception alone would then never stop.
+    redis-py sometimes treats a cancellation as its own timeout, and asgiref loses one that arrives while a
+    thread ends: a loop that relied on the exception alone would then never stop.
     """
     task = asyncio.current_task()
     return task is not None and not task.cancelling()
 
 
-class Keeper:
-    """Keeps the lease of one worker process alive and says when to stop acting.
+class LeaseKeeper:
+    """Lease keeper: renews the lease of one worker process and reports when the process must stop writing.
 
-    `safe()` is true only while the last successful renewal is younger than the lease minus a margin,
-    by this process's monotonic clock: a process that was paused finds it false before it writes.
+    `is_safe()` is True only while the last successful renewal is younger than the lease minus a margin, by
+    this process's monotonic clock: after a suspension it is False before the process writes.
     """
 
-    MARGIN: ClassVar[float] = LEASE.total_seconds() - STOP_BEFORE_END
+    MARGIN: ClassVar[float] = LEASE.total_seconds() - STOP_MARGIN
 
     def __init__(self, channel: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.channel = channel
@@ -155,7 +155,7 @@ class Keeper:
         self._renewed_at = float("-inf")
         self._task: asyncio.Task[None] | None = None
 
-    def safe(self) -> bool:
+    def is_safe(self) -> bool:
         return self._clock() - self._renewed_at < self.MARGIN
 
     async def start(self) -> uuid.UUID:
@@ -176,21 +176,21 @@ class Keeper:
             try:
                 await database_sync_to_async(worker_release)(worker)
             except (DatabaseError, InterfaceError):
-                # It ends by itself; a database that is away must not keep us from stopping.
+                # The lease expires; an unavailable database must not block the shutdown.
                 logger.warning("lease not released", extra={"channel": self.channel}, exc_info=True)
 
     async def _register(self) -> None:
-        asked = self._clock()
+        requested_at = self._clock()
         self.worker = await database_sync_to_async(worker_register)(channel=self.channel)
-        self._renewed_at = asked
+        self._renewed_at = requested_at
 
     async def _renew_forever(self) -> None:
-        while task_goes_on():
-            await asyncio.sleep(RENEW_EVERY)
-            asked = self._clock()  # before the query: the lease may start any time after it
+        while task_is_running():
+            await asyncio.sleep(RENEW_INTERVAL)
+            requested_at = self._clock()  # before the query: the lease may start any time after it
             try:
                 if self.worker and await database_sync_to_async(worker_renew)(self.worker):
-                    self._renewed_at = asked
+                    self._renewed_at = requested_at
                 else:
                     await self._register()
             except Exception:

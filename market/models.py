@@ -1,3 +1,5 @@
+"""Database tables of market data: workers, venues, instruments, candles and trades."""
+
 import uuid
 
 from django.db import models
@@ -23,7 +25,7 @@ class Worker(models.Model):
 
 
 class Venue(LeasedModel):
-    """A place to trade. Leased: one feed worker at a time holds its sockets."""
+    """A trading venue. Leased: at most one feed worker at a time holds its sockets."""
 
     name = models.SlugField(primary_key=True, max_length=40)
     title = models.CharField(max_length=80)
@@ -35,9 +37,9 @@ class Venue(LeasedModel):
 
 
 class Instrument(models.Model):
-    """What is traded at a venue, with the rules that an order there must obey.
+    """An instrument of a venue with its price and size rules.
 
-    `symbol` is the venue's own name and is what topics and URLs carry; `base` and `quote` are for people.
+    `symbol` is the venue's own name, used in topics and URLs; `base` and `quote` are display names.
     """
 
     class Kind(models.TextChoices):
@@ -65,7 +67,7 @@ class Instrument(models.Model):
 
 
 class Candle(models.Model):
-    """A closed candle. Written in batches by `COPY`; a later revision by the venue replaces it."""
+    """A closed candle. Written in batches with `COPY`; a later revision by the venue replaces it."""
 
     instrument = models.ForeignKey(Instrument, on_delete=models.CASCADE, related_name="candles")
     interval = models.CharField(max_length=4)
@@ -78,7 +80,7 @@ class Candle(models.Model):
 
     class Meta:
         constraints = (
-            # Serves the chart: newest first, one instrument, one interval, before a time.
+            # Index of the chart query: one instrument and interval, before a time, newest first.
             models.UniqueConstraint(fields=["instrument", "interval", "open_time"], name="market_candle_key"),
             models.CheckConstraint(
                 condition=models.Q(low__lte=models.F("open"), high__gte=models.F("open"))
@@ -92,7 +94,7 @@ class Candle(models.Model):
 
 
 class Trade(models.Model):
-    """A public trade. Stored only when STORE_TRADES is on."""
+    """A public trade. Stored only when STORE_TRADES is enabled."""
 
     class Side(models.TextChoices):
         BUY = "buy"

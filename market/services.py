@@ -1,4 +1,4 @@
-"""What changes the market's rows. Everything here is synchronous and one transaction."""
+"""Services that write market data. Each function is synchronous and runs in one transaction."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from market.leases import Claim, fence
 from market.models import Instrument as InstrumentRow
 from market.models import Venue
 
-RULES = (
+RULE_FIELDS = (
     "kind", "base", "quote", "size_decimals", "price_decimals", "significant_figures", "min_notional",
     "max_leverage", "trading",
 )  # fmt: skip
@@ -21,30 +21,30 @@ TRADE_COLUMNS = ("instrument_id", "trade_id", "time", "price", "size", "side")
 
 
 def venue_ensure(*, name: str, title: str, simulated: bool) -> Venue:
-    """The row of a venue; its title and badge follow the build, `enabled` stays as an administrator set it."""
+    """Create or update a venue. Title and `simulated` come from the code; `enabled` stays as stored."""
     venue, _ = Venue.objects.update_or_create(name=name, defaults={"title": title, "simulated": simulated})
     return venue
 
 
 def instrument_sync(
-    *, venue: str, instruments: Iterable[Instrument], held: Claim | None = None
+    *, venue: str, instruments: Iterable[Instrument], claim: Claim | None = None
 ) -> dict[str, int]:
-    """Make the rows match what the venue lists; what it lists no more stops trading, but stays.
+    """Synchronise the rows with the venue's list; delisted instruments are kept with `trading=False`.
 
-    Returns ids by symbol. `held` fences the write by the lease of a feed worker. Raises `LeaseLost`.
+    Returns ids by symbol. `claim` fences the write by the lease of a feed worker. Raises `LeaseLost`.
     """
     listed = {instrument.symbol: instrument for instrument in instruments}
     with transaction.atomic():
-        if held:
-            fence(held)
+        if claim:
+            fence(claim)
         rows = {row.symbol: row for row in InstrumentRow.objects.filter(venue_id=venue)}
         InstrumentRow.objects.bulk_create(
             _row(instrument) for symbol, instrument in listed.items() if symbol not in rows
         )
         changed = [row for symbol, row in rows.items() if _differs(row, listed.get(symbol))]
-        InstrumentRow.objects.bulk_update(changed, [*RULES, "updated_at"], batch_size=500)
-        known = InstrumentRow.objects.filter(venue_id=venue, symbol__in=listed)
-        return dict(known.values_list("symbol", "pk"))
+        InstrumentRow.objects.bulk_update(changed, [*RULE_FIELDS, "updated_at"], batch_size=500)
+        existing = InstrumentRow.objects.filter(venue_id=venue, symbol__in=listed)
+        return dict(existing.values_list("symbol", "pk"))
 
 
 def _values(instrument: Instrument) -> dict[str, Any]:
@@ -67,20 +67,20 @@ def _row(instrument: Instrument) -> InstrumentRow:
 
 
 def _differs(row: InstrumentRow, listed: Instrument | None) -> bool:
-    """Bring the row up to date in memory; True when that changed anything."""
-    wanted = _values(listed) if listed else {"trading": False}
-    if all(getattr(row, name) == value for name, value in wanted.items()):
+    """Update the row in memory; returns True when a field changed."""
+    target = _values(listed) if listed else {"trading": False}
+    if all(getattr(row, name) == value for name, value in target.items()):
         return False
-    for name, value in wanted.items():
+    for name, value in target.items():
         setattr(row, name, value)
     row.updated_at = timezone.now()
     return True
 
 
-def candles_store(*, held: Claim, ids: Mapping[str, int], candles: Iterable[Candle]) -> int:
-    """Upsert closed candles; the venue's later word replaces the earlier. Returns rows written.
+def candles_store(*, claim: Claim, ids: Mapping[str, int], candles: Iterable[Candle]) -> int:
+    """Upsert closed candles; a later revision replaces the stored one. Returns the number of rows written.
 
-    `ids` maps symbols to instruments; candles of others are left out. Raises `LeaseLost`.
+    `ids` maps symbols to instrument ids; candles of other symbols are skipped. Raises `LeaseLost`.
     """
     latest = {(c.symbol, c.interval, c.open_time): c for c in candles if c.symbol in ids}
     rows = [
@@ -91,24 +91,24 @@ def candles_store(*, held: Claim, ids: Mapping[str, int], candles: Iterable[Cand
         "(instrument_id, interval, open_time) DO UPDATE SET open = EXCLUDED.open, high = EXCLUDED.high, "
         "low = EXCLUDED.low, close = EXCLUDED.close, volume = EXCLUDED.volume"
     )
-    return _copy(held, "market_candle", CANDLE_COLUMNS, rows, conflict)
+    return _copy(claim, "market_candle", CANDLE_COLUMNS, rows, conflict)
 
 
-def trades_store(*, held: Claim, ids: Mapping[str, int], trades: Iterable[Trade]) -> int:
-    """Insert public trades; known ones are left as they are. Returns rows written. Raises `LeaseLost`."""
+def trades_store(*, claim: Claim, ids: Mapping[str, int], trades: Iterable[Trade]) -> int:
+    """Insert public trades; existing ones are kept. Returns rows written. Raises `LeaseLost`."""
     rows = [(ids[t.symbol], t.id, t.time, t.price, t.size, t.side) for t in trades if t.symbol in ids]
-    return _copy(held, "market_trade", TRADE_COLUMNS, rows, "(instrument_id, time, trade_id) DO NOTHING")
+    return _copy(claim, "market_trade", TRADE_COLUMNS, rows, "(instrument_id, time, trade_id) DO NOTHING")
 
 
 def _copy(
-    held: Claim, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]], conflict: str
+    claim: Claim, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]], conflict: str
 ) -> int:
     """COPY into a temporary table, then one INSERT … ON CONFLICT, fenced in the same transaction."""
     if not rows:
         return 0
     names = ", ".join(f'"{name}"' for name in columns)
     with transaction.atomic(), connection.cursor() as cursor:
-        fence(held)
+        fence(claim)
         cursor.execute("DROP TABLE IF EXISTS incoming")
         cursor.execute(
             f"CREATE TEMPORARY TABLE incoming ON COMMIT DROP AS SELECT {names} FROM {table} WITH NO DATA"  # noqa: S608

@@ -1,4 +1,4 @@
-"""Several threads that begin at the same moment, as people on several servers do."""
+"""Concurrency helper: runs calls in threads that start at the same moment."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -7,15 +7,15 @@ from django.db import connection
 
 
 def at_once(*calls):
-    """What each call returned or raised, in their order."""
+    """The result or exception of each call, in the order of the calls."""
     start = threading.Barrier(len(calls))
 
     def run(call):
         start.wait(timeout=60)
         try:
             return call()
-        except Exception as problem:  # noqa: BLE001  the test looks at it
-            return problem
+        except Exception as error:  # noqa: BLE001  the test inspects it
+            return error
         finally:
             connection.close()
 

@@ -1,4 +1,4 @@
-"""The cast: alice owns things, bob is another trader, and neither may see the other's."""
+"""Shared fixtures: the users alice (owner of the test objects) and bob (another trader), test database."""
 
 import shutil
 import tempfile
@@ -18,18 +18,18 @@ TRUNCATE_GUARDS = (
     ("accounts_audithead", "accounts_audit_head_no_truncate"),
     *(
         (f"wallets_{table}", f"wallets_{table}_no_truncate")
-        for table in ("ledgertransfer", "ledgerentry", "fill")
+        for table in ("ledgertransaction", "ledgerentry", "fill")
     ),
-    *((f"bots_{table}", f"bots_{table}_no_truncate") for table in ("bottransfer", "botentry")),
+    *((f"bots_{table}", f"bots_{table}_no_truncate") for table in ("botledgertransaction", "botledgerentry")),
 )
 
 
-# Nothing is timed here: a machine with other work is slow for as long as it likes.
-settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("house")
+# No deadlines: a test must not fail because the machine is busy.
+settings.register_profile("cryptotrade", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("cryptotrade")
 
-# These wait for real processes most of the time: begun first, they do so beside tests that compute.
-FIRST = ("test_house.py", "test_chaos.py")
+# Tests that mostly wait for real processes start first, so that they run in parallel to CPU-bound tests.
+FIRST = ("test_stack.py", "test_chaos.py")
 
 
 def pytest_collection_modifyitems(items):
@@ -37,15 +37,15 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(autouse=True)
-def _in_a_hurry(settings):
+def _fast_settings(settings):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    # Every test client loads the middleware anew: static files are looked for when they are asked for.
+    # Every test client loads the middleware again: static files are searched on request, not at start.
     settings.WHITENOISE_AUTOREFRESH = True
 
 
 @pytest.fixture(autouse=True)
 def _leases_outlive_a_test(monkeypatch):
-    """Nobody renews those of workers that a test plays itself; a busy machine would end them half-way."""
+    """Long leases: tests that act as a worker do not renew them, and they would expire on a busy machine."""
     monkeypatch.setattr(leases, "LEASE", timedelta(minutes=30))
 
 
@@ -61,14 +61,14 @@ def bob(db):
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings):
-    """A test inside a transaction may wait for something else as long as it takes."""
+    """No idle timeout: a test inside a transaction may wait for other processes as long as necessary."""
     del connection.settings_dict["OPTIONS"]["options"]
 
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup, django_db_blocker):
-    """The audit trail refuses TRUNCATE, which is how transactional tests clean up after themselves."""
-    if not _there_is_a_test_database():
+    """Disable the triggers that refuse TRUNCATE: transactional tests clean up by it."""
+    if not _has_test_database():
         return
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         for table, trigger in TRUNCATE_GUARDS:
@@ -77,7 +77,7 @@ def django_db_setup(django_db_setup, django_db_blocker):
 
 @pytest.fixture(scope="module")
 def open_folder():
-    """A folder for a PostgreSQL that may run as another user than we do: pytest's own are for us alone."""
+    """A folder for a PostgreSQL that may run as another user; pytest's folders are private to this user."""
     folder = Path(tempfile.mkdtemp(prefix="cryptotrade-test-"))
     folder.chmod(0o755)
     yield folder
@@ -85,10 +85,10 @@ def open_folder():
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _last_ones_out(django_db_setup, django_db_blocker):
-    """Servers and threads under test may still hold a pooled connection; the database could not be dropped."""
+def _terminate_connections(django_db_setup, django_db_blocker):
+    """End connections that servers and threads under test still hold, so that the database can be dropped."""
     yield
-    if not _there_is_a_test_database():
+    if not _has_test_database():
         return
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute(
@@ -97,6 +97,6 @@ def _last_ones_out(django_db_setup, django_db_blocker):
         )
 
 
-def _there_is_a_test_database():
-    """pytest-django makes none when no chosen test asks for one: the connection would be the house's own."""
+def _has_test_database():
+    """False if no selected test uses the database: then the connection is not that of a test database."""
     return connection.settings_dict["NAME"].startswith(TEST_DATABASE_PREFIX)

@@ -1,6 +1,6 @@
-"""pytest plugin: a real PostgreSQL and a real Redis for the session, before Django reads its settings.
+"""pytest plugin: provides PostgreSQL and Redis for the session, before Django reads its settings.
 
-`DATABASE_URL` / `REDIS_URL` set: those servers are used. Unset: embedded ones start in a temporary
+With `DATABASE_URL` / `REDIS_URL` those servers are used; otherwise embedded ones start in a temporary
 folder and are stopped at the end. With xdist the main process starts them and the workers inherit
 the addresses; each worker has its own test database and its own Redis database number.
 """
@@ -17,11 +17,11 @@ _running = []
 os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(48))
 os.environ.setdefault("JWT_SIGNING_KEY", secrets.token_urlsafe(48))
 os.environ.setdefault("MFA_KEY", secrets.token_urlsafe(48))
-# All tests come from one address; those about limits set their own.
+# All tests share one client address; tests of rate limits set their own limits.
 for _name in ("AUTH", "AUTH_ACCOUNT", "MAIL_CODE", "MAIL_CODE_ADDRESS", "STEP_UP", "READ", "WRITE", "ORDER"):
-    os.environ.setdefault(f"LIMIT_{_name}", "100000/60")
-os.environ.setdefault("LIMIT_EXPORT", "100000/60")
-os.environ.setdefault("LIMIT_STREAM_CONNECT", "100000/60")
+    os.environ.setdefault(f"RATE_LIMIT_{_name}", "100000/60")
+os.environ.setdefault("RATE_LIMIT_EXPORT", "100000/60")
+os.environ.setdefault("RATE_LIMIT_STREAM_CONNECT", "100000/60")
 
 
 @pytest.hookimpl(wrapper=True)  # a wrapper runs before pytest-django's own hook loads the settings
@@ -41,7 +41,7 @@ def _start_embedded(var: Path) -> None:
     if not os.environ.get("DATABASE_URL"):
         postgres = EmbeddedPostgres(var)
         postgres.start()
-        _hurry(services.database_url)
+        _disable_durability(services.database_url)
         _running.append(postgres)
         os.environ["DATABASE_URL"] = services.database_url
     if not os.environ.get("REDIS_URL"):
@@ -52,8 +52,8 @@ def _start_embedded(var: Path) -> None:
     os.environ["CRYPTOTRADE_VAR"] = str(var)
 
 
-def _hurry(database_url: str) -> None:
-    """Test data need not survive a power cut."""
+def _disable_durability(database_url: str) -> None:
+    """Make the server faster: test data need not survive a power failure."""
     import psycopg
 
     with psycopg.connect(database_url, autocommit=True) as connection:

@@ -1,4 +1,4 @@
-"""The visual contract, as far as a machine can check it without a browser."""
+"""Design checks without a browser: contrast of colours, markup rules of pages and templates."""
 
 import re
 from collections import Counter
@@ -66,7 +66,7 @@ def contrast(one: str, other: str) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
-def test_contrast_is_computed_as_by_the_book():
+def test_contrast_is_computed_as_in_wcag():
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
     assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
 
@@ -98,12 +98,12 @@ def test_up_and_down_differ_in_lightness_too(name, theme):
 def test_components_take_their_colours_from_tokens():
     css = (ROOT / "static/css/app.css").read_text(encoding="utf-8")
     own = set(re.findall(r"(?<![\w-])#[0-9a-fA-F]{3,8}\b", css))
-    assert own <= {"#000", "#fff"}  # a mask, and the sheet under the API's own light page
+    assert own <= {"#000", "#fff"}  # a mask, and the background of the API documentation
 
 
 # --- markup ------------------------------------------------------------------------------------------
 class Reader(HTMLParser):
-    """Collects what a page must not have, and what must be unique or named."""
+    """HTML parser that collects ids, inline styles and scripts, form fields, and elements without a name."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -130,13 +130,13 @@ class Reader(HTMLParser):
             self._open.append((tag, values, []))
 
     def handle_data(self, data: str) -> None:
-        for _, _, said in self._open:
-            said.append(data.strip())
+        for _, _, texts in self._open:
+            texts.append(data.strip())
 
     def handle_endtag(self, tag: str) -> None:
         if self._open and self._open[-1][0] == tag:
-            name, values, said = self._open.pop()
-            if name != "label" and not values.get("aria-label") and not "".join(said):
+            name, values, texts = self._open.pop()
+            if name != "label" and not values.get("aria-label") and not "".join(texts):
                 self.nameless.append(str(values))
 
 
@@ -147,8 +147,8 @@ def read(client, transactional_db):
     factories.candles_make(venue.instruments.get(symbol="BTC"), 30)
 
     def offer(publisher):
-        publisher.offer_book("BTC", factories.book())
-        publisher.offer_trades("BTC", [factories.trade(number) for number in range(1, 4)])
+        publisher.queue_book("BTC", factories.book())
+        publisher.queue_trades("BTC", [factories.trade(number) for number in range(1, 4)])
 
     factories.publish(offer=offer)
 

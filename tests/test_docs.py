@@ -1,4 +1,4 @@
-"""The pages that explain the code name files that exist."""
+"""Documentation checks: named files exist, the README is short, every setting is in `.env.example`."""
 
 import re
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""What is yours."""
+"""Wallets, orders, positions and ledger: keys, risk checks, order execution and reconciliation."""

@@ -1,6 +1,6 @@
-"""Wallets, orders and books, to be read; and the switches that stop trading. Sealed keys are in no list.
+"""Admin of wallets, orders and the ledger: read-only, with actions for the trading state. No sealed keys.
 
-Nothing is edited by hand: the one act is a service, under a fresh proof.
+Rows cannot be edited; the actions call a service and require recent authentication.
 """
 
 from collections.abc import Callable
@@ -9,9 +9,11 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 from unfold import decorators
 
-from accounts.admin import HouseAdmin, fresh
+from accounts.admin import RoleModelAdmin, requires_step_up
 from accounts.domain.permissions import Role
 from accounts.selectors import role_of
 from wallets import models
@@ -20,33 +22,38 @@ from wallets.services import trading_state_set
 
 action: Callable[..., Callable[[Any], Any]] = decorators.action
 Rows = QuerySet[Any]
-REASON = "by an administrator"
-VERBS = {TradingState.HALTED: "Halt", TradingState.REDUCING: "Only reduce", TradingState.ACTIVE: "Resume"}
+REASON = "set by an administrator"
+ACTION_LABELS = {
+    TradingState.HALTED: _("Halt trading"),
+    TradingState.REDUCING: _("Reduce-only mode"),
+    TradingState.ACTIVE: _("Resume trading"),
+}
 
 
-def switch(state: TradingState, scope: Any, whose: str, of: Callable[[Any], Any]) -> Any:
+def trading_state_action(state: TradingState, scope: Any, targets_text: Any, of: Callable[[Any], Any]) -> Any:
     """An action that sets the trading state of `of(row)` for each selected row."""
 
-    def turn(self: Any, request: HttpRequest, rows: Rows) -> None:
+    def set_state(self: Any, request: HttpRequest, rows: Rows) -> None:
         targets = {str(getattr(target, "pk", target)): target for target in map(of, rows)}
         for target in targets.values():
             trading_state_set(
                 actor=request.user, scope=scope, target=target, state=state, reason=REASON, http=request
             )
-        self.message_user(request, f"{VERBS[state]}: {len(targets)}.", messages.SUCCESS)
+        self.message_user(request, f"{ACTION_LABELS[state]}: {len(targets)}.", messages.SUCCESS)
 
-    turn.__name__ = f"{scope}_{state.value}"
-    return action(description=f"{VERBS[state]}: {whose}", permissions=["act"])(
-        fresh("admin.trading_state")(turn)
+    set_state.__name__ = f"{scope}_{state.value}"
+    return action(description=format_lazy("{}: {}", ACTION_LABELS[state], targets_text), permissions=["act"])(
+        requires_step_up("admin.trading_state")(set_state)
     )
 
 
-def switches(scope: Any, whose: str, of: Callable[[Any], Any]) -> tuple[Any, ...]:
-    return tuple(switch(state, scope, whose, of) for state in VERBS)
+def trading_state_actions(scope: Any, targets_text: Any, of: Callable[[Any], Any]) -> tuple[Any, ...]:
+    """The actions for all trading states of one scope."""
+    return tuple(trading_state_action(state, scope, targets_text, of) for state in ACTION_LABELS)
 
 
-class TradingAdmin(HouseAdmin):
-    """Support and administrators read everybody's; administrators stop and resume."""
+class ReadOnlyTradingAdmin(RoleModelAdmin):
+    """Support staff and administrators read the rows of all users; administrators set trading states."""
 
     kind = "wallet"
     show_full_result_count = False
@@ -59,36 +66,45 @@ class TradingAdmin(HouseAdmin):
 
 
 @admin.register(models.Wallet)
-class WalletAdmin(TradingAdmin):
-    list_display = ("label", "user", "venue", "status", "trading_state", "stream", "equity", "reconciled_at")
-    list_filter = ("status", "trading_state", "venue", "stream")
+class WalletAdmin(ReadOnlyTradingAdmin):
+    list_display = (
+        "label",
+        "user",
+        "venue",
+        "status",
+        "trading_state",
+        "stream_status",
+        "equity",
+        "reconciled_at",
+    )
+    list_filter = ("status", "trading_state", "venue", "stream_status")
     search_fields = ("label", "user__email", "address", "signer_address", "id")
     list_select_related = ("user", "venue")
     actions = (
-        *switches("wallet", "these wallets", lambda wallet: wallet),
-        *switches("user", "the owners of these wallets", lambda wallet: wallet.user),
+        *trading_state_actions("wallet", _("selected wallets"), lambda wallet: wallet),
+        *trading_state_actions("user", _("owners of the selected wallets"), lambda wallet: wallet.user),
     )
 
 
-@admin.register(models.HouseControl)
-class HouseControlAdmin(TradingAdmin):
+@admin.register(models.GlobalTradingControl)
+class GlobalTradingControlAdmin(ReadOnlyTradingAdmin):
     list_display = ("__str__", "trading_state", "reason", "changed_at")
-    actions = switches("house", "everybody", lambda house: house)
+    actions = trading_state_actions("global", _("all users"), lambda control: control)
 
 
-@admin.register(models.TraderControl)
-class TraderControlAdmin(TradingAdmin):
-    """Traders for whom somebody has turned the switch; the others are active."""
+@admin.register(models.UserTradingControl)
+class UserTradingControlAdmin(ReadOnlyTradingAdmin):
+    """Users with a stored trading state; all other users are active."""
 
     list_display = ("user", "trading_state", "reason", "changed_at")
     list_filter = ("trading_state",)
     search_fields = ("user__email",)
     list_select_related = ("user",)
-    actions = switches("user", "these traders", lambda control: control.user)
+    actions = trading_state_actions("user", _("selected users"), lambda control: control.user)
 
 
-# --- orders --------------------------------------------------------------------------------------------
-class OrderBookAdmin(TradingAdmin):
+# --- orders -------------------------------------------------------------------------------------------
+class OrderBookAdmin(ReadOnlyTradingAdmin):
     kind = "order"
     list_per_page = 50
 
@@ -122,9 +138,9 @@ class FillAdmin(OrderBookAdmin):
     ordering = ("-id",)
 
 
-# --- books ---------------------------------------------------------------------------------------------
-@admin.register(models.LedgerTransfer)
-class LedgerTransferAdmin(TradingAdmin):
+# --- ledger -------------------------------------------------------------------------------------------
+@admin.register(models.LedgerTransaction)
+class LedgerTransferAdmin(ReadOnlyTradingAdmin):
     list_display = ("booked_at", "wallet", "kind", "ref", "instrument", "note")
     list_filter = ("kind",)
     search_fields = ("ref", "wallet__id", "order__id")
@@ -133,33 +149,33 @@ class LedgerTransferAdmin(TradingAdmin):
 
 
 @admin.register(models.LedgerEntry)
-class LedgerEntryAdmin(TradingAdmin):
-    list_display = ("id", "wallet", "transfer", "pot", "asset", "account", "amount")
-    list_filter = ("account", "pot")
-    search_fields = ("transfer__ref", "wallet__id", "asset")
-    list_select_related = ("wallet", "transfer")
+class LedgerEntryAdmin(ReadOnlyTradingAdmin):
+    list_display = ("id", "wallet", "transaction", "account_type", "asset", "account", "amount")
+    list_filter = ("account", "account_type")
+    search_fields = ("transaction__ref", "wallet__id", "asset")
+    list_select_related = ("wallet", "transaction")
     ordering = ("-id",)
 
 
 @admin.register(models.Balance)
-class BalanceAdmin(TradingAdmin):
-    list_display = ("wallet", "pot", "asset", "account", "amount")
-    list_filter = ("account", "pot")
+class BalanceAdmin(ReadOnlyTradingAdmin):
+    list_display = ("wallet", "account_type", "asset", "account", "amount")
+    list_filter = ("account", "account_type")
     search_fields = ("wallet__id", "wallet__user__email", "asset")
     list_select_related = ("wallet",)
 
 
 @admin.register(models.Position)
-class PositionAdmin(TradingAdmin):
-    list_display = ("wallet", "instrument", "size", "cost", "realised", "leverage", "liquidation_price")
+class PositionAdmin(ReadOnlyTradingAdmin):
+    list_display = ("wallet", "instrument", "size", "cost", "realised_pnl", "leverage", "liquidation_price")
     search_fields = ("wallet__id", "wallet__user__email", "instrument__symbol")
     list_select_related = ("wallet", "instrument")
 
 
-# --- custody -------------------------------------------------------------------------------------------
+# --- custody ------------------------------------------------------------------------------------------
 @admin.register(models.SealingKey)
-class SealingKeyAdmin(TradingAdmin):
-    """Which keys seal; `manage.py sealing_keys` makes and ends them."""
+class SealingKeyAdmin(ReadOnlyTradingAdmin):
+    """Sealing keys; `manage.py sealing_keys` creates and retires them."""
 
     list_display = ("kid", "created_at", "retired_at")
     fields = list_display

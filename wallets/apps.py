@@ -9,14 +9,14 @@ class WalletsConfig(AppConfig):
     def ready(self) -> None:
         from accounts.services import account_ending
 
-        account_ending.connect(_wallets_first, dispatch_uid="wallets.account_ending")
+        account_ending.connect(_require_archived_wallets, dispatch_uid="wallets.account_ending")
 
 
-def _wallets_first(*, user: Any, **_: Any) -> None:
-    """A key of somebody who is gone would go on trading."""
+def _require_archived_wallets(*, user: Any, **_: Any) -> None:
+    """Refuse the deletion of an account with wallets that are not archived: their keys could still trade."""
     from accounts.services import DeletionRefused
     from wallets.models import Wallet
 
-    ended = (Wallet.Status.ARCHIVED, Wallet.Status.REFUSED)
+    ended = (Wallet.Status.ARCHIVED, Wallet.Status.REJECTED)
     if Wallet.objects.filter(user=user).exclude(status__in=ended).exists():
         raise DeletionRefused("Archive your wallets first: their keys could still trade.")

@@ -1,4 +1,4 @@
-"""`wallets-execution`: the Channels worker that claims wallets and acts for them at their venues."""
+"""`wallets-execution`: the Channels worker that claims wallets and trades for them at their venues."""
 
 import asyncio
 import logging
@@ -6,47 +6,47 @@ from typing import Any
 
 from django.conf import settings
 
-from market.hub import Nudges, WorkerConsumer, in_thread
-from wallets.execution.worker import Execution
-from wallets.vault import Opener, VaultLocked, harden
+from market.hub import NudgeSubscription, WorkerConsumer, in_thread
+from wallets.execution.worker import ExecutionWorker
+from wallets.vault import Unsealer, VaultLocked, harden
 
 logger = logging.getLogger(__name__)
 
 CHANNEL = "wallets-execution"
 
 
-def _complain(opener: Opener) -> None:
-    """Say at the start, not at the first order, when a key is missing; the other wallets are served."""
+def _report_sealing_keys(unsealer: Unsealer) -> None:
+    """Log missing sealing keys at the start, not at the first order; wallets with other keys still work."""
     try:
-        opener.check()
+        unsealer.check()
     except VaultLocked as locked:
-        logger.error("keys are locked", extra={"channel": CHANNEL, "reason": locked.reason})
+        logger.error("sealing keys are locked", extra={"channel": CHANNEL, "reason": locked.reason})
 
 
 class ExecutionConsumer(WorkerConsumer):
-    """One desk for each wallet that this process has claimed."""
+    """The consumer of the execution worker: runs one wallet actor per claimed wallet."""
 
     channel = CHANNEL
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._execution: Execution | None = None
+        self._execution: ExecutionWorker | None = None
         self._listening: asyncio.Task[None] | None = None
 
     async def reconcile(self) -> None:
         if self._execution is None:
             harden()
-            opener = Opener(settings.EXECUTION_KEYS)
-            await in_thread(_complain, opener)
-            self._execution = Execution(opener, safe=self.keeper.safe)
+            unsealer = Unsealer(settings.SEALING_KEY_DIR)
+            await in_thread(_report_sealing_keys, unsealer)
+            self._execution = ExecutionWorker(unsealer, safe=self.keeper.is_safe)
             self._listening = asyncio.create_task(self._listen(self._execution), name="nudges")
         assert self.keeper.worker is not None
         await self._execution.reconcile(self.keeper.worker)
 
-    async def _listen(self, execution: Execution) -> None:
-        async for key in Nudges(self.channel):
+    async def _listen(self, execution: ExecutionWorker) -> None:
+        async for key in NudgeSubscription(self.channel):
             if not execution.nudge(key):
-                self._woken.set()  # perhaps a wallet that nobody has claimed yet
+                self._woken.set()  # possibly a wallet that no worker has claimed yet
 
     async def drain(self) -> None:
         if self._execution:

@@ -1,4 +1,4 @@
-"""`/orders/` and `/wallets/`: pages, and the fragments that the trading screen is made of."""
+"""URLs of `/orders/` and `/wallets/`: pages, and the fragments of the trading page."""
 
 from django.urls import include, path
 
@@ -8,10 +8,10 @@ ORDERS = [
     path("", orders.orders, name="list"),
     path("ticket/<slug:venue>/<path:symbol>/", ticket.ticket, name="ticket"),
     path("preview/<slug:venue>/<path:symbol>/", ticket.preview, name="preview"),
-    path("share/<slug:venue>/<path:symbol>/", ticket.share, name="share"),
+    path("share/<slug:venue>/<path:symbol>/", ticket.size_share, name="share"),
     path("place/<slug:venue>/<path:symbol>/", ticket.place, name="place"),
     path("leverage/<slug:venue>/<path:symbol>/", ticket.leverage, name="leverage"),
-    path("desk/<slug:venue>/<path:symbol>/", account_tables.desk, name="desk"),
+    path("tables/<slug:venue>/<path:symbol>/", account_tables.account_tables, name="account_tables"),
     path("cancel/", actions.cancel_all, name="cancel_all"),
     path("<uuid:pk>/", orders.order, name="order"),
     path("<uuid:pk>/row/", actions.row, name="row"),
@@ -24,7 +24,7 @@ WALLETS = [
     path("<uuid:pk>/", wallet_detail.wallet, name="wallet"),
     path("<uuid:pk>/card/", wallet_list.card, name="card"),
     path("<uuid:pk>/check/", wizard.check, name="check"),
-    path("<uuid:pk>/books/", wallet_detail.books, name="books"),
+    path("<uuid:pk>/account/", wallet_detail.account_data, name="account_data"),
     path("<uuid:pk>/limits/", wallet_detail.LimitsView.as_view(), name="limits"),
     path("<uuid:pk>/rename/", wallet_detail.rename, name="rename"),
     path("<uuid:pk>/state/", wallet_detail.state, name="state"),

@@ -1,4 +1,4 @@
-"""/api/v1/: who you are. Sign-up, tokens, second factor, sessions, API keys."""
+"""REST routes of accounts under /api/v1/: sign-up, tokens, second factor, sessions, API keys."""
 
 from django.urls import path
 

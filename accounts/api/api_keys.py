@@ -1,4 +1,4 @@
-"""Personal API keys. Only people manage them, never a key itself."""
+"""REST endpoints of personal API keys. They require a session: an API key cannot manage API keys."""
 
 from typing import Any, ClassVar
 from uuid import UUID
@@ -13,31 +13,31 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.base import Conflict
-from accounts.api.common import PERSON, object_or_404, signed_in_user
+from accounts.api.common import HUMAN_ONLY, object_or_404, signed_in_user
 from accounts.api.serializers import KeyBody, KeyCreate, KeyCreated
 from accounts.models import ApiKey
 from accounts.selectors import api_key_digest, api_key_get, api_key_list
 from accounts.services import TooManyKeys, api_key_create, api_key_rename, api_key_revoke
 from accounts.step_up import StepUpRequired
 
-REPEAT_SECONDS = 24 * 3600
+IDEMPOTENCY_SECONDS = 24 * 3600
 IDEMPOTENCY = OpenApiParameter(
     "Idempotency-Key",
     location=OpenApiParameter.HEADER,
-    description="A repetition is a 409, not a second key.",
+    description="A repeated request is answered with 409 and creates no second key.",
 )
 
 
-class Newest(CursorPagination):
+class KeyPagination(CursorPagination):
     page_size = 50
     ordering = "-created_at"
 
 
 class KeyList(ListAPIView[ApiKey]):
-    permission_classes = (*PERSON, StepUpRequired)
+    permission_classes = (*HUMAN_ONLY, StepUpRequired)
     step_up_act: ClassVar[dict[str, str]] = {"POST": "api_key.create"}
     serializer_class = KeyBody
-    pagination_class = Newest
+    pagination_class = KeyPagination
 
     def get_queryset(self) -> QuerySet[ApiKey]:
         if getattr(self, "swagger_fake_view", False):
@@ -53,24 +53,24 @@ class KeyList(ListAPIView[ApiKey]):
         responses={201: KeyCreated},
         parameters=[IDEMPOTENCY],
         summary="Create an API key",
-        description="The answer holds the key; it is never shown again.",
+        description="The response contains the key; it is never shown again.",
     )
     def post(self, request: Request) -> Response:
         body = KeyCreate(data=request.data)
         body.is_valid(raise_exception=True)
-        _once(request)
+        _refuse_repetition(request)
         try:
             key, secret = api_key_create(
                 user=signed_in_user(request), **body.validated_data, request=request._request
             )
         except TooManyKeys as error:
             raise Conflict(str(error)) from error
-        answer = {**KeyBody(key).data, "key": secret}
-        return Response(answer, status=201, headers={"Cache-Control": "no-store"})
+        response = {**KeyBody(key).data, "key": secret}
+        return Response(response, status=201, headers={"Cache-Control": "no-store"})
 
 
 class KeyDetail(APIView):
-    permission_classes = PERSON
+    permission_classes = HUMAN_ONLY
 
     @extend_schema(responses=KeyBody, summary="One of your API keys")
     def get(self, request: Request, pk: UUID) -> Response:
@@ -84,18 +84,18 @@ class KeyDetail(APIView):
         name = body.validated_data.get("name", key.name)
         return Response(KeyBody(api_key_rename(key=key, name=name)).data)
 
-    @extend_schema(responses={204: OpenApiResponse(description="Ended")}, summary="Revoke an API key")
+    @extend_schema(responses={204: OpenApiResponse(description="Revoked")}, summary="Revoke an API key")
     def delete(self, request: Request, pk: UUID) -> Response:
         api_key_revoke(key=_key(request, pk), actor=signed_in_user(request), request=request._request)
         return Response(status=204)
 
 
-def _once(request: Request) -> None:
-    """A repeated `Idempotency-Key` makes no second key. The first answer cannot be given again."""
-    mark = request.headers.get("Idempotency-Key", "")
-    if mark and not cache.add(f"key-made:{request.user.pk}:{api_key_digest(mark)}", "1", REPEAT_SECONDS):
+def _refuse_repetition(request: Request) -> None:
+    """Raise `Conflict` for a repeated `Idempotency-Key`: the first response, with the secret, is not kept."""
+    key = request.headers.get("Idempotency-Key", "")
+    if key and not cache.add(f"key-made:{request.user.pk}:{api_key_digest(key)}", "1", IDEMPOTENCY_SECONDS):
         raise Conflict(
-            "This Idempotency-Key was used. Its API key was shown then; revoke it and make another."
+            "This Idempotency-Key was already used and its API key was shown. Revoke it and create another."
         )
 
 

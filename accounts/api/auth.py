@@ -1,4 +1,4 @@
-"""Tokens: signing in, refreshing, signing out, and the fresh proof that sensitive acts want."""
+"""REST endpoints of authentication: login, token refresh, logout, step-up for sensitive actions."""
 
 from typing import Any
 
@@ -11,34 +11,34 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.common import PERSON, OpenView, signed_in_user, throttled
+from accounts.api.common import HUMAN_ONLY, OpenView, signed_in_user, throttled
 from accounts.api.cookies import cookies_clear, cookies_set
 from accounts.api.serializers import (
     LoginBody,
     LogoutBody,
     RefreshBody,
-    StepUpAnswer,
     StepUpBody,
+    StepUpResponse,
     TokensBody,
 )
-from accounts.authentication import REFUSED, csrf_enforce
+from accounts.authentication import INVALID_CREDENTIALS, csrf_enforce
 from accounts.models import AuthSession
 from accounts.services import (
     SIGNED_OUT,
-    CredentialRefused,
     EmailUnverified,
+    InvalidCredential,
     LimitReached,
+    LoginRejected,
     SecondFactorMissing,
-    SignInRefused,
     TokenPair,
+    api_login,
     credentials_end_all,
-    program_sign_in,
     session_revoke,
     step_up_pass,
     tokens_issue,
     tokens_refresh,
 )
-from accounts.services.step_up import FRESH
+from accounts.services.step_up import STEP_UP_LIFETIME
 from accounts.step_up import request_session
 
 
@@ -51,7 +51,7 @@ class EmailNotVerified(APIException):
     default_code = "EMAIL_NOT_VERIFIED"
 
     def __init__(self, verification: str) -> None:
-        super().__init__("Confirm your e-mail address first: a code is on its way.")
+        super().__init__("Confirm your e-mail address first: a code has been mailed.")
         self.details = {"verification": verification}
 
 
@@ -60,23 +60,23 @@ class Login(OpenView):
         request=LoginBody,
         responses=TokensBody,
         summary="Sign in",
-        description="401 `SECOND_FACTOR_REQUIRED`: send the same again with `code`. "
-        "403 `EMAIL_NOT_VERIFIED`: `details.verification` goes to /auth/verify with the mailed code.",
+        description="401 `SECOND_FACTOR_REQUIRED`: repeat the request with `code`. "
+        "403 `EMAIL_NOT_VERIFIED`: send `details.verification` to /auth/verify with the mailed code.",
     )
     def post(self, request: Request) -> Response:
         body = LoginBody(data=request.data)
         body.is_valid(raise_exception=True)
-        asked = body.validated_data
-        if asked["cookies"]:
-            _same_origin(request._request)
+        params = body.validated_data
+        if params["cookies"]:
+            _refuse_cross_origin(request._request)
         try:
-            session = program_sign_in(
-                email=asked["email"],
-                password=asked["password"],
-                code=asked.get("code", ""),
+            session = api_login(
+                email=params["email"],
+                password=params["password"],
+                code=params.get("code", ""),
                 request=request._request,
             )
-        except SignInRefused as error:
+        except LoginRejected as error:
             raise AuthenticationFailed(str(error)) from error
         except SecondFactorMissing as error:
             raise SecondFactorRequired(str(error)) from error
@@ -84,16 +84,16 @@ class Login(OpenView):
             raise EmailNotVerified(error.verification) from error
         except LimitReached as error:
             raise throttled(error) from error
-        return _answer(request, tokens_issue(session=session), in_cookies=asked["cookies"])
+        return _token_response(request, tokens_issue(session=session), in_cookies=params["cookies"])
 
 
 class Refresh(OpenView):
     @extend_schema(
         request=RefreshBody,
         responses=TokensBody,
-        summary="A new pair for a refresh token",
-        description="Each refresh token is good once. One that comes a second time (later than ten seconds "
-        "after the first) ends the session: somebody else holds it too.",
+        summary="Exchange a refresh token for a new pair",
+        description="Each refresh token can be used once. If it is used again more than ten seconds after "
+        "the first use, the session is revoked: the token has leaked to a second client.",
     )
     def post(self, request: Request) -> Response:
         body = RefreshBody(data=request.data)
@@ -104,13 +104,13 @@ class Refresh(OpenView):
             csrf_enforce(request)
         try:
             pair = tokens_refresh(refresh=token or cookie or "", request=request._request)
-        except CredentialRefused as error:
-            raise AuthenticationFailed(REFUSED) from error
-        return _answer(request, pair, in_cookies=not token)
+        except InvalidCredential as error:
+            raise AuthenticationFailed(INVALID_CREDENTIALS) from error
+        return _token_response(request, pair, in_cookies=not token)
 
 
 class Logout(APIView):
-    permission_classes = PERSON
+    permission_classes = HUMAN_ONLY
 
     @extend_schema(
         request=LogoutBody, responses={204: OpenApiResponse(description="Signed out")}, summary="Sign out"
@@ -119,26 +119,26 @@ class Logout(APIView):
         body = LogoutBody(data=request.data)
         body.is_valid(raise_exception=True)
         user, session = signed_in_user(request), request_session(request)
-        plain = request._request
+        django_request = request._request
         if session is not None:
-            session_revoke(sid=session.sid, reason=SIGNED_OUT, actor=user, request=plain)
+            session_revoke(sid=session.sid, reason=SIGNED_OUT, actor=user, request=django_request)
         if body.validated_data["everywhere"]:
-            credentials_end_all(user=user, reason="signed out everywhere", actor=user, request=plain)
+            credentials_end_all(user=user, reason="signed out everywhere", actor=user, request=django_request)
         if session is not None and session.kind == AuthSession.Kind.WEB:
-            plain.session.flush()
+            django_request.session.flush()
         response = Response(status=204)
         cookies_clear(response)
         return response
 
 
 class StepUp(APIView):
-    permission_classes = PERSON
+    permission_classes = HUMAN_ONLY
 
     @extend_schema(
         request=StepUpBody,
-        responses=StepUpAnswer,
-        summary="Prove again that it is you",
-        description="Opens the acts that answer 403 `REAUTH_REQUIRED` for ten minutes.",
+        responses=StepUpResponse,
+        summary="Confirm your identity",
+        description="Allows the actions that are answered with 403 `REAUTH_REQUIRED` for ten minutes.",
     )
     def post(self, request: Request) -> Response:
         body = StepUpBody(data=request.data)
@@ -146,20 +146,20 @@ class StepUp(APIView):
         session = request_session(request)
         if session is None:
             raise PermissionDenied
-        proof = {
+        credentials = {
             "password": body.validated_data.get("password", ""),
             "totp": body.validated_data.get("code", ""),
         }
         try:
-            right = step_up_pass(session=session, request=request._request, **proof)
+            is_correct = step_up_pass(session=session, request=request._request, **credentials)
         except LimitReached as error:
             raise throttled(error) from error
-        if not right:
-            raise PermissionDenied("That is not right.")
-        return Response({"fresh_seconds": int(FRESH.total_seconds())})
+        if not is_correct:
+            raise PermissionDenied("Incorrect password or code.")
+        return Response({"fresh_seconds": int(STEP_UP_LIFETIME.total_seconds())})
 
 
-def _answer(request: Request, pair: TokenPair, *, in_cookies: bool) -> Response:
+def _token_response(request: Request, pair: TokenPair, *, in_cookies: bool) -> Response:
     body: dict[str, Any] = {
         "access": None if in_cookies else pair.access,
         "refresh": None if in_cookies else pair.refresh,
@@ -174,7 +174,7 @@ def _answer(request: Request, pair: TokenPair, *, in_cookies: bool) -> Response:
     return response
 
 
-def _same_origin(request: HttpRequest) -> None:
-    """Nobody's page may sign a visitor in as somebody else. Programs send no such header."""
+def _refuse_cross_origin(request: HttpRequest) -> None:
+    """Login CSRF protection: a foreign page must not sign a visitor in. API clients send no such header."""
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
-        raise PermissionDenied("Cookies are for pages of this house.")
+        raise PermissionDenied("Cookie login is only allowed from pages of this site.")

@@ -1,4 +1,4 @@
-"""What the endpoints of every app share: refusals, pages of rows, bodies, and the id of a repeated request."""
+"""Base classes of the REST endpoints of all apps: error mapping, pagination, validation, idempotency ids."""
 
 from typing import Any
 from uuid import UUID, uuid4, uuid5
@@ -14,34 +14,36 @@ from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 _ERROR = {"$ref": "#/components/schemas/Error"}
-BAD = {
-    400: OpenApiResponse(_ERROR, "VALIDATION_ERROR: a field or parameter is not right; details say which.")
+BAD_REQUEST = {
+    400: OpenApiResponse(_ERROR, "VALIDATION_ERROR: a field or parameter is invalid; see `details`.")
 }
-MISSING = {404: OpenApiResponse(_ERROR, "NOT_FOUND: there is no such thing, or it is not yours.")}
-CONFLICT = {409: OpenApiResponse(_ERROR, "CONFLICT: that cannot be done as things are.")}
+NOT_FOUND = {404: OpenApiResponse(_ERROR, "NOT_FOUND: the object does not exist or is not yours.")}
+CONFLICT = {409: OpenApiResponse(_ERROR, "CONFLICT: not possible in the current state.")}
 KEY_LENGTH = 255
-NO_SUCH = "There is no such thing, or it is not yours."
+NOT_FOUND_MESSAGE = "Not found, or not yours."
 
 
 class Conflict(APIException):
+    """409: the request is valid but not possible in the current state."""
+
     status_code = 409
-    default_detail = "That cannot be done as things are."
+    default_detail = "Not possible in the current state."
     default_code = "CONFLICT"
 
 
-class RefusingView(APIView):
-    """Turns what the services refuse into what a caller reads: one mapping for all endpoints of an app."""
+class ErrorMappingView(APIView):
+    """Base view that maps exceptions of the services to API errors: one mapping per app."""
 
     def handle_exception(self, exc: Exception) -> Response:
         return super().handle_exception(self.translated(exc))
 
     def translated(self, exc: Exception) -> Exception:
-        """What a caller reads instead; anything that is not a refusal as it is."""
+        """The API error for `exc`; exceptions that are not domain errors are returned unchanged."""
         raise NotImplementedError
 
 
-class Newest(CursorPagination):
-    """Newest first, by a key that only grows."""
+class NewestFirstPagination(CursorPagination):
+    """Cursor pagination, newest first, by a column that only increases."""
 
     page_size = 50
     max_page_size = 200
@@ -49,34 +51,34 @@ class Newest(CursorPagination):
     ordering = "-created_at"
 
 
-class NewestRows(Newest):
+class NewestFirstByIdPagination(NewestFirstPagination):
     ordering = "-id"
 
 
-class PagesView(GenericAPIView[Any]):
-    """A list in pages, the same for every kind of row."""
+class PaginatedView(GenericAPIView[Any]):
+    """Generic view that returns a page of a queryset."""
 
     def page(self, rows: QuerySet[Any]) -> Response:
         return self.get_paginated_response(self.get_serializer(self.paginate_queryset(rows), many=True).data)
 
 
-def body_of(serializer: type[Serializer[Any]], data: Any) -> dict[str, Any]:
-    """What was sent, validated. Raises `ValidationError`."""
-    sent = serializer(data=data)
-    sent.is_valid(raise_exception=True)
-    return dict(sent.validated_data)
+def validated_data(serializer: type[Serializer[Any]], data: Any) -> dict[str, Any]:
+    """The request data validated by `serializer`. Raises `ValidationError`."""
+    body = serializer(data=data)
+    body.is_valid(raise_exception=True)
+    return dict(body.validated_data)
 
 
-def repeat_id(request: Request, *, kind: str = "", part: str = "") -> UUID:
-    """The id under which this request is the same again, made of `Idempotency-Key`; else a new one.
+def idempotency_uuid(request: Request, *, kind: str = "", part: str = "") -> UUID:
+    """Id of the request, derived from `Idempotency-Key` and the user: repetitions share it. Else a new UUID.
 
-    `kind` keeps apart what may have the same key, `part` the parts of one request. Raises
+    `kind` separates endpoints that may receive the same key, `part` the parts of one request. Raises
     `ValidationError`.
     """
-    mark = request.headers.get("Idempotency-Key", "")
-    if not mark:
+    key = request.headers.get("Idempotency-Key", "")
+    if not key:
         return uuid4()
-    if len(mark) > KEY_LENGTH:
+    if len(key) > KEY_LENGTH:
         raise ValidationError({"Idempotency-Key": [f"At most {KEY_LENGTH} characters."]})
     user: Any = request.user
-    return uuid5(user.pk, f"{kind}{mark}{part}")
+    return uuid5(user.pk, f"{kind}{key}{part}")

@@ -1,4 +1,4 @@
-"""What the endpoints of this package share: errors, permissions, the object of a route."""
+"""Shared parts of the accounts endpoints: errors, permissions, object look-up."""
 
 from typing import Any, TypeVar
 
@@ -8,22 +8,23 @@ from rest_framework.permissions import AllowAny, BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from accounts.api.base import NO_SUCH
-from accounts.authentication import CHALLENGE, SAFE
-from accounts.domain.permissions import Act
+from accounts.api.base import NOT_FOUND_MESSAGE
+from accounts.authentication import CHALLENGE, SAFE_METHODS
+from accounts.domain.permissions import Action
 from accounts.models import ApiKey, AuthSession, User
-from accounts.selectors import user_may
+from accounts.selectors import user_is_allowed
 from accounts.services import LimitReached
 
-Owned = TypeVar("Owned", ApiKey, AuthSession)
+OwnedObject = TypeVar("OwnedObject", ApiKey, AuthSession)
 
 
 def throttled(error: LimitReached) -> Throttled:
+    """The 429 of DRF for a reached rate limit."""
     return Throttled(wait=error.retry_after_s)
 
 
 class OpenView(APIView):
-    """For visitors: no credential is read, yet a refusal is a 401 that says what would be one."""
+    """View for anonymous callers: reads no credential; a 401 still names the authentication scheme."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -32,8 +33,8 @@ class OpenView(APIView):
         return CHALLENGE
 
 
-class PeopleOnly(BasePermission):
-    """Signed in as a person, with a session that can be ended and proven again; not with an API key."""
+class HumanOnly(BasePermission):
+    """Permission for requests with a session, which supports revocation and step-up; API keys are refused."""
 
     message = "API keys cannot do this."
 
@@ -41,20 +42,20 @@ class PeopleOnly(BasePermission):
         return not isinstance(request.auth, ApiKey)
 
 
-PERSON = (IsAuthenticated, PeopleOnly)
+HUMAN_ONLY = (IsAuthenticated, HumanOnly)
 
 
 def signed_in_user(request: Request) -> User:
-    """The user, where `IsAuthenticated` has let the request in."""
+    """The user of a request that passed `IsAuthenticated`. Raises `TypeError` for an anonymous request."""
     user: Any = request.user
     if not isinstance(user, User):
-        raise TypeError("a view without IsAuthenticated asked for its user")
+        raise TypeError("signed_in_user was called in a view without IsAuthenticated")
     return user
 
 
-def object_or_404(request: Request, found: Owned | None, *, kind: str) -> Owned:
-    """`found` when the rules let this user do this to it; what is not yours does not exist."""
-    act = Act.READ if request.method in SAFE else Act.CHANGE
-    if found is None or not user_may(user=request.user, act=act, kind=kind, owner=found.user_id):
-        raise Http404(NO_SUCH)
+def object_or_404(request: Request, found: OwnedObject | None, *, kind: str) -> OwnedObject:
+    """`found` if this user may read or change it; objects of other users are a 404 as well."""
+    act = Action.READ if request.method in SAFE_METHODS else Action.CHANGE
+    if found is None or not user_is_allowed(user=request.user, act=act, kind=kind, owner=found.user_id):
+        raise Http404(NOT_FOUND_MESSAGE)
     return found

@@ -1,4 +1,4 @@
-"""Tokens in cookies, for browsers: HttpOnly, same site, the refresh token only to the one route."""
+"""Token cookies for browsers: HttpOnly, SameSite=Strict; the refresh cookie is sent to one route only."""
 
 from django.conf import settings
 from rest_framework.response import Response
@@ -9,11 +9,13 @@ REFRESH_PATH = "/api/v1/auth/refresh"
 
 
 def cookies_set(response: Response, pair: TokenPair) -> None:
+    """Store both tokens in cookies."""
     _set(response, settings.ACCESS_COOKIE, pair.access, pair.access_seconds, "/")
     _set(response, settings.REFRESH_COOKIE, pair.refresh, pair.refresh_seconds, REFRESH_PATH)
 
 
 def cookies_clear(response: Response) -> None:
+    """Delete both cookies."""
     response.delete_cookie(settings.ACCESS_COOKIE, path="/", samesite="Strict")
     response.delete_cookie(settings.REFRESH_COOKIE, path=REFRESH_PATH, samesite="Strict")
 

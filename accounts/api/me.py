@@ -1,4 +1,4 @@
-"""Oneself: profile, password, second factor."""
+"""REST endpoints of the signed-in user: profile, password, second factor."""
 
 from typing import ClassVar
 
@@ -11,13 +11,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.base import Conflict
-from accounts.api.common import PERSON, signed_in_user, throttled
+from accounts.api.common import HUMAN_ONLY, signed_in_user, throttled
 from accounts.api.serializers import (
     CodeBody,
     MeBody,
     PasswordBody,
     RecoveryCodes,
-    SecondFactorOffer,
+    SecondFactorSetup,
     SecondFactorState,
 )
 from accounts.authentication import ScopePermission
@@ -30,7 +30,7 @@ from accounts.services import (
     password_change,
     second_factor_disable,
     second_factor_enable,
-    second_factor_offer,
+    second_factor_setup,
     second_factor_state,
     user_rename,
 )
@@ -47,9 +47,9 @@ def _session(request: Request) -> AuthSession:
 class Me(APIView):
     permission_classes = (IsAuthenticated, ScopePermission)
 
-    @extend_schema(responses=MeBody, summary="Who you are")
+    @extend_schema(responses=MeBody, summary="Your profile")
     def get(self, request: Request) -> Response:
-        return Response(_me(signed_in_user(request)))
+        return Response(_profile(signed_in_user(request)))
 
     @extend_schema(request=MeBody, responses=MeBody, summary="Change your name")
     def patch(self, request: Request) -> Response:
@@ -58,22 +58,22 @@ class Me(APIView):
         body.is_valid(raise_exception=True)
         if "name" in body.validated_data:
             user_rename(user=user, name=body.validated_data["name"], request=request._request)
-        return Response(_me(user))
+        return Response(_profile(user))
 
 
-def _me(user: User) -> dict[str, object]:
+def _profile(user: User) -> dict[str, object]:
     body = dict(MeBody(user).data)
     return {**body, "role": role_of(user).value, "second_factor": second_factor_state(user=user)[0]}
 
 
 class Password(APIView):
-    permission_classes = PERSON
+    permission_classes = HUMAN_ONLY
 
     @extend_schema(
         request=PasswordBody,
         responses={204: OpenApiResponse(description="Changed")},
         summary="Change your password",
-        description="Every other session and every API key ends.",
+        description="Revokes all other sessions and all API keys.",
     )
     def post(self, request: Request) -> Response:
         body = PasswordBody(data=request.data)
@@ -91,23 +91,23 @@ class Password(APIView):
 
 
 class SecondFactor(APIView):
-    permission_classes = (*PERSON, StepUpRequired)
+    permission_classes = (*HUMAN_ONLY, StepUpRequired)
     step_up_act: ClassVar[dict[str, str]] = dict.fromkeys(("POST", "PUT", "DELETE"), "second_factor.change")
 
-    @extend_schema(responses=SecondFactorState, summary="Whether a second factor is on")
+    @extend_schema(responses=SecondFactorState, summary="Second factor status")
     def get(self, request: Request) -> Response:
         enabled, left = second_factor_state(user=signed_in_user(request))
         return Response({"enabled": enabled, "recovery_codes_left": left})
 
-    @extend_schema(request=None, responses=SecondFactorOffer, summary="Begin: get a TOTP secret")
+    @extend_schema(request=None, responses=SecondFactorSetup, summary="Start the setup: get a TOTP secret")
     def post(self, request: Request) -> Response:
         try:
-            secret, url = second_factor_offer(session=_session(request))
+            secret, url = second_factor_setup(session=_session(request))
         except SecondFactorRefused as error:
             raise Conflict(str(error)) from error
         return Response({"secret": secret, "url": url}, headers={"Cache-Control": "no-store"})
 
-    @extend_schema(request=CodeBody, responses=RecoveryCodes, summary="Turn it on with the first code")
+    @extend_schema(request=CodeBody, responses=RecoveryCodes, summary="Enable it with the first code")
     def put(self, request: Request) -> Response:
         body = CodeBody(data=request.data)
         body.is_valid(raise_exception=True)
@@ -119,7 +119,7 @@ class SecondFactor(APIView):
             raise ValidationError({"code": [str(error)]}) from error
         return Response({"recovery_codes": codes}, headers={"Cache-Control": "no-store"})
 
-    @extend_schema(responses={204: OpenApiResponse(description="Off")}, summary="Turn it off")
+    @extend_schema(responses={204: OpenApiResponse(description="Disabled")}, summary="Disable it")
     def delete(self, request: Request) -> Response:
         second_factor_disable(session=_session(request), request=request._request)
         return Response(status=204)

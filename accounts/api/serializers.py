@@ -1,4 +1,4 @@
-"""What goes in and comes out, for validation and for OpenAPI. Secrets are write-only or shown once."""
+"""Request and response serializers of accounts. Secrets are write-only or shown once."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ from rest_framework import serializers
 
 from accounts.domain.permissions import Role
 from accounts.models import ApiKey, AuthSession, User
-from accounts.services.api_keys import MOST_DAYS
+from accounts.services.api_keys import MAX_DAYS
 
 Fields = dict[str, Any]
-PASSWORD_CHARACTERS = 1024  # more is an attack on the hasher, not a password
+PASSWORD_CHARACTERS = 1024  # a longer one would only burden the hasher
 
 
 class Secret(serializers.CharField):
-    """Taken as it is written, and never given back."""
+    """Write-only text that keeps its whitespace."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
@@ -36,10 +36,10 @@ class SignUpBody(serializers.Serializer[Fields]):
 
 
 class PendingBody(serializers.Serializer[Fields]):
-    """The same whether or not the address is known: what is true is in the mail."""
+    """Response to a sign-up; the same whether or not the address has an account (only the mail differs)."""
 
     verification = serializers.CharField(help_text="Send it to /auth/verify with the code from the mail.")
-    expires_in = serializers.IntegerField(help_text="Seconds that the code is good for.")
+    expires_in = serializers.IntegerField(help_text="Lifetime of the code in seconds.")
 
 
 class VerifyBody(serializers.Serializer[Fields]):
@@ -54,9 +54,9 @@ class VerifiedBody(serializers.Serializer[Fields]):
 class LoginBody(serializers.Serializer[Fields]):
     email = serializers.CharField(max_length=254)
     password = Secret()
-    code = Code(required=False, help_text="TOTP or recovery code, where a second factor is on.")
+    code = Code(required=False, help_text="TOTP or recovery code, if a second factor is enabled.")
     cookies = serializers.BooleanField(
-        required=False, default=False, help_text="For browsers: put the tokens into HttpOnly cookies instead."
+        required=False, default=False, help_text="For browsers: return the tokens in HttpOnly cookies."
     )
 
 
@@ -64,29 +64,29 @@ class RefreshBody(serializers.Serializer[Fields]):
     refresh = Secret(
         required=False,
         max_length=4096,
-        help_text="Browsers leave it out: theirs is in the cookie, and so will be the new pair.",
+        help_text="Omitted by browsers: the token is read from the cookie; the new pair is set as cookies.",
     )
 
 
 class TokensBody(serializers.Serializer[Fields]):
-    """With `cookies` the two tokens are null here, and every changing request needs `X-CSRFToken`."""
+    """A token pair. With `cookies` both tokens are null, and every unsafe request needs `X-CSRFToken`."""
 
     access = serializers.CharField(allow_null=True)
     refresh = serializers.CharField(allow_null=True)
     token_type = serializers.ChoiceField(choices=["Bearer"])
-    expires_in = serializers.IntegerField(help_text="Seconds that the access token is good for.")
+    expires_in = serializers.IntegerField(help_text="Lifetime of the access token in seconds.")
     refresh_expires_in = serializers.IntegerField()
     csrf_token = serializers.CharField(allow_null=True)
 
 
 class LogoutBody(serializers.Serializer[Fields]):
     everywhere = serializers.BooleanField(
-        required=False, default=False, help_text="Also end all other sessions and all API keys."
+        required=False, default=False, help_text="Also revoke all other sessions and all API keys."
     )
 
 
 class StepUpBody(serializers.Serializer[Fields]):
-    """One of the two."""
+    """Exactly one of the two fields."""
 
     password = Secret(required=False)
     code = Code(required=False)
@@ -97,11 +97,11 @@ class StepUpBody(serializers.Serializer[Fields]):
         return attrs
 
 
-class StepUpAnswer(serializers.Serializer[Fields]):
-    fresh_seconds = serializers.IntegerField(help_text="How long sensitive acts are open now.")
+class StepUpResponse(serializers.Serializer[Fields]):
+    fresh_seconds = serializers.IntegerField(help_text="Seconds for which sensitive actions are allowed.")
 
 
-# --- oneself -------------------------------------------------------------------------------------------
+# --- profile, password, second factor ------------------------------------------------------------------
 class MeBody(serializers.ModelSerializer[User]):
     role = serializers.ChoiceField(choices=[role.value for role in Role], read_only=True)
     second_factor = serializers.BooleanField(read_only=True)
@@ -123,11 +123,11 @@ class SecondFactorState(serializers.Serializer[Fields]):
     recovery_codes_left = serializers.IntegerField()
 
 
-class SecondFactorOffer(serializers.Serializer[Fields]):
-    """Shown once, good for ten minutes."""
+class SecondFactorSetup(serializers.Serializer[Fields]):
+    """TOTP seed of a setup: shown once, valid for ten minutes."""
 
-    secret = serializers.CharField(help_text="Base32; for an authenticator app.")
-    url = serializers.CharField(help_text="otpauth:// address of the same.")
+    secret = serializers.CharField(help_text="Base32, for an authenticator app.")
+    url = serializers.CharField(help_text="The same secret as an otpauth:// URL.")
 
 
 class CodeBody(serializers.Serializer[Fields]):
@@ -175,12 +175,12 @@ class KeyCreate(serializers.Serializer[Fields]):
         max_length=len(ApiKey.Scope.values),
     )
     days = serializers.IntegerField(
-        min_value=1, max_value=MOST_DAYS, default=90, help_text="Life of the key."
+        min_value=1, max_value=MAX_DAYS, default=90, help_text="Lifetime of the key in days."
     )
 
 
 class KeyCreated(KeyBody):
-    """The only answer that holds the key itself."""
+    """The only response that contains the key itself."""
 
     key = serializers.CharField(read_only=True)
 

@@ -1,4 +1,4 @@
-"""Where one is signed in."""
+"""REST endpoints of the user's sessions: list and revoke."""
 
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.common import PERSON, object_or_404, signed_in_user
+from accounts.api.common import HUMAN_ONLY, object_or_404, signed_in_user
 from accounts.api.serializers import SessionBody
 from accounts.models import AuthSession
 from accounts.selectors import session_find, session_list
@@ -24,7 +24,7 @@ class LastUsed(CursorPagination):
 
 
 class SessionList(ListAPIView[AuthSession]):
-    permission_classes = PERSON
+    permission_classes = HUMAN_ONLY
     serializer_class = SessionBody
     pagination_class = LastUsed
 
@@ -33,15 +33,15 @@ class SessionList(ListAPIView[AuthSession]):
             return AuthSession.objects.none()
         return session_list(user=signed_in_user(self.request))
 
-    @extend_schema(summary="Where you are signed in")
+    @extend_schema(summary="Your sessions")
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().get(request, *args, **kwargs)
 
 
 class SessionDetail(APIView):
-    permission_classes = PERSON
+    permission_classes = HUMAN_ONLY
 
-    @extend_schema(responses={204: OpenApiResponse(description="Ended")}, summary="Sign out there")
+    @extend_schema(responses={204: OpenApiResponse(description="Revoked")}, summary="Revoke a session")
     def delete(self, request: Request, pk: UUID) -> Response:
         session = object_or_404(request, session_find(pk), kind="session")
         user = signed_in_user(request)

@@ -1,4 +1,4 @@
-"""Signing up. What an answer says does not depend on whether the address is known."""
+"""REST endpoints of sign-up. Responses do not reveal whether an address already has an account."""
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import ValidationError
@@ -12,13 +12,13 @@ from accounts.services.signup import CODE_SECONDS
 
 
 class SignUp(OpenView):
-    @extend_schema(request=SignUpBody, responses={202: PendingBody}, summary="Sign up: a code is mailed")
+    @extend_schema(request=SignUpBody, responses={202: PendingBody}, summary="Sign up (a code is mailed)")
     def post(self, request: Request) -> Response:
         body = SignUpBody(data=request.data)
         body.is_valid(raise_exception=True)
-        asked = {"name": "", **body.validated_data}
+        params = {"name": "", **body.validated_data}
         try:
-            handle = sign_up(**asked, request=request._request)
+            handle = sign_up(**params, request=request._request)
         except SignUpInvalid as error:
             raise ValidationError(error.errors) from error
         except LimitReached as error:
@@ -28,15 +28,15 @@ class SignUp(OpenView):
 
 class Verify(OpenView):
     @extend_schema(
-        request=VerifyBody, responses=VerifiedBody, summary="Confirm an address by the mailed code"
+        request=VerifyBody, responses=VerifiedBody, summary="Confirm an e-mail address with the mailed code"
     )
     def post(self, request: Request) -> Response:
         body = VerifyBody(data=request.data)
         body.is_valid(raise_exception=True)
-        asked = body.validated_data
+        params = body.validated_data
         try:
             email = verification_finish(
-                handle=asked["verification"], code=asked["code"], request=request._request
+                handle=params["verification"], code=params["code"], request=request._request
             )
         except VerificationFailed as error:
             raise ValidationError({"code": [str(error)]}) from error

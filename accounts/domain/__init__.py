@@ -1,1 +1,1 @@
-"""Pure rules of accounts: no Django, clock or randomness."""
+"""Pure domain rules of accounts: no Django, no clock, no randomness."""

@@ -1,11 +1,11 @@
-"""Who may do what to whose things. Pure: everything it judges is an argument."""
+"""Permission rules: role × action × kind of object × ownership. Pure: all inputs are arguments."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Role(StrEnum):
-    """`public` is whoever has not signed in."""
+    """Role of a user; `public` is an anonymous visitor."""
 
     PUBLIC = "public"
     TRADER = "trader"
@@ -13,13 +13,15 @@ class Role(StrEnum):
     ADMINISTRATOR = "administrator"
 
 
-class Act(StrEnum):
+class Action(StrEnum):
+    """Kind of access that is checked."""
+
     READ = "read"
-    CHANGE = "change"  # create, change, end
+    CHANGE = "change"  # create, update or delete
 
 
-class Reach(StrEnum):
-    """Whose objects: nobody's, one's own, or anybody's."""
+class AccessScope(StrEnum):
+    """Objects that a role can access: none, the user's own, or those of all users."""
 
     NONE = "none"
     OWN = "own"
@@ -28,23 +30,24 @@ class Reach(StrEnum):
 
 @dataclass(frozen=True)
 class Rule:
-    """Reach per act for the three roles that sign in."""
+    """Access scope per action of the three signed-in roles."""
 
-    trader: tuple[Reach, Reach]  # (read, change)
-    support: tuple[Reach, Reach]
-    administrator: tuple[Reach, Reach]
+    trader: tuple[AccessScope, AccessScope]  # (read, change)
+    support: tuple[AccessScope, AccessScope]
+    administrator: tuple[AccessScope, AccessScope]
 
-    def reach(self, role: Role, act: Act) -> Reach:
+    def scope(self, role: Role, act: Action) -> AccessScope:
+        """The objects to which `role` may do `act`."""
         if role is Role.PUBLIC:
-            return Reach.NONE
+            return AccessScope.NONE
         read, change = getattr(self, role.value)
-        return Reach(read if act is Act.READ else change)
+        return AccessScope(read if act is Action.READ else change)
 
 
-_NONE, _OWN, _ANY = Reach.NONE, Reach.OWN, Reach.ANY
+_NONE, _OWN, _ANY = AccessScope.NONE, AccessScope.OWN, AccessScope.ANY
 
-# One row per kind of object; later apps add theirs here. Support reads and changes nothing that is
-# not its own, and what holds or gives access (keys, sessions) is not even read.
+# One row per kind of object; other apps add theirs here. Support reads, but changes nothing of other
+# users, and cannot even read objects that give access (API keys, sessions).
 RULES: dict[str, Rule] = {
     "profile": Rule(trader=(_OWN, _OWN), support=(_ANY, _OWN), administrator=(_ANY, _ANY)),
     "session": Rule(trader=(_OWN, _OWN), support=(_OWN, _OWN), administrator=(_ANY, _ANY)),
@@ -56,12 +59,12 @@ RULES: dict[str, Rule] = {
 }
 
 
-def may(*, role: Role, act: Act, kind: str, owner: str | None, user: str | None) -> bool:
-    """Whether `user`, being `role`, may do `act` to an object of `kind` that belongs to `owner`.
+def is_allowed(*, role: Role, act: Action, kind: str, owner: str | None, user: str | None) -> bool:
+    """Whether `user` with `role` may do `act` to an object of `kind` that belongs to `owner`.
 
-    Raises `KeyError` for a kind without a rule: what nobody has judged is not allowed.
+    Raises `KeyError` for a kind without a rule: access must be declared explicitly.
     """
-    reach = RULES[kind].reach(role, act)
-    if reach is Reach.ANY:
+    scope = RULES[kind].scope(role, act)
+    if scope is AccessScope.ANY:
         return True
-    return reach is Reach.OWN and owner is not None and owner == user
+    return scope is AccessScope.OWN and owner is not None and owner == user

@@ -1,13 +1,13 @@
-"""A browser's own words about itself, shortened to what its owner recognises."""
+"""User-Agent parsing: a short browser and system name for the sessions page."""
 
-# The first that is found names it: others claim to be Chrome and Safari too.
+# The first match wins: other browsers include the marks of Chrome and Safari as well.
 BROWSERS = (
     ("Edg/", "Edge"),
     ("OPR/", "Opera"),
     ("Firefox/", "Firefox"),
     ("FxiOS/", "Firefox"),
     ("CriOS/", "Chrome"),
-    ("HeadlessChrome/", "Chrome without a window"),
+    ("HeadlessChrome/", "Headless Chrome"),
     ("Chrome/", "Chrome"),
     ("Version/", "Safari"),
 )
@@ -22,11 +22,11 @@ SYSTEMS = (
 )
 
 
-def agent_words(agent: str) -> str:
-    """ "Firefox 145 on Linux"; for what is no known browser, the beginning of what it says."""
+def describe_user_agent(agent: str) -> str:
+    """Short name such as "Firefox 145 on Linux"; for an unknown browser 40 characters of `agent`."""
     mark, name = next(((mark, name) for mark, name in BROWSERS if mark in agent), ("", ""))
     if not name:
         return agent[:40] or "Unknown client"
     version = agent.partition(mark)[2].partition(".")[0].partition(" ")[0]
-    system = next((f" on {words}" for mark, words in SYSTEMS if mark in agent), "")
+    system = next((f" on {label}" for mark, label in SYSTEMS if mark in agent), "")
     return f"{name} {version}{system}" if version.isdecimal() else f"{name}{system}"

@@ -1,19 +1,22 @@
+"""Model of personal API keys."""
+
 import uuid
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models.users import User
 
 
 class ApiKey(models.Model):
-    """A program's own credential. Only a hash of it is kept; `hint` is its beginning, for people."""
+    """API key of a user. Only its hash is stored; `hint` is its first characters, for display."""
 
     class Scope(models.TextChoices):
-        READ = "read", "read what is yours"
-        TRADE = "trade", "place and cancel orders"
-        BOTS = "bots", "start, stop and change bots"
+        READ = "read", _("Read your data")
+        TRADE = "trade", _("Place and cancel orders")
+        BOTS = "bots", _("Start, stop and change bots")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_keys")
@@ -28,10 +31,10 @@ class ApiKey(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        verbose_name = "API key"
+        verbose_name = _("API key")
         ordering = ("-created_at",)
         indexes = (
-            # Ending all keys of a user, and counting them.
+            # For revoking and for counting the keys of a user.
             models.Index(fields=["user"], condition=models.Q(revoked_at=None), name="api_key_open"),
         )
         constraints = (

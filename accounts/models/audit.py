@@ -1,10 +1,11 @@
-"""The audit trail. Written by `accounts.audit` alone."""
+"""Models of the audit log. Only `accounts.audit` writes them."""
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class AuditHead(models.Model):
-    """The end of the audit chain: one row, whose lock puts the writers in line."""
+    """Head of the audit chain: a single row; the row lock serialises the writers."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
     seq = models.BigIntegerField(default=0)
@@ -18,16 +19,16 @@ class AuditHead(models.Model):
 
 
 class AuditEntry(models.Model):
-    """Something that somebody did. Append-only (trigger) and hash-chained; written by `accounts.audit`.
+    """One recorded action. Append-only (trigger) and hash-chained; written by `accounts.audit`.
 
-    `actor` is not a foreign key: what was done stays when the person goes.
+    `actor` is not a foreign key: entries outlive the deletion of their user.
     """
 
     seq = models.BigIntegerField(primary_key=True, editable=False)
     recorded_at = models.DateTimeField()
-    actor = models.UUIDField(null=True, help_text="the user who did it; empty: nobody was signed in")
+    actor = models.UUIDField(null=True, help_text=_("id of the acting user; empty for anonymous actions"))
     action = models.CharField(max_length=60)
-    subject = models.CharField(max_length=120, help_text='what it was done to, as "kind:id"')
+    subject = models.CharField(max_length=120, help_text=_('the affected object as "kind:id"'))
     address = models.CharField(max_length=45, blank=True)
     request_id = models.CharField(max_length=64, blank=True)
     data = models.JSONField(default=dict)
@@ -35,9 +36,9 @@ class AuditEntry(models.Model):
     hash = models.CharField(max_length=64)
 
     class Meta:
-        verbose_name_plural = "audit entries"
+        verbose_name_plural = _("audit entries")
         indexes = (
-            models.Index(fields=["actor", "-seq"], name="accounts_audit_actor"),  # one's own trail
+            models.Index(fields=["actor", "-seq"], name="accounts_audit_actor"),  # activity page
             models.Index(fields=["subject", "-seq"], name="accounts_audit_subject"),
             models.Index(fields=["action", "-seq"], name="accounts_audit_action"),
         )

@@ -1,4 +1,4 @@
-"""A sign-in, from a browser or a program. Every credential but an API key hangs on one of these rows."""
+"""Model of login sessions. Every credential of a browser or API client, except API keys, refers to a row."""
 
 import uuid
 from datetime import datetime, timedelta
@@ -6,36 +6,37 @@ from typing import ClassVar
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models.users import User
 
-LONGEST = timedelta(days=30)  # however busy it is
-IDLE = timedelta(days=14)
+ABSOLUTE_LIFETIME = timedelta(days=30)  # regardless of activity
+IDLE_TIMEOUT = timedelta(days=14)
 
 
 class AuthSessionQuerySet(models.QuerySet["AuthSession"]):
-    """Sessions by what may still be done with them."""
+    """Session queries by validity."""
 
     def open_at(self, now: datetime) -> "AuthSessionQuerySet":
-        """Neither revoked nor too old, of users who are not switched off. The password is not compared."""
+        """Sessions of active users that are neither revoked nor expired. The password is not compared."""
         return self.filter(
             revoked_at=None,
-            created_at__gt=now - LONGEST,
-            last_seen_at__gt=now - IDLE,
+            created_at__gt=now - ABSOLUTE_LIFETIME,
+            last_seen_at__gt=now - IDLE_TIMEOUT,
             user__is_active=True,
         )
 
 
 class AuthSession(models.Model):
-    """`sid` is in the session cookie's data and in every token; a token whose row is not open is refused.
+    """Login session. Its `sid` is in the Django session and in every token; both need an open row.
 
-    Refresh tokens rotate: exactly one, `refresh_jti`, is good at a time. `refresh_previous` was good
-    until `refresh_rotated_at`. `password_mark` is of the password that the session began with.
+    Refresh tokens rotate: exactly one, `refresh_jti`, is valid at a time. `refresh_previous` was valid
+    until `refresh_rotated_at`. `password_fingerprint` identifies the password that the session began with.
     """
 
     class Kind(models.TextChoices):
-        WEB = "web", "browser"
-        API = "api", "program"
+        WEB = "web", _("browser")
+        API = "api", _("API client")
 
     sid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="auth_sessions")
@@ -48,7 +49,7 @@ class AuthSession(models.Model):
     step_up_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     revoked_reason = models.CharField(max_length=60, blank=True)
-    password_mark = models.CharField(max_length=64, editable=False)
+    password_fingerprint = models.CharField(max_length=64, editable=False)
     refresh_jti = models.CharField(max_length=32, blank=True, editable=False)
     refresh_previous = models.CharField(max_length=32, blank=True, editable=False)
     refresh_rotated_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -58,9 +59,9 @@ class AuthSession(models.Model):
     class Meta:
         ordering = ("-last_seen_at",)
         indexes = (
-            # The sessions page, and ending all sessions of a user.
+            # For the sessions page and for revoking all sessions of a user.
             models.Index(fields=["user"], condition=models.Q(revoked_at=None), name="auth_session_open"),
-            # The clean-up of dead sessions.
+            # For the clean-up of expired sessions.
             models.Index(fields=["last_seen_at"], name="auth_session_last_seen"),
         )
         constraints = (

@@ -1,4 +1,4 @@
-"""What a person may have of their account as a whole: a copy, and its end."""
+"""Account export and account deletion."""
 
 from typing import Any
 
@@ -9,16 +9,16 @@ from django.db.models import ProtectedError
 from django.dispatch import Signal
 from django.http import HttpRequest
 
-from accounts.audit import AuditAction, exported, record, trail
+from accounts.audit import AuditAction, audit_entries, exported, record
 from accounts.models import ApiKey, AuthSession, User
 from accounts.services.sessions import credentials_end_all
 
-# Sent with `user` before anything ends; a receiver that raises `DeletionRefused` keeps the account.
+# Sent with `user` before the deletion; a receiver that raises `DeletionRefused` prevents it.
 account_ending = Signal()
 
 
 class DeletionRefused(Exception):
-    """Something of this user must be closed first; the text says what."""
+    """The account cannot be deleted yet; the message says what must be closed first."""
 
 
 SESSION_FIELDS = (
@@ -30,7 +30,7 @@ KEY_FIELDS = ("id", "name", "hint", "scopes", "created_at", "expires_at", "last_
 
 @transaction.atomic
 def account_export(*, user: User, request: HttpRequest | None = None) -> dict[str, Any]:
-    """All that is kept about this user, without hashes, seeds or anything else that opens a door."""
+    """All stored data of this user, without secrets (hashes, seeds, token ids)."""
     record(action=AuditAction.USER_EXPORTED, actor=user, subject=f"user:{user.pk}", request=request)
     profile = {"id": user.pk, "email": user.email, "name": user.name, "joined_at": user.date_joined}
     addresses = EmailAddress.objects.filter(user=user).values("email", "verified", "primary")
@@ -41,15 +41,16 @@ def account_export(*, user: User, request: HttpRequest | None = None) -> dict[st
         "second_factors": list(factors),
         "sessions": list(AuthSession.objects.filter(user=user).values(*SESSION_FIELDS)),
         "api_keys": list(ApiKey.objects.filter(user=user).values(*KEY_FIELDS)),
-        "audit": list(exported(trail(user))),
+        "audit": list(exported(audit_entries(user))),
     }
 
 
 @transaction.atomic
 def account_delete(*, user: User, request: HttpRequest | None = None) -> None:
-    """End every credential, then remove the person. The audit trail stays, under an id without a name.
+    """Revoke all credentials, then delete the user. The audit log stays and refers to the bare id.
 
-    So do books of trades, and with them a row that says nothing about anybody. Raises `DeletionRefused`.
+    A user with ledger entries cannot be deleted: the row stays without personal data. Raises
+    `DeletionRefused`.
     """
     account_ending.send(sender=User, user=user)
     credentials_end_all(user=user, reason="deleted", actor=user, request=request)
@@ -58,11 +59,11 @@ def account_delete(*, user: User, request: HttpRequest | None = None) -> None:
         with transaction.atomic():
             user.delete()
     except ProtectedError:
-        _forget(user)
+        _anonymise(user)
 
 
-def _forget(user: User) -> None:
-    """Everything but the id goes."""
+def _anonymise(user: User) -> None:
+    """Delete everything but the id."""
     EmailAddress.objects.filter(user=user).delete()
     Authenticator.objects.filter(user=user).delete()
     ApiKey.objects.filter(user=user).delete()

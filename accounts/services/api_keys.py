@@ -1,4 +1,4 @@
-"""Personal API keys: made once, shown once, stored hashed."""
+"""Personal API keys: create, revoke, rename, record use. The secret is shown once and stored as a hash."""
 
 import secrets
 from collections.abc import Collection
@@ -8,6 +8,7 @@ from django.core.cache import cache
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext
 from redis.exceptions import RedisError
 
 from accounts.audit import AuditAction, record
@@ -15,31 +16,31 @@ from accounts.models import ApiKey, User
 from accounts.rate_limits import client_address
 from accounts.selectors import KEY_PREFIX, api_key_digest, api_key_list
 
-MOST_KEYS = 20
-MOST_DAYS = 366
-USED_EVERY_SECONDS = 60
+MAX_KEYS = 20
+MAX_DAYS = 366
+TOUCH_INTERVAL_SECONDS = 60
 HINT = len(KEY_PREFIX) + 4
 
 
 class TooManyKeys(Exception):
-    """The user holds as many keys as one may."""
+    """The user has reached the maximum number of keys."""
 
     def __str__(self) -> str:
-        return f"You already hold {MOST_KEYS} keys. Revoke one that you do not need."
+        return gettext("You already have %(count)d API keys. Revoke one first.") % {"count": MAX_KEYS}
 
 
 @transaction.atomic
 def api_key_create(
     *, user: User, name: str, scopes: Collection[str], days: int, request: HttpRequest | None = None
 ) -> tuple[ApiKey, str]:
-    """A new key and its secret, which nobody can read again. Raises `TooManyKeys`.
+    """Create a key that expires in `days`. Returns it and its secret, which cannot be read again.
 
-    `days` from now it expires. `ValueError` for no or unknown scopes and for a time out of bounds.
+    Raises `TooManyKeys`; `ValueError` for missing or unknown scopes and for `days` out of bounds.
     """
-    if not scopes or not set(scopes) <= set(ApiKey.Scope.values) or not 1 <= days <= MOST_DAYS:
-        raise ValueError("an API key needs known scopes and a bounded life")
-    User.objects.select_for_update(no_key=True).get(pk=user.pk)  # or two at once would pass the count
-    if api_key_list(user=user).count() >= MOST_KEYS:
+    if not scopes or not set(scopes) <= set(ApiKey.Scope.values) or not 1 <= days <= MAX_DAYS:
+        raise ValueError("an API key needs known scopes and a bounded lifetime")
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)  # serialises the count of concurrent requests
+    if api_key_list(user=user).count() >= MAX_KEYS:
         raise TooManyKeys
     secret = KEY_PREFIX + secrets.token_urlsafe(32)
     key = ApiKey.objects.create(
@@ -63,9 +64,9 @@ def api_key_create(
 
 @transaction.atomic
 def api_key_revoke(*, key: ApiKey, actor: User, request: HttpRequest | None = None) -> bool:
-    """End a key. Of two who try at once, one gets True, and there is one audit entry."""
-    ended = ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now())
-    if ended:
+    """Revoke a key. Of two concurrent calls one returns True, and one audit entry is written."""
+    revoked = ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now())
+    if revoked:
         record(
             action=AuditAction.API_KEY_REVOKED,
             actor=actor,
@@ -73,21 +74,22 @@ def api_key_revoke(*, key: ApiKey, actor: User, request: HttpRequest | None = No
             data={"name": key.name},
             request=request,
         )
-    return bool(ended)
+    return bool(revoked)
 
 
 def api_key_rename(*, key: ApiKey, name: str) -> ApiKey:
+    """Change the name of a key."""
     key.name = name
     key.save(update_fields=["name"])
     return key
 
 
-def api_key_used(*, key: ApiKey, request: HttpRequest) -> None:
-    """Note when and from where the key was used, at most once a minute."""
+def api_key_touch(*, key: ApiKey, request: HttpRequest) -> None:
+    """Store the time and client address of the key's use, at most once a minute."""
     try:
-        due = cache.add(f"api-key-used:{key.pk}", "1", USED_EVERY_SECONDS)
+        due = cache.add(f"api-key-used:{key.pk}", "1", TOUCH_INTERVAL_SECONDS)
     except RedisError:
-        return  # it will be noted when Redis is back
+        return  # without Redis the use is not recorded; the next one after its recovery is
     if due:
         ApiKey.objects.filter(pk=key.pk).update(
             last_used_at=timezone.now(), last_used_address=client_address(request)

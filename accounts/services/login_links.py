@@ -1,4 +1,4 @@
-"""One-time sign-in codes: what a local house prints for its demo trader."""
+"""One-time login codes, used for the demo trader's link that `manage.py up` prints."""
 
 import hashlib
 import secrets
@@ -11,15 +11,15 @@ from accounts.selectors import uuid_or_none
 CODE_SECONDS = 3600
 
 
-def sign_in_code_mint(*, user: User) -> str:
-    """A code that signs this user in once within the hour. Only its hash is kept."""
+def login_code_create(*, user: User) -> str:
+    """Create a code that signs this user in once within an hour. Only its hash is stored."""
     code = secrets.token_urlsafe(32)
     cache.set(_code_key(code), str(user.pk), CODE_SECONDS)
     return code
 
 
-def sign_in_code_redeem(*, code: str) -> User | None:
-    """The user of a code that has not been used; of two who bring it at once, one gets None."""
+def login_code_redeem(*, code: str) -> User | None:
+    """The user of an unused code; the code is used up. Of two concurrent calls, one returns None."""
     key = _code_key(code)
     pk = uuid_or_none(cache.get(key))
     if pk is None or not cache.delete(key):

@@ -1,18 +1,19 @@
-"""Changing one's password."""
+"""Password change."""
 
 from allauth.account.adapter import get_adapter
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest
+from django.utils.translation import gettext
 
 from accounts.audit import AuditAction, record
 from accounts.models import AuthSession
 from accounts.services.sessions import credentials_end_all
-from accounts.services.step_up import tries_count
+from accounts.services.step_up import step_up_attempt_count
 
 
 class PasswordRefused(Exception):
-    """`field` is `current` or `new`; `reasons` are sentences."""
+    """The password change is refused: `field` is `current` or `new`, `reasons` are messages for the user."""
 
     def __init__(self, field: str, reasons: list[str]) -> None:
         super().__init__(field)
@@ -20,11 +21,11 @@ class PasswordRefused(Exception):
 
 
 def password_change(*, session: AuthSession, current: str, new: str, request: HttpRequest) -> None:
-    """Set a new password: every other session and every API key ends. Raises `PasswordRefused`, `LimitReached`."""
+    """Set a new password; revoke other sessions and all keys. Raises `PasswordRefused`, `LimitReached`."""
     user = session.user
-    tries_count(user)
+    step_up_attempt_count(user)
     if not user.check_password(current):
-        raise PasswordRefused("current", ["That is not your password."])
+        raise PasswordRefused("current", [gettext("Incorrect password.")])
     try:
         get_adapter(request).clean_password(new, user=user)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Who is behind a credential of a websocket. Each look-up returns None for anything that is not valid."""
+"""Principals of websocket credentials. Each look-up returns None for an invalid credential."""
 
 from dataclasses import dataclass
 from importlib import import_module
@@ -16,15 +16,15 @@ from accounts.services.tokens import access_read
 
 @dataclass(frozen=True)
 class Principal:
-    """Who it is, the handle by which `credentials_live` asks again, and when it ends by itself."""
+    """Authenticated user of a websocket: id, handle for `live_credentials`, expiry of the credential."""
 
     user_id: str
     credential: str
-    until: float | None = None  # Unix time
+    expires_at: float | None = None  # Unix time
 
 
-def session_user(session_key: str) -> Principal | None:
-    """The user signed in by this session cookie, if the session and the password still stand."""
+def principal_from_session(session_key: str) -> Principal | None:
+    """The user of this session cookie, if the session is open and its password is unchanged."""
     store: Any = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
     if store.get(BACKEND_SESSION_KEY) not in settings.AUTHENTICATION_BACKENDS:
         return None
@@ -36,15 +36,15 @@ def session_user(session_key: str) -> Principal | None:
     return Principal(str(session.user_id), f"session:{session.sid}")
 
 
-def token_user(token: str) -> Principal | None:
-    """The user of an access token, or of an API key that may read."""
+def principal_from_token(token: str) -> Principal | None:
+    """The user of an access token, or of an API key with the scope `read`."""
     if token.startswith(KEY_PREFIX):
         key = api_key_find(token)
         if key is None or ApiKey.Scope.READ not in key.scopes:
             return None
         return Principal(str(key.user_id), f"api_key:{key.pk}", key.expires_at.timestamp())
-    known = access_read(token)
-    if known is None:
+    token_session = access_read(token)
+    if token_session is None:
         return None
-    session, until = known
-    return Principal(str(session.user_id), f"session:{session.sid}", until)
+    session, expires_at = token_session
+    return Principal(str(session.user_id), f"session:{session.sid}", expires_at)

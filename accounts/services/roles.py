@@ -1,4 +1,4 @@
-"""Changing what a user may do. Each change ends every credential that the user holds."""
+"""Roles, activation and names of users. A changed role or a disabled user revokes all credentials."""
 
 from django.contrib.auth.models import Group
 from django.db import transaction
@@ -15,9 +15,9 @@ STAFF = (Role.SUPPORT, Role.ADMINISTRATOR)
 
 @transaction.atomic
 def role_set(*, user: User, role: Role, actor: User | None, request: HttpRequest | None = None) -> bool:
-    """Give the user this role and no other. False when it is the user's role already."""
+    """Give the user exactly this role. False if it is the user's role already."""
     if role is Role.PUBLIC:
-        raise ValueError("nobody can be made public; disable the user instead")
+        raise ValueError("the role public cannot be assigned; disable the user instead")
     user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     before = role_of(user)
     if before is role:
@@ -35,7 +35,7 @@ def role_set(*, user: User, role: Role, actor: User | None, request: HttpRequest
 
 @transaction.atomic
 def user_disable(*, user: User, actor: User | None, request: HttpRequest | None = None) -> bool:
-    """Switch the user off. False when that has been done before."""
+    """Deactivate the user and revoke all credentials. False if the user is inactive already."""
     if not User.objects.filter(pk=user.pk, is_active=True).update(is_active=False):
         return False
     user.is_active = False
@@ -46,7 +46,7 @@ def user_disable(*, user: User, actor: User | None, request: HttpRequest | None 
 
 @transaction.atomic
 def user_enable(*, user: User, actor: User | None, request: HttpRequest | None = None) -> bool:
-    """Switch the user on again. The old credentials stay ended."""
+    """Reactivate the user. False if the user is active already. Revoked credentials stay revoked."""
     if not User.objects.filter(pk=user.pk, is_active=False).update(is_active=True):
         return False
     user.is_active = True
@@ -56,6 +56,7 @@ def user_enable(*, user: User, actor: User | None, request: HttpRequest | None =
 
 @transaction.atomic
 def user_rename(*, user: User, name: str, request: HttpRequest | None = None) -> None:
+    """Change the display name."""
     user.name = name
     user.save(update_fields=["name"])
     record(

@@ -1,4 +1,4 @@
-"""Opening, checking and ending sessions: the one place that decides whether a sign-in still stands."""
+"""Session service: opens, checks and revokes login sessions."""
 
 import uuid
 from collections.abc import Iterable
@@ -16,10 +16,10 @@ from accounts.models import ApiKey, AuthSession, User
 from accounts.rate_limits import client_address
 from accounts.selectors import session_find
 
-SID = "sid"  # where the session cookie's data and the tokens carry it
+SID = "sid"  # key of the session id in the Django session and claim in the tokens
 SIGNED_OUT = "signed out"
-LIVE_SECONDS = 2
-SEEN_EVERY = timedelta(minutes=1)
+ACTIVE_CACHE_SECONDS = 2
+TOUCH_INTERVAL = timedelta(minutes=1)
 
 
 @transaction.atomic
@@ -31,20 +31,20 @@ def session_open(
     second_factor_at: datetime | None = None,
     step_up_at: datetime | None = None,
 ) -> AuthSession:
-    """Begin a session. A browser that is signed in as this user already goes on with the one it has.
+    """Open a session. A browser that is already signed in as this user keeps its session.
 
-    A browser's session cookie gets the `sid`; a program's tokens are minted by `tokens_issue`.
+    For a browser the `sid` is stored in the Django session; tokens of API clients come from `tokens_issue`.
     """
-    proof = {"second_factor_at": second_factor_at, "step_up_at": step_up_at}
-    if kind == AuthSession.Kind.WEB and (known := _session_of_browser(user, request)):
-        return _session_prove(known, proof)
+    auth_times = {"second_factor_at": second_factor_at, "step_up_at": step_up_at}
+    if kind == AuthSession.Kind.WEB and (existing := _session_of_browser(user, request)):
+        return _session_update(existing, auth_times)
     session = AuthSession.objects.create(
         user=user,
         kind=kind,
         address=client_address(request),
         user_agent=request.headers.get("User-Agent", "")[:200],
-        password_mark=user.get_session_auth_hash(),
-        **proof,
+        password_fingerprint=user.get_session_auth_hash(),
+        **auth_times,
     )
     if kind == AuthSession.Kind.WEB:
         request.session[SID] = str(session.sid)
@@ -59,15 +59,16 @@ def session_open(
 
 
 def _session_of_browser(user: User, request: HttpRequest) -> AuthSession | None:
-    known = session_find(request.session.get(SID))
-    return known if known and known.user_id == user.pk else None
+    session = session_find(request.session.get(SID))
+    return session if session and session.user_id == user.pk else None
 
 
-def _session_prove(session: AuthSession, proof: dict[str, datetime | None]) -> AuthSession:
-    shown = {name: at for name, at in proof.items() if at is not None}
-    if shown:
-        AuthSession.objects.filter(pk=session.pk).update(**shown)
-    for name, at in shown.items():
+def _session_update(session: AuthSession, auth_times: dict[str, datetime | None]) -> AuthSession:
+    """Store the times of the authentication that has just taken place."""
+    changes = {name: at for name, at in auth_times.items() if at is not None}
+    if changes:
+        AuthSession.objects.filter(pk=session.pk).update(**changes)
+    for name, at in changes.items():
         setattr(session, name, at)
     return session
 
@@ -76,15 +77,15 @@ def _session_prove(session: AuthSession, proof: dict[str, datetime | None]) -> A
 def session_revoke(
     *, sid: uuid.UUID | str, reason: str, actor: User | None, request: HttpRequest | None = None
 ) -> bool:
-    """End one session. Of two who try at once, one gets True, and there is one audit entry."""
-    ended = AuthSession.objects.filter(sid=sid, revoked_at=None).update(
+    """Revoke one session. Of two concurrent calls one returns True, and one audit entry is written."""
+    revoked = AuthSession.objects.filter(sid=sid, revoked_at=None).update(
         revoked_at=timezone.now(), revoked_reason=reason
     )
-    if not ended:
+    if not revoked:
         return False
     action = AuditAction.USER_SIGNED_OUT if reason == SIGNED_OUT else AuditAction.SESSION_REVOKED
     record(action=action, actor=actor, subject=f"session:{sid}", data={"reason": reason}, request=request)
-    transaction.on_commit(lambda: _forget([sid]))
+    transaction.on_commit(lambda: _uncache([sid]))
     return True
 
 
@@ -97,12 +98,12 @@ def sessions_revoke_all(
     actor: User | None = None,
     request: HttpRequest | None = None,
 ) -> int:
-    """End all of a user's sessions but `except_sid`, which goes on under the password of now."""
-    ended = _sessions_end(user, reason, except_sid)
-    if ended:
-        data = {"reason": reason, "sessions": ended}
+    """Revoke all sessions of a user but `except_sid`, which stays valid under the current password."""
+    revoked = _sessions_end(user, reason, except_sid)
+    if revoked:
+        data = {"reason": reason, "sessions": revoked}
         _record_end(AuditAction.SESSION_REVOKED, user, actor, data, request)
-    return ended
+    return revoked
 
 
 @transaction.atomic
@@ -114,10 +115,10 @@ def credentials_end_all(
     actor: User | None = None,
     request: HttpRequest | None = None,
 ) -> None:
-    """End every session and every API key: what a new password, a new role, disabling and deleting do."""
+    """Revoke all sessions and API keys: after a new password, a new role, disabling or deletion."""
     sessions = _sessions_end(user, reason, except_sid)
     keys = ApiKey.objects.filter(user=user, revoked_at=None).update(revoked_at=timezone.now())
-    # Only now: whoever holds the head of the audit trail must not wait for other rows.
+    # Last, because a transaction that holds the lock of the audit head must not wait for other row locks.
     if sessions:
         data = {"reason": reason, "sessions": sessions}
         _record_end(AuditAction.SESSION_REVOKED, user, actor, data, request)
@@ -126,14 +127,14 @@ def credentials_end_all(
 
 
 def _sessions_end(user: User, reason: str, except_sid: uuid.UUID | str | None) -> int:
-    opened = AuthSession.objects.filter(user=user, revoked_at=None)
-    sids = [str(sid) for sid in opened.values_list("sid", flat=True)]
+    open_sessions = AuthSession.objects.filter(user=user, revoked_at=None)
+    sids = [str(sid) for sid in open_sessions.values_list("sid", flat=True)]
     if except_sid is not None:
-        opened.filter(sid=except_sid).update(password_mark=user.get_session_auth_hash())
-        opened = opened.exclude(sid=except_sid)
-    ended = opened.update(revoked_at=timezone.now(), revoked_reason=reason)
-    transaction.on_commit(lambda: _forget(sids))
-    return ended
+        open_sessions.filter(sid=except_sid).update(password_fingerprint=user.get_session_auth_hash())
+        open_sessions = open_sessions.exclude(sid=except_sid)
+    revoked = open_sessions.update(revoked_at=timezone.now(), revoked_reason=reason)
+    transaction.on_commit(lambda: _uncache(sids))
+    return revoked
 
 
 def _record_end(
@@ -143,8 +144,8 @@ def _record_end(
 
 
 # --- checking ----------------------------------------------------------------------------------------
-def session_is_live(sid: Any) -> bool:
-    """Whether this session stands. PostgreSQL knows; a yes is remembered in Redis for two seconds."""
+def session_is_active(sid: Any) -> bool:
+    """Whether this session is open, by PostgreSQL; a positive result is cached in Redis for two seconds."""
     key = _live_key(sid)
     try:
         if cache.get(key):
@@ -153,27 +154,27 @@ def session_is_live(sid: Any) -> bool:
         return session_find(sid) is not None
     if session_find(sid) is None:
         return False
-    cache.set(key, "1", LIVE_SECONDS)
+    cache.set(key, "1", ACTIVE_CACHE_SECONDS)
     return True
 
 
-def session_seen(*, sid: Any, request: HttpRequest) -> None:
-    """Note that the session was used, at most once a minute."""
+def session_touch(*, sid: Any, request: HttpRequest) -> None:
+    """Store the time and client address of the session's use, at most once a minute."""
     try:
-        due = cache.add(f"session-seen:{sid}", "1", int(SEEN_EVERY.total_seconds()))
+        due = cache.add(f"session-seen:{sid}", "1", int(TOUCH_INTERVAL.total_seconds()))
     except RedisError:
-        return  # it will be noted when Redis is back
+        return  # without Redis the use is not recorded; the next one after its recovery is
     if due:
         AuthSession.objects.filter(sid=sid).update(
             last_seen_at=timezone.now(), address=client_address(request)
         )
 
 
-def _forget(sids: Iterable[uuid.UUID | str]) -> None:
+def _uncache(sids: Iterable[uuid.UUID | str]) -> None:
     try:
         cache.delete_many([_live_key(sid) for sid in sids])
     except RedisError:
-        return  # what is remembered there ends by itself in two seconds
+        return  # the cached results expire within two seconds
 
 
 def _live_key(sid: Any) -> str:

@@ -1,7 +1,7 @@
-"""Sign-up for programs, through the same forms, mails and code process as the pages (django-allauth).
+"""Sign-up of API clients, with the same forms, mails and verification process as the pages (django-allauth).
 
-allauth keeps a code process in the visitor's session. A program has none, so each process gets a
-session of its own, whose key (128 random bits and more) is the handle that the program brings back.
+allauth stores the verification process in the visitor's session. An API client has none, so each
+process gets its own session; its key (at least 128 random bits) is the handle that the client returns.
 """
 
 from collections.abc import Iterator
@@ -25,6 +25,7 @@ from django.conf import settings
 from django.contrib.messages.storage.base import BaseStorage
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
 
 from accounts.models import User
 from accounts.services.step_up import LimitReached
@@ -35,25 +36,25 @@ _FIELDS = {"password1": "password", "password2": "password"}
 
 
 class SignUpInvalid(Exception):
-    """`errors`: field → sentences."""
+    """Invalid sign-up data; `errors`: field → messages."""
 
     def __init__(self, errors: dict[str, list[str]]) -> None:
         super().__init__(errors)
         self.errors = errors
 
     def __str__(self) -> str:
-        return "Some fields are not right."
+        return gettext("Some fields are invalid.")
 
 
 class VerificationFailed(Exception):
-    """A wrong, used or expired code; which of them is nobody's business."""
+    """A wrong, used or expired code; the message does not reveal which."""
 
     def __str__(self) -> str:
-        return "That code is not valid. Codes end after ten minutes, one use or three wrong tries."
+        return gettext("Invalid code. Codes expire after ten minutes, one use or three wrong attempts.")
 
 
 class _NoMessages(BaseStorage):
-    """Flash messages are for pages."""
+    """Message storage that discards flash messages: API responses do not show them."""
 
     def _get(self, *args: Any, **kwargs: Any) -> tuple[list[Any], bool]:
         return [], True
@@ -63,29 +64,29 @@ class _NoMessages(BaseStorage):
 
 
 @contextmanager
-def _apart(request: HttpRequest, handle: str | None = None) -> Iterator[Any]:
-    """Lend the request a session that is not its own; nothing of it reaches the caller's cookies."""
+def _process_session(request: HttpRequest, handle: str | None = None) -> Iterator[Any]:
+    """Replace the request's session by that of the process; the caller's cookies are not affected."""
     store: Any = import_module(settings.SESSION_ENGINE).SessionStore(handle)
-    kept = {name: getattr(request, name) for name in ("session", "_messages") if hasattr(request, name)}
+    original = {name: getattr(request, name) for name in ("session", "_messages") if hasattr(request, name)}
     request.session = store
     request._messages = _NoMessages(request)  # type: ignore[attr-defined]
     try:
         yield store
     finally:
-        for name, value in kept.items():
+        for name, value in original.items():
             setattr(request, name, value)
 
 
 def sign_up(*, email: str, password: str, name: str, request: HttpRequest) -> str:
-    """Begin a sign-up and return its handle. Known addresses are answered alike; only the mail differs.
+    """Start a sign-up and return its handle. For an address with an account only the mail differs.
 
-    Raises `SignUpInvalid` for a bad password or address, `LimitReached` when mails were sent too often.
+    Raises `SignUpInvalid` for an invalid password or address, `LimitReached` when too many mails were sent.
     """
     data = {"email": email, "password1": password, "password2": password}
     form = get_form_class(app_settings.FORMS, "signup", SignupForm)(data=data)
     if not form.is_valid():
         raise SignUpInvalid({_FIELDS.get(field, field): [*texts] for field, texts in form.errors.items()})
-    with _apart(request) as store, transaction.atomic():
+    with _process_session(request) as store, transaction.atomic():
         user, response = form.try_save(request)
         if user is not None:
             User.objects.filter(pk=user.pk).update(name=name)
@@ -95,8 +96,8 @@ def sign_up(*, email: str, password: str, name: str, request: HttpRequest) -> st
 
 
 def verification_begin(*, address: EmailAddress, request: HttpRequest) -> str:
-    """Mail a new code to an address that waits for its verification, and return the handle."""
-    with _apart(request) as store:
+    """Mail a new code to an unverified address and return the handle. Raises `LimitReached`."""
+    with _process_session(request) as store:
         try:
             send_verification_email_to_address(request, address)
         except ImmediateHttpResponse as error:
@@ -106,11 +107,11 @@ def verification_begin(*, address: EmailAddress, request: HttpRequest) -> str:
 
 def verification_finish(*, handle: str, code: str, request: HttpRequest) -> str:
     """Mark the address of this process as verified and return it. Raises `VerificationFailed`."""
-    with _apart(request, handle) as store:
+    with _process_session(request, handle) as store:
         process = EmailVerificationProcess.resume(request) if store.get(_PURPOSE) else None
         if process is None:
             raise VerificationFailed
-        # `user` is None where the address was somebody's already: then no code is right.
+        # `user` is None when the address already had an account: then every code is refused.
         if process.user is None or not compare_user_code(actual=code, expected=process.code):
             process.record_invalid_attempt()
             store.save()
@@ -127,7 +128,7 @@ def _finish(process: EmailVerificationProcess, store: Any) -> str:
 
 
 def _handle(store: Any) -> str:
-    """Keep only the process: the handle must never be good as a session cookie."""
+    """Store only the process and return the session key, which must not be usable as a session cookie."""
     process = store.get(EMAIL_VERIFICATION_CODE_SESSION_KEY)
     store.clear()
     store[EMAIL_VERIFICATION_CODE_SESSION_KEY] = process

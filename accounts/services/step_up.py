@@ -1,69 +1,70 @@
-"""Proving again that it is you."""
+"""Step-up authentication: confirms the identity of a signed-in user, valid for ten minutes."""
 
 from datetime import timedelta
 
 from allauth.mfa.base.forms import BaseAuthenticateForm
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from accounts.audit import AuditAction, record
 from accounts.models import AuthSession, User
-from accounts.rate_limits import LimitClass, take
+from accounts.rate_limits import RateLimitClass, consume
 
-FRESH = timedelta(minutes=10)
+STEP_UP_LIFETIME = timedelta(minutes=10)
 
 
 class LimitReached(Exception):
-    """Too many tries; `retry_after_s` says when the next one is heard."""
+    """Too many attempts; the next one is accepted after `retry_after_s`."""
 
     def __init__(self, retry_after_s: int) -> None:
         super().__init__(retry_after_s)
         self.retry_after_s = retry_after_s
 
     def __str__(self) -> str:
-        return f"Too many tries. Try again in {self.retry_after_s} s."
+        return gettext("Too many attempts. Try again in %(seconds)d s.") % {"seconds": self.retry_after_s}
 
 
 def step_up_is_fresh(session: AuthSession | None) -> bool:
-    """Whether this session has been proven within ten minutes. Programs with a key never are."""
+    """Whether this session was confirmed in the last ten minutes. Requests with an API key never are."""
     return (
         session is not None
         and session.step_up_at is not None
-        and timezone.now() - session.step_up_at <= FRESH
+        and timezone.now() - session.step_up_at <= STEP_UP_LIFETIME
     )
 
 
 def step_up_pass(*, session: AuthSession, request: HttpRequest, password: str = "", totp: str = "") -> bool:
-    """Take a password or a code (TOTP or recovery) as fresh proof for this session.
+    """Confirm this session by a password or a code (TOTP or recovery). False if it is incorrect.
 
-    False when it is not right. Raises `LimitReached`, and `LimitsUnavailable` without Redis: then
-    nobody may guess. A browser gets a new session key, so that one seen before is worth nothing.
+    Raises `LimitReached`; `RateLimiterUnavailable` without Redis, because guesses must be counted. A
+    browser gets a new session key, so that a key that leaked earlier does not become confirmed.
     """
-    if session.kind == AuthSession.Kind.API:  # at the door a program is counted by address alone
-        tries_count(session.user)
+    if session.kind == AuthSession.Kind.API:  # the middleware counts API clients by address only
+        step_up_attempt_count(session.user)
     by_code = bool(totp)
     user = session.user
-    right = second_factor_check(user=user, code=totp) if by_code else user.check_password(password)
-    if right:
-        _prove(session, request, second_factor=by_code)
+    is_correct = second_factor_check(user=user, code=totp) if by_code else user.check_password(password)
+    if is_correct:
+        _confirm(session, request, second_factor=by_code)
     record(
-        action=AuditAction.STEP_UP_PASSED if right else AuditAction.STEP_UP_FAILED,
+        action=AuditAction.STEP_UP_PASSED if is_correct else AuditAction.STEP_UP_FAILED,
         actor=session.user,
         subject=f"session:{session.sid}",
         data={"by": "code" if by_code else "password"},
         request=request,
     )
-    return right
+    return is_correct
 
 
-def tries_count(user: User) -> None:
-    """Count a guess at what this user knows. Raises `LimitReached`."""
-    verdict = take(LimitClass.STEP_UP, user=str(user.pk))
-    if not verdict.allowed:
-        raise LimitReached(verdict.retry_after_s)
+def step_up_attempt_count(user: User) -> None:
+    """Count an attempt to confirm this user's identity. Raises `LimitReached`."""
+    limit = consume(RateLimitClass.STEP_UP, user=str(user.pk))
+    if not limit.allowed:
+        raise LimitReached(limit.retry_after_s)
 
 
-def _prove(session: AuthSession, request: HttpRequest, *, second_factor: bool) -> None:
+def _confirm(session: AuthSession, request: HttpRequest, *, second_factor: bool) -> None:
     session.step_up_at = timezone.now()
     changed = ["step_up_at"]
     if second_factor:
@@ -75,7 +76,7 @@ def _prove(session: AuthSession, request: HttpRequest, *, second_factor: bool) -
 
 
 def second_factor_check(*, user: User, code: str) -> bool:
-    """Whether this is a TOTP or recovery code of the user that has not been used. It is used by this."""
+    """Whether `code` is an unused TOTP or recovery code of the user; a valid code is used up."""
     form = BaseAuthenticateForm(data={"code": code}, user=user)
     if not form.is_valid():
         return False

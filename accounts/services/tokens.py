@@ -1,7 +1,7 @@
-"""Token pairs for programs: a short access token and a refresh token that is good once.
+"""Token pairs for API clients: a short-lived access token and a refresh token that is valid once.
 
-A family of refresh tokens is one `AuthSession`. Its row names the single token that is good now, which
-is stricter than a blacklist (nothing has to be remembered to be refused) and keeps no token at rest.
+A family of refresh tokens is one `AuthSession`. Its row stores the id of the single valid token: this is
+stricter than a blacklist (unknown tokens are refused by default) and stores no token.
 """
 
 from dataclasses import dataclass
@@ -17,16 +17,16 @@ from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from accounts.audit import AuditAction, record
 from accounts.models import AuthSession
-from accounts.selectors import session_find, session_password_stands, uuid_or_none
+from accounts.selectors import session_find, session_password_is_current, uuid_or_none
 from accounts.services.sessions import SID, session_revoke
 
-GRACE = timedelta(seconds=10)  # two tabs that refresh at the same moment bring the same token
+REUSE_GRACE_SECONDS = timedelta(seconds=10)  # two tabs that refresh simultaneously send the same token
 REUSED = "refresh token used twice"
 
 
 @dataclass(frozen=True)
 class TokenPair:
-    """What a program gets. Seconds are lifetimes from now."""
+    """Access and refresh token of a session. Seconds are lifetimes from now."""
 
     access: str
     refresh: str
@@ -35,25 +35,25 @@ class TokenPair:
     session: AuthSession
 
 
-class CredentialRefused(Exception):
-    """The credential is not valid; one sentence for every cause, so that nothing can be probed."""
+class InvalidCredential(Exception):
+    """The credential is invalid; the same message for every cause, so that causes cannot be probed."""
 
     def __str__(self) -> str:
-        return "That credential is not valid."
+        return "Invalid credentials."
 
 
 def tokens_issue(*, session: AuthSession) -> TokenPair:
-    """The first pair of a session that has just been opened."""
+    """The first token pair of a newly opened session."""
     session.refresh_jti = uuid4().hex
     session.save(update_fields=["refresh_jti"])
     return _pair(session)
 
 
 def tokens_refresh(*, refresh: str, request: HttpRequest) -> TokenPair:
-    """A new pair for a refresh token. Raises `CredentialRefused`.
+    """Exchange a refresh token for a new pair. Raises `InvalidCredential`.
 
-    Within ten seconds the token just replaced is answered with its successor. Any other old token means
-    that two parties hold the family: the whole session ends.
+    For ten seconds the token just replaced still returns its successor. Any other old token means that a
+    token of the family has leaked: the session is revoked.
     """
     claims = _claims(refresh)
     now = timezone.now()
@@ -69,8 +69,8 @@ def tokens_refresh(*, refresh: str, request: HttpRequest) -> TokenPair:
             )
         elif session:
             _end_family(session, request)
-    if pair is None:  # raised outside the transaction: the end of a family must be committed
-        raise CredentialRefused
+    if pair is None:  # raised outside the transaction, because the revocation must be committed
+        raise InvalidCredential
     return pair
 
 
@@ -78,7 +78,7 @@ def _claims(refresh: str) -> RefreshToken:
     try:
         return RefreshToken(refresh)  # type: ignore[arg-type]
     except TokenError:
-        raise CredentialRefused from None
+        raise InvalidCredential from None
 
 
 def _locked(claims: RefreshToken, now: datetime) -> AuthSession | None:
@@ -86,18 +86,18 @@ def _locked(claims: RefreshToken, now: datetime) -> AuthSession | None:
     key = uuid_or_none(claims.get(SID))
     locked = sessions.select_related("user").select_for_update(no_key=True, of=("self",))
     session: AuthSession | None = locked.filter(sid=key).first() if key else None
-    return session if session and session_password_stands(session) else None
+    return session if session and session_password_is_current(session) else None
 
 
 def _rotate(session: AuthSession, jti: str, now: datetime) -> TokenPair | None:
-    """The pair that follows `jti`, or None when `jti` was replaced before."""
+    """The pair that follows `jti`; None if `jti` was replaced earlier."""
     if jti == session.refresh_jti:
         session.refresh_previous, session.refresh_jti = jti, uuid4().hex
         session.refresh_rotated_at = session.last_seen_at = now
         session.save(update_fields=["refresh_jti", "refresh_previous", "refresh_rotated_at", "last_seen_at"])
         return _pair(session)
     rotated = session.refresh_rotated_at
-    if jti == session.refresh_previous and rotated is not None and now - rotated <= GRACE:
+    if jti == session.refresh_previous and rotated is not None and now - rotated <= REUSE_GRACE_SECONDS:
         return _pair(session)
     return None
 
@@ -123,7 +123,7 @@ def _pair(session: AuthSession) -> TokenPair:
 
 
 def access_read(token: str) -> tuple[AuthSession, float] | None:
-    """The open session of an access token and when the token ends (Unix time); None when it is not valid."""
+    """The open session of an access token and the token's expiry (Unix time); None if it is invalid."""
     try:
         claims: Any = AccessToken(token)  # type: ignore[arg-type]
     except TokenError:

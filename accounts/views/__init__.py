@@ -1,1 +1,1 @@
-"""Pages about who you are."""
+"""Account pages."""

@@ -1,4 +1,4 @@
-"""API keys for programs: made, shown once, listed, ended."""
+"""API key pages: list, create (the secret is shown once), revoke."""
 
 import uuid
 from typing import Any
@@ -16,11 +16,11 @@ from accounts.forms import ApiKeyForm
 from accounts.selectors import api_key_list
 from accounts.services import TooManyKeys, api_key_create, api_key_revoke
 from accounts.step_up import step_up_required
-from accounts.views.base import AccountPage, owner
+from accounts.views.base import AccountPage, account_holder
 
 
 def _context(request: HttpRequest) -> dict[str, Any]:
-    keys = api_key_list(user=owner(request))
+    keys = api_key_list(user=account_holder(request))
     return {"here": "account", "tab": "keys", "keys": keys, "now": timezone.now()}
 
 
@@ -38,9 +38,11 @@ class NewKey(AccountPage, FormView):
     form_class = ApiKeyForm
 
     def form_valid(self, form: ApiKeyForm) -> HttpResponse:
-        """The page that shows the secret; it is in no other answer and in no store."""
+        """Render the page with the secret, which appears in no other response and is not stored."""
         try:
-            key, secret = api_key_create(user=owner(self.request), request=self.request, **form.cleaned_data)
+            key, secret = api_key_create(
+                user=account_holder(self.request), request=self.request, **form.cleaned_data
+            )
         except TooManyKeys as error:
             form.add_error(None, str(error))
             return self.form_invalid(form)
@@ -53,9 +55,9 @@ class NewKey(AccountPage, FormView):
 @login_required
 @require_POST
 def revoke(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """End one of one's own keys. Answers the list without it."""
-    key = get_object_or_404(api_key_list(user=owner(request)), pk=pk)
-    api_key_revoke(key=key, actor=owner(request), request=request)
+    """Revoke one of the user's keys. Returns the updated list."""
+    key = get_object_or_404(api_key_list(user=account_holder(request)), pk=pk)
+    api_key_revoke(key=key, actor=account_holder(request), request=request)
     if request.headers.get("HX-Request"):
         return render(request, "account/keys_list.html", _context(request))
     return redirect("account:keys")

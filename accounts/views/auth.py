@@ -1,4 +1,4 @@
-"""Ways in: sign-up, sign-in, second factor, recovery. The flows are allauth's, the answers are ours."""
+"""Login, sign-up, second factor and recovery pages: flows of django-allauth with own templates."""
 
 from typing import Any
 
@@ -12,23 +12,24 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from accounts.services import sign_in_code_redeem
-from accounts.views.base import Unprocessable, passkey_options
+from accounts.services import login_code_redeem
+from accounts.views.base import Status422Mixin, passkey_options
 
 
-class SignIn(Unprocessable, allauth.LoginView):
+class SignIn(Status422Mixin, allauth.LoginView):
     template_name = "account/login.html"
 
 
-class SignUp(Unprocessable, allauth.SignupView):
+class SignUp(Status422Mixin, allauth.SignupView):
     template_name = "account/signup.html"
 
 
 @method_decorator(never_cache, name="dispatch")
-class Verify(Unprocessable, allauth.ConfirmEmailVerificationCodeView):
+class Verify(Status422Mixin, allauth.ConfirmEmailVerificationCodeView):
     template_name = "account/verify.html"
 
 
@@ -36,17 +37,17 @@ verify = Verify.as_view()
 
 
 @method_decorator(never_cache, name="dispatch")
-class Recover(Unprocessable, allauth.PasswordResetView):
+class Recover(Status422Mixin, allauth.PasswordResetView):
     template_name = "account/recover.html"
 
 
 @method_decorator(never_cache, name="dispatch")
-class RecoverCode(Unprocessable, allauth.ConfirmPasswordResetCodeView):
+class RecoverCode(Status422Mixin, allauth.ConfirmPasswordResetCodeView):
     template_name = "account/recover_code.html"
 
 
 @method_decorator(never_cache, name="dispatch")
-class NewPassword(Unprocessable, allauth.CompletePasswordResetView):
+class NewPassword(Status422Mixin, allauth.CompletePasswordResetView):
     template_name = "account/recover_password.html"
 
     def get_success_url(self) -> str:
@@ -57,19 +58,19 @@ class SecondFactor(mfa.AuthenticateView):
     template_name = "mfa/authenticate.html"
 
     def form_invalid(self, form: Any) -> HttpResponse:
-        answer: HttpResponse = super().form_invalid(form)
-        answer.status_code = 422
-        return answer
+        response: HttpResponse = super().form_invalid(form)
+        response.status_code = 422
+        return response
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context: dict[str, Any] = super().get_context_data(**kwargs)
         options = context["js_data"]["request_options"]
-        known = options["publicKey"].get("allowCredentials")
-        return {**context, "passkey_options": passkey_options(options) if known else ""}
+        passkeys = options["publicKey"].get("allowCredentials")
+        return {**context, "passkey_options": passkey_options(options) if passkeys else ""}
 
 
 class PasskeySignIn(LoginWebAuthnView):
-    """GET gives a script the challenge, POST brings the passkey's answer."""
+    """Passkey login: GET returns the challenge to the script, POST receives the signed response."""
 
 
 class SignOut(allauth.LogoutView):
@@ -79,18 +80,18 @@ class SignOut(allauth.LogoutView):
 @never_cache
 @require_http_methods(["GET", "POST"])
 def sign_in_link(request: HttpRequest) -> HttpResponse:
-    """The page behind a one-time link. Its script posts the code that stands after the `#`."""
+    """Page of a one-time login link. Its script posts the code from the URL fragment."""
     if request.method == "GET":
         return render(request, "accounts/login_link.html")
-    user = sign_in_code_redeem(code=request.POST.get("code", ""))
+    user = login_code_redeem(code=request.POST.get("code", ""))
     if user is None:
         return render(request, "accounts/login_link.html", {"refused": True}, status=422)
-    answer: HttpResponse = perform_login(request, Login(user=user, email=user.email))
-    return answer
+    response: HttpResponse = perform_login(request, Login(user=user, email=user.email))
+    return response
 
 
 @never_cache
 def inactive(request: HttpRequest) -> HttpResponse:
-    """Where allauth sends somebody whose account is switched off."""
-    messages.error(request, "This account is switched off.")
+    """Target of allauth's redirect for a disabled account."""
+    messages.error(request, gettext("This account is disabled."))
     return HttpResponseRedirect(reverse("account_login"))

@@ -1,4 +1,4 @@
-"""What the account pages have in common."""
+"""Base classes and helpers of the account pages."""
 
 import json
 from typing import Any
@@ -13,19 +13,19 @@ from accounts.audit import AuditAction, record
 from accounts.models import User
 
 
-class Unprocessable:
-    """A refused form is shown again under status 422."""
+class Status422Mixin:
+    """Form view that renders an invalid form with status 422."""
 
     def form_invalid(self, form: Any) -> HttpResponse:
-        answer: HttpResponse = super().form_invalid(form)  # type: ignore[misc]
-        if answer.status_code == 200:
-            answer.status_code = 422
-        return answer
+        response: HttpResponse = super().form_invalid(form)  # type: ignore[misc]
+        if response.status_code == 200:
+            response.status_code = 422
+        return response
 
 
 @method_decorator(never_cache, name="dispatch")
-class AccountPage(LoginRequiredMixin, Unprocessable):
-    """A page of one's own account; `here` names its tab."""
+class AccountPage(LoginRequiredMixin, Status422Mixin):
+    """Page of the signed-in user's account; `here` is the name of its tab."""
 
     here = "security"
 
@@ -34,18 +34,18 @@ class AccountPage(LoginRequiredMixin, Unprocessable):
         return {**context, "here": "account", "tab": self.here}
 
 
-def owner(request: HttpRequest) -> User:
-    """The signed-in user of a page that requires one."""
+def account_holder(request: HttpRequest) -> User:
+    """The signed-in user of a page that requires a login."""
     assert isinstance(request.user, User)
     return request.user
 
 
-def note(request: HttpRequest, action: AuditAction, **data: Any) -> None:
-    """Record what the signed-in user did to their own account."""
-    user = owner(request)
+def audit(request: HttpRequest, action: AuditAction, **data: Any) -> None:
+    """Record an action of the signed-in user on the own account."""
+    user = account_holder(request)
     record(action=action, actor=user, subject=f"user:{user.pk}", data=data, request=request)
 
 
 def passkey_options(options: dict[str, Any]) -> str:
-    """What a browser needs to make or use a passkey, as JSON for `data-options`."""
+    """WebAuthn options for creating or using a passkey, as JSON for the attribute `data-options`."""
     return json.dumps(options, cls=DjangoJSONEncoder)

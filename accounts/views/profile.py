@@ -1,4 +1,4 @@
-"""Name, e-mail address, one's data, and the end of the account."""
+"""Profile pages: name, e-mail address, data export, account deletion."""
 
 import json
 from typing import Any
@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse_lazy
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 from django.views.generic import FormView, UpdateView
@@ -21,7 +22,7 @@ from accounts.forms import DeleteForm, ProfileForm
 from accounts.models import User
 from accounts.services.account import DeletionRefused, account_delete, account_export
 from accounts.step_up import step_up_required
-from accounts.views.base import AccountPage, note, owner
+from accounts.views.base import AccountPage, account_holder, audit
 
 
 class Profile(AccountPage, UpdateView):
@@ -31,25 +32,25 @@ class Profile(AccountPage, UpdateView):
     success_url = reverse_lazy("account:profile")
 
     def get_object(self, queryset: Any = None) -> User:
-        return owner(self.request)
+        return account_holder(self.request)
 
     def form_valid(self, form: Any) -> HttpResponse:
-        answer = super().form_valid(form)
-        note(self.request, AuditAction.USER_CHANGED, name=form.cleaned_data["name"])
-        messages.success(self.request, "Saved.")
-        return answer
+        response = super().form_valid(form)
+        audit(self.request, AuditAction.USER_CHANGED, name=form.cleaned_data["name"])
+        messages.success(self.request, gettext("Saved."))
+        return response
 
 
 @method_decorator(step_up_required("email.change"), name="dispatch")
 class ChangeEmail(AccountPage, allauth.EmailView):
-    """Asks for the new address; it replaces the old one once its code has been entered."""
+    """Change of the e-mail address: the new one replaces the old one after verification by a code."""
 
     here = "profile"
     template_name = "account/email.html"
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        answer: HttpResponse = allauth.AjaxCapableProcessFormViewMixin.post(self, request, *args, **kwargs)
-        return answer
+        response: HttpResponse = allauth.AjaxCapableProcessFormViewMixin.post(self, request, *args, **kwargs)
+        return response
 
 
 @never_cache
@@ -57,8 +58,8 @@ class ChangeEmail(AccountPage, allauth.EmailView):
 @require_POST
 @step_up_required("account.export")
 def export(request: HttpRequest) -> HttpResponse:
-    """Everything that is kept about the user, as one JSON file. Nothing in it opens anything."""
-    user = owner(request)
+    """Download of all stored data of the user as one JSON file, without secrets."""
+    user = account_holder(request)
     content = json.dumps(account_export(user=user, request=request), cls=DjangoJSONEncoder, indent=1)
     name = f"cryptotrade-{timezone.now():%Y-%m-%d}.json"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
@@ -73,14 +74,14 @@ class Delete(AccountPage, FormView):
     success_url = reverse_lazy("market:landing")
 
     def get_form_kwargs(self) -> dict[str, Any]:
-        return {**super().get_form_kwargs(), "user": owner(self.request)}
+        return {**super().get_form_kwargs(), "user": account_holder(self.request)}
 
     def form_valid(self, form: DeleteForm) -> HttpResponse:
         try:
-            account_delete(user=owner(self.request), request=self.request)
+            account_delete(user=account_holder(self.request), request=self.request)
         except DeletionRefused as refusal:
             form.add_error(None, str(refusal))
             return self.form_invalid(form)
         logout(self.request)
-        messages.success(self.request, "Your account is deleted.")
+        messages.success(self.request, gettext("Account deleted."))
         return super().form_valid(form)

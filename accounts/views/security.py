@@ -1,4 +1,4 @@
-"""Password, second factors and passkeys. Every change ends the other sessions and is recorded."""
+"""Security pages: password, second factors, passkeys. Each change revokes other sessions and is recorded."""
 
 from typing import Any
 
@@ -15,31 +15,31 @@ from django.views.generic import TemplateView
 from accounts.audit import AuditAction
 from accounts.services import SID, sessions_revoke_all
 from accounts.step_up import step_up_required
-from accounts.views.base import AccountPage, note, owner, passkey_options
+from accounts.views.base import AccountPage, account_holder, audit, passkey_options
 
 
 def _factors_changed(request: HttpRequest, action: AuditAction, **data: Any) -> None:
-    user = owner(request)
+    user = account_holder(request)
     sid = request.session.get(SID)
     sessions_revoke_all(
         user=user, reason="second factor changed", except_sid=sid, actor=user, request=request
     )
-    note(request, action, **data)
+    audit(request, action, **data)
 
 
 class Security(AccountPage, TemplateView):
-    """What protects this account, and what is missing."""
+    """Overview of the account's second factors, passkeys and recovery codes."""
 
     template_name = "account/security.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        mine = list(Authenticator.objects.filter(user=owner(self.request)).order_by("created_at"))
-        by_type = {kind: [one for one in mine if one.type == kind] for kind in Authenticator.Type.values}
+        rows = list(Authenticator.objects.filter(user=account_holder(self.request)).order_by("created_at"))
+        by_type = {kind: [row for row in rows if row.type == kind] for kind in Authenticator.Type.values}
         codes = by_type[Authenticator.Type.RECOVERY_CODES]
         return super().get_context_data(
             **kwargs,
             totp=next(iter(by_type[Authenticator.Type.TOTP]), None),
-            passkeys=[(one, one.wrap().name) for one in by_type[Authenticator.Type.WEBAUTHN]],
+            passkeys=[(row, row.wrap().name) for row in by_type[Authenticator.Type.WEBAUTHN]],
             codes_left=len(codes[0].wrap().get_unused_codes()) if codes else 0,
         )
 
@@ -54,15 +54,15 @@ class EnableTotp(AccountPage, totp.ActivateTOTPView):
     template_name = "mfa/totp_enable.html"
 
     def form_valid(self, form: Any) -> HttpResponse:
-        answer: HttpResponse = super().form_valid(form)
+        response: HttpResponse = super().form_valid(form)
         _factors_changed(self.request, AuditAction.TOTP_ENABLED)
-        return answer
+        return response
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
         secret = context["form"].secret
-        words = " ".join(secret[at : at + 4] for at in range(0, len(secret), 4))
-        return {**context, "secret": secret, "secret_words": words}
+        groups = " ".join(secret[at : at + 4] for at in range(0, len(secret), 4))
+        return {**context, "secret": secret, "secret_words": groups}
 
 
 @method_decorator(step_up_required("second_factor.change"), name="dispatch")
@@ -70,13 +70,13 @@ class DisableTotp(AccountPage, totp.DeactivateTOTPView):
     template_name = "mfa/totp_disable.html"
 
     def form_valid(self, form: Any) -> HttpResponse:
-        answer: HttpResponse = super().form_valid(form)
+        response: HttpResponse = super().form_valid(form)
         _factors_changed(self.request, AuditAction.TOTP_DISABLED)
-        return answer
+        return response
 
 
 class RecoveryCodes(AccountPage, recovery.ViewRecoveryCodesView):
-    """The codes, the first time; afterwards only how many are left."""
+    """Recovery codes: shown once; afterwards only the number of unused codes."""
 
     template_name = "mfa/recovery_codes.html"
 
@@ -86,9 +86,9 @@ class NewRecoveryCodes(AccountPage, recovery.GenerateRecoveryCodesView):
     template_name = "mfa/recovery_codes_new.html"
 
     def form_valid(self, form: Any) -> HttpResponse:
-        answer: HttpResponse = super().form_valid(form)
-        note(self.request, AuditAction.RECOVERY_CODES_MADE)
-        return answer
+        response: HttpResponse = super().form_valid(form)
+        audit(self.request, AuditAction.RECOVERY_CODES_GENERATED)
+        return response
 
 
 @method_decorator(step_up_required("second_factor.change"), name="dispatch")
@@ -100,9 +100,9 @@ class AddPasskey(AccountPage, webauthn.AddWebAuthnView):
         return {**context, "passkey_options": passkey_options(context["js_data"]["creation_options"])}
 
     def form_valid(self, form: Any) -> HttpResponse:
-        answer: HttpResponse = super().form_valid(form)
+        response: HttpResponse = super().form_valid(form)
         _factors_changed(self.request, AuditAction.PASSKEY_ADDED, name=form.cleaned_data["name"])
-        return answer
+        return response
 
 
 @method_decorator(step_up_required("second_factor.change"), name="dispatch")
@@ -114,6 +114,6 @@ class RemovePasskey(AccountPage, webauthn.RemoveWebAuthnView):
 
     def form_valid(self, form: Any) -> HttpResponse:
         name = self.get_object().wrap().name
-        answer: HttpResponse = super().form_valid(form)
+        response: HttpResponse = super().form_valid(form)
         _factors_changed(self.request, AuditAction.PASSKEY_REMOVED, name=name)
-        return answer
+        return response

@@ -1,4 +1,4 @@
-"""Where one is signed in, and ending that."""
+"""Session pages: list of the user's sessions, and their revocation."""
 
 import uuid
 from typing import Any
@@ -9,17 +9,22 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from accounts.domain.user_agents import agent_words
+from accounts.domain.user_agents import describe_user_agent
 from accounts.selectors import session_list
 from accounts.services import SID, session_revoke, sessions_revoke_all
-from accounts.views.base import owner
+from accounts.views.base import account_holder
 
 
 def _context(request: HttpRequest) -> dict[str, Any]:
     current = request.session.get(SID)
-    # This browser first; the sort is stable, and the list is by last use.
-    sessions = sorted(session_list(user=owner(request)), key=lambda session: str(session.sid) != current)
-    rows = [(session, agent_words(session.user_agent), str(session.sid) == current) for session in sessions]
+    # The current browser first; the sort is stable, so the others stay ordered by last use.
+    sessions = sorted(
+        session_list(user=account_holder(request)), key=lambda session: str(session.sid) != current
+    )
+    rows = [
+        (session, describe_user_agent(session.user_agent), str(session.sid) == current)
+        for session in sessions
+    ]
     return {"here": "account", "tab": "sessions", "rows": rows}
 
 
@@ -34,23 +39,25 @@ def sessions(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def revoke(request: HttpRequest, sid: uuid.UUID) -> HttpResponse:
-    """End one of one's own sessions. Answers the list without it."""
-    session = get_object_or_404(session_list(user=owner(request)), sid=sid)
-    session_revoke(sid=session.sid, reason="ended by its owner", actor=owner(request), request=request)
-    return _answer(request)
+    """Revoke one of the user's sessions. Returns the updated list."""
+    session = get_object_or_404(session_list(user=account_holder(request)), sid=sid)
+    session_revoke(
+        sid=session.sid, reason="ended by its owner", actor=account_holder(request), request=request
+    )
+    return _session_list(request)
 
 
 @never_cache
 @login_required
 @require_POST
 def revoke_others(request: HttpRequest) -> HttpResponse:
-    user = owner(request)
+    user = account_holder(request)
     keep = request.session.get(SID)
     sessions_revoke_all(user=user, reason="ended by its owner", except_sid=keep, actor=user, request=request)
-    return _answer(request)
+    return _session_list(request)
 
 
-def _answer(request: HttpRequest) -> HttpResponse:
+def _session_list(request: HttpRequest) -> HttpResponse:
     if request.headers.get("HX-Request"):
         return render(request, "account/sessions_list.html", _context(request))
     return redirect("account:sessions")

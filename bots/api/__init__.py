@@ -1,4 +1,4 @@
-"""/api/v1/: strategies, and your bots."""
+"""Routes under /api/v1/ for strategies and the user's bots."""
 
 from django.urls import path
 
@@ -21,5 +21,5 @@ _routes = [
     path("wallets/<uuid:pk>/attribution", attribution.WalletAttribution.as_view(), name="wallet-attribution"),
 ]
 
-# Both spellings work; the schema names the one without a slash (cryptotrade/openapi.py).
+# Paths with and without a trailing slash work; the schema lists the one without (cryptotrade/openapi.py).
 urlpatterns = [*_routes, *(path(f"{route.pattern}/", route.callback) for route in _routes)]

@@ -1,4 +1,4 @@
-"""Whose the positions of a wallet are, as programs read it."""
+"""API endpoint of the position attribution of a wallet."""
 
 from typing import Any
 from uuid import UUID
@@ -9,70 +9,73 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.base import MISSING, NO_SUCH
+from accounts.api.base import NOT_FOUND, NOT_FOUND_MESSAGE
 from bots import selectors
-from bots.api.common import HouseView
-from bots.api.serializers import Fields, Figure
+from bots.api.common import BotsAPIView
+from bots.api.serializers import DecimalField, Fields
 from wallets.selectors import wallet_get
 
 
-class HeldBody(serializers.Serializer[Any]):
-    """Money in quote units. Of spot only `size` counts: money is in the wallet's ledger alone."""
+class HoldingBody(serializers.Serializer[Any]):
+    """Position of one holder, amounts in quote units. For spot only `size` is meaningful: other amounts are
+    in the wallet's ledger."""
 
-    size = Figure(help_text="Below zero: short.")
-    cost = Figure(help_text="The signed price paid for it.")
-    realised = Figure(help_text="Before fees. What the venue netted between holders is in the residual.")
-    fees = Figure(help_text="Above zero: paid.")
-    funding = Figure(help_text="Above zero: received.")
+    size = DecimalField(help_text="Below zero: short.")
+    cost = DecimalField(help_text="Signed cost of the position.")
+    realised_pnl = DecimalField(
+        help_text="Before fees. What the venue netted between holders is in the residual."
+    )
+    fees = DecimalField(help_text="Above zero: paid.")
+    funding = DecimalField(help_text="Above zero: received.")
 
 
-class ShareBody(HeldBody):
+class BotHoldingBody(HoldingBody):
     bot = serializers.UUIDField()
     name = serializers.CharField()
 
 
-class SplitBody(serializers.Serializer[Fields]):
-    """Bots, manual and residual sum to the total, figure by figure."""
+class AttributionBody(serializers.Serializer[Fields]):
+    """Attribution of one instrument: bots, manual and residual sum to the total in every field."""
 
     venue = serializers.CharField()
     symbol = serializers.CharField()
     kind = serializers.CharField()
-    bots = ShareBody(many=True)
-    manual = HeldBody(help_text="What people asked for here, and the rest of the funding.")
-    residual = HeldBody(help_text="What no order of this house explains.")
-    total = HeldBody(help_text="The venue's own.")
+    bots = BotHoldingBody(many=True)
+    manual = HoldingBody(help_text="Manual trading, and the funding beyond the bots' shares.")
+    residual = HoldingBody(help_text="Unattributed: no order placed here explains it.")
+    total = HoldingBody(help_text="The venue's own position.")
 
 
-class SplitPage(serializers.Serializer[Fields]):
-    """All of them: there is no second page."""
+class AttributionPage(serializers.Serializer[Fields]):
+    """Page with all results; there is never a second page."""
 
     next = serializers.CharField(allow_null=True)
     previous = serializers.CharField(allow_null=True)
-    results = SplitBody(many=True)
+    results = AttributionBody(many=True)
 
 
-class WalletAttribution(HouseView):
+class WalletAttribution(BotsAPIView):
     @extend_schema(
-        operation_id="wallet_attribution", tags=["wallets"], responses={200: SplitPage, **MISSING},
-        summary="Whose the positions of a wallet are: its bots', yours, and what is not explained",
+        operation_id="wallet_attribution", tags=["wallets"], responses={200: AttributionPage, **NOT_FOUND},
+        summary="Position attribution of a wallet: its bots, manual trading, unattributed",
     )  # fmt: skip
     def get(self, request: Request, pk: UUID) -> Response:
         wallet = wallet_get(request.user, pk)
         if wallet is None:
-            raise Http404(NO_SUCH)
-        rows = [SplitBody(_fields(split)).data for split in selectors.attribution_of(wallet)]
+            raise Http404(NOT_FOUND_MESSAGE)
+        rows = [AttributionBody(_fields(split)).data for split in selectors.attribution_of(wallet)]
         return Response({"next": None, "previous": None, "results": rows})
 
 
-def _fields(split: selectors.Split) -> Fields:
+def _fields(split: selectors.InstrumentAttribution) -> Fields:
     return {
         "venue": split.instrument.venue_id, "symbol": split.instrument.symbol, "kind": split.instrument.kind,
         "bots": [
-            {"bot": one.bot, "name": one.name, **{name: getattr(one.position, name) for name in _FIGURES}}
+            {"bot": one.bot, "name": one.name, **{name: getattr(one.position, name) for name in _FIELDS}}
             for one in split.shares
         ],
         "manual": split.manual, "residual": split.residual, "total": split.venue,
     }  # fmt: skip
 
 
-_FIGURES = ("size", "cost", "realised", "fees", "funding")
+_FIELDS = ("size", "cost", "realised_pnl", "fees", "funding")

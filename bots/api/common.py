@@ -1,4 +1,4 @@
-"""What the endpoints of this package share: refusals, the id of a request, the bot of a route."""
+"""Shared code of the bot endpoints: error mapping, idempotency id of a request, bot of a route."""
 
 from typing import Any
 from uuid import UUID
@@ -12,10 +12,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.base import NO_SUCH, Conflict, Newest, PagesView, RefusingView, body_of, repeat_id
-from accounts.authentication import SAFE
-from accounts.domain.permissions import Act
-from accounts.selectors import user_may
+from accounts.api.base import (
+    NOT_FOUND_MESSAGE,
+    Conflict,
+    ErrorMappingView,
+    NewestFirstPagination,
+    PaginatedView,
+    idempotency_uuid,
+    validated_data,
+)
+from accounts.authentication import SAFE_METHODS
+from accounts.domain.permissions import Action
+from accounts.selectors import user_is_allowed
 from bots import selectors
 from bots.api import serializers
 from bots.domain.errors import BotConflict, BotInvalid, BotNotFound
@@ -24,11 +32,15 @@ from bots.models import Bot
 from bots.selectors import BotCard
 
 IDEMPOTENCY = OpenApiParameter(
-    "Idempotency-Key", location=OpenApiParameter.HEADER, description="Makes a repetition the same bot."
+    "Idempotency-Key",
+    location=OpenApiParameter.HEADER,
+    description="A repeated request with the same key returns the same bot.",
 )
 
 
-class HouseView(RefusingView):
+class BotsAPIView(ErrorMappingView):
+    """Base view of the bot endpoints: maps bot errors to HTTP errors."""
+
     def translated(self, exc: Exception) -> Exception:
         match exc:
             case BotInvalid():
@@ -36,46 +48,51 @@ class HouseView(RefusingView):
             case BotConflict():
                 return Conflict(exc.sentence)
             case BotNotFound():
-                return Http404(NO_SUCH)
+                return Http404(NOT_FOUND_MESSAGE)
         return exc
 
 
-class Pages(HouseView, PagesView):
-    pass
+class PaginatedBotsView(BotsAPIView, PaginatedView):
+    """Base view of paginated bot endpoints."""
 
 
-class NewestBots(Newest):
-    """In the order that `sort` names."""
+class NewestBots(NewestFirstPagination):
+    """Cursor pagination of bots in the order of the `sort` parameter."""
 
     def get_ordering(self, request: Request, queryset: QuerySet[Any], view: APIView) -> tuple[str, ...]:
         return (request.query_params.get("sort") or "-created_at", "pk")
 
 
-def asked_of(request: Request) -> BotRequest:
-    """The bot that was asked for in the body. Raises `ValidationError`."""
-    asked = body_of(serializers.BotCreate, request.data)
-    return BotRequest(client_id=client_id_of(request), wallet_id=asked.pop("wallet"), **asked)
+def bot_request_of(request: Request) -> BotRequest:
+    """The bot request in the body. Raises `ValidationError`."""
+    params = validated_data(serializers.BotCreate, request.data)
+    return BotRequest(client_id=client_id_of(request), wallet_id=params.pop("wallet"), **params)
 
 
 def card_of(bot: Bot) -> BotCard:
+    """The bot's card, now."""
     (card,) = selectors.cards_of([bot], timezone.now())
     return card
 
 
-def answer(bot: Bot, status: int = 200) -> Response:
+def bot_response(bot: Bot, status: int = 200) -> Response:
+    """Response with the bot's card."""
     return Response(serializers.BotBody(card_of(bot)).data, status=status)
 
 
 def client_id_of(request: Request) -> UUID:
-    """The id under which this request is the same again."""
-    return repeat_id(request, kind="bot ")
+    """The idempotency id of the request."""
+    return idempotency_uuid(request, kind="bot ")
 
 
 def bot_or_404(request: Request, pk: UUID) -> Bot:
-    """The bot, when the rules let this user do this to it: what is not yours does not exist."""
+    """The bot, if the permissions allow this user to read (safe methods) or change it.
+
+    Raises `BotNotFound` otherwise, also for an existing bot of another user.
+    """
     user: Any = request.user
-    act = Act.READ if request.method in SAFE else Act.CHANGE
+    act = Action.READ if request.method in SAFE_METHODS else Action.CHANGE
     found = selectors.bot_find(pk)
-    if found is None or not user_may(user=user, act=act, kind="bot", owner=found.user_id):
-        raise BotNotFound(NO_SUCH)
+    if found is None or not user_is_allowed(user=user, act=act, kind="bot", owner=found.user_id):
+        raise BotNotFound(NOT_FOUND_MESSAGE)
     return found

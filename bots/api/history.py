@@ -1,4 +1,4 @@
-"""What a bot did: its journal, orders, fills, inputs, profit over time; and all of it as files."""
+"""History endpoints of a bot: journal, orders, fills, inputs, equity curve, and exports as files."""
 
 from collections.abc import AsyncIterator, Iterator
 from itertools import islice
@@ -14,39 +14,46 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.base import BAD, MISSING, NO_SUCH, Newest, NewestRows, body_of
+from accounts.api.base import (
+    BAD_REQUEST,
+    NOT_FOUND,
+    NOT_FOUND_MESSAGE,
+    NewestFirstByIdPagination,
+    NewestFirstPagination,
+    validated_data,
+)
 from bots import selectors
 from bots.api import serializers
 from bots.api.common import (
-    HouseView,
-    Pages,
+    BotsAPIView,
+    PaginatedBotsView,
     bot_or_404,
     card_of,
 )
 from bots.domain.errors import BotNotFound
-from bots.models import Bot, BotEvent
+from bots.models import Bot, BotJournalEntry
 from bots.selectors.exports import EXPORTS
 from wallets.selectors import source_fills, source_orders
 
-LINES_AT_ONCE = 500
+LINES_PER_CHUNK = 500
 
 
-class BotEvents(Pages):
+class BotEvents(PaginatedBotsView):
     serializer_class = serializers.EventBody
-    pagination_class = NewestRows
-    queryset = BotEvent.objects.none()
+    pagination_class = NewestFirstByIdPagination
+    queryset = BotJournalEntry.objects.none()
 
     @extend_schema(operation_id="bot_events", summary="The journal of a bot, newest first", tags=["bots"],
                    parameters=[serializers.EventsQuery],
-                   responses={200: serializers.EventBody(many=True), **BAD})  # fmt: skip
+                   responses={200: serializers.EventBody(many=True), **BAD_REQUEST})  # fmt: skip
     def get(self, request: Request, pk: UUID) -> Response:
-        kind = body_of(serializers.EventsQuery, request.query_params)["kind"]
+        kind = validated_data(serializers.EventsQuery, request.query_params)["kind"]
         return self.page(selectors.events_of(bot_or_404(request, pk), kind))
 
 
-class BotOrders(Pages):
+class BotOrders(PaginatedBotsView):
     serializer_class = serializers.BotOrderBody
-    pagination_class = Newest
+    pagination_class = NewestFirstPagination
     queryset: Any = Bot.objects.none()
 
     @extend_schema(operation_id="bot_orders", summary="Orders of a bot, newest first", tags=["bots"],
@@ -55,9 +62,9 @@ class BotOrders(Pages):
         return self.page(source_orders(bot_or_404(request, pk).pk))
 
 
-class BotFills(Pages):
+class BotFills(PaginatedBotsView):
     serializer_class = serializers.BotFillBody
-    pagination_class = NewestRows
+    pagination_class = NewestFirstByIdPagination
     queryset: Any = Bot.objects.none()
 
     @extend_schema(operation_id="bot_fills", summary="Fills of a bot, newest first", tags=["bots"],
@@ -66,9 +73,9 @@ class BotFills(Pages):
         return self.page(source_fills(bot_or_404(request, pk).pk))
 
 
-class BotInputs(HouseView):
+class BotInputs(BotsAPIView):
     @extend_schema(operation_id="bot_inputs", summary="All versions of a bot's inputs, newest first", tags=["bots"],
-                   responses={200: serializers.InputsPage, **MISSING})  # fmt: skip
+                   responses={200: serializers.InputsPage, **NOT_FOUND})  # fmt: skip
     def get(self, request: Request, pk: UUID) -> Response:
         rows = selectors.versions_of(bot_or_404(request, pk))
         return Response(
@@ -76,9 +83,9 @@ class BotInputs(HouseView):
         )
 
 
-class BotEquity(HouseView):
-    @extend_schema(operation_id="bot_equity", summary="Realised and total profit of a bot's trading, over time",
-                   tags=["bots"], responses={200: serializers.EquityPage, **MISSING})  # fmt: skip
+class BotEquity(BotsAPIView):
+    @extend_schema(operation_id="bot_equity", summary="Equity curve of a bot: realised and total PnL",
+                   tags=["bots"], responses={200: serializers.EquityPage, **NOT_FOUND})  # fmt: skip
     def get(self, request: Request, pk: UUID) -> Response:
         bot, now = bot_or_404(request, pk), timezone.now()
         points = selectors.equity_of(bot, card_of(bot).mark, int(now.timestamp() * 1000))
@@ -87,24 +94,24 @@ class BotEquity(HouseView):
         )
 
 
-class BotExport(HouseView):
+class BotExport(BotsAPIView):
     @extend_schema(
         operation_id="bot_export", tags=["bots"],
-        summary="A file of your bot: `definition` (JSON), `orders`, `fills` (CSV), `journal` (JSON lines)",
-        responses={200: OpenApiTypes.BINARY, **MISSING},
+        summary="Export of your bot: `definition` (JSON), `orders`, `fills` (CSV), `journal` (JSON lines)",
+        responses={200: OpenApiTypes.BINARY, **NOT_FOUND},
     )  # fmt: skip
     def get(self, request: Request, pk: UUID, what: str) -> Any:
         bot = bot_or_404(request, pk)
         if what not in EXPORTS or bot.user_id != request.user.pk:
-            raise BotNotFound(NO_SUCH)
-        ending, kind, lines = EXPORTS[what]
+            raise BotNotFound(NOT_FOUND_MESSAGE)
+        extension, kind, lines = EXPORTS[what]
         asynchronous = isinstance(request._request, ASGIRequest)
         content = streamed(lines(bot)) if asynchronous else lines(bot)
-        name = f'attachment; filename="{what}-{bot.pk}.{ending}"'
+        name = f'attachment; filename="{what}-{bot.pk}.{extension}"'
         return StreamingHttpResponse(content, content_type=kind, headers={"Content-Disposition": name})
 
 
 async def streamed(lines: Iterator[str]) -> AsyncIterator[str]:
-    """Some lines at a time, read in the thread that has the request's database connection."""
-    while chunk := await sync_to_async(lambda: "".join(islice(lines, LINES_AT_ONCE)))():
+    """The lines in chunks, each read in the thread that has the request's database connection."""
+    while chunk := await sync_to_async(lambda: "".join(islice(lines, LINES_PER_CHUNK)))():
         yield chunk

@@ -1,31 +1,31 @@
-"""What goes in and out. Numbers are decimal strings, times ms UTC; null: not known, or not yet."""
+"""Request and response serializers. Numbers are decimal strings, times ms UTC; null: unknown or not yet."""
 
 from typing import Any
 
 from rest_framework import serializers
 
-from bots.models import Bot, BotEvent, Statuses, StopPolicies
+from bots.models import Bot, BotJournalEntry, Statuses, StopPolicies
 from bots.selectors import BotCard
 from market.domain.formatting import plain
 
 Fields = dict[str, Any]
 
 
-class Moment(serializers.IntegerField):
-    """ms since 1970, UTC."""
+class MillisecondField(serializers.IntegerField):
+    """Timestamp in ms since 1970, UTC."""
 
     def to_representation(self, value: Any) -> int:
         return int(value.timestamp() * 1000)
 
 
-class Figure(serializers.CharField):
-    """A decimal number written out, no exponent."""
+class DecimalField(serializers.CharField):
+    """Decimal number without an exponent."""
 
     def to_representation(self, value: Any) -> str:
         return plain(value)
 
 
-# --- out -------------------------------------------------------------------------------------------------
+# --- responses -------------------------------------------------------------------------------------------
 class StrategyBody(serializers.Serializer[Fields]):
     key = serializers.CharField()
     title = serializers.CharField()
@@ -34,7 +34,7 @@ class StrategyBody(serializers.Serializer[Fields]):
 
 
 class StrategyPage(serializers.Serializer[Fields]):
-    """All of them: there is no second page."""
+    """Page with all results; there is never a second page."""
 
     next = serializers.CharField(allow_null=True)
     previous = serializers.CharField(allow_null=True)
@@ -42,25 +42,25 @@ class StrategyPage(serializers.Serializer[Fields]):
 
 
 class FiguresBody(serializers.Serializer[Any]):
-    """Of all runs of a bot, in quote units. What follows from a price is null without one."""
+    """Figures of a bot over all its runs, in quote units. Values that need a price are null without one."""
 
-    size = Figure(help_text="What it holds, in base units; below zero it is short.")
-    mark = Figure(allow_null=True)
-    profit = Figure(allow_null=True, help_text="Everything, after fees and funding.")
-    realised = Figure(help_text="Before fees.")
-    unrealised = Figure(allow_null=True)
-    fees = Figure(help_text="Above zero: paid.")
-    funding = Figure(help_text="Above zero: received.")
+    size = DecimalField(help_text="Position size in base units; below zero: short.")
+    mark_price = DecimalField(allow_null=True)
+    pnl = DecimalField(allow_null=True, help_text="Total, after fees and funding.")
+    realised_pnl = DecimalField(help_text="Before fees.")
+    unrealised_pnl = DecimalField(allow_null=True)
+    fees = DecimalField(help_text="Above zero: paid.")
+    funding = DecimalField(help_text="Above zero: received.")
     fills = serializers.IntegerField()
-    trips = serializers.IntegerField(help_text="From flat to flat.")
-    volume = Figure()
-    drawdown = Figure(help_text="The deepest fall from a peak of its profit.")
-    in_market = serializers.IntegerField(help_text="ms with a position")
+    round_trips = serializers.IntegerField(help_text="From flat to flat.")
+    volume = DecimalField()
+    max_drawdown = DecimalField(help_text="Largest fall of the PnL from a peak.")
+    time_in_market = serializers.IntegerField(help_text="ms with a position")
     live = serializers.IntegerField(help_text="Orders that may still trade.")
 
 
 class BotBody(serializers.Serializer[BotCard]):
-    """A bot as its card shows it."""
+    """A bot with its status and figures."""
 
     id = serializers.UUIDField(source="bot.pk")
     name = serializers.CharField(source="bot.name")
@@ -68,22 +68,24 @@ class BotBody(serializers.Serializer[BotCard]):
     wallet = serializers.UUIDField(source="bot.wallet_id")
     venue = serializers.CharField(source="bot.instrument.venue_id")
     symbol = serializers.CharField(source="bot.instrument.symbol")
-    budget = Figure(source="bot.budget", help_text="In quote units.")
+    budget = DecimalField(source="bot.budget", help_text="In quote units.")
     leverage = serializers.IntegerField(source="bot.leverage")
     status = serializers.ChoiceField(source="bot.status", choices=Statuses.choices)
     reason = serializers.CharField(source="bot.reason", help_text="Why it is idle, stopped or faulted.")
-    why = serializers.CharField(help_text="The reason, or what it is doing, in words: never empty.")
-    late = serializers.BooleanField(
-        help_text="It should be driven and has not been heard of for ten seconds."
+    status_text = serializers.CharField(help_text="The reason, or the status in words: never empty.")
+    stale = serializers.BooleanField(
+        source="is_stale", help_text="The bot should run and had no heartbeat for ten seconds."
     )
-    checked_at = Moment(source="bot.checked_at", allow_null=True, help_text="When the reason was last true.")
-    trace = serializers.CharField(source="bot.trace", help_text="Of a fault.")
-    heartbeat_at = Moment(source="bot.heartbeat_at", allow_null=True)
-    desired = serializers.ChoiceField(source="bot.desired", choices=Bot.Desired.choices)
+    reason_at = MillisecondField(
+        source="bot.reason_at", allow_null=True, help_text="When the reason was last true."
+    )
+    traceback = serializers.CharField(source="bot.traceback", help_text="Of a fault.")
+    heartbeat_at = MillisecondField(source="bot.heartbeat_at", allow_null=True)
+    desired_state = serializers.ChoiceField(source="bot.desired", choices=Bot.Desired.choices)
     stop_policy = serializers.CharField(source="bot.stop_policy")
     inputs_version = serializers.IntegerField(source="bot.inputs_version")
-    created_at = Moment(source="bot.created_at")
-    archived_at = Moment(source="bot.archived_at", allow_null=True)
+    created_at = MillisecondField(source="bot.created_at")
+    archived_at = MillisecondField(source="bot.archived_at", allow_null=True)
     figures = FiguresBody(source="*")
 
 
@@ -95,13 +97,13 @@ class ChangeBody(serializers.Serializer[Any]):
 
 class InputsBody(serializers.Serializer[Any]):
     version = serializers.IntegerField()
-    created_at = Moment()
+    created_at = MillisecondField()
     inputs = serializers.DictField()
-    changes = ChangeBody(many=True, help_text="Against the version before it.")
+    changes = ChangeBody(many=True, help_text="Compared with the previous version.")
 
 
 class InputsPage(serializers.Serializer[Fields]):
-    """All of them, newest first: there is no second page."""
+    """Page with all results, newest first; there is never a second page."""
 
     next = serializers.CharField(allow_null=True)
     previous = serializers.CharField(allow_null=True)
@@ -110,8 +112,8 @@ class InputsPage(serializers.Serializer[Fields]):
 
 class PointBody(serializers.Serializer[Any]):
     time = serializers.IntegerField(help_text="ms")
-    realised = Figure(help_text="After fees.")
-    total = Figure(help_text="Realised and unrealised, after fees, without funding.")
+    realised_pnl = DecimalField(help_text="After fees.")
+    total = DecimalField(help_text="Realised and unrealised, after fees, without funding.")
 
 
 class EquityPage(serializers.Serializer[Fields]):
@@ -125,69 +127,71 @@ class EquityPage(serializers.Serializer[Fields]):
 class LevelBody(serializers.Serializer[Any]):
     id = serializers.CharField()
     side = serializers.CharField()
-    price = Figure()
-    size = Figure()
-    kind = serializers.CharField(source="style", help_text="post_only, resting or ioc")
+    price = DecimalField()
+    size = DecimalField()
+    kind = serializers.CharField(source="style", help_text="post_only, gtc or ioc")
 
 
 class LadderBody(serializers.Serializer[Any]):
     side = serializers.CharField()
     levels = serializers.IntegerField()
-    size = Figure()
-    notional = Figure(help_text="When all of it is filled.")
-    share = Figure(help_text="Of what may be at work, in per cent.")
+    size = DecimalField()
+    notional = DecimalField(help_text="If all of it is filled.")
+    share = DecimalField(help_text="In per cent of the buying power.")
 
 
 class PreviewBody(serializers.Serializer[Any]):
-    """What the bot would do now. Nothing is stored."""
+    """Orders that the bot would place now. Nothing is stored."""
 
     levels = LevelBody(many=True)
     reason = serializers.CharField(help_text="Why there are no levels, or no more.")
-    price = Figure(allow_null=True)
-    power = Figure(source="terms.power", help_text="What may be at work, in quote units.")
+    price = DecimalField(allow_null=True)
+    buying_power = DecimalField(source="terms.buying_power", help_text="In quote units.")
     sides = LadderBody(many=True)
-    trip_fees = Figure(help_text="Of buying and selling one order, both as maker, in quote units.")
+    round_trip_fees = DecimalField(
+        help_text="For buying and selling one average order, both as maker, in quote units."
+    )
 
 
-class EventBody(serializers.ModelSerializer[BotEvent]):
+class EventBody(serializers.ModelSerializer[BotJournalEntry]):
     run = serializers.UUIDField(source="run_id", allow_null=True)
     body = serializers.DictField()
-    created_at = Moment()
+    created_at = MillisecondField()
 
     class Meta:
-        model = BotEvent
+        model = BotJournalEntry
         fields = ("id", "run", "number", "kind", "text", "body", "created_at")
 
 
 class BotOrderBody(serializers.Serializer[Any]):
-    """An order of a bot; all of it is at `/orders/{id}`."""
+    """Summary of a bot's order; the full order is at `/orders/{id}`."""
 
     id = serializers.UUIDField(source="pk")
     client_id = serializers.UUIDField()
     side = serializers.CharField()
     kind = serializers.CharField()
-    price = Figure()
-    size = Figure()
-    filled = Figure()
+    price = DecimalField()
+    size = DecimalField()
+    filled_size = DecimalField(source="filled")
     status = serializers.CharField()
     code = serializers.CharField()
     message = serializers.CharField()
-    why = serializers.DictField(help_text="level, number, event, inputs version, code hash")
-    created_at = Moment()
+    provenance = serializers.DictField(help_text="level, number, event, inputs version, code hash")
+    created_at = MillisecondField()
 
 
 class BotFillBody(serializers.Serializer[Any]):
     id = serializers.IntegerField(source="pk")
     order = serializers.UUIDField(source="order_id")
     side = serializers.CharField()
-    price = Figure()
-    size = Figure()
-    fee = Figure(help_text="Above zero: paid.")
+    price = DecimalField()
+    size = DecimalField()
+    fee = DecimalField(help_text="Above zero: paid.")
     fee_asset = serializers.CharField()
     time = serializers.IntegerField()
 
 
-# --- in --------------------------------------------------------------------------------------------------
+# --- requests --------------------------------------------------------------------------------------------
 class BotCreate(serializers.Serializer[Fields]):
     wallet = serializers.UUIDField()
     symbol = serializers.CharField(max_length=60)
@@ -207,7 +211,7 @@ class BotClone(serializers.Serializer[Fields]):
 
 
 class BotsQuery(serializers.Serializer[Fields]):
-    """Query string of the list."""
+    """Query parameters of the bot list."""
 
     state = serializers.ChoiceField(choices=Statuses.choices, required=False)
     wallet = serializers.UUIDField(required=False)
@@ -219,7 +223,7 @@ class BotsQuery(serializers.Serializer[Fields]):
 
 
 class EventsQuery(serializers.Serializer[Fields]):
-    kind = serializers.ChoiceField(choices=BotEvent.Kind.choices, required=False, default="")
+    kind = serializers.ChoiceField(choices=BotJournalEntry.Kind.choices, required=False, default="")
 
 
 class BotStopBody(serializers.Serializer[Fields]):

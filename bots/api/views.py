@@ -1,4 +1,4 @@
-"""Strategies and bots, as programs use them."""
+"""API endpoints of strategies and bots."""
 
 from typing import ClassVar
 from uuid import UUID
@@ -8,17 +8,17 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.base import BAD, CONFLICT, MISSING, body_of
+from accounts.api.base import BAD_REQUEST, CONFLICT, NOT_FOUND, validated_data
 from bots import selectors, services
 from bots.api import serializers
 from bots.api.common import (
     IDEMPOTENCY,
-    HouseView,
+    BotsAPIView,
     NewestBots,
-    Pages,
-    answer,
-    asked_of,
+    PaginatedBotsView,
     bot_or_404,
+    bot_request_of,
+    bot_response,
     client_id_of,
 )
 from bots.domain.lifecycle import StopPolicy
@@ -27,9 +27,9 @@ from bots.sdk import schema
 from bots.strategies import STRATEGIES
 
 
-class StrategyList(HouseView):
+class StrategyList(BotsAPIView):
     @extend_schema(
-        operation_id="strategies_list", summary="What a bot may follow, with its inputs", tags=["bots"],
+        operation_id="strategies_list", summary="Available strategies with their inputs", tags=["bots"],
         responses=serializers.StrategyPage,
     )  # fmt: skip
     def get(self, request: Request) -> Response:
@@ -40,7 +40,7 @@ class StrategyList(HouseView):
         return Response({"next": None, "previous": None, "results": rows})
 
 
-class BotList(Pages):
+class BotList(PaginatedBotsView):
     serializer_class = serializers.BotBody
     pagination_class = NewestBots
     queryset = Bot.objects.none()
@@ -48,59 +48,59 @@ class BotList(Pages):
 
     @extend_schema(
         operation_id="bots_list", summary="Your bots, newest first unless `sort` says otherwise", tags=["bots"],
-        parameters=[serializers.BotsQuery], responses={200: serializers.BotBody(many=True), **BAD},
+        parameters=[serializers.BotsQuery], responses={200: serializers.BotBody(many=True), **BAD_REQUEST},
     )  # fmt: skip
     def get(self, request: Request) -> Response:
-        asked = body_of(serializers.BotsQuery, request.query_params)
-        rows = selectors.bots_of(request.user, archived=asked["archived"])
-        named = {"state": "status", "wallet": "wallet", "strategy": "strategy"}
-        rows = rows.filter(**{field: asked[name] for name, field in named.items() if name in asked})
+        params = validated_data(serializers.BotsQuery, request.query_params)
+        rows = selectors.bots_of(request.user, archived=params["archived"])
+        field_of = {"state": "status", "wallet": "wallet", "strategy": "strategy"}
+        rows = rows.filter(**{field: params[name] for name, field in field_of.items() if name in params})
         cards = selectors.cards_of(self.paginate_queryset(rows) or (), timezone.now())
         return self.get_paginated_response(self.get_serializer(cards, many=True).data)
 
     @extend_schema(
-        operation_id="bot_create", summary="Make a bot; it does not run yet", tags=["bots"],
-        request=serializers.BotCreate, responses={201: serializers.BotBody, **BAD, **CONFLICT},
+        operation_id="bot_create", summary="Create a stopped bot", tags=["bots"],
+        request=serializers.BotCreate, responses={201: serializers.BotBody, **BAD_REQUEST, **CONFLICT},
         parameters=[IDEMPOTENCY],
     )  # fmt: skip
     def post(self, request: Request) -> Response:
-        bot = services.bot_create(user=request.user, request=asked_of(request), http=request._request)
-        return answer(bot, status=201)
+        bot = services.bot_create(user=request.user, request=bot_request_of(request), http=request._request)
+        return bot_response(bot, status=201)
 
 
-class BotPreview(HouseView):
+class BotPreview(BotsAPIView):
     scopes: ClassVar[dict[str, str]] = {"POST": "read"}
 
     @extend_schema(
-        operation_id="bot_preview", summary="What a bot would do now, before it is made", tags=["bots"],
-        request=serializers.BotCreate, responses={200: serializers.PreviewBody, **BAD},
+        operation_id="bot_preview", summary="Preview the orders a new bot would place now", tags=["bots"],
+        request=serializers.BotCreate, responses={200: serializers.PreviewBody, **BAD_REQUEST},
     )  # fmt: skip
     def post(self, request: Request) -> Response:
         now = int(timezone.now().timestamp() * 1000)
-        outlook = services.bot_preview(user=request.user, request=asked_of(request), now=now)
-        return Response(serializers.PreviewBody(outlook).data)
+        bot_preview = services.bot_preview(user=request.user, request=bot_request_of(request), now=now)
+        return Response(serializers.PreviewBody(bot_preview).data)
 
 
-class BotDetail(HouseView):
+class BotDetail(BotsAPIView):
     scopes: ClassVar[dict[str, str]] = {"PATCH": "trade", "DELETE": "trade"}
 
     @extend_schema(operation_id="bot", summary="One bot", responses=serializers.BotBody, tags=["bots"])
     def get(self, request: Request, pk: UUID) -> Response:
-        return answer(bot_or_404(request, pk))
+        return bot_response(bot_or_404(request, pk))
 
     @extend_schema(
-        operation_id="bot_change", summary="Give a bot other inputs, also while it runs", tags=["bots"],
-        request=serializers.BotChange, responses={200: serializers.BotBody, **BAD, **MISSING},
+        operation_id="bot_change", summary="Change the inputs of a bot, also while it runs", tags=["bots"],
+        request=serializers.BotChange, responses={200: serializers.BotBody, **BAD_REQUEST, **NOT_FOUND},
     )  # fmt: skip
     def patch(self, request: Request, pk: UUID) -> Response:
-        bot, asked = bot_or_404(request, pk), body_of(serializers.BotChange, request.data)
-        services.bot_inputs_set(
-            user=request.user, bot_id=bot.pk, inputs=asked["inputs"], http=request._request
+        bot, params = bot_or_404(request, pk), validated_data(serializers.BotChange, request.data)
+        services.bot_inputs_update(
+            user=request.user, bot_id=bot.pk, inputs=params["inputs"], http=request._request
         )
-        return answer(bot_or_404(request, pk))
+        return bot_response(bot_or_404(request, pk))
 
     @extend_schema(
-        operation_id="bot_archive", summary="Put a stopped bot away", tags=["bots"],
+        operation_id="bot_archive", summary="Archive a stopped bot", tags=["bots"],
         responses={204: OpenApiResponse(description="Archived"), **CONFLICT},
     )  # fmt: skip
     def delete(self, request: Request, pk: UUID) -> Response:
@@ -108,44 +108,44 @@ class BotDetail(HouseView):
         return Response(status=204)
 
 
-class BotClone(HouseView):
+class BotClone(BotsAPIView):
     scopes: ClassVar[dict[str, str]] = {"POST": "trade"}
 
     @extend_schema(
-        operation_id="bot_clone", summary="A stopped bot with the newest inputs of this one", tags=["bots"],
+        operation_id="bot_clone", summary="Clone a bot: a stopped bot with its newest inputs", tags=["bots"],
         request=serializers.BotClone, parameters=[IDEMPOTENCY],
-        responses={201: serializers.BotBody, **BAD, **MISSING, **CONFLICT},
+        responses={201: serializers.BotBody, **BAD_REQUEST, **NOT_FOUND, **CONFLICT},
     )  # fmt: skip
     def post(self, request: Request, pk: UUID) -> Response:
-        bot, asked = bot_or_404(request, pk), body_of(serializers.BotClone, request.data)
-        made = services.bot_clone(
-            user=request.user, bot_id=bot.pk, client_id=client_id_of(request), name=asked["name"],
+        bot, params = bot_or_404(request, pk), validated_data(serializers.BotClone, request.data)
+        clone = services.bot_clone(
+            user=request.user, bot_id=bot.pk, client_id=client_id_of(request), name=params["name"],
             http=request._request,
         )  # fmt: skip
-        return answer(made, status=201)
+        return bot_response(clone, status=201)
 
 
-class BotStart(HouseView):
+class BotStart(BotsAPIView):
     scopes: ClassVar[dict[str, str]] = {"POST": "trade"}
 
     @extend_schema(
-        operation_id="bot_start", summary="Start a bot; one that runs goes on", tags=["bots"], request=None,
-        responses={200: serializers.BotBody, **MISSING, **CONFLICT},
+        operation_id="bot_start", summary="Start a bot; no effect if it runs", tags=["bots"], request=None,
+        responses={200: serializers.BotBody, **NOT_FOUND, **CONFLICT},
     )  # fmt: skip
     def post(self, request: Request, pk: UUID) -> Response:
         services.bot_start(user=request.user, bot_id=bot_or_404(request, pk).pk, http=request._request)
-        return answer(bot_or_404(request, pk))
+        return bot_response(bot_or_404(request, pk))
 
 
-class BotStop(HouseView):
+class BotStop(BotsAPIView):
     scopes: ClassVar[dict[str, str]] = {"POST": "trade"}
 
     @extend_schema(
-        operation_id="bot_stop", summary="Stop a bot, and say what becomes of its orders and position",
-        tags=["bots"], request=serializers.BotStopBody, responses={200: serializers.BotBody, **BAD, **MISSING},
+        operation_id="bot_stop", summary="Stop a bot with a policy for its orders and position",
+        tags=["bots"], request=serializers.BotStopBody, responses={200: serializers.BotBody, **BAD_REQUEST, **NOT_FOUND},
     )  # fmt: skip
     def post(self, request: Request, pk: UUID) -> Response:
-        bot, asked = bot_or_404(request, pk), body_of(serializers.BotStopBody, request.data)
-        policy = StopPolicy(asked["policy"])
+        bot, params = bot_or_404(request, pk), validated_data(serializers.BotStopBody, request.data)
+        policy = StopPolicy(params["policy"])
         services.bot_stop(user=request.user, bot_id=bot.pk, policy=policy, http=request._request)
-        return answer(bot_or_404(request, pk))
+        return bot_response(bot_or_404(request, pk))

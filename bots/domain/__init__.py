@@ -1,1 +1,1 @@
-"""Pure logic of bots: no Django, no asyncio, no clock, no randomness."""
+"""Pure trading logic of bots: no Django, no asyncio, no clock, no randomness."""

@@ -14,43 +14,48 @@ ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
-class Trade:
-    """What a holder traded, signed; the empty name stands for whoever has no book here."""
+class HolderTrade:
+    """A trade of one holder, signed. The empty holder name stands for trades that no bot owns."""
 
     holder: str
     size: Decimal
     time: int
 
 
-def sizes_at(time: int, sizes: Mapping[str, Decimal], trades: Iterable[Trade]) -> dict[str, Decimal]:
-    """The sizes as they were then, without what of `trades` came later. Every trade moves the venue's
-    position, which is under the empty name."""
-    then = dict(sizes)
+def position_sizes_at(
+    time: int, sizes: Mapping[str, Decimal], trades: Iterable[HolderTrade]
+) -> dict[str, Decimal]:
+    """Position sizes by holder at `time` (ms): `sizes` without the trades that came later.
+
+    Every trade also moves the venue's net position, which is under the empty name.
+    """
+    sizes_then = dict(sizes)
     for trade in trades:
         if trade.time > time:
-            for name in {trade.holder, ""} & then.keys():
-                then[name] -= trade.size
-    return then
+            for name in {trade.holder, ""} & sizes_then.keys():
+                sizes_then[name] -= trade.size
+    return sizes_then
 
 
-def funding_split(amount: Decimal, sizes: Mapping[str, Decimal], venue: Decimal) -> dict[str, Decimal]:
-    """Each holder's share of a payment on the venue's position, and the rest under the empty name.
+def funding_split(amount: Decimal, sizes: Mapping[str, Decimal], net_position: Decimal) -> dict[str, Decimal]:
+    """Split of a funding payment: each holder's share, and the unattributed rest under the empty name.
 
-    A payment is for the size held when it falls due, so that summed over a run it follows size × time
-    held. Holders on the other side of the market get what those on this side pay beyond the venue's
-    amount. Shares are cut to 12 decimals; together with the rest they are exactly `amount`.
+    A payment is proportional to the size held when it falls due, so that over a run the sum follows
+    size × time held. Holders on the opposite side of the market receive what the holders on this side pay
+    beyond the venue's amount. Shares are rounded to 12 decimals; with the rest they sum exactly to `amount`.
     """
     shares = dict.fromkeys(sizes, ZERO)
-    if venue:
+    if net_position:
         shares = {
-            holder: (amount * size / venue).quantize(EXACT, ROUND_HALF_EVEN) for holder, size in sizes.items()
+            holder: (amount * size / net_position).quantize(EXACT, ROUND_HALF_EVEN)
+            for holder, size in sizes.items()
         }
     return {**shares, "": amount - sum(shares.values(), ZERO)}
 
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Whose the venue's position is. `residual` is what no order that we know explains."""
+    """Split of the venue's net position by holder. `residual` is the part that no stored order explains."""
 
     bots: Mapping[str, Decimal]
     manual: Decimal
@@ -62,26 +67,26 @@ class Attribution:
 
 
 @dataclass(frozen=True, slots=True)
-class Closing:
-    """How a bot's own position is traded away. `reduce_only` is asked for where the venue could grant it."""
+class CloseOrder:
+    """Order that closes a bot's own position; `reduce_only` is set where the venue would accept it."""
 
     side: Side
     size: Decimal
     reduce_only: bool
 
 
-def closing(bot: str, attribution: Attribution) -> Closing | None:
-    """How to close what is the bot's own, never more; None when nothing is left of it.
+def close_order(bot: str, attribution: Attribution) -> CloseOrder | None:
+    """The order that closes the bot's own position, never more than that; None when nothing remains of it.
 
-    Where other books hold the opposite, the venue's net position is smaller than the bot's own and a
-    reduce-only order would be refused: a plain one of the bot's size is right, because the books say so.
-    What disappeared at the venue without an order of ours (a liquidation, a hand on the venue's own page)
-    is taken to have been the bot's: closing it again would open the opposite.
+    Where other holders have the opposite position, the venue's net position is smaller than the bot's own
+    and the venue would reject a reduce-only order: a plain order of the bot's size is correct, according to
+    the ledger. What disappeared at the venue without an order of this application (a liquidation, a trade
+    made on the venue's own page) is counted as the bot's: closing it again would open the opposite position.
     """
     own = attribution.bots[bot]
     missing = attribution.residual if attribution.residual * own < 0 else ZERO
-    left = own + missing if abs(missing) < abs(own) else ZERO
-    if not left:
+    remaining = own + missing if abs(missing) < abs(own) else ZERO
+    if not remaining:
         return None
-    covered = attribution.venue * left > 0 and abs(attribution.venue) >= abs(left)
-    return Closing("sell" if left > 0 else "buy", abs(left), covered)
+    reducible = attribution.venue * remaining > 0 and abs(attribution.venue) >= abs(remaining)
+    return CloseOrder("sell" if remaining > 0 else "buy", abs(remaining), reducible)

@@ -1,4 +1,7 @@
-"""Snapshots, events and decisions as JSON and back, exactly: what is journalled can be replayed."""
+"""JSON codec of the bot journal: snapshots, events and decisions, encoded and decoded without loss.
+
+The round trip is exact, so that a journal can be replayed.
+"""
 
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
@@ -8,24 +11,28 @@ from uuid import UUID
 
 from bots.domain import events, orders
 from bots.domain.lifecycle import Status, StopPolicy
-from bots.domain.snapshot import Refusals, Snapshot
+from bots.domain.snapshot import LevelBackoff, Snapshot
 from bots.sdk.context import Position
-from bots.sdk.events import BookSeen, Tick
+from bots.sdk.events import BookSnapshot, Tick
 from bots.sdk.intents import Level
 from market.domain.events import Candle
 
+FORMAT = (
+    1  # of the JSON of journal entries and of the provenance of orders; raise it when their shape changes
+)
+
 _CLASSES: tuple[type, ...] = (
-    events.Claimed, events.Warmed, events.Started, events.Ticked, events.CandleClosed, events.BookShown,
-    events.Woken, events.InputsChanged, events.StopAsked, events.Crashed, events.OrderChanged, events.Traded,
-    events.FundingPaid, events.Remains, orders.Live, orders.Put, orders.Withdraw, orders.Move,
-    BookSeen, Candle, Level, Position, Refusals, Snapshot, Tick,
+    events.Claimed, events.CandlesLoaded, events.Started, events.TickReceived, events.CandleClosed, events.BookUpdated,
+    events.TimerFired, events.InputsChanged, events.StopRequested, events.Crashed, events.OrderUpdated, events.OrderFilled,
+    events.FundingPaid, events.PositionAdjusted, orders.LiveOrder, orders.PlaceAction, orders.CancelAction, orders.ModifyAction,
+    BookSnapshot, Candle, Level, Position, LevelBackoff, Snapshot, Tick,
 )  # fmt: skip
 _BY_NAME = {cls.__name__: cls for cls in _CLASSES}
 _ENUMS: dict[str, type[StrEnum]] = {cls.__name__: cls for cls in (Status, StopPolicy)}
 
 
 def encode(value: Any) -> Any:
-    """JSON of a value of the classes above; lists come back as tuples."""
+    """The JSON form of a value of the classes above; lists are decoded as tuples."""
     if is_dataclass(value) and not isinstance(value, type):
         if type(value) not in _CLASSES:
             raise TypeError(f"{type(value).__name__} is not journalled")
@@ -53,6 +60,6 @@ def decode(value: Any) -> Any:
         return {key: decode(item) for key, item in value.items()}
     name = value["$"]
     if "is" in value:
-        makers: dict[str, Any] = {"Decimal": Decimal, "UUID": UUID, **_ENUMS}
-        return makers[name](value["is"])
+        constructors: dict[str, Any] = {"Decimal": Decimal, "UUID": UUID, **_ENUMS}
+        return constructors[name](value["is"])
     return _BY_NAME[name](**{key: decode(item) for key, item in value.items() if key != "$"})

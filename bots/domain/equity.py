@@ -1,6 +1,6 @@
-"""What a bot made of its trading over time: realised and total profit, from its fills and the price now.
+"""Equity curve of a bot: realised and total PnL over time, from its fills and the current price.
 
-Funding is left out, as it is of the drawdown: both are about trading.
+Funding is excluded, as it is from the drawdown: both measure trading only.
 """
 
 from collections.abc import Iterable, Sequence
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
 
-from bots.domain.ledger import BotFill
-from bots.domain.pnl import Book, after_fee, traded
+from bots.domain.ledger import LedgerFill
+from bots.domain.pnl import BotPnl, after_fee, apply_trade
 from bots.sdk.context import Position
 
 ZERO = Decimal(0)
@@ -18,19 +18,24 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """After fees, in quote units; `time` in ms. `realised` is what closed trades brought."""
+    """One point of the equity curve, after fees, in quote units; `time` in ms.
+
+    `realised_pnl` is the PnL of closed trades, `total` adds the unrealised PnL.
+    """
 
     time: int
-    realised: Decimal
+    realised_pnl: Decimal
     total: Decimal
 
 
-def curve(base: str, quote: str, fills: Iterable[BotFill], now: tuple[int, Decimal] | None) -> list[Point]:
-    """A point for each fill, oldest first, at the fill's price; `now`, a time and a mark, is the last one."""
+def equity_curve(
+    base: str, quote: str, fills: Iterable[LedgerFill], now: tuple[int, Decimal] | None
+) -> list[Point]:
+    """One point per fill, oldest first, at the fill's price; the last point is `now` (time, mark price)."""
     position, points = Position(), []
     for fill in fills:
-        traded_on = traded(position, fill.side, fill.price, fill.size)
-        position = after_fee(traded_on, fill, base, quote)
+        traded = apply_trade(position, fill.side, fill.price, fill.size)
+        position = after_fee(traded, fill, base, quote)
         points.append(_point(fill.time, position, fill.price))
     if now and points:
         points.append(_point(now[0], position, now[1]))
@@ -38,16 +43,17 @@ def curve(base: str, quote: str, fills: Iterable[BotFill], now: tuple[int, Decim
 
 
 def _point(time: int, position: Position, price: Decimal) -> Point:
-    return Point(time, position.realised - position.fees, position.profit(price) - position.funding)
+    return Point(time, position.realised_pnl - position.fees, position.pnl(price) - position.funding)
 
 
-def recent(book: Book, fills: Sequence[BotFill], mark: Decimal | None) -> list[Decimal]:
-    """The totals of `curve` at its newest `fills` (oldest first), told back from the book as it stands.
+def recent_equity(book: BotPnl, fills: Sequence[LedgerFill], mark: Decimal | None) -> list[Decimal]:
+    """The totals of `equity_curve` at the newest `fills` (oldest first), computed backwards from `book`.
 
-    So a card reads a few fills, however many there were. With a `mark` it is the last total.
+    A bot card therefore reads only a few fills, however many there are. With a `mark` price, the total at
+    that price is the last value.
     """
     size = book.position.size
-    cash = book.position.profit(ZERO) - book.position.funding
+    cash = book.position.pnl(ZERO) - book.position.funding
     totals = [] if mark is None else [cash + size * mark]
     for fill in reversed(fills):
         totals.append(cash + size * fill.price)
@@ -61,9 +67,9 @@ def recent(book: Book, fills: Sequence[BotFill], mark: Decimal | None) -> list[D
     return totals[::-1]
 
 
-def thinned(values: Sequence[T], most: int) -> list[T]:
-    """At most `most` of them, evenly spread, both ends kept."""
-    if len(values) <= most:
+def downsample(values: Sequence[T], limit: int) -> list[T]:
+    """At most `limit` of the values, evenly spread; the first and the last one are always included."""
+    if len(values) <= limit:
         return list(values)
-    step = (len(values) - 1) / (most - 1)
-    return [values[round(index * step)] for index in range(most)]
+    step = (len(values) - 1) / (limit - 1)
+    return [values[round(index * step)] for index in range(limit)]

@@ -1,8 +1,8 @@
-"""What can be wrong with what somebody asks of a bot: one tree, with sentences for people."""
+"""Errors of requests to bots: one exception tree; each carries a sentence for the user."""
 
 
 class BotError(Exception):
-    """Root of this tree. `sentence` is for people."""
+    """Base class of all bot errors. `sentence` is shown to the user."""
 
     def __init__(self, sentence: str) -> None:
         self.sentence = sentence
@@ -10,7 +10,7 @@ class BotError(Exception):
 
 
 class BotInvalid(BotError):
-    """Nothing was stored. `errors` is field (or input) → one sentence."""
+    """Validation failed and nothing was stored. `errors` maps a field (or input) to one sentence."""
 
     def __init__(self, errors: dict[str, str]) -> None:
         self.errors = errors
@@ -18,8 +18,8 @@ class BotInvalid(BotError):
 
 
 class BotConflict(BotError):
-    """What was asked for contradicts what is there."""
+    """The request conflicts with the current state."""
 
 
 class BotNotFound(BotError):
-    """There is no such bot, or it is somebody else's: nobody learns which."""
+    """No such bot, or it belongs to another user: the error does not say which of the two."""

@@ -1,7 +1,7 @@
-"""What happens to a run. `now` is our clock in ms.
+"""Input events of a bot run. `now` is the local clock in ms.
 
-An *own* event tells about the bot's own orders and money. It carries `seq`, its number in the bot's
-journal: own events are never dropped, and one that is told twice is taken once.
+An *own* event concerns the bot's own orders, fills, funding or position. It carries `seq`, its number
+within the run: own events are never dropped, and one that is delivered twice is applied once.
 """
 
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ from typing import Any
 from uuid import UUID
 
 from bots.domain.lifecycle import StopPolicy
-from bots.sdk.events import BookSeen, OrderState, Tick
+from bots.sdk.events import BookSnapshot, OrderState, Tick
 from market.domain.events import Candle, Side
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A worker took the run: its first start, or the next one after a restart."""
+    """A supervisor claimed the run: at its first start, or again after a restart."""
 
     now: int
 
 
 @dataclass(frozen=True, slots=True)
-class Warmed:
-    """Stored candles, oldest first: all that the strategy asked for."""
+class CandlesLoaded:
+    """The stored candles that the strategy requires, oldest first."""
 
     now: int
     candles: tuple[Candle, ...]
@@ -31,39 +31,45 @@ class Warmed:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """Everything is there; decisions may begin."""
+    """Start-up is complete (price and candles are available): the strategy starts."""
 
     now: int
 
 
 @dataclass(frozen=True, slots=True)
-class Ticked:
+class TickReceived:
+    """A new best bid and ask of the bot's instrument."""
+
     now: int
     tick: Tick
 
 
 @dataclass(frozen=True, slots=True)
 class CandleClosed:
+    """A candle of the strategy's interval closed."""
+
     now: int
     candle: Candle
 
 
 @dataclass(frozen=True, slots=True)
-class BookShown:
+class BookUpdated:
+    """A new order book of the bot's instrument."""
+
     now: int
-    book: BookSeen
+    book: BookSnapshot
 
 
 @dataclass(frozen=True, slots=True)
-class Woken:
-    """Time passed: what was put off is looked at again."""
+class TimerFired:
+    """Time passed: postponed work, such as levels in backoff, is checked again."""
 
     now: int
 
 
 @dataclass(frozen=True, slots=True)
 class InputsChanged:
-    """`inputs` are those of `inputs_read`. (New code is a new runner, on the snapshot of the old one.)"""
+    """New inputs, as parsed by `parse_inputs`. (New code needs a new runner, on the old one's snapshot.)"""
 
     now: int
     inputs: dict[str, Any]
@@ -71,8 +77,8 @@ class InputsChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class StopAsked:
-    """`reason` is a sentence: who stopped it, or which limit did."""
+class StopRequested:
+    """Stop the run. `reason` is a sentence that names the user or the limit that stopped it."""
 
     now: int
     policy: StopPolicy
@@ -81,15 +87,15 @@ class StopAsked:
 
 @dataclass(frozen=True, slots=True)
 class Crashed:
-    """Its callback broke its deadline, or its process gave up on it."""
+    """A callback exceeded its deadline, or the supervisor gave up restarting the run."""
 
     now: int
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class OrderChanged:
-    """An own order is in another state. An `open` with a reason says that a cancel or change was refused."""
+class OrderUpdated:
+    """An own order changed its state. `open` with a reason: a cancel or modify request was rejected."""
 
     now: int
     seq: int
@@ -100,8 +106,8 @@ class OrderChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class Traded:
-    """An own order traded. `fee` above zero was paid."""
+class OrderFilled:
+    """An own order was filled, wholly or in part. A `fee` above zero was paid."""
 
     now: int
     seq: int
@@ -117,7 +123,7 @@ class Traded:
 
 @dataclass(frozen=True, slots=True)
 class FundingPaid:
-    """The bot's share of a funding payment, above zero when received."""
+    """The bot's share of a funding payment; above zero when received."""
 
     now: int
     seq: int
@@ -126,9 +132,12 @@ class FundingPaid:
 
 
 @dataclass(frozen=True, slots=True)
-class Remains:
-    """What is left at the venue of the bot's position; less than it traded when some of it went by no order
-    of ours. `covered`: the venue's own position is at least that, on the same side."""
+class PositionAdjusted:
+    """The size that remains at the venue of the bot's position.
+
+    It is smaller than the traded size when a part was closed externally (without an order of this
+    application). `covered`: the venue's net position is at least that large, on the same side.
+    """
 
     now: int
     seq: int
@@ -136,17 +145,17 @@ class Remains:
     covered: bool
 
 
-Own = OrderChanged | Traded | FundingPaid | Remains
+OwnEvent = OrderUpdated | OrderFilled | FundingPaid | PositionAdjusted
 Event = (
     Claimed
-    | Warmed
+    | CandlesLoaded
     | Started
-    | Ticked
+    | TickReceived
     | CandleClosed
-    | BookShown
-    | Woken
+    | BookUpdated
+    | TimerFired
     | InputsChanged
-    | StopAsked
+    | StopRequested
     | Crashed
-    | Own
+    | OwnEvent
 )

@@ -1,45 +1,46 @@
-"""What a strategy said, read once: is it sense, and what does it come to?"""
+"""Validation of a strategy's intents: checks a callback's output and applies it to the target levels."""
 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bots.sdk.intents import Cancel, CancelAll, Close, Idle, Level, Place, Quotes
-from bots.sdk.json_codec import plain_encode
+from bots.sdk.intents import Cancel, CancelAll, Close, Idle, Level, Place, SetOrders
+from bots.sdk.json_codec import json_encode
 from market.domain.instruments import Rules
 
-LEVELS_MOST = 200
-REASON_LONGEST = 300
+MAX_LEVELS = 200
+MAX_REASON_LENGTH = 300
 RESERVED = "close"
-STATE_LARGEST = 65_536
+MAX_STATE_BYTES = 65_536
 
 
-class Junk(Exception):
-    """A strategy said something that means nothing. The text is a sentence for its author."""
+class InvalidIntents(Exception):
+    """A strategy returned an invalid intent. The message is a sentence for the strategy's author."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
-    """The sum of one callback's intents: each step replaces, adds or removes wanted levels."""
+class ValidIntents:
+    """The checked intents of one callback: each step replaces, adds or removes target levels."""
 
-    steps: tuple[Quotes | Place | Cancel | CancelAll, ...]
+    steps: tuple[SetOrders | Place | Cancel | CancelAll, ...]
     close: bool
     idle: str
 
     @property
-    def wants_orders(self) -> bool:
+    def has_orders(self) -> bool:
         return any(
-            isinstance(step, Place) or (isinstance(step, Quotes) and bool(step.levels)) for step in self.steps
+            isinstance(step, Place) or (isinstance(step, SetOrders) and bool(step.levels))
+            for step in self.steps
         )
 
-    def applied(self, wanted: tuple[Level, ...]) -> tuple[Level, ...]:
-        """The wanted levels after the steps. Raises Junk when they are too many."""
+    def applied(self, target: tuple[Level, ...]) -> tuple[Level, ...]:
+        """The target levels after the steps. Raises `InvalidIntents` when there are too many."""
         if not self.steps:
-            return wanted
-        levels = {level.id: level for level in wanted}
+            return target
+        levels = {level.id: level for level in target}
         for step in self.steps:
             match step:
-                case Quotes():
+                case SetOrders():
                     levels = {level.id: level for level in step.levels}
                 case Place():
                     levels[step.level.id] = step.level
@@ -47,23 +48,23 @@ class Wishes:
                     levels.pop(step.level_id, None)
                 case CancelAll():
                     levels = {}
-        if len(levels) > LEVELS_MOST:
-            raise Junk(f"{len(levels)} levels are wanted; {LEVELS_MOST} are the most.")
+        if len(levels) > MAX_LEVELS:
+            raise InvalidIntents(f"{len(levels)} levels are too many; at most {MAX_LEVELS} are allowed.")
         return tuple(levels.values())
 
 
-NOTHING = Wishes((), close=False, idle="")
+NOTHING = ValidIntents((), close=False, idle="")
 
 
-def judged(intents: object, rules: Rules) -> Wishes:
-    """The wishes, checked. Raises Junk for the first thing that is none."""
+def validate_intents(intents: object, rules: Rules) -> ValidIntents:
+    """The checked intents. Raises `InvalidIntents` for the first invalid one."""
     if not isinstance(intents, list):
-        raise Junk("The intents are no list.")
-    steps: list[Quotes | Place | Cancel | CancelAll] = []
+        raise InvalidIntents("The intents are not a list.")
+    steps: list[SetOrders | Place | Cancel | CancelAll] = []
     close, idle = False, ""
     for intent in intents:
         match intent:
-            case Quotes():
+            case SetOrders():
                 _check_all(intent.levels, rules)
                 steps.append(intent)
             case Place():
@@ -74,17 +75,20 @@ def judged(intents: object, rules: Rules) -> Wishes:
             case Close():
                 close = True
             case Idle(reason=str() as reason) if reason:
-                idle = reason[:REASON_LONGEST]
+                idle = reason[:MAX_REASON_LENGTH]
             case _:
-                raise Junk(f"{intent!r:.200} is no intent.")
-    return Wishes(tuple(steps), close, idle)
+                raise InvalidIntents(f"{intent!r:.200} is not an intent.")
+    return ValidIntents(tuple(steps), close, idle)
 
 
 def state_written(state: object) -> str:
-    """A strategy's state as it is stored. Raises Junk, and PlainInvalid for what is not plain data."""
-    written = json.dumps(plain_encode(state), separators=(",", ":"), sort_keys=True)
-    if not isinstance(state, dict) or len(written) > STATE_LARGEST:
-        raise Junk(f"The state is no dictionary of at most {STATE_LARGEST} bytes.")
+    """The stored JSON text of a strategy's state.
+
+    Raises `InvalidIntents`, or `InvalidJsonValue` for data that has no JSON form.
+    """
+    written = json.dumps(json_encode(state), separators=(",", ":"), sort_keys=True)
+    if not isinstance(state, dict) or len(written) > MAX_STATE_BYTES:
+        raise InvalidIntents(f"The state is not a dictionary of at most {MAX_STATE_BYTES} bytes.")
     return written
 
 
@@ -92,21 +96,21 @@ def _check_all(levels: Iterable[object], rules: Rules) -> None:
     seen = set()
     for level in levels:
         if not isinstance(level, Level):
-            raise Junk(f"{level!r:.200} is no level.")
-        if problem := level.problem() or _off_rules(level, rules):
-            raise Junk(f"Not an order: {problem}.")
+            raise InvalidIntents(f"{level!r:.200} is not a level.")
+        if problem := level.validation_error() or _rules_error(level, rules):
+            raise InvalidIntents(f"Invalid level: {problem}.")
         if level.id in seen:
-            raise Junk(f"Two levels are called {level.id!r}.")
+            raise InvalidIntents(f"Duplicate level id {level.id!r}.")
         seen.add(level.id)
 
 
-def _off_rules(level: Level, rules: Rules) -> str | None:
+def _rules_error(level: Level, rules: Rules) -> str | None:
     if level.id == RESERVED:
-        return f"the level id {RESERVED!r} is kept for closing the position"
+        return f"the level id {RESERVED!r} is reserved for closing the position"
     if not rules.price_is_valid(level.price):
-        return f"the price {level.price} of level {level.id} is not on a tick"
+        return f"the price {level.price} of level {level.id} is not a multiple of the price tick"
     if level.trigger is not None and not rules.price_is_valid(level.trigger):
-        return f"the trigger {level.trigger} of level {level.id} is not on a tick"
+        return f"the trigger {level.trigger} of level {level.id} is not a multiple of the price tick"
     if level.size != rules.round_size(level.size):
-        return f"the size {level.size} of level {level.id} is not a whole number of lots"
+        return f"the size {level.size} of level {level.id} is not a multiple of the size step"
     return None

@@ -1,4 +1,4 @@
-"""Ledger entries of a bot on a wallet that it shares: built from the venue's fills and funding only.
+"""Double-entry ledger of a bot on a shared wallet, built only from the venue's fills and funding.
 
 The entries of one fill or payment sum to zero per asset.
 """
@@ -11,28 +11,28 @@ from market.domain.events import Side
 from wallets.domain.ledger import exact
 
 
-class Account(StrEnum):
-    """`HELD` is the bot's; the others are where it came from or went, with the opposite sign."""
+class LedgerAccount(StrEnum):
+    """Accounts of a bot's ledger: `POSITION` is what the bot holds, the others are its contra accounts."""
 
-    HELD = "held"
-    TRADED = "traded"
+    POSITION = "position"
+    TRADE_CLEARING = "trade_clearing"
     FEES = "fees"
     FUNDING = "funding"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An amount of one asset on one account; the entries of one `ref` sum to zero per asset."""
+    """Ledger entry: an amount of one asset on one account; entries of one `ref` sum to zero per asset."""
 
     ref: str
-    account: Account
+    account: LedgerAccount
     asset: str
     amount: Decimal
 
 
 @dataclass(frozen=True, slots=True)
-class BotFill:
-    """A fill of one of the bot's orders. `ref` is unique: venue order and trade. `fee` above zero is paid."""
+class LedgerFill:
+    """A fill of a bot's order. `ref` (venue order and trade) is unique. `fee` above zero is paid."""
 
     ref: str
     side: Side
@@ -44,29 +44,31 @@ class BotFill:
 
 
 @dataclass(frozen=True, slots=True)
-class BotFunding:
-    """The bot's share of a funding payment, above zero when received."""
+class LedgerFunding:
+    """The bot's share of a funding payment; above zero when received."""
 
     ref: str
     amount: Decimal
     time: int
 
 
-def fill_entries(fill: BotFill, base: str, quote: str) -> tuple[Entry, ...]:
+def fill_entries(fill: LedgerFill, base: str, quote: str) -> tuple[Entry, ...]:
+    """The entries of one fill: base and quote amounts, and the fee."""
     signed = fill.size if fill.side == "buy" else -fill.size
-    paid = exact(signed * fill.price)  # as many decimals as are stored: rows are held against these
+    paid = exact(signed * fill.price)  # rounded as it is stored: stored rows are compared with these entries
     return (
-        Entry(fill.ref, Account.HELD, base, signed),
-        Entry(fill.ref, Account.TRADED, base, -signed),
-        Entry(fill.ref, Account.HELD, quote, -paid),
-        Entry(fill.ref, Account.TRADED, quote, paid),
-        Entry(fill.ref, Account.HELD, fill.fee_asset, -fill.fee),
-        Entry(fill.ref, Account.FEES, fill.fee_asset, fill.fee),
+        Entry(fill.ref, LedgerAccount.POSITION, base, signed),
+        Entry(fill.ref, LedgerAccount.TRADE_CLEARING, base, -signed),
+        Entry(fill.ref, LedgerAccount.POSITION, quote, -paid),
+        Entry(fill.ref, LedgerAccount.TRADE_CLEARING, quote, paid),
+        Entry(fill.ref, LedgerAccount.POSITION, fill.fee_asset, -fill.fee),
+        Entry(fill.ref, LedgerAccount.FEES, fill.fee_asset, fill.fee),
     )
 
 
-def funding_entries(funding: BotFunding, quote: str) -> tuple[Entry, ...]:
+def funding_entries(funding: LedgerFunding, quote: str) -> tuple[Entry, ...]:
+    """The entries of one funding share."""
     return (
-        Entry(funding.ref, Account.HELD, quote, funding.amount),
-        Entry(funding.ref, Account.FUNDING, quote, -funding.amount),
+        Entry(funding.ref, LedgerAccount.POSITION, quote, funding.amount),
+        Entry(funding.ref, LedgerAccount.FUNDING, quote, -funding.amount),
     )

@@ -1,8 +1,8 @@
-"""From the orders that stand to the orders that should: the fewest places, cancels and modifies.
+"""Order diff: the fewest place, cancel and modify actions that turn the live orders into the target levels.
 
-Orders are recognised by level id, then by their looks, so that a changed set of inputs adopts what
-stands already. What cannot be done yet, because an own order is still in the way, is held back; ask
-again when an own order changed. Repeated asking converges, and asking when all stands does nothing.
+Orders are matched by level id, then by side, price, trigger and reduce-only, so that changed inputs adopt
+the orders that are already live. An action that another own order still blocks is reported in `blocked`;
+compute the diff again when an own order changed. Repeated diffs converge, and a diff of equal sets is empty.
 """
 
 from collections import defaultdict
@@ -11,117 +11,120 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
-from bots.domain.orders import Action, Live, Move, Put, Withdraw, crosses
+from bots.domain.orders import Action, CancelAction, LiveOrder, ModifyAction, PlaceAction, crosses
 from bots.sdk.intents import Level
 from market.domain.events import Side
 
-Looks = tuple[Side, Decimal, bool, Decimal | None]
+OrderKey = tuple[Side, Decimal, bool, Decimal | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What to do, in this order: cancels first. `adopted` orders stand well under another level id."""
+class OrderDiff:
+    """Actions in the order of execution (cancels first).
+
+    `adopted` orders stay as they are under another level id; `blocked` levels come with the reason.
+    """
 
     actions: tuple[Action, ...]
     adopted: dict[UUID, Level]
-    held_back: tuple[tuple[Level, str], ...]
+    blocked: tuple[tuple[Level, str], ...]
 
 
-def diff(wanted: Iterable[Level], live: Sequence[Live]) -> Plan:
-    """The plan that makes `live` into `wanted`. Level ids of `wanted` are unique."""
-    work = _Work({level.id: level for level in wanted}, live)
+def diff(target: Iterable[Level], live: Sequence[LiveOrder]) -> OrderDiff:
+    """The actions that turn `live` into `target`. Level ids of `target` are unique."""
+    work = _Work({level.id: level for level in target}, live)
     work.keep()
     work.adopt()
     work.pair()
     return work.plan()
 
 
-def _looks(level: Level) -> Looks:
+def _order_key(level: Level) -> OrderKey:
     return level.side, level.price, level.reduce_only, level.trigger
 
 
-def _stands(order: Live, level: Level) -> bool:
-    """Is the order what the level asks for? One that was partly filled keeps its place in the queue."""
-    return _looks(order.level) == _looks(level) and level.size in (order.level.size, order.left)
+def _matches(order: LiveOrder, level: Level) -> bool:
+    """Whether the order matches the level. A partially filled order matches and keeps its queue position."""
+    return _order_key(order.level) == _order_key(level) and level.size in (order.level.size, order.remaining)
 
 
-def _movable(order: Live, level: Level) -> bool:
-    """May the order be modified into the level? Only resting limit orders may, and they stay what they are."""
+def _is_modifiable(order: LiveOrder, level: Level) -> bool:
+    """Whether the order may be modified into the level: open limit orders only; style and flag stay."""
     plain = order.level.trigger is None and level.trigger is None and level.style != "ioc"
     same = order.level.reduce_only == level.reduce_only and order.level.style == level.style
     return order.state == "open" and plain and same
 
 
 class _Work:
-    """What is still unmatched on either side, and what was decided."""
+    """Working state of one diff: unmatched orders and levels, and the matches and modifies so far."""
 
-    def __init__(self, wanted: dict[str, Level], live: Sequence[Live]) -> None:
+    def __init__(self, target: dict[str, Level], live: Sequence[LiveOrder]) -> None:
         self.live = live
-        self.wanted = wanted
-        self.free = {order.client_id: order for order in live if order.state != "cancelling"}
-        self.moves: list[Move] = []
+        self.target = target
+        self.unmatched = {order.client_id: order for order in live if order.state != "cancelling"}
+        self.modifies: list[ModifyAction] = []
         self.adopted: dict[UUID, Level] = {}
 
     def keep(self) -> None:
-        for order in list(self.free.values()):
-            level = self.wanted.get(order.level.id)
-            if level is not None and _stands(order, level):
+        for order in list(self.unmatched.values()):
+            level = self.target.get(order.level.id)
+            if level is not None and _matches(order, level):
                 self._match(order, level)
 
     def adopt(self) -> None:
-        by_looks = defaultdict(list)
-        for level in self.wanted.values():
-            by_looks[_looks(level)].append(level)
-        for order in list(self.free.values()):
-            same = by_looks[_looks(order.level)]
-            if standing := [level for level in same if _stands(order, level)]:
-                same.remove(standing[0])
-                self._match(order, standing[0])
-                self.adopted[order.client_id] = standing[0]
+        by_key = defaultdict(list)
+        for level in self.target.values():
+            by_key[_order_key(level)].append(level)
+        for order in list(self.unmatched.values()):
+            same = by_key[_order_key(order.level)]
+            if matching := [level for level in same if _matches(order, level)]:
+                same.remove(matching[0])
+                self._match(order, matching[0])
+                self.adopted[order.client_id] = matching[0]
 
     def pair(self) -> None:
-        """One modify instead of a cancel and a place: first under the same id, then by price order."""
-        for order in list(self.free.values()):
-            level = self.wanted.get(order.level.id)
-            if level is not None and level.side == order.level.side and _movable(order, level):
-                self._move(order, level)
+        """Pair orders with levels, for one modify instead of a cancel and a place: by id, then by price."""
+        for order in list(self.unmatched.values()):
+            level = self.target.get(order.level.id)
+            if level is not None and level.side == order.level.side and _is_modifiable(order, level):
+                self._modify(order, level)
         for side in ("buy", "sell"):
-            orders = sorted((o for o in self.free.values() if o.level.side == side), key=_order_price)
-            levels = sorted((w for w in self.wanted.values() if w.side == side), key=_level_price)
+            orders = sorted((o for o in self.unmatched.values() if o.level.side == side), key=_order_price)
+            levels = sorted((w for w in self.target.values() if w.side == side), key=_level_price)
             for order, level in zip(orders, levels, strict=False):
-                if _movable(order, level):
-                    self._move(order, level)
+                if _is_modifiable(order, level):
+                    self._modify(order, level)
 
-    def plan(self) -> Plan:
-        cancels = [Withdraw(client_id) for client_id in self.free]
-        going = {order.level.id for order in self.live if order.state == "cancelling"}
-        going |= {order.level.id for order in self.free.values()}
-        obstacle = _Obstacle(self.live)
-        held: list[tuple[Level, str]] = []
+    def plan(self) -> OrderDiff:
+        cancels = [CancelAction(client_id) for client_id in self.unmatched]
+        leaving = {order.level.id for order in self.live if order.state == "cancelling"}
+        leaving |= {order.level.id for order in self.unmatched.values()}
+        crossing = _CrossingCheck(self.live)
+        blocked: list[tuple[Level, str]] = []
         actions: list[Action] = []
-        intended: list[Put | Move] = [*self.moves, *map(Put, self.wanted.values())]
+        intended: list[PlaceAction | ModifyAction] = [*self.modifies, *map(PlaceAction, self.target.values())]
         for action in intended:
-            if isinstance(action, Put) and action.level.id in going:
-                held.append((action.level, "its former order is not gone yet"))
-            elif (other := obstacle.before(action.level)) is not None:
-                held.append((action.level, f"it would trade with the bot's own order {other.id}"))
+            if isinstance(action, PlaceAction) and action.level.id in leaving:
+                blocked.append((action.level, "its previous order is not closed yet"))
+            elif (other := crossing.before(action.level)) is not None:
+                blocked.append((action.level, f"it would trade with the bot's own order {other.id}"))
             else:
                 actions.append(action)
-        return Plan((*cancels, *actions), self.adopted, tuple(held))
+        return OrderDiff((*cancels, *actions), self.adopted, tuple(blocked))
 
-    def _match(self, order: Live, level: Level) -> None:
-        del self.free[order.client_id]
-        del self.wanted[level.id]
+    def _match(self, order: LiveOrder, level: Level) -> None:
+        del self.unmatched[order.client_id]
+        del self.target[level.id]
 
-    def _move(self, order: Live, level: Level) -> None:
+    def _modify(self, order: LiveOrder, level: Level) -> None:
         self._match(order, level)
-        self.moves.append(Move(order.client_id, level))
+        self.modifies.append(ModifyAction(order.client_id, level))
 
 
-class _Obstacle:
-    """The orders nearest to the market: if a level crosses any own order, then one of these."""
+class _CrossingCheck:
+    """Self-trade check against the best own order per side: a level that crosses any own order crosses it."""
 
-    def __init__(self, live: Sequence[Live]) -> None:
+    def __init__(self, live: Sequence[LiveOrder]) -> None:
         waiting = [order.level for order in live if order.level.trigger is None]
         self._buy = max((w for w in waiting if w.side == "buy"), key=_level_price, default=None)
         self._sell = min((w for w in waiting if w.side == "sell"), key=_level_price, default=None)
@@ -131,7 +134,7 @@ class _Obstacle:
         return nearest if nearest is not None and crosses(level, nearest) else None
 
 
-def _order_price(order: Live) -> Decimal:
+def _order_price(order: LiveOrder) -> Decimal:
     return order.level.price
 
 

@@ -1,4 +1,4 @@
-"""From what a run wants to what is asked of the wallet: numbered requests, judged and in safe order."""
+"""Order planner of a run: turns target levels into numbered, risk-checked order requests in a safe order."""
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -6,8 +6,8 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from bots.domain import order_diff, risk
-from bots.domain.lifecycle import DECIDING, Signal, Status, StopPolicy, moved
-from bots.domain.orders import Live, Move, Withdraw
+from bots.domain.lifecycle import ACTIVE, Status, StopPolicy, Transition, next_status
+from bots.domain.orders import CancelAction, LiveOrder, ModifyAction
 from bots.domain.snapshot import Snapshot
 from bots.sdk.context import Terms
 from bots.sdk.intents import Level
@@ -15,14 +15,14 @@ from market.domain.orders import OrderKind, Tif
 from wallets.domain.requests import OrderRequest
 
 CLOSE = "close"
-WORST = Decimal("0.05")  # how far from the best price a closing order may trade
-TIFS: dict[str, Tif] = {"post_only": "alo", "resting": "gtc", "ioc": "ioc"}
+CLOSE_SLIPPAGE = Decimal("0.05")  # how far from the best price a closing order may trade
+TIFS: dict[str, Tif] = {"post_only": "alo", "gtc": "gtc", "ioc": "ioc"}
 
 
 @dataclass(frozen=True, slots=True)
 class PlaceOrder:
-    """Ask the wallet for this order. A `closing` one is for the bot's own size, counted without the
-    others of its wallet: `books.closing` says whether the venue could take it as reduce-only."""
+    """Request to place an order. A `closing` one is for the bot's own size, without the other holders of the
+    wallet: `attribution.close_order` decides whether the venue would accept it as reduce-only."""
 
     level_id: str
     order: OrderRequest
@@ -31,12 +31,14 @@ class PlaceOrder:
 
 @dataclass(frozen=True, slots=True)
 class CancelOrder:
+    """Request to cancel an order."""
+
     client_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
 class ModifyOrder:
-    """Replace the order `client_id` by `order`, which has a client id of its own and differs in price and size."""
+    """Request to replace the order `client_id` by `order`, which has its own client id, price and size."""
 
     client_id: UUID
     level_id: str
@@ -46,23 +48,26 @@ class ModifyOrder:
 Request = PlaceOrder | CancelOrder | ModifyOrder
 
 
-class Desk:
-    """One visit: it changes the snapshot and collects requests. `why` is written on every order."""
+class OrderPlanner:
+    """Plans the orders after one event: changes the snapshot and collects requests.
 
-    def __init__(self, run: UUID, terms: Terms, snapshot: Snapshot, why: dict[str, Any]) -> None:
+    `provenance` is stored with every order.
+    """
+
+    def __init__(self, run: UUID, terms: Terms, snapshot: Snapshot, provenance: dict[str, Any]) -> None:
         self.snapshot = snapshot
         self.requests: list[Request] = []
         self._run = run
         self._terms = terms
-        self._why = why
+        self._provenance = provenance
 
-    def act(self, now: int) -> None:
-        """Do what the run's state asks for."""
-        if self.snapshot.status in DECIDING:
+    def plan_orders(self, now: int) -> None:
+        """Plan the requests that the run's status calls for."""
+        if self.snapshot.status in ACTIVE:
             if self.snapshot.closing:
                 self._close(now)
             else:
-                self._converge(self.snapshot.wanted, self.snapshot.live, now)
+                self._converge(self.snapshot.target, self.snapshot.live, now)
         elif self.snapshot.status in (Status.STOPPING, Status.FAULTED):
             self._wind_down(now)
 
@@ -73,26 +78,28 @@ class Desk:
         elif policy == StopPolicy.CANCEL_AND_CLOSE_OWN and self.snapshot.closing:
             self._close(now)
         if policy == StopPolicy.KEEP or not (self.snapshot.live or self.snapshot.closing):
-            self._change(status=moved(self.snapshot.status, Signal.DONE))
+            self._change(status=next_status(self.snapshot.status, Transition.DONE))
 
     def _close(self, now: int) -> None:
-        """Others first, then one order for the bot's own position, again until nothing is left of it."""
+        """Cancel the other orders, then close the bot's own position, repeatedly until nothing remains."""
         others = tuple(order for order in self.snapshot.live if order.level.id != CLOSE)
         if others:
             self._converge((), others, now)
             return
         if self.snapshot.live:
             return
-        size = self._terms.size_down(abs(self.snapshot.position.size))
+        size = self._terms.round_size_down(abs(self.snapshot.position.size))
         if not size:
-            self._change(closing=False, held_back="")
+            self._change(closing=False, blocked_reason="")
             return
         level = self._closing_level(size)
-        reducing = self._terms.instrument.kind == "perp" and self.snapshot.covered
+        reducing = self._terms.instrument.kind == "perp" and self.snapshot.reduce_only_possible
         if level is None:
-            self._change(held_back="There is no price yet to close the position at.")
-        elif not reducing and not self._terms.tradable(level.price, size):
-            self._change(closing=False, held_back=f"{size} is left, too little for the venue to trade.")
+            self._change(blocked_reason="Cannot close the position: no price is available yet.")
+        elif not reducing and not self._terms.is_tradable(level.price, size):
+            self._change(
+                closing=False, blocked_reason=f"{size} remains, below the exchange's minimum order size."
+            )
         else:
             self._converge((level,), (), now)
 
@@ -101,26 +108,32 @@ class Desk:
         if tick is None:
             return None
         if self.snapshot.position.size > 0:
-            return Level(CLOSE, "sell", self._terms.price_up(tick.bid * (1 - WORST)), size, "ioc", perp)
-        return Level(CLOSE, "buy", self._terms.price_down(tick.ask * (1 + WORST)), size, "ioc", perp)
+            return Level(
+                CLOSE, "sell", self._terms.round_price_up(tick.bid * (1 - CLOSE_SLIPPAGE)), size, "ioc", perp
+            )
+        return Level(
+            CLOSE, "buy", self._terms.round_price_down(tick.ask * (1 + CLOSE_SLIPPAGE)), size, "ioc", perp
+        )
 
-    def _converge(self, wanted: tuple[Level, ...], live: tuple[Live, ...], now: int) -> None:
-        waiting = {each.level_id: each for each in self.snapshot.refusals if each.until > now}
-        plan = order_diff.diff((level for level in wanted if level.id not in waiting), live)
-        held = [
-            f"Level {each.level_id} was refused {each.count} times and waits a moment."
-            for each in waiting.values()
-            if any(level.id == each.level_id for level in wanted)
+    def _converge(self, target: tuple[Level, ...], live: tuple[LiveOrder, ...], now: int) -> None:
+        backing_off = {each.level_id: each for each in self.snapshot.refusals if each.retry_at > now}
+        order_changes = order_diff.diff((level for level in target if level.id not in backing_off), live)
+        blocked = [
+            f"Level {each.level_id} was rejected {each.count} times; retrying shortly."
+            for each in backing_off.values()
+            if any(level.id == each.level_id for level in target)
         ]
-        held += [f"Level {level.id} waits: {why}." for level, why in plan.held_back]
-        self._adopt(plan.adopted)
-        for action in plan.actions:
-            if isinstance(action, Withdraw):
-                self._withdraw(action.client_id)
+        blocked += [f"Level {level.id} waits: {reason}." for level, reason in order_changes.blocked]
+        self._adopt(order_changes.adopted)
+        for action in order_changes.actions:
+            if isinstance(action, CancelAction):
+                self._mark_cancelling(action.client_id)
                 self.requests.append(CancelOrder(action.client_id))
-            elif problem := self._ask(action.level, action.client_id if isinstance(action, Move) else None):
-                held.append(f"Level {action.level.id} waits: {problem}.")
-        self._change(held_back=held[0] if held else "")
+            elif problem := self._request_order(
+                action.level, action.client_id if isinstance(action, ModifyAction) else None
+            ):
+                blocked.append(f"Level {action.level.id} waits: {problem}.")
+        self._change(blocked_reason=blocked[0] if blocked else "")
 
     def _adopt(self, adopted: dict[UUID, Level]) -> None:
         if adopted:
@@ -133,7 +146,7 @@ class Desk:
                 )
             )
 
-    def _withdraw(self, client_id: UUID) -> None:
+    def _mark_cancelling(self, client_id: UUID) -> None:
         self._change(
             live=tuple(
                 replace(order, state="cancelling") if order.client_id == client_id else order
@@ -141,25 +154,25 @@ class Desk:
             )
         )
 
-    def _ask(self, level: Level, former: UUID | None) -> str | None:
-        """Ask for an order, in place of `former` where there is one; or say why not."""
-        number = self.snapshot.orders_made + 1
+    def _request_order(self, level: Level, replaces: UUID | None) -> str | None:
+        """Request an order (replacing `replaces`). Returns the reason if the risk check denies it."""
+        number = self.snapshot.order_count + 1
         client_id = uuid5(self._run, str(number))
-        new = Live(client_id, level, level.size, "placing", former)
+        new = LiveOrder(client_id, level, level.size, "placing", replaces)
         now = self.snapshot
         bid = now.tick.bid if now.tick else None
-        if problem := risk.refusal(self._terms, now.position, now.live, new, bid):
+        if problem := risk.check_order(self._terms, now.position, now.live, new, bid):
             return problem
-        order = self._request(client_id, level, number)
-        if former is None:
+        order = self._order_request(client_id, level, number)
+        if replaces is None:
             self.requests.append(PlaceOrder(level.id, order, closing=level.id == CLOSE))
         else:
-            self._withdraw(former)
-            self.requests.append(ModifyOrder(former, level.id, order))
-        self._change(orders_made=number, live=(*self.snapshot.live, new))
+            self._mark_cancelling(replaces)
+            self.requests.append(ModifyOrder(replaces, level.id, order))
+        self._change(order_count=number, live=(*self.snapshot.live, new))
         return None
 
-    def _request(self, client_id: UUID, level: Level, number: int) -> OrderRequest:
+    def _order_request(self, client_id: UUID, level: Level, number: int) -> OrderRequest:
         instrument = self._terms.instrument
         kind: OrderKind = "limit" if level.trigger is None else "stop_market"
         return OrderRequest(
@@ -173,7 +186,7 @@ class Desk:
             trigger_price=level.trigger,
             tif=TIFS[level.style] if level.trigger is None else "gtc",
             reduce_only=level.reduce_only,
-            why={**self._why, "level": level.id, "n": number},
+            provenance={**self._provenance, "level": level.id, "n": number},
         )
 
     def _change(self, **changes: Any) -> None:

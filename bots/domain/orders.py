@@ -1,4 +1,4 @@
-"""The orders of one bot as its runner knows them."""
+"""Live orders of a bot as its snapshot holds them, and the actions on them."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -9,51 +9,51 @@ from bots.sdk.intents import Level
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
-    """An order that may still trade. `level` is what was asked for, `left` what is not filled of it.
+class LiveOrder:
+    """An order that may still trade. `level` is what was requested, `remaining` the unfilled size.
 
-    While an order is replaced both stand here: the old one `cancelling`, the new one `replaces` it.
+    While an order is being replaced both are live: the old one is `cancelling`, the new one `replaces` it.
     """
 
     client_id: UUID
     level: Level
-    left: Decimal
+    remaining: Decimal
     state: OrderState = "placing"
     replaces: UUID | None = None
 
     @property
     def notional(self) -> Decimal:
-        """What it may still cost, in quote units."""
-        return self.left * self.level.price
+        """Remaining notional, in quote units."""
+        return self.remaining * self.level.price
 
 
 @dataclass(frozen=True, slots=True)
-class Put:
+class PlaceAction:
     """Place an order at this level."""
 
     level: Level
 
 
 @dataclass(frozen=True, slots=True)
-class Withdraw:
+class CancelAction:
     """Cancel this order."""
 
     client_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class ModifyAction:
     """Replace this resting order by one at this level."""
 
     client_id: UUID
     level: Level
 
 
-Action = Put | Withdraw | Move
+Action = PlaceAction | CancelAction | ModifyAction
 
 
 def crosses(level: Level, other: Level) -> bool:
-    """Would these two orders of one owner trade with each other? One that waits for a trigger does not."""
+    """Whether these two orders of one bot would trade with each other. An untriggered stop does not."""
     if level.side == other.side or level.trigger is not None or other.trigger is not None:
         return False
     buy, sell = (level, other) if level.side == "buy" else (other, level)

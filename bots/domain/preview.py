@@ -1,4 +1,4 @@
-"""What a bot would do now, in figures, before anybody makes it."""
+"""Strategy preview: the orders a bot would place now, with totals and fees, before it is created."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,8 +12,11 @@ ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
-class Ladder:
-    """The orders of one side. `notional` is what they cost when all of them are filled, in quote units."""
+class SidePreview:
+    """The orders of one side. `notional` is their cost if all of them fill; `power` is the buying power.
+
+    Both are in quote units.
+    """
 
     side: Side
     levels: int
@@ -23,13 +26,13 @@ class Ladder:
 
     @property
     def share(self) -> Decimal:
-        """Of what may be at work, in per cent."""
+        """Notional as a percentage of the buying power."""
         return 100 * self.notional / self.power if self.power else ZERO
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
-    """`reason` says why there are no levels, or no more of them. Without a price nothing is known."""
+class StrategyPreview:
+    """Dry run of a strategy. `reason` says why there are no (or no more) levels; no `price`, no levels."""
 
     terms: Terms
     levels: tuple[Level, ...]
@@ -37,38 +40,39 @@ class Outlook:
     price: Decimal | None
 
     @property
-    def buys(self) -> Ladder:
-        return self._ladder("buy")
+    def buys(self) -> SidePreview:
+        return self._side_preview("buy")
 
     @property
-    def sells(self) -> Ladder:
-        return self._ladder("sell")
+    def sells(self) -> SidePreview:
+        return self._side_preview("sell")
 
     @property
-    def sides(self) -> tuple[Ladder, Ladder]:
-        """Each is a worst case of its own: the market runs through all of one side."""
+    def sides(self) -> tuple[SidePreview, SidePreview]:
+        """Both sides; each is its own worst case, in which the market fills all orders of that side."""
         return self.buys, self.sells
 
     @property
     def each(self) -> Decimal:
-        """What one order is worth on average, in quote units."""
+        """Average notional of one order, in quote units."""
         notional = self.buys.notional + self.sells.notional
         return notional / len(self.levels) if self.levels else ZERO
 
     @property
-    def trip_fees(self) -> Decimal:
-        """What buying and selling one order's worth costs, both as maker, in quote units."""
+    def round_trip_fees(self) -> Decimal:
+        """Maker fees for buying and selling one average order, in quote units."""
         return 2 * self.terms.fees.maker * self.each
 
     @property
     def trip_percent(self) -> Decimal:
+        """Maker fees of a round trip, in per cent of its notional."""
         return 200 * self.terms.fees.maker
 
-    def _ladder(self, side: Side) -> Ladder:
-        mine = [level for level in self.levels if level.side == side]
-        return Ladder(
-            side, len(mine), _sum(level.size for level in mine), _sum(level.size * level.price for level in mine),
-            self.terms.power,
+    def _side_preview(self, side: Side) -> SidePreview:
+        levels = [level for level in self.levels if level.side == side]
+        return SidePreview(
+            side, len(levels), _sum(level.size for level in levels),
+            _sum(level.size * level.price for level in levels), self.terms.buying_power,
         )  # fmt: skip
 
 

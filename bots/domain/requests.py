@@ -1,4 +1,4 @@
-"""What somebody asks for when a bot is made, before anybody judged it."""
+"""Request to create a bot, as it arrives, before validation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class BotRequest:
-    """`client_id` was minted by whoever asks: the same id again is the same bot. `budget` is in quote
-    units, `inputs` as `bots.sdk.inputs_read` takes them."""
+    """Data for a new bot. `client_id` comes from the client and makes the request idempotent: the same id
+    again is the same bot. `budget` is in quote units, `inputs` as `bots.sdk.parse_inputs` takes them."""
 
     client_id: UUID
     wallet_id: UUID

@@ -1,7 +1,7 @@
-"""From how the bot's orders stand in the wallet's books to what its runner has not been told yet.
+"""State synchronisation: compares a snapshot with the wallet's orders and computes the missing own events.
 
-What a snapshot knows of each order is compared with how it stands, so that nothing has to be remembered
-to be told: a process may die anywhere between a fact and its telling.
+Missing events are computed from the difference and never queued, so that a process may die anywhere
+between a change in the wallet and its delivery to the runner without losing the event.
 """
 
 from collections.abc import Collection, Container, Mapping
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
-from bots.domain.events import FundingPaid, OrderChanged, Remains
-from bots.domain.lifecycle import BEGINNING
-from bots.domain.orders import Live
+from bots.domain.events import FundingPaid, OrderUpdated, PositionAdjusted
+from bots.domain.lifecycle import STARTUP
+from bots.domain.orders import LiveOrder
 from bots.domain.snapshot import Snapshot
 from bots.sdk.events import OrderState
 from wallets.domain.status import TERMINAL, OrderStatus
@@ -19,91 +19,98 @@ from wallets.domain.status import TERMINAL, OrderStatus
 _S = OrderStatus
 STATES: Mapping[OrderStatus, OrderState] = {
     _S.PENDING: "placing", _S.SUBMITTING: "placing", _S.UNKNOWN: "placing", _S.OPEN: "open",
-    _S.PARTLY_FILLED: "open", _S.CANCELLING: "cancelling", _S.FILLED: "filled", _S.CANCELLED: "cancelled",
-    _S.REJECTED: "refused", _S.DENIED: "refused", _S.EXPIRED: "refused",
+    _S.PARTIALLY_FILLED: "open", _S.CANCELLING: "cancelling", _S.FILLED: "filled", _S.CANCELLED: "cancelled",
+    _S.REJECTED: "rejected", _S.DENIED: "rejected", _S.EXPIRED: "rejected",
 }  # fmt: skip
 ZERO = Decimal(0)
-NOT_TAKEN = "It was not taken as an order."
-STANDS = "It stands: the cancel or the change was refused."
+NOT_ACCEPTED = "The order was not accepted."
+CHANGE_REJECTED = "Still open: the cancel or modify request was rejected."
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """An own order as the wallet has it. `asked_to_end`: a cancel was asked for."""
+class OrderView:
+    """An own order as the wallet stores it. `cancel_requested`: a cancel was requested for it."""
 
     status: OrderStatus
-    reason: str = ""
-    asked_to_end: bool = False
+    message: str = ""
+    cancel_requested: bool = False
 
 
-def asks_what_remains(snapshot: Snapshot) -> bool:
-    """Before a position is closed, and before a new run goes on with that of an old one."""
-    inherited = snapshot.status in BEGINNING and not snapshot.seen and bool(snapshot.position.size)
+def needs_position_check(snapshot: Snapshot) -> bool:
+    """Whether to compare the position with the venue's: before a close, and when a new run inherits it."""
+    inherited = snapshot.status in STARTUP and not snapshot.last_seq and bool(snapshot.position.size)
     return snapshot.closing or inherited
 
 
 @dataclass(frozen=True, slots=True)
-class Money:
-    """What the bot's book says. `funding` is the sum of its shares; `left` and `covered` are as in
-    `Remains`, and None when nobody asked."""
+class PositionView:
+    """The bot's funding and position according to the ledger. `funding` is the sum of its shares.
+
+    `remaining` and `covered` are as in `PositionAdjusted`; `remaining` is None when it was not requested.
+    """
 
     funding: Decimal = ZERO
-    left: Decimal | None = None
+    remaining: Decimal | None = None
     covered: bool = True
 
 
-def untold_money(snapshot: Snapshot, money: Money, now: int) -> list[FundingPaid | Remains]:
-    """Shares of funding that the snapshot does not have, as one payment, and what of its position went.
+def missing_position_updates(
+    snapshot: Snapshot, position: PositionView, now: int
+) -> list[FundingPaid | PositionAdjusted]:
+    """Funding shares that the snapshot lacks, as one payment, and an adjustment to the remaining position.
 
-    `money` must know every fill that the snapshot knows, and no other.
+    `position` must include exactly the fills that the snapshot includes.
     """
-    news: list[FundingPaid | Remains] = []
-    if paid := money.funding - snapshot.position.funding:
-        news.append(FundingPaid(now, snapshot.seen + 1, f"funding:{money.funding}", paid))
-    if money.left is None:
-        return news
+    updates: list[FundingPaid | PositionAdjusted] = []
+    if paid := position.funding - snapshot.position.funding:
+        updates.append(FundingPaid(now, snapshot.last_seq + 1, f"funding:{position.funding}", paid))
+    if position.remaining is None:
+        return updates
     own = snapshot.position.size
-    left = min(own, money.left, key=abs) if own * money.left > 0 else ZERO
-    if (left, money.covered) != (own, snapshot.covered):
-        news.append(Remains(now, snapshot.seen + len(news) + 1, left, money.covered))
-    return news
+    remaining = min(own, position.remaining, key=abs) if own * position.remaining > 0 else ZERO
+    if (remaining, position.covered) != (own, snapshot.reduce_only_possible):
+        updates.append(
+            PositionAdjusted(now, snapshot.last_seq + len(updates) + 1, remaining, position.covered)
+        )
+    return updates
 
 
-def untold(
-    snapshot: Snapshot, asked: Collection[UUID], standings: Mapping[UUID, Standing], now: int
-) -> list[OrderChanged]:
-    """What changed since the snapshot, numbered after what it has seen.
+def missing_order_updates(
+    snapshot: Snapshot, requested: Collection[UUID], views: Mapping[UUID, OrderView], now: int
+) -> list[OrderUpdated]:
+    """Order updates since the snapshot, numbered after its last own event.
 
-    Of the orders that were `asked` about, those without a standing were never stored. Ends come first, so
-    that a refused replacement is gone before the order that it was to replace is heard of again.
+    `requested` orders without a view were never stored. Terminal updates come first, so that a rejected
+    replacement has ended before the order that it should have replaced is reported open again.
     """
-    replaced = {order.replaces for order in snapshot.live if _is_live(standings.get(order.client_id))}
-    news = [
-        (order, *told)
+    replaced = {order.replaces for order in snapshot.live if _is_live(views.get(order.client_id))}
+    updates = [
+        (order, *update)
         for order in snapshot.live
-        if order.client_id in asked and (told := _news(order, standings.get(order.client_id), replaced))
+        if order.client_id in requested
+        and (update := _missing_update(order, views.get(order.client_id), replaced))
     ]
-    news.sort(key=lambda each: each[1] in ("placing", "open", "cancelling"))
+    updates.sort(key=lambda each: each[1] in ("placing", "open", "cancelling"))
     return [
-        OrderChanged(now, snapshot.seen + number, order.client_id, order.level.id, state, reason)
-        for number, (order, state, reason) in enumerate(news, 1)
+        OrderUpdated(now, snapshot.last_seq + number, order.client_id, order.level.id, state, reason)
+        for number, (order, state, reason) in enumerate(updates, 1)
     ]
 
 
-def _news(
-    order: Live, standing: Standing | None, replaced: Container[UUID | None]
+def _missing_update(
+    order: LiveOrder, view: OrderView | None, replaced: Container[UUID | None]
 ) -> tuple[OrderState, str] | None:
-    if standing is None:
-        return "refused", NOT_TAKEN
-    state = STATES[standing.status]
-    if standing.status in TERMINAL:
-        return state, standing.reason
+    if view is None:
+        return "rejected", NOT_ACCEPTED
+    state = STATES[view.status]
+    if view.status in TERMINAL:
+        return state, view.message
     if order.state == "cancelling":
-        going = standing.asked_to_end or order.client_id in replaced or state != "open"
-        return None if going else ("open", STANDS)
-    ahead = state != order.state and state != "placing"
-    return (state, "") if ahead else None
+        is_ending = view.cancel_requested or order.client_id in replaced or state != "open"
+        return None if is_ending else ("open", CHANGE_REJECTED)
+    has_advanced = state != order.state and state != "placing"
+    return (state, "") if has_advanced else None
 
 
-def _is_live(standing: Standing | None) -> bool:
-    return standing is not None and standing.status not in TERMINAL
+def _is_live(view: OrderView | None) -> bool:
+    return view is not None and view.status not in TERMINAL

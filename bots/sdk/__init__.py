@@ -1,71 +1,71 @@
-"""What the author of a strategy imports, and nothing else. `docs/writing-a-strategy.md` is its guide.
+"""Strategy SDK: the public API for authors of strategies. The guide is `docs/writing-a-strategy.md`.
 
-The same class runs built in, in the sandbox, on paper, live and in backtests: it sees only the context
-that it is handed, says what it wants in intents, and keeps what it must remember in `context.state`.
+The same strategy class runs live, on paper, in previews and in backtests: it reads only the context of the
+callback, acts through intents, and keeps its state in `context.state`.
 """
 
-from bots.sdk.context import Context, Fees, OwnOrder, Position, Terms
-from bots.sdk.events import BookSeen, Fill, OrderNews, Tick
+from bots.sdk.context import Context, Fees, OpenOrder, Position, Terms
+from bots.sdk.events import BookSnapshot, Fill, OrderUpdate, Tick
 from bots.sdk.indicators import atr, ema, ewma, returns, trend_score, volatility
 from bots.sdk.inputs import (
+    Boolean,
     Choice,
-    Flag,
-    InputsInvalid,
+    Integer,
+    InvalidInputs,
     Number,
     OptionalNumber,
-    Whole,
-    inputs_read,
-    inputs_write,
+    dump_inputs,
+    parse_inputs,
     schema,
 )
-from bots.sdk.intents import Cancel, CancelAll, Close, Idle, Intent, Level, Place, Quotes
-from bots.sdk.json_codec import Plain, PlainInvalid, plain_decode, plain_encode
-from bots.sdk.rng import Dice
-from bots.sdk.strategy import Needs, Strategy
+from bots.sdk.intents import Cancel, CancelAll, Close, Idle, Intent, Level, Place, SetOrders
+from bots.sdk.json_codec import InvalidJsonValue, JsonValue, json_decode, json_encode
+from bots.sdk.rng import SeededRandom
+from bots.sdk.strategy import DataRequirements, Strategy
 from market.domain.events import INTERVALS, Candle, Side
 from market.domain.instruments import Instrument, Rules
 
 __all__ = [
     "INTERVALS",
-    "BookSeen",
+    "BookSnapshot",
+    "Boolean",
     "Cancel",
     "CancelAll",
     "Candle",
     "Choice",
     "Close",
     "Context",
-    "Dice",
+    "DataRequirements",
     "Fees",
     "Fill",
-    "Flag",
     "Idle",
-    "InputsInvalid",
     "Instrument",
+    "Integer",
     "Intent",
+    "InvalidInputs",
+    "InvalidJsonValue",
+    "JsonValue",
     "Level",
-    "Needs",
     "Number",
+    "OpenOrder",
     "OptionalNumber",
-    "OrderNews",
-    "OwnOrder",
+    "OrderUpdate",
     "Place",
-    "Plain",
-    "PlainInvalid",
     "Position",
-    "Quotes",
     "Rules",
+    "SeededRandom",
+    "SetOrders",
     "Side",
     "Strategy",
     "Terms",
     "Tick",
-    "Whole",
     "atr",
+    "dump_inputs",
     "ema",
     "ewma",
-    "inputs_read",
-    "inputs_write",
-    "plain_decode",
-    "plain_encode",
+    "json_decode",
+    "json_encode",
+    "parse_inputs",
     "returns",
     "schema",
     "trend_score",

@@ -1,4 +1,4 @@
-"""What a strategy is told. Frozen, past tense; times in ms, money and quantities in Decimal."""
+"""Event data passed to strategy callbacks: frozen dataclasses; times in ms, amounts in Decimal."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -6,13 +6,13 @@ from typing import Literal
 
 from market.domain.events import Side
 
-# Where one of the bot's own orders is. `placing`: not yet confirmed by the venue.
-OrderState = Literal["placing", "open", "cancelling", "filled", "cancelled", "refused"]
+# State of one of the bot's own orders. `placing`: not yet confirmed by the venue.
+OrderState = Literal["placing", "open", "cancelling", "filled", "cancelled", "rejected"]
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """The market of one instrument at one moment. `bid` is below `ask`."""
+    """Prices of an instrument at one time. `bid` is below `ask`."""
 
     time: int
     bid: Decimal
@@ -21,13 +21,14 @@ class Tick:
     mark: Decimal | None = None
 
     @property
-    def middle(self) -> Decimal:
+    def mid(self) -> Decimal:
+        """Mid price."""
         return (self.bid + self.ask) / 2
 
 
 @dataclass(frozen=True, slots=True)
-class BookSeen:
-    """The best levels as (price, size), best first."""
+class BookSnapshot:
+    """The best order book levels as (price, size), best first."""
 
     time: int
     bids: tuple[tuple[Decimal, Decimal], ...]
@@ -35,8 +36,8 @@ class BookSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderNews:
-    """One of the bot's own orders changed. `refused` covers denied by us, rejected and expired."""
+class OrderUpdate:
+    """State change of one of the bot's own orders. `rejected` covers denied, rejected and expired orders."""
 
     level_id: str
     state: OrderState
@@ -45,7 +46,7 @@ class OrderNews:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """A trade of one of the bot's own orders. `fee` above zero was paid, in `fee_asset`."""
+    """A fill of one of the bot's own orders. `fee` above zero was paid, in `fee_asset`."""
 
     level_id: str
     side: Side

@@ -1,4 +1,4 @@
-"""Figures computed from closed candles, oldest first. None while there are too few of them."""
+"""Indicators computed from closed candles, oldest first. They return None for too few candles."""
 
 from collections.abc import Sequence
 from decimal import Context, Decimal
@@ -7,11 +7,11 @@ from itertools import pairwise
 from market.domain.events import Candle
 
 ZERO = Decimal(0)
-STATISTICS = Context(prec=16)  # logarithms to more digits say no more about a market, and cost more
+STATISTICS = Context(prec=16)  # more digits of a logarithm carry no information here and cost time
 
 
 def ema(values: Sequence[Decimal], period: int) -> Decimal | None:
-    """Exponential moving average with the weight 2 / (period + 1), begun with a simple average."""
+    """Exponential moving average with the weight 2 / (period + 1), seeded with a simple average."""
     if period < 1 or len(values) < period:
         return None
     weight = Decimal(2) / (period + 1)
@@ -22,7 +22,7 @@ def ema(values: Sequence[Decimal], period: int) -> Decimal | None:
 
 
 def atr(candles: Sequence[Candle], period: int) -> Decimal | None:
-    """Wilder's average true range, in quote units; it needs `period` + 1 candles."""
+    """Wilder's average true range (ATR), in quote units; it needs `period` + 1 candles."""
     if period < 1 or len(candles) < period + 1:
         return None
     ranges = [max(now.high, before.close) - min(now.low, before.close) for before, now in pairwise(candles)]
@@ -41,7 +41,7 @@ def returns(candles: Sequence[Candle]) -> list[Decimal]:
 def volatility(moves: Sequence[Decimal]) -> Decimal | None:
     """Realised volatility: the standard deviation of these returns.
 
-    It is that of one candle, and scales with the square root of time: times sqrt(n) for n candles.
+    It is the volatility per candle; multiply by sqrt(n) for n candles.
     """
     if len(moves) < 2:
         return None
@@ -50,7 +50,7 @@ def volatility(moves: Sequence[Decimal]) -> Decimal | None:
 
 
 def ewma(moves: Sequence[Decimal], decay: Decimal) -> Decimal | None:
-    """Volatility that forgets: variance = decay × variance + (1 − decay) × return²."""
+    """Exponentially weighted volatility: variance = decay × variance + (1 − decay) × return²."""
     if not moves:
         return None
     variance = moves[0] ** 2
@@ -60,6 +60,6 @@ def ewma(moves: Sequence[Decimal], decay: Decimal) -> Decimal | None:
 
 
 def trend_score(moves: Sequence[Decimal]) -> Decimal | None:
-    """How far these returns lead, in standard deviations of a walk without direction."""
+    """Sum of these returns in standard deviations of a random walk without drift."""
     step = volatility(moves)
     return sum(moves, ZERO) / (step * Decimal(len(moves)).sqrt(STATISTICS)) if step else None

@@ -1,9 +1,9 @@
-"""Typed inputs of a strategy: declared once, and from that the form, the schema and the validation.
+"""Typed inputs of a strategy: one declaration gives the form, the JSON Schema and the validation.
 
     class Mine(Strategy):
         dip = Number("How far below the market to bid", unit="%", default="1", minimum="0.1", maximum="20")
 
-`self.dip` is then a Decimal. Numbers travel as text in JSON, so that no digit is lost.
+`self.dip` is then a Decimal. Numbers are text in JSON, so that no digit is lost.
 """
 
 from abc import ABC, abstractmethod
@@ -17,8 +17,8 @@ NUMBER = r"^-?[0-9]{1,18}(\.[0-9]{1,18})?$"
 Value = Decimal | int | str | bool | None
 
 
-class InputsInvalid(ValueError):
-    """Inputs that cannot be used. `errors` is input name → one sentence."""
+class InvalidInputs(ValueError):
+    """Invalid inputs. `errors` maps input names to one sentence each."""
 
     def __init__(self, errors: dict[str, str]) -> None:
         self.errors = errors
@@ -26,7 +26,7 @@ class InputsInvalid(ValueError):
 
 
 class Input(ABC, Generic[T]):
-    """One input. Subclasses read a raw value or raise ValueError with the sentence for the person."""
+    """Base class of inputs. `parse` returns the value or raises ValueError with a sentence for the user."""
 
     def __init__(self, label: str, *, help: str = "", unit: str = "", optional: bool = False) -> None:
         self.label = label
@@ -51,15 +51,16 @@ class Input(ABC, Generic[T]):
 
     @property
     def required(self) -> bool:
+        """Whether a value must be given: there is no default and the input is not optional."""
         return self.default is None and not self.optional
 
     @abstractmethod
-    def read(self, raw: object) -> T:
-        """The value, or ValueError."""
+    def parse(self, raw: object) -> T:
+        """The parsed value. Raises ValueError."""
 
     @abstractmethod
-    def described(self) -> dict[str, Any]:
-        """This input in JSON Schema."""
+    def describe(self) -> dict[str, Any]:
+        """JSON Schema of this input."""
 
     def _schema(self, **kind: Any) -> dict[str, Any]:
         described: dict[str, Any] = {"title": self.label, **kind}
@@ -75,7 +76,7 @@ class Input(ABC, Generic[T]):
 
 
 class Number(Input[Decimal]):
-    """A decimal number within bounds that include their ends. Bounds and default are written as text."""
+    """A decimal number within inclusive bounds. Bounds and default are declared as text."""
 
     def __init__(
         self,
@@ -92,30 +93,30 @@ class Number(Input[Decimal]):
         self.maximum = Decimal(maximum)
         self.default = None if default is None else Decimal(default)
 
-    def read(self, raw: object) -> Decimal:
-        return bounded(self.label, raw, self.minimum, self.maximum)
+    def parse(self, raw: object) -> Decimal:
+        return check_bounds(self.label, raw, self.minimum, self.maximum)
 
-    def described(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         return self._schema(**_number(self.minimum, self.maximum))
 
 
 class OptionalNumber(Input[Decimal | None]):
-    """A number that may be left empty."""
+    """A decimal number within inclusive bounds that may be left empty."""
 
     def __init__(self, label: str, *, unit: str, minimum: str, maximum: str, help: str = "") -> None:
         super().__init__(label, help=help, unit=unit, optional=True)
         self.minimum = Decimal(minimum)
         self.maximum = Decimal(maximum)
 
-    def read(self, raw: object) -> Decimal | None:
-        return bounded(self.label, raw, self.minimum, self.maximum)
+    def parse(self, raw: object) -> Decimal | None:
+        return check_bounds(self.label, raw, self.minimum, self.maximum)
 
-    def described(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         return self._schema(**_number(self.minimum, self.maximum))
 
 
-class Whole(Input[int]):
-    """A whole number within bounds that include their ends."""
+class Integer(Input[int]):
+    """A whole number within inclusive bounds."""
 
     def __init__(
         self,
@@ -132,18 +133,18 @@ class Whole(Input[int]):
         self.maximum = maximum
         self.default = default
 
-    def read(self, raw: object) -> int:
-        number = bounded(self.label, raw, Decimal(self.minimum), Decimal(self.maximum))
+    def parse(self, raw: object) -> int:
+        number = check_bounds(self.label, raw, Decimal(self.minimum), Decimal(self.maximum))
         if number != number.to_integral_value():
             raise ValueError(f"{self.label}: {raw} is not a whole number.")
         return int(number)
 
-    def described(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         return self._schema(type="integer", minimum=self.minimum, maximum=self.maximum)
 
 
 class Choice(Input[str]):
-    """One of a few; `choices` is value → what the person reads."""
+    """One of several choices; `choices` maps values to labels."""
 
     def __init__(
         self, label: str, choices: Mapping[str, str], *, default: str | None = None, help: str = ""
@@ -152,30 +153,30 @@ class Choice(Input[str]):
         self.choices = dict(choices)
         self.default = default
 
-    def read(self, raw: object) -> str:
+    def parse(self, raw: object) -> str:
         if not isinstance(raw, str) or raw not in self.choices:
             raise ValueError(f"{self.label}: choose one of {', '.join(self.choices)}.")
         return raw
 
-    def described(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         return self._schema(
             type="string", oneOf=[{"const": value, "title": text} for value, text in self.choices.items()]
         )
 
 
-class Flag(Input[bool]):
+class Boolean(Input[bool]):
     """Yes or no."""
 
     def __init__(self, label: str, *, default: bool, help: str = "") -> None:
         super().__init__(label, help=help)
         self.default = default
 
-    def read(self, raw: object) -> bool:
+    def parse(self, raw: object) -> bool:
         if not isinstance(raw, bool):
-            raise ValueError(f"{self.label}: say true or false.")
+            raise ValueError(f"{self.label}: must be true or false.")
         return raw
 
-    def described(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         return self._schema(type="boolean")
 
 
@@ -184,8 +185,8 @@ def _number(minimum: Decimal, maximum: Decimal) -> dict[str, Any]:
     return {"type": "string", "format": "decimal", "pattern": NUMBER, **bounds}
 
 
-def bounded(label: str, raw: object, minimum: Decimal, maximum: Decimal) -> Decimal:
-    """The number written in `raw`. Raises ValueError with a sentence."""
+def check_bounds(label: str, raw: object, minimum: Decimal, maximum: Decimal) -> Decimal:
+    """The number in `raw`, checked against the bounds. Raises ValueError with a sentence for the user."""
     if isinstance(raw, bool) or not isinstance(raw, str | int | Decimal):
         raise ValueError(f'{label}: {raw!r} is not a number; write it as text, for example "0.5".')
     try:
@@ -200,8 +201,8 @@ def bounded(label: str, raw: object, minimum: Decimal, maximum: Decimal) -> Deci
     return number
 
 
-def declared(strategy: type) -> dict[str, Input[Any]]:
-    """The inputs of a strategy by name, those of its parents first, in the order of declaration."""
+def declared_inputs(strategy: type) -> dict[str, Input[Any]]:
+    """The inputs of a strategy by name in the order of declaration, those of its base classes first."""
     found: dict[str, Input[Any]] = {}
     for parent in reversed(strategy.__mro__):
         found.update({name: value for name, value in vars(parent).items() if isinstance(value, Input)})
@@ -210,40 +211,40 @@ def declared(strategy: type) -> dict[str, Input[Any]]:
 
 def schema(strategy: type) -> dict[str, Any]:
     """The inputs as JSON Schema, draft 2020-12. `x-minimum`, `x-maximum` and `x-unit` are for forms."""
-    inputs = declared(strategy)
+    inputs = declared_inputs(strategy)
     return {
         "$schema": DRAFT,
         "title": strategy.__name__,
         "type": "object",
-        "properties": {name: each.described() for name, each in inputs.items()},
+        "properties": {name: each.describe() for name, each in inputs.items()},
         "required": [name for name, each in inputs.items() if each.required],
         "additionalProperties": False,
     }
 
 
-def inputs_read(strategy: type, raw: Mapping[str, object]) -> dict[str, Value]:
-    """Every input, defaults filled in. Raises InputsInvalid with a sentence for each that is wrong."""
-    inputs = declared(strategy)
-    errors = {name: f"There is no input called {name!r}." for name in raw if name not in inputs}
+def parse_inputs(strategy: type, raw: Mapping[str, object]) -> dict[str, Value]:
+    """The value of every input, with defaults. Raises `InvalidInputs` with a sentence per invalid one."""
+    inputs = declared_inputs(strategy)
+    errors = {name: f"Unknown input {name!r}." for name in raw if name not in inputs}
     values: dict[str, Value] = {}
     for name, each in inputs.items():
         given = raw.get(name)
         if given is None or given == "":
             values[name] = each.default
             if each.required:
-                errors[name] = f"{each.label}: this is needed."
+                errors[name] = f"{each.label}: enter a value."
             continue
         try:
-            values[name] = each.read(given)
+            values[name] = each.parse(given)
         except ValueError as error:
             errors[name] = str(error)
     if errors:
-        raise InputsInvalid(errors)
+        raise InvalidInputs(errors)
     return values
 
 
-def inputs_write(values: Mapping[str, Value]) -> dict[str, Any]:
-    """Inputs as JSON carries them: `inputs_read` reads them back."""
+def dump_inputs(values: Mapping[str, Value]) -> dict[str, Any]:
+    """The inputs as JSON values: the inverse of `parse_inputs`."""
     return {
         name: str(value) if isinstance(value, Decimal) else value
         for name, value in values.items()

@@ -1,4 +1,4 @@
-"""What a strategy may want. Intents are judged and carried out by others; wanting costs nothing."""
+"""Intents of a strategy: the actions it requests. The runner validates, risk-checks and executes them."""
 
 import re
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ from typing import Literal
 
 from market.domain.events import Side
 
-# post_only: refused rather than trading at once; resting: may trade at once, the rest waits;
-# ioc: trades at once or is gone.
-Style = Literal["post_only", "resting", "ioc"]
+# post_only: rejected if it would trade immediately; gtc: may trade immediately, the rest stays in the book;
+# ioc: trades immediately, the rest is cancelled.
+Style = Literal["post_only", "gtc", "ioc"]
 LEVEL_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One order as the strategy wants it to stand. `id` is the strategy's own name for its place.
+    """Target order of a strategy. `id` is the strategy's own name for it.
 
-    `price` is the limit, or the worst price of an order that waits for `trigger`: such an order sells
-    when the mark falls to the trigger, or buys when it rises to it. `size` is in base units.
+    `price` is the limit price, or for a stop order (with a `trigger`) the worst price: a stop sells when the
+    mark price falls to the trigger, or buys when it rises to it. `size` is in base units.
     """
 
     id: str
@@ -29,12 +29,12 @@ class Level:
     reduce_only: bool = False
     trigger: Decimal | None = None
 
-    def problem(self) -> str | None:
-        """Why no instrument could take this order; None when nothing is wrong with it as such."""
+    def validation_error(self) -> str | None:
+        """Why the level is invalid for any instrument; None when it is valid."""
         identity: object = self.id
         if not isinstance(identity, str) or not LEVEL_ID.fullmatch(identity):
             return f"the level id {identity!r} must be 1 to 32 of a-z, 0-9, '.', '_', '-'"
-        if self.side not in ("buy", "sell") or self.style not in ("post_only", "resting", "ioc"):
+        if self.side not in ("buy", "sell") or self.style not in ("post_only", "gtc", "ioc"):
             return f"level {self.id} has the side {self.side!r} and the style {self.style!r}"
         figures: dict[str, object] = {"price": self.price, "size": self.size}
         if self.trigger is not None:
@@ -46,39 +46,41 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
-class Quotes:
-    """The whole set of orders that should stand, from now on. What stands already is kept."""
+class SetOrders:
+    """The complete set of target orders. Live orders that match are kept."""
 
     levels: tuple[Level, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One order more, or instead of the one that stands under the same level id."""
+    """Add an order, or replace the one with the same level id."""
 
     level: Level
 
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
+    """Cancel the order with this level id."""
+
     level_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class CancelAll:
-    """Every order of this bot, and of no one else."""
+    """Cancel every order of this bot, and of this bot only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Cancel the bot's orders and trade its own position away, never more than that."""
+    """Cancel the bot's orders and close its own position, never more than that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """Nothing is done at the moment, and why: the first condition that is not met, as a sentence."""
+    """The bot is idle; `reason` is the first condition that is not met, as a sentence."""
 
     reason: str
 
 
-Intent = Quotes | Place | Cancel | CancelAll | Close | Idle
+Intent = SetOrders | Place | Cancel | CancelAll | Close | Idle

@@ -1,4 +1,4 @@
-"""Randomness that can be rolled again: the n-th number depends on the seed and n alone."""
+"""Deterministic random numbers: the n-th number depends only on the seed and n."""
 
 from decimal import Decimal
 from hashlib import blake2b
@@ -6,21 +6,21 @@ from hashlib import blake2b
 SPAN = 1 << 64
 
 
-class Dice:
-    """Numbers from a seed. `drawn` counts them; with the same seed and count the same numbers follow."""
+class SeededRandom:
+    """Seeded random number generator. `drawn` counts the numbers; equal seed and count give equal numbers."""
 
     def __init__(self, seed: str, drawn: int = 0) -> None:
         self._seed = seed
         self.drawn = drawn
 
-    def below(self, end: int) -> int:
-        """A whole number of [0, end). `end` is at least 1."""
+    def randrange(self, end: int) -> int:
+        """A random integer in [0, end). Raises ValueError for `end` < 1."""
         if end < 1:
-            raise ValueError(f"nothing lies below {end}")
+            raise ValueError(f"end must be at least 1, not {end}")
         return self._next() * end // SPAN
 
-    def share(self) -> Decimal:
-        """A number of [0, 1), to 18 decimals."""
+    def uniform(self) -> Decimal:
+        """A random number in [0, 1), with 18 decimals."""
         return Decimal(self._next() * 10**18 // SPAN).scaleb(-18)
 
     def _next(self) -> int:

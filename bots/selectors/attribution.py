@@ -1,10 +1,10 @@
-"""Whose the positions of a wallet are: its bots', the person's, and what no order of this house explains.
+"""Position attribution of a wallet: its bots, manual trading, and the unattributed residual.
 
-Perpetuals: the venue nets everybody's trades into one position. Sizes, fees, funding, and realised less
-cost (what trading brought in) of all holders and the residual are the wallet's own to the last decimal.
-`realised` and `cost` each differ by what the venue netted between holders: that is in the residual's too.
-Spot has no positions: `size` counts coins, the venue's are those in the spot pot whatever brought them
-there, and money is in the wallet's ledger alone.
+Perpetuals: the venue nets the trades of all holders into one position. Sizes, fees, funding, and realised
+PnL minus cost of all holders and the residual sum exactly to the wallet's own. `realised_pnl` and `cost` on
+their own differ by what the venue netted between holders; that difference is part of the residual.
+Spot has no positions: `size` counts coins, the venue's size is the balance of the spot account from any
+source, and amounts of money are only in the wallet's ledger.
 """
 
 from collections import defaultdict
@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from bots.domain.attribution import Attribution
-from bots.models import HolderBook
+from bots.models import HolderPosition
 from bots.sdk.context import Position
 from wallets.selectors import coins_at, positions_at
 
@@ -24,105 +24,115 @@ ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """One bot's part. `gone` of its size is known to have left the venue by no order of this house."""
+class HolderShare:
+    """One bot's share. `closed_externally` of its size was closed without an order placed here."""
 
     bot: UUID
     name: str
     position: Position
-    gone: Decimal = ZERO
+    closed_externally: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
-    """One instrument. `manual` is what people asked for here; funding beyond the bots' shares is theirs."""
+class InstrumentAttribution:
+    """Attribution of one instrument. `manual` is trading by orders placed here by users, plus the funding
+    beyond the bots' shares."""
 
     instrument: Any
-    shares: tuple[Share, ...]
+    shares: tuple[HolderShare, ...]
     manual: Position
     venue: Position
-    elsewhere: Decimal = ZERO  # spot: the same coin, held by way of other instruments
+    elsewhere: Decimal = ZERO  # spot: the same coin, held through other instruments
 
     @property
     def residual(self) -> Position:
-        known = reduce(_plus, (share.position for share in self.shares), self.manual)
-        rest = _minus(self.venue, known)
+        """The part of the venue's position that no holder explains."""
+        attributed = reduce(_plus, (share.position for share in self.shares), self.manual)
+        rest = _minus(self.venue, attributed)
         if self.instrument.kind == "spot":
             return Position(size=rest.size - self.elsewhere)
         return rest
 
     @property
     def sizes(self) -> Attribution:
-        """For `closing`: what is held elsewhere is nobody's to close here, and what went is gone once."""
-        bots = {str(share.bot): share.position.size - share.gone for share in self.shares}
+        """Sizes for closing a position. Coins held through other instruments cannot be closed here and count
+        as manual; a size closed externally is deducted from its bot once."""
+        bots = {str(share.bot): share.position.size - share.closed_externally for share in self.shares}
         return Attribution(bots, self.manual.size + self.elsewhere, self.venue.size)
 
 
-def attribution_of(wallet: Any) -> list[Split]:
-    """Every instrument that a bot of this wallet has traded, by symbol; in three queries."""
-    splits = splits_of(wallet.pk)
+def attribution_of(wallet: Any) -> list[InstrumentAttribution]:
+    """The attribution of every instrument that a bot of this wallet has traded, by symbol; three queries."""
+    splits = attributions_of(wallet.pk)
     return [_with_drift(split, wallet.residual) for split in splits if split.shares]
 
 
-def splits_of(wallet_id: UUID, base: str = "") -> list[Split]:
-    """As it was posted last: whatever is booked meanwhile is on no side of it. Of one coin or of all."""
-    found = HolderBook.objects.filter(mark=wallet_id, **({"instrument__base": base} if base else {}))
-    places = found.select_related("mark", "instrument", "bot")
-    rows = list(places.order_by("instrument__symbol", "bot__created_at", "pk"))
+def attributions_of(wallet_id: UUID, base: str = "") -> list[InstrumentAttribution]:
+    """Attributions as of the last ledger posting, of one coin (`base`) or of all.
+
+    Fills that were stored after it are on neither side.
+    """
+    found = HolderPosition.objects.filter(cursor=wallet_id, **({"instrument__base": base} if base else {}))
+    rows_with_names = found.select_related("cursor", "instrument", "bot")
+    rows = list(rows_with_names.order_by("instrument__symbol", "bot__created_at", "pk"))
     if not rows:
         return []
-    mark = rows[0].mark
-    held = positions_at(wallet_id, mark.fills_until, mark.payments_until)
-    coins = coins_at(wallet_id, mark.fills_until) if _any_spot(rows) else {}
+    cursor = rows[0].cursor
+    held = positions_at(wallet_id, cursor.last_fill_id, cursor.last_funding_id)
+    coins = coins_at(wallet_id, cursor.last_fill_id) if _any_spot(rows) else {}
     by_coin: dict[str, Decimal] = defaultdict(Decimal)
-    by_place: dict[int, list[HolderBook]] = defaultdict(list)
+    by_instrument: dict[int, list[HolderPosition]] = defaultdict(list)
     for row in rows:
-        by_place[row.instrument_id].append(row)
+        by_instrument[row.instrument_id].append(row)
         if row.instrument.kind == "spot":
             by_coin[row.instrument.base] += row.size
     return [
-        _spot(mine, coins, by_coin) if mine[0].instrument.kind == "spot" else _perp(mine, held.get(place))
-        for place, mine in by_place.items()
+        _spot(instrument_rows, coins, by_coin)
+        if instrument_rows[0].instrument.kind == "spot"
+        else _perp(instrument_rows, held.get(instrument_id))
+        for instrument_id, instrument_rows in by_instrument.items()
     ]
 
 
-def _any_spot(rows: Iterable[HolderBook]) -> bool:
+def _any_spot(rows: Iterable[HolderPosition]) -> bool:
     return any(row.instrument.kind == "spot" for row in rows)
 
 
-def _perp(rows: list[HolderBook], held: Any) -> Split:
-    shares, manual = _parts(rows)
-    venue = Position(held.size, held.cost, held.realised, held.fees, held.funding) if held else Position()
+def _perp(rows: list[HolderPosition], held: Any) -> InstrumentAttribution:
+    shares, manual = _shares_and_manual(rows)
+    venue = Position(held.size, held.cost, held.realised_pnl, held.fees, held.funding) if held else Position()
     paid = venue.funding - sum((share.position.funding for share in shares), ZERO)
-    return Split(rows[0].instrument, shares, _plus(manual, Position(funding=paid)), venue)
+    return InstrumentAttribution(rows[0].instrument, shares, _plus(manual, Position(funding=paid)), venue)
 
 
-def _spot(rows: list[HolderBook], coins: dict[str, Decimal], by_coin: dict[str, Decimal]) -> Split:
-    shares, manual = _parts(rows)
+def _spot(
+    rows: list[HolderPosition], coins: dict[str, Decimal], by_coin: dict[str, Decimal]
+) -> InstrumentAttribution:
+    shares, manual = _shares_and_manual(rows)
     base = rows[0].instrument.base
-    here = sum((row.size for row in rows), ZERO)
+    own_size = sum((row.size for row in rows), ZERO)
     venue = Position(size=coins.get(base, ZERO))
-    return Split(rows[0].instrument, shares, manual, venue, by_coin[base] - here)
+    return InstrumentAttribution(rows[0].instrument, shares, manual, venue, by_coin[base] - own_size)
 
 
-def _parts(rows: list[HolderBook]) -> tuple[tuple[Share, ...], Position]:
+def _shares_and_manual(rows: list[HolderPosition]) -> tuple[tuple[HolderShare, ...], Position]:
     shares, manual = [], Position()
     for row in rows:
-        position = Position(row.size, row.cost, row.realised, row.fees, row.funding)
+        position = Position(row.size, row.cost, row.realised_pnl, row.fees, row.funding)
         if row.bot is None:
             manual = position
         else:
-            shares.append(Share(row.bot.pk, row.bot.name, position, row.gone))
+            shares.append(HolderShare(row.bot.pk, row.bot.name, position, row.closed_externally))
     return tuple(shares), manual
 
 
-def _with_drift(split: Split, residual: dict[str, str]) -> Split:
-    """The wallet's books differ from the venue's themselves, as of their last comparison: so does this."""
+def _with_drift(split: InstrumentAttribution, residual: dict[str, str]) -> InstrumentAttribution:
+    """Add the wallet's own difference from the venue, as of the last reconciliation."""
     drift = residual.get(f"position:{split.instrument.symbol}")
     if split.instrument.kind == "spot" or drift is None:
         return split
     venue = _plus(split.venue, Position(size=Decimal(drift)))
-    return Split(split.instrument, split.shares, split.manual, venue)
+    return InstrumentAttribution(split.instrument, split.shares, split.manual, venue)
 
 
 def _plus(one: Position, other: Position) -> Position:

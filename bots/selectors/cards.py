@@ -1,61 +1,62 @@
-"""A bot as its card shows it."""
+"""Bot cards: a bot with its PnL, live orders and heartbeat status, as pages and the API show it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from bots.domain.lifecycle import ENDED, Status
-from bots.domain.pnl import Book
+from bots.domain.lifecycle import TERMINAL, Status
+from bots.domain.pnl import BotPnl
 from bots.models import Bot
-from bots.selectors.ledger import books_of
+from bots.selectors.ledger import bots_pnl
 from bots.selectors.strategies import strategy_get
 from market.domain.formatting import decimal_parse
-from market.selectors import ticks_known
+from market.selectors import ticks_or_none
 from wallets.selectors import sources_live
 
-LATE = timedelta(seconds=10)
-WORDS = {
-    Status.STARTING: "It is being started.",
-    Status.WARMING: "It is reading candles.",
-    Status.RUNNING: "Working.",
-    Status.STOPPING: "It is being stopped.",
+HEARTBEAT_TIMEOUT = timedelta(seconds=10)
+STATUS_TEXT = {
+    Status.STARTING: "The bot is being started.",
+    Status.WARMING: "Loading candles.",
+    Status.RUNNING: "The strategy is active.",
+    Status.STOPPING: "The bot is being stopped.",
     Status.STOPPED: "Not running.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class BotCard:
-    """What follows from a price is None without one. `late`: nobody has driven it for ten seconds.
+    """A bot with its current figures. `is_stale`: it should run and had no heartbeat for ten seconds.
 
-    `book` is as it stands at `mark`, now; amounts are in quote units, times in ms.
+    `book` is the PnL at the price `mark`, now. Values that need a price are None without one. Amounts are in
+    quote units, times in ms.
     """
 
     bot: Bot
     title: str
-    book: Book
+    book: BotPnl
     mark: Decimal | None
     live: int
-    late: bool
+    is_stale: bool
 
     @property
     def size(self) -> Decimal:
-        """What it holds, in base units; below zero it is short."""
+        """Position size in base units; below zero it is short."""
         return self.book.position.size
 
     @property
-    def realised(self) -> Decimal:
-        """Before fees."""
-        return self.book.position.realised
+    def realised_pnl(self) -> Decimal:
+        """Realised PnL before fees."""
+        return self.book.position.realised_pnl
 
     @property
     def fees(self) -> Decimal:
-        """Above zero: paid."""
+        """Total fees; above zero: paid."""
         return self.book.position.fees
 
     @property
     def funding(self) -> Decimal:
-        """Its shares of the wallet's funding; above zero: received."""
+        """The bot's shares of the wallet's funding; above zero: received."""
         return self.book.position.funding
 
     @property
@@ -63,68 +64,71 @@ class BotCard:
         return self.book.fills
 
     @property
-    def trips(self) -> int:
-        """From flat to flat, or through flat to the other side."""
-        return self.book.trips
+    def round_trips(self) -> int:
+        """Number of round trips: from flat to flat, or through flat to the other side."""
+        return self.book.round_trips
 
     @property
     def volume(self) -> Decimal:
-        """Everything that it traded."""
+        """Traded volume."""
         return self.book.volume
 
     @property
-    def drawdown(self) -> Decimal:
-        """The deepest fall from a peak of its profit, at its fills and now."""
-        return self.book.drawdown
+    def max_drawdown(self) -> Decimal:
+        """Largest fall of the trading PnL from a peak, measured at fills and now."""
+        return self.book.max_drawdown
 
     @property
-    def in_market(self) -> int:
-        """For how long it held a position."""
-        return self.book.in_market
+    def time_in_market(self) -> int:
+        """Total time with an open position."""
+        return self.book.time_in_market
 
     @property
-    def unrealised(self) -> Decimal | None:
-        return None if self.mark is None else self.book.unrealised(self.mark)
+    def unrealised_pnl(self) -> Decimal | None:
+        return None if self.mark is None else self.book.unrealised_pnl(self.mark)
 
     @property
-    def profit(self) -> Decimal | None:
-        """Everything, after fees."""
+    def pnl(self) -> Decimal | None:
+        """Total PnL, after fees and funding."""
         flat = self.book.position.size == 0
         if self.mark is None and not flat:
             return None
-        return self.book.position.profit(self.mark or Decimal(0))
+        return self.book.position.pnl(self.mark or Decimal(0))
 
     @property
-    def going(self) -> bool:
-        """It may be stopped; otherwise it may be started."""
-        return self.bot.status not in ENDED
+    def is_running(self) -> bool:
+        """Whether the bot may be stopped; otherwise it may be started."""
+        return self.bot.status not in TERMINAL
 
     @property
-    def why(self) -> str:
-        """Why it does what it does, in words."""
-        return self.bot.reason or WORDS.get(Status(self.bot.status), "")
+    def status_text(self) -> str:
+        """The bot's reason, or else a description of its status."""
+        return self.bot.reason or STATUS_TEXT.get(Status(self.bot.status), "")
 
 
 def cards_of(bots: Iterable[Bot], now: datetime) -> list[BotCard]:
+    """The cards of these bots, in their order."""
     bots = list(bots)
     live = sources_live([bot.pk for bot in bots])
-    books = books_of(bots)
-    ticks = {venue: ticks_known(venue) for venue in {bot.instrument.venue_id for bot in bots}}
+    books = bots_pnl(bots)
+    ticks = {venue: ticks_or_none(venue) for venue in {bot.instrument.venue_id for bot in bots}}
     return [
         _card(bot, books[bot.pk], ticks[bot.instrument.venue_id], live.get(bot.pk, 0), now) for bot in bots
     ]
 
 
-def _card(bot: Bot, book: Book, ticks: dict[str, dict[str, str]], live: int, now: datetime) -> BotCard:
+def _card(bot: Bot, book: BotPnl, ticks: dict[str, dict[str, str]], live: int, now: datetime) -> BotCard:
     strategy = strategy_get(bot.strategy)
     tick = ticks.get(bot.instrument.symbol, {})
     mark = decimal_parse(tick.get("mark")) or decimal_parse(tick.get("last"))
-    late = bot.status not in ENDED and (bot.heartbeat_at is None or now - bot.heartbeat_at > LATE)
+    is_stale = bot.status not in TERMINAL and (
+        bot.heartbeat_at is None or now - bot.heartbeat_at > HEARTBEAT_TIMEOUT
+    )
     return BotCard(
         bot=bot,
         title=strategy.title if strategy else bot.strategy,
         book=book if mark is None else book.marked(mark, int(now.timestamp() * 1000)),
         mark=mark,
         live=live,
-        late=late,
+        is_stale=is_stale,
     )

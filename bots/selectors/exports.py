@@ -1,4 +1,7 @@
-"""What a bot is and did, as files. Lines come one by one: a year of fills never stands in memory."""
+"""Exports of a bot as files: definition, orders, fills and journal.
+
+Lines are generated one by one, so that a year of fills is never in memory.
+"""
 
 import csv
 import json
@@ -23,7 +26,10 @@ FILL_FIELDS = ("id", "order", "time", "symbol", "side", "price", "size", "fee", 
 
 
 def definition_of(bot: Bot) -> dict[str, Any]:
-    """What the wizard reads again: strategy, instrument, budget and the newest inputs; no wallet, no money."""
+    """The definition that the wizard can import: strategy, instrument, budget and the newest inputs.
+
+    It contains no wallet and no amounts of money held.
+    """
     newest = inputs_of(bot)[0]
     return {
         "format": FORMAT, "version": VERSION, "name": bot.name, "strategy": bot.strategy,
@@ -45,16 +51,16 @@ def fill_lines(bot: Bot) -> Iterator[str]:
 
 
 def journal_lines(bot: Bot) -> Iterator[str]:
-    """One JSON object a line, oldest first."""
+    """The journal as JSON lines, oldest first."""
     for row in events_of(bot).order_by("pk").iterator(CHUNK):
-        said = {
+        entry = {
             "id": row.pk, "run": row.run_id and str(row.run_id), "number": row.number, "kind": row.kind,
             "text": row.text, "body": row.body, "created_at": row.created_at.isoformat(),
         }  # fmt: skip
-        yield json.dumps(said, separators=(",", ":")) + "\n"
+        yield json.dumps(entry, separators=(",", ":")) + "\n"
 
 
-# What may be had: its file's ending, its type, its lines.
+# Export name → (file extension, content type, line generator).
 EXPORTS: dict[str, tuple[str, str, Callable[[Bot], Iterator[str]]]] = {
     "definition": ("json", "application/json", definition_lines),
     "orders": ("csv", "text/csv", order_lines),
@@ -63,32 +69,32 @@ EXPORTS: dict[str, tuple[str, str, Callable[[Bot], Iterator[str]]]] = {
 }
 
 
-class _Line:
-    """What `csv.writer` writes to: it keeps nothing, and hands back each line."""
+class _LineWriter:
+    """File-like object for `csv.writer` that returns each line instead of storing it."""
 
     def write(self, line: str) -> str:
         return line
 
 
 def _csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    writer = csv.writer(_Line())
+    writer = csv.writer(_LineWriter())
     yield writer.writerow(head)
     for row in rows:
         yield writer.writerow([_cell(value) for value in row])
 
 
 def _cell(value: Any) -> Any:
-    """Text that a spreadsheet would take for a formula is quoted; numbers are not text."""
+    """Quote text that a spreadsheet would evaluate as a formula; numbers are left as they are."""
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _order(row: Any) -> tuple[Any, ...]:
-    why = row.why
+    provenance = row.provenance
     return (
         row.pk, row.client_id, row.created_at.isoformat(), row.ended_at and row.ended_at.isoformat(),
         row.instrument.symbol, row.side, row.kind, plain(row.price), plain(row.size), plain(row.filled),
-        row.status, row.code, row.message, why.get("level"), why.get("run"), why.get("n"), why.get("inputs"),
-        why.get("code"),
+        row.status, row.code, row.message, provenance.get("level"), provenance.get("run"),
+        provenance.get("n"), provenance.get("inputs"), provenance.get("code"),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The versions of a bot's inputs, and what each changed."""
+"""Versions of a bot's inputs, with the changes of each."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,8 +11,8 @@ from bots.selectors.strategies import strategy_get
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """One input; None: it was not set."""
+class InputChange:
+    """Change of one input; None means that it was not set."""
 
     name: str
     label: str
@@ -21,31 +21,33 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
-    """`changes` against the version before it; the first one has none."""
+class InputsVersion:
+    """One version of the inputs. `changes` are relative to the version before; the first one has none."""
 
     version: int
     created_at: datetime
     inputs: dict[str, Any]
-    changes: tuple[Change, ...]
+    changes: tuple[InputChange, ...]
 
 
-def versions_of(bot: Bot) -> list[Version]:
-    """Newest first."""
+def versions_of(bot: Bot) -> list[InputsVersion]:
+    """All versions of the bot's inputs with their changes, newest first."""
     strategy = strategy_get(bot.strategy)
     described = schema(strategy)["properties"] if strategy else {}
     rows = list(inputs_of(bot))
-    befores = [*(row.inputs for row in rows[1:]), rows[-1].inputs] if rows else []
+    previous_inputs = [*(row.inputs for row in rows[1:]), rows[-1].inputs] if rows else []
     return [
-        Version(row.version, row.created_at, row.inputs, _changes(before, row.inputs, described))
-        for row, before in zip(rows, befores, strict=True)
+        InputsVersion(row.version, row.created_at, row.inputs, _changes(before, row.inputs, described))
+        for row, before in zip(rows, previous_inputs, strict=True)
     ]
 
 
-def _changes(before: dict[str, Any], after: dict[str, Any], described: dict[str, Any]) -> tuple[Change, ...]:
+def _changes(
+    before: dict[str, Any], after: dict[str, Any], described: dict[str, Any]
+) -> tuple[InputChange, ...]:
     names = [*after, *(name for name in before if name not in after)]
     return tuple(
-        Change(name, described.get(name, {}).get("title", name), before.get(name), after.get(name))
+        InputChange(name, described.get(name, {}).get("title", name), before.get(name), after.get(name))
         for name in names
         if before.get(name) != after.get(name)
     )

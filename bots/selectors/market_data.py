@@ -1,4 +1,4 @@
-"""The market as a bot sees it: the newest price that it should act on, and stored candles."""
+"""Market data for bots: the newest usable tick, and stored candles."""
 
 from typing import Any
 
@@ -11,18 +11,18 @@ STALE_MS = 10_000
 
 
 def tick_read(prices: Prices, symbol: str) -> Tick | None:
-    """None when there is no price that a bot should act on: none at all, an old one, or a crossed book."""
+    """The newest tick; None when a bot must not act on it: no price, a stale price, or a crossed book."""
     if prices.age is None or prices.age > STALE_MS:
         return None
-    said: dict[str, Any] = prices.ticks.get(symbol, {})
-    bid, ask, last = (decimal_parse(said.get(name)) for name in ("bid", "ask", "last"))
+    tick: dict[str, Any] = prices.ticks.get(symbol, {})
+    bid, ask, last = (decimal_parse(tick.get(name)) for name in ("bid", "ask", "last"))
     if bid is None or ask is None or last is None or not 0 < bid < ask:
         return None
-    return Tick(int(said.get("t") or 0), bid, ask, last, decimal_parse(said.get("mark")))
+    return Tick(int(tick.get("t") or 0), bid, ask, last, decimal_parse(tick.get("mark")))
 
 
 def candles_stored(instrument: Instrument, interval: str, count: int) -> tuple[Candle, ...]:
-    """The newest, oldest first."""
+    """The newest `count` closed candles, oldest first."""
     row = instrument_get(instrument.venue, instrument.symbol)
     if row is None:
         return ()

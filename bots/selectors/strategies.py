@@ -1,4 +1,4 @@
-"""What may be run, and on which terms."""
+"""Available strategies, their code hashes, and the terms of a bot (instrument, budget, fees)."""
 
 import hashlib
 import inspect
@@ -12,17 +12,18 @@ from bots.strategies import STRATEGIES
 from market.selectors import instrument_rules
 from wallets.domain.risk import PERP_FEE, SPOT_FEE
 
-# What makers pay in the lowest tier, as in docs/strategies; takers pay what the wallet's risk check counts.
+# Maker fees of the lowest tier, as in docs/strategies; taker fees as in the wallet's risk check.
 MAKER = {"perp": Decimal("0.00015"), "spot": Decimal("0.0004")}
 TAKER = {"perp": PERP_FEE, "spot": SPOT_FEE}
 
 
 def strategy_get(key: str) -> type[Strategy] | None:
+    """The strategy with this key, if it is available."""
     return STRATEGIES.get(key)
 
 
 def code_hash(strategy: type[Strategy]) -> str:
-    """Of the source that decides: the strategy's module."""
+    """Hash of the source of the strategy's module."""
     return _module_hash(strategy.__module__)
 
 
@@ -32,10 +33,11 @@ def _module_hash(name: str) -> str:
 
 
 def terms_of(instrument: object, budget: Decimal, leverage: int) -> Terms:
-    """`instrument` is a row of the market's."""
+    """The terms of a bot. `instrument` is a row of the market app."""
     rules = instrument_rules(instrument)  # type: ignore[arg-type]
     return Terms(rules, budget, leverage, Fees(MAKER[rules.kind], TAKER[rules.kind]))
 
 
 def bot_terms(bot: Bot) -> Terms:
+    """The terms of an existing bot."""
     return terms_of(bot.instrument, bot.budget, bot.leverage)

@@ -1,25 +1,25 @@
-"""What the supervisor is handed. Frozen."""
+"""DTOs between the services and the supervisor: frozen dataclasses."""
 
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from bots.domain.events import Event, Traded
+from bots.domain.events import Event, OrderFilled
 from bots.domain.order_planner import Request
-from bots.domain.runner import Spec
+from bots.domain.runner import RunSpec
 from bots.domain.snapshot import Snapshot
-from bots.domain.state_sync import Money, Standing
+from bots.domain.state_sync import OrderView, PositionView
 from bots.sdk import Side, Tick
 from market.leases import Claim
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """A bot as its worker owns it now, and what its owner wants of it. `going`: it has a run that goes on."""
+class BotAssignment:
+    """A claimed bot and its desired state. `has_run`: it has an active run; `running`: it should run."""
 
     claim: Claim
-    going: bool
+    has_run: bool
     venue: str
     symbol: str
     running: bool
@@ -29,18 +29,18 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
-    """A bot lives under this epoch. `checked_at` (ms, 0: never) is when its reason was last true."""
+class Heartbeat:
+    """Heartbeat of a bot under a claim epoch. `reason_at` (ms, 0: never) is when its reason was last true."""
 
     bot: UUID
     epoch: int
     reason: str
-    checked_at: int
+    reason_at: int
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """A run as it was stored last."""
+class LoadedRun:
+    """A run as it was last stored."""
 
     bot: UUID
     run: UUID
@@ -48,18 +48,18 @@ class Loaded:
     wallet: UUID
     name: str
     instrument_id: int
-    spec: Spec
+    spec: RunSpec
     snapshot: Snapshot
-    decisions: int
-    fills_until: int
+    last_decision: int
+    last_fill_id: int
     crashes: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """What came of events that were decided together, and the newest tick that the runner knew before them.
+class DecisionBatch:
+    """Events that were decided together, their result, and the newest tick before them.
 
-    `number` counts what is stored of the run from 1, `fills_until` is the newest fill that was told.
+    `number` counts the stored decisions of the run from 1; `last_fill_id` is the newest delivered fill.
     """
 
     events: tuple[Event, ...]
@@ -67,21 +67,21 @@ class Made:
     snapshot: Snapshot
     requests: tuple[Request, ...]
     number: int
-    fills_until: int
+    last_fill_id: int
     inputs_version: int
 
 
 @dataclass(frozen=True, slots=True)
-class Committed:
-    """`over`: the run has ended. `news`: what came of the requests is to be looked up in the books."""
+class CommitResult:
+    """Result of a commit. `needs_sync`: the requests had effects to read from the wallet at once."""
 
-    over: bool
-    news: bool
+    run_ended: bool
+    needs_sync: bool
 
 
 @dataclass(frozen=True, slots=True)
 class OwnFill:
-    """A fill of one of the bot's orders, with its key in the books."""
+    """A fill of one of the bot's orders, with its primary key."""
 
     pk: int
     client_id: UUID
@@ -94,21 +94,21 @@ class OwnFill:
     fee_asset: str
     time: int
 
-    def told(self, now: int, seq: int) -> Traded:
-        """As its bot hears of it."""
-        return Traded(
+    def to_event(self, now: int, seq: int) -> OrderFilled:
+        """The own event that delivers this fill to the runner."""
+        return OrderFilled(
             now, seq, self.client_id, self.level_id, self.ref, self.side, self.price, self.size, self.fee,
             self.fee_asset,
         )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class OwnFacts:
-    """How the bot's orders stand, and its fills that were not told yet, oldest first.
+class OwnOrderState:
+    """State of the bot's own orders and its undelivered fills, oldest first.
 
-    The orders were read before the fills: whatever ended there has all of its fills here.
+    The orders were read before the fills, so that all fills of an order in a terminal state are included.
     """
 
-    standings: dict[UUID, Standing]
+    order_views: dict[UUID, OrderView]
     fills: list[OwnFill]
-    money: Money
+    position: PositionView

@@ -1,6 +1,7 @@
-"""The books of bots, posted from those of their wallets: each fact once, whatever dies or comes late.
+"""Ledger posting: posts a wallet's fills and funding to the ledgers of its bots, each exactly once.
 
-Whoever posts holds the wallet's `BooksMark`. Entries, running rows and the mark are one transaction.
+It is safe against crashes and late fills: the poster locks the wallet's `LedgerCursor`, and entries, running
+totals and the cursor are written in one transaction.
 """
 
 import logging
@@ -14,229 +15,244 @@ from uuid import UUID
 from django.db import DataError, IntegrityError, transaction
 from django.db.models import Count, Sum
 
-from bots.domain.attribution import Trade, funding_split, sizes_at
-from bots.domain.ledger import Account, BotFill, BotFunding, Entry, fill_entries, funding_entries
-from bots.domain.pnl import Book, built, grown, when
-from bots.models import BooksMark, Bot, BotEntry, BotTransfer, HolderBook
-from bots.selectors import wallets_unposted
+from bots.domain.attribution import HolderTrade, funding_split, position_sizes_at
+from bots.domain.ledger import Entry, LedgerAccount, LedgerFill, LedgerFunding, fill_entries, funding_entries
+from bots.domain.pnl import BotPnl, pnl_extended, pnl_from, when
+from bots.models import Bot, BotLedgerEntry, BotLedgerTransaction, HolderPosition, LedgerCursor
+from bots.selectors import wallets_with_unposted
 from bots.selectors.charts import fill_read
 from bots.selectors.ledger import book_read
 from wallets.selectors import (
-    ASKED_HERE,
-    Payment,
-    fills_beyond,
-    payments_beyond,
+    LOCAL_ORIGINS,
+    FundingPayment,
+    fills_after,
+    funding_after,
     payments_read,
     positions_at,
-    trades_later,
+    trades_after,
 )
-from wallets.services import sources_nudge
+from wallets.services import supervisor_nudge
 
-FILLS_AT_ONCE = 1000
-PAYMENTS_AT_ONCE = 200
+FILL_BATCH = 1000
+FUNDING_BATCH = 200
 ZERO = Decimal(0)
-Holder = tuple[UUID | None, int]  # a bot, or None for the person, and an instrument
+Holder = tuple[UUID | None, int]  # (bot or None for manual trading, instrument)
 
 
-class Posting:
-    """Of one wallet, whose mark is locked. Call `post` once: it says whether there may be more."""
+class LedgerPoster:
+    """Ledger poster of one wallet with a locked cursor. Call `post` once per instance."""
 
-    def __init__(self, mark: BooksMark) -> None:
-        self.mark = mark
-        self._rows: dict[Holder, HolderBook] = {}
-        self._books: dict[Holder, Book] = {}
+    def __init__(self, cursor: LedgerCursor) -> None:
+        self.cursor = cursor
+        self._rows: dict[Holder, HolderPosition] = {}
+        self._books: dict[Holder, BotPnl] = {}
         self._changed: set[Holder] = set()
-        self._transfers: list[tuple[BotTransfer, Sequence[Entry]]] = []
+        self._transactions: list[tuple[BotLedgerTransaction, Sequence[Entry]]] = []
 
     def post(self) -> bool:
-        rows = fills_beyond(self.mark.wallet_id, self.mark.fills_until)
-        fills = list(rows.select_related("order", "instrument").defer("order__why")[:FILLS_AT_ONCE])
-        self._fills(fills)
-        more = len(fills) == FILLS_AT_ONCE
-        # Payments are shared by sizes, so that all fills come first.
-        new = [] if more else self._payments_new()
-        self._payments([*self._touched(fills), *new])
+        """Post one batch. Returns whether there may be more."""
+        rows = fills_after(self.cursor.wallet_id, self.cursor.last_fill_id)
+        fills = list(rows.select_related("order", "instrument").defer("order__provenance")[:FILL_BATCH])
+        self._post_fills(fills)
+        has_more = len(fills) == FILL_BATCH
+        # Funding is split by position size, so that all fills must be posted first.
+        new = [] if has_more else self._new_payments()
+        self._post_payments([*self._affected_payments(fills), *new])
         if new:
-            self.mark.payments_until = new[-1].pk
-            self.mark.paid_until = max(self.mark.paid_until, *(payment.time for payment in new))
+            self.cursor.last_funding_id = new[-1].pk
+            self.cursor.last_funding_time = max(
+                self.cursor.last_funding_time, *(payment.time for payment in new)
+            )
         self._write()
-        return more or len(new) == PAYMENTS_AT_ONCE
+        return has_more or len(new) == FUNDING_BATCH
 
     # --- fills -----------------------------------------------------------------------------------
-    def _fills(self, fills: Sequence[Any]) -> None:
+    def _post_fills(self, fills: Sequence[Any]) -> None:
         if not fills:
             return
-        self.mark.fills_until = fills[-1].pk
+        self.cursor.last_fill_id = fills[-1].pk
         sources = {fill.order.source_id for fill in fills} - {None}
         bots = set(Bot.objects.filter(pk__in=sources).values_list("pk", flat=True))
-        told: dict[Holder, list[BotFill]] = defaultdict(list)
+        by_holder: dict[Holder, list[LedgerFill]] = defaultdict(list)
         for fill in fills:
             source = fill.order.source_id
-            if source in bots or (source is None and fill.order.origin in ASKED_HERE):
-                told[source, fill.instrument_id].append(fill_read(fill))
-        self._open(told.keys(), {fill.instrument_id: fill.instrument for fill in fills})
-        for holder, news in told.items():
+            if source in bots or (source is None and fill.order.origin in LOCAL_ORIGINS):
+                by_holder[source, fill.instrument_id].append(fill_read(fill))
+        self._open(by_holder.keys(), {fill.instrument_id: fill.instrument for fill in fills})
+        for holder, new_fills in by_holder.items():
             row = self._rows[holder]
-            book = grown(self._books[holder], (row.last_time, row.last_ref), news)
+            book = pnl_extended(self._books[holder], (row.last_time, row.last_ref), new_fills)
             self._books[holder] = self._rebuilt(holder) if book is None else book
-            row.last_time, row.last_ref = max((row.last_time, row.last_ref), *map(when, news))
+            row.last_time, row.last_ref = max((row.last_time, row.last_ref), *map(when, new_fills))
             self._changed.add(holder)
-            for fill in news:
+            for fill in new_fills:
                 self._post(holder, fill)
 
     def _open(self, holders: Iterable[Holder], instruments: dict[int, Any]) -> None:
-        """Rows and books of these holders, new ones where there are none."""
-        known = HolderBook.objects.filter(mark=self.mark, instrument__in=instruments)
-        rows = {(row.bot_id, row.instrument_id): row for row in known}
+        """Load (or create) the position rows and PnL of these holders."""
+        existing = HolderPosition.objects.filter(cursor=self.cursor, instrument__in=instruments)
+        rows = {(row.bot_id, row.instrument_id): row for row in existing}
         for holder in holders:
-            bot, place = holder
-            row = rows.get(holder) or HolderBook(mark=self.mark, bot_id=bot, instrument_id=place)
-            self._know(row, instruments[place])
+            bot, instrument_id = holder
+            row = rows.get(holder) or HolderPosition(
+                cursor=self.cursor, bot_id=bot, instrument_id=instrument_id
+            )
+            self._load(row, instruments[instrument_id])
 
-    def _know(self, row: HolderBook, place: Any) -> None:
+    def _load(self, row: HolderPosition, instrument: Any) -> None:
         holder = row.bot_id, row.instrument_id
         if holder not in self._rows:
-            self._rows[holder], self._books[holder] = row, book_read(row, place.base, place.quote)
+            self._rows[holder] = row
+            self._books[holder] = book_read(row, instrument.base, instrument.quote)
 
-    def _rebuilt(self, holder: Holder) -> Book:
-        """The book from all of its facts, because one of them came late."""
-        bot, place = holder
-        rows = fills_beyond(self.mark.wallet_id, 0).filter(instrument=place, pk__lte=self.mark.fills_until)
-        mine = rows.filter(order__source_id=bot)
+    def _rebuilt(self, holder: Holder) -> BotPnl:
+        """The PnL built again from all fills and funding, because a fill arrived late."""
+        bot, instrument_id = holder
+        rows = fills_after(self.cursor.wallet_id, 0).filter(
+            instrument=instrument_id, pk__lte=self.cursor.last_fill_id
+        )
+        own_fills = rows.filter(order__source_id=bot)
         if bot is None:
-            mine = mine.filter(order__origin__in=ASKED_HERE)
-        paid = BotEntry.objects.filter(bot=bot, transfer__kind="funding", account=Account.HELD)
-        shares = paid.values_list("transfer__ref", "amount", "transfer__time")
-        facts: list[BotFill | BotFunding] = [fill_read(fill) for fill in mine.iterator()]
-        facts += [BotFunding(*share) for share in shares] if bot else []
-        return built(self._books[holder].base, self._books[holder].quote, facts)
+            own_fills = own_fills.filter(order__origin__in=LOCAL_ORIGINS)
+        paid = BotLedgerEntry.objects.filter(
+            bot=bot, transaction__kind="funding", account=LedgerAccount.POSITION
+        )
+        shares = paid.values_list("transaction__ref", "amount", "transaction__time")
+        postings: list[LedgerFill | LedgerFunding] = [fill_read(fill) for fill in own_fills.iterator()]
+        postings += [LedgerFunding(*share) for share in shares] if bot else []
+        return pnl_from(self._books[holder].base, self._books[holder].quote, postings)
 
     # --- funding ---------------------------------------------------------------------------------
-    def _payments_new(self) -> list[Payment]:
-        rows = payments_beyond(self.mark.wallet_id, self.mark.payments_until)
-        return payments_read(rows, PAYMENTS_AT_ONCE)
+    def _new_payments(self) -> list[FundingPayment]:
+        rows = funding_after(self.cursor.wallet_id, self.cursor.last_funding_id)
+        return payments_read(rows, FUNDING_BATCH)
 
-    def _payments(self, payments: Sequence[Payment]) -> None:
+    def _post_payments(self, payments: Sequence[FundingPayment]) -> None:
         if not payments:
             return
-        by_place: dict[int, list[Payment]] = defaultdict(list)
+        by_instrument: dict[int, list[FundingPayment]] = defaultdict(list)
         for payment in payments:
-            by_place[payment.instrument_id].append(payment)
-        posted = _posted(payments)
-        for place, paid in by_place.items():
-            self._share_out(place, paid, posted)
+            by_instrument[payment.instrument_id].append(payment)
+        posted = _posted_shares(payments)
+        for instrument_id, paid in by_instrument.items():
+            self._split_payments(instrument_id, paid, posted)
 
-    def _touched(self, fills: Sequence[Any]) -> list[Payment]:
-        """Payments that were shared out before these fills of earlier times were known."""
-        late = [fill for fill in fills if fill.time <= self.mark.paid_until]
+    def _affected_payments(self, fills: Sequence[Any]) -> list[FundingPayment]:
+        """Payments that were split before these fills of earlier times were known."""
+        late = [fill for fill in fills if fill.time <= self.cursor.last_funding_time]
         if not late:
             return []
-        rows = payments_beyond(self.mark.wallet_id, 0).filter(
-            pk__lte=self.mark.payments_until, time__gte=min(fill.time for fill in late),
+        rows = funding_after(self.cursor.wallet_id, 0).filter(
+            pk__lte=self.cursor.last_funding_id, time__gte=min(fill.time for fill in late),
             instrument__in={fill.instrument_id for fill in late},
         )  # fmt: skip
         return payments_read(rows)
 
-    def _share_out(
-        self, place: int, payments: Sequence[Payment], posted: dict[tuple[int, str], tuple[Decimal, int]]
+    def _split_payments(
+        self,
+        instrument_id: int,
+        payments: Sequence[FundingPayment],
+        posted: dict[tuple[int, str], tuple[Decimal, int]],
     ) -> None:
-        mark, earliest = self.mark, min(payment.time for payment in payments)
-        known = HolderBook.objects.filter(mark=mark, instrument=place, bot__isnull=False)
-        for row in known.select_related("instrument"):
-            self._know(row, row.instrument)
-        holders = {str(bot): (bot, at) for bot, at in self._rows if at == place and bot}
+        cursor, earliest = self.cursor, min(payment.time for payment in payments)
+        existing = HolderPosition.objects.filter(cursor=cursor, instrument=instrument_id, bot__isnull=False)
+        for row in existing.select_related("instrument"):
+            self._load(row, row.instrument)
+        holders = {str(bot): (bot, at) for bot, at in self._rows if at == instrument_id and bot}
         now = {name: self._books[holder].position.size for name, holder in holders.items()}
-        held = positions_at(mark.wallet_id, mark.fills_until, mark.payments_until).get(place)
+        held = positions_at(cursor.wallet_id, cursor.last_fill_id, cursor.last_funding_id).get(instrument_id)
         now[""] = held.size if held else ZERO
-        moved = trades_later(mark.wallet_id, [place], earliest, mark.fills_until)
-        trades = [Trade(str(one.source or ""), one.size, one.time) for one in moved]
+        later_trades = trades_after(cursor.wallet_id, [instrument_id], earliest, cursor.last_fill_id)
+        trades = [HolderTrade(str(one.source or ""), one.size, one.time) for one in later_trades]
         for payment in payments:
-            sizes = sizes_at(payment.time, now, trades)
+            sizes = position_sizes_at(payment.time, now, trades)
             venue = sizes.pop("")
             shares = funding_split(payment.amount, sizes, venue)
             for name, holder in holders.items():
                 before, times = posted.get((payment.pk, name), (ZERO, 0))
                 if change := shares[name] - before:
                     ref = f"funding:{payment.pk}" + (f":{times}" if times else "")
-                    share = BotFunding(ref, change, payment.time)
+                    share = LedgerFunding(ref, change, payment.time)
                     self._books[holder] = self._books[holder].funded(share)
                     self._changed.add(holder)
                     self._post(holder, share, payment.pk)
 
     # --- writing ---------------------------------------------------------------------------------
-    def _post(self, holder: Holder, fact: BotFill | BotFunding, payment: int | None = None) -> None:
-        """Into the bot's ledger. What the person trades is in the wallet's own."""
+    def _post(self, holder: Holder, posting: LedgerFill | LedgerFunding, payment: int | None = None) -> None:
+        """Add entries to the bot's ledger. Manual trading is only in the wallet's ledger."""
         bot, book = holder[0], self._books[holder]
         if bot is None:
             return
-        if isinstance(fact, BotFill):
-            entries = fill_entries(fact, book.base, book.quote)
+        if isinstance(posting, LedgerFill):
+            entries = fill_entries(posting, book.base, book.quote)
         else:
-            entries = funding_entries(fact, book.quote)
-        kind = BotTransfer.Kind.FILL if payment is None else BotTransfer.Kind.FUNDING
-        row = BotTransfer(bot_id=bot, ref=fact.ref, kind=kind, payment=payment, time=fact.time)
-        self._transfers.append((row, entries))
+            entries = funding_entries(posting, book.quote)
+        kind = BotLedgerTransaction.Kind.FILL if payment is None else BotLedgerTransaction.Kind.FUNDING
+        row = BotLedgerTransaction(bot_id=bot, ref=posting.ref, kind=kind, payment=payment, time=posting.time)
+        self._transactions.append((row, entries))
 
     def _write(self) -> None:
-        BotTransfer.objects.bulk_create([row for row, _ in self._transfers])
-        BotEntry.objects.bulk_create(
-            BotEntry(transfer=row, bot_id=row.bot_id, account=one.account, asset=one.asset, amount=one.amount)
-            for row, entries in self._transfers
+        BotLedgerTransaction.objects.bulk_create([row for row, _ in self._transactions])
+        BotLedgerEntry.objects.bulk_create(
+            BotLedgerEntry(
+                transaction=row, bot_id=row.bot_id, account=one.account, asset=one.asset, amount=one.amount
+            )
+            for row, entries in self._transactions
             for one in entries
             if one.amount
         )
         for holder in self._changed:
-            _written(self._rows[holder], self._books[holder]).save()
-        self.mark.save()
-        sources_nudge(row.bot_id for row, _ in self._transfers if row.payment is not None)
+            _copy_pnl(self._rows[holder], self._books[holder]).save()
+        self.cursor.save()
+        supervisor_nudge(row.bot_id for row, _ in self._transactions if row.payment is not None)
 
 
-def _posted(payments: Sequence[Payment]) -> dict[tuple[int, str], tuple[Decimal, int]]:
-    """What was posted of these payments, by payment and bot: how much, in how many pieces."""
-    mine = BotEntry.objects.filter(
-        transfer__payment__in=[payment.pk for payment in payments], account=Account.HELD
+def _posted_shares(payments: Sequence[FundingPayment]) -> dict[tuple[int, str], tuple[Decimal, int]]:
+    """What was already posted of these payments, by (payment, bot): the amount and the number of entries."""
+    rows = BotLedgerEntry.objects.filter(
+        transaction__payment__in=[payment.pk for payment in payments], account=LedgerAccount.POSITION
     )
-    sums = mine.values_list("transfer__payment", "bot").annotate(Sum("amount"), Count("pk")).order_by()
+    sums = rows.values_list("transaction__payment", "bot").annotate(Sum("amount"), Count("pk")).order_by()
     return {(payment, str(bot)): (amount, pieces) for payment, bot, amount, pieces in sums}
 
 
-def _written(row: HolderBook, book: Book) -> HolderBook:
-    """All but what went, which is written by whoever finds out (`closing`)."""
+def _copy_pnl(row: HolderPosition, book: BotPnl) -> HolderPosition:
+    """Copy the PnL to its row, except `closed_externally`, which `position_close` writes."""
     for name, amount in asdict(book.position).items():
         setattr(row, name, amount)
-    for name in ("fills", "trips", "volume", "peak", "drawdown", "in_market", "since"):
+    for name in ("fills", "round_trips", "volume", "peak", "max_drawdown", "time_in_market", "updated_time"):
         setattr(row, name, getattr(book, name))
     return row
 
 
-# What the database does not take, and numbers that no column holds.
-REFUSED = (IntegrityError, DataError, ArithmeticError)
+# Rows that the database rejects, and numbers that fit no column.
+POSTING_ERRORS = (IntegrityError, DataError, ArithmeticError)
 logger = logging.getLogger(__name__)
 
 
 def books_post_all() -> None:
-    """Of every wallet that has news; two queries when none has. Several processes may do so at once."""
-    for wallet_id in wallets_unposted():
+    """Post every wallet with unposted rows; two queries when there are none. Safe to run concurrently."""
+    for wallet_id in wallets_with_unposted():
         try:
             books_post(wallet_id=wallet_id)
-        except REFUSED:  # the other wallets are not to wait for this one
-            logger.exception("books not posted", extra={"subject": str(wallet_id)})
+        except POSTING_ERRORS:  # must not delay the other wallets
+            logger.exception("ledger posting failed", extra={"subject": str(wallet_id)})
 
 
 def books_post(*, wallet_id: UUID) -> None:
-    """All that is new in this wallet, unless somebody else is at it."""
-    more = True
-    while more:
+    """Post all new rows of this wallet, unless another process is already posting them."""
+    has_more = True
+    while has_more:
         with transaction.atomic():
-            marks = BooksMark.objects.select_for_update(no_key=True, skip_locked=True)
-            mark = marks.filter(wallet=wallet_id).first()
-            more = mark is not None and Posting(mark).post()
+            cursors = LedgerCursor.objects.select_for_update(no_key=True, skip_locked=True)
+            cursor = cursors.filter(wallet=wallet_id).first()
+            has_more = cursor is not None and LedgerPoster(cursor).post()
 
 
-def books_post_locked(*, wallet_id: Any) -> BooksMark:
-    """Everything that is booked. Until this transaction ends nobody else posts for the wallet."""
-    BooksMark.objects.get_or_create(wallet_id=wallet_id)
-    mark = BooksMark.objects.select_for_update(no_key=True).get(wallet=wallet_id)
-    while Posting(mark).post():
-        pass  # as many batches as there are
-    return mark
+def books_post_locked(*, wallet_id: Any) -> LedgerCursor:
+    """Post all new rows of the wallet and keep its cursor locked until this transaction ends."""
+    LedgerCursor.objects.get_or_create(wallet_id=wallet_id)
+    cursor = LedgerCursor.objects.select_for_update(no_key=True).get(wallet=wallet_id)
+    while LedgerPoster(cursor).post():
+        pass  # the next batch
+    return cursor

@@ -1,37 +1,37 @@
-"""What a bot would do, for whoever is about to make it. Nothing is stored."""
+"""Preview of a bot before it is created: the orders it would place now. Nothing is stored."""
 
 from typing import Any
 from uuid import UUID
 
-from bots.domain.events import Ticked
-from bots.domain.preview import Outlook
+from bots.domain.events import TickReceived
+from bots.domain.preview import StrategyPreview
 from bots.domain.requests import BotRequest
-from bots.domain.runner import Spec, preview
-from bots.sdk import inputs_read
+from bots.domain.runner import RunSpec, preview
+from bots.sdk import parse_inputs
 from bots.selectors.market_data import candles_stored, tick_read
 from bots.selectors.strategies import code_hash
-from bots.services.bots import Judged, request_judged
+from bots.services.bots import ValidatedRequest, validate_request
 from wallets.selectors import prices_of
 
-NOBODY = UUID(int=0)  # a run that is none: what is drawn by lot is drawn the same at every look
-NO_PRICE = "There is no fresh price of this instrument, so nothing can be said about its levels."
+NIL_RUN_ID = UUID(int=0)  # the run id seeds the random numbers: they are the same in every preview
+NO_PRICE = "There is no current price for this instrument, so no orders can be previewed."
 
 
-def bot_preview(*, user: Any, request: BotRequest, now: int) -> Outlook:
-    """The levels that it would quote now, or why none. Raises `BotInvalid` as `bot_create` does."""
-    asked = request_judged(user, request)
-    instrument = asked.terms.instrument
+def bot_preview(*, user: Any, request: BotRequest, now: int) -> StrategyPreview:
+    """The levels that the bot would place now, or the reason for none. Raises `BotInvalid`."""
+    validated = validate_request(user, request)
+    instrument = validated.terms.instrument
     tick = tick_read(prices_of(instrument.venue), instrument.symbol)
     if tick is None:
-        return Outlook(asked.terms, (), NO_PRICE, None)
-    spec = _spec(asked)
-    needs = asked.strategy(spec.inputs).needs()
-    interval, count = needs.interval, needs.candles
+        return StrategyPreview(validated.terms, (), NO_PRICE, None)
+    spec = _spec(validated)
+    requirements = validated.strategy(spec.inputs).requirements()
+    interval, count = requirements.interval, requirements.candles
     candles = candles_stored(instrument, interval, count) if interval and count else ()
-    levels, reason = preview(spec, Ticked(now, tick), candles)
-    return Outlook(asked.terms, levels, reason, tick.last if tick.mark is None else tick.mark)
+    levels, reason = preview(spec, TickReceived(now, tick), candles)
+    return StrategyPreview(validated.terms, levels, reason, tick.last if tick.mark is None else tick.mark)
 
 
-def _spec(asked: Judged) -> Spec:
-    inputs = inputs_read(asked.strategy, asked.inputs)
-    return Spec(NOBODY, asked.strategy, asked.terms, inputs, 1, code_hash(asked.strategy))
+def _spec(validated: ValidatedRequest) -> RunSpec:
+    inputs = parse_inputs(validated.strategy, validated.inputs)
+    return RunSpec(NIL_RUN_ID, validated.strategy, validated.terms, inputs, 1, code_hash(validated.strategy))

@@ -1,72 +1,86 @@
-"""Does a run's journal say what was decided? For audits and for `manage.py chaos`; changes nothing."""
+"""Replay check of a run: compares its journal with the decisions made again from it. Changes nothing.
+
+For audits and for `manage.py chaos`.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
-from bots.domain.codec import decode
+from bots.domain.codec import FORMAT, decode
 from bots.domain.lifecycle import Status
-from bots.domain.replay import Entry, retold
-from bots.domain.runner import Spec
+from bots.domain.replay import JournalEntry, replay_journal
+from bots.domain.runner import RunSpec
 from bots.domain.snapshot import Snapshot
-from bots.models import BotEvent, Run
+from bots.models import BotJournalEntry, BotRun
 from bots.selectors import bot_terms, strategy_get
-from bots.services.runs import StrategyGone, asked, inputs_of_version
-from bots.services.start_stop import begun_after
+from bots.services.runs import StrategyNotFound, describe_requests, inputs_of_version
+from bots.services.start_stop import initial_snapshot
+
+
+class JournalFormatError(Exception):
+    """A journal entry has another format than this version writes, and cannot be replayed."""
+
+    def __init__(self, number: int, found: object) -> None:
+        super().__init__(f"Journal entry {number} has format {found}; this version replays format {FORMAT}.")
 
 
 def run_replay(*, run_id: UUID) -> Iterator[str]:
-    """Decides everything once more from the journal; a sentence for each difference. Raises `StrategyGone`.
+    """Repeat all decisions from the journal; yields a sentence per difference.
 
-    The strategy's code must be that of the run (`Run.code`): other code may decide otherwise.
+    Raises `StrategyNotFound`, and `JournalFormatError` for entries of another format.
+
+    The strategy's code must be that of the run (`BotRun.code_hash`): other code may decide differently.
     """
-    run = Run.objects.select_related("bot__instrument", "bot__user").get(pk=run_id)
-    stored = list(BotEvent.objects.filter(run=run, number__isnull=False).order_by("number"))
+    run = BotRun.objects.select_related("bot__instrument", "bot__user").get(pk=run_id)
+    stored = list(BotJournalEntry.objects.filter(run=run, number__isnull=False).order_by("number"))
     if not stored:
         return
-    said = {row.number: row.body["requests"] for row in stored}
+    stored_requests = {row.number: row.body["requests"] for row in stored}
     entries = [_entry(row) for row in stored]
-    snapshot = _begun(run)
+    snapshot = _initial_snapshot(run)
     inputs_of = partial(inputs_of_version, run.bot)
-    for entry, decisions in retold(_spec(run, entries[0]), snapshot, entries, inputs_of):
+    for entry, decisions in replay_journal(_spec(run, entries[0]), snapshot, entries, inputs_of):
         snapshot = decisions[-1].snapshot
-        again = [asked(request) for decision in decisions for request in decision.requests]
-        if again != said[entry.number]:
-            heard = type(entry.events[0]).__name__
-            yield f"decision {entry.number} ({heard}): {said[entry.number]} became {again}"
-            return  # from here on everything differs
+        repeated = [describe_requests(request) for decision in decisions for request in decision.requests]
+        if repeated != stored_requests[entry.number]:
+            first_event = type(entry.events[0]).__name__
+            yield f"decision {entry.number} ({first_event}): {stored_requests[entry.number]} became {repeated}"
+            return  # all later decisions differ as a consequence
     if _lasting(snapshot) != _lasting(decode(run.snapshot)):
-        yield "the snapshot at the end is another one"
+        yield "the final snapshot differs"
 
 
-def _entry(row: BotEvent) -> Entry:
+def _entry(row: BotJournalEntry) -> JournalEntry:
     assert row.number is not None
-    return Entry(row.number, decode(row.body["events"]), decode(row.body["tick"]), row.body["inputs"])
+    if row.body.get("format") != FORMAT:
+        raise JournalFormatError(row.number, row.body.get("format"))
+    return JournalEntry(row.number, decode(row.body["events"]), decode(row.body["tick"]), row.body["inputs"])
 
 
-def _spec(run: Run, first: Entry) -> Spec:
+def _spec(run: BotRun, first: JournalEntry) -> RunSpec:
     strategy = strategy_get(run.bot.strategy)
     if strategy is None:
-        raise StrategyGone(f"There is no strategy {run.bot.strategy} in this house.")
-    return Spec(
+        raise StrategyNotFound(f"The strategy {run.bot.strategy} is not available.")
+    return RunSpec(
         run=run.pk,
         strategy=strategy,
         terms=bot_terms(run.bot),
         inputs=inputs_of_version(run.bot, first.inputs_version),
         inputs_version=first.inputs_version,
-        code=run.code,
+        code_hash=run.code_hash,
     )
 
 
-def _begun(run: Run) -> Snapshot:
+def _initial_snapshot(run: BotRun) -> Snapshot:
     earlier = (
-        Run.objects.filter(bot=run.bot_id, started_at__lt=run.started_at).order_by("-started_at").first()
+        BotRun.objects.filter(bot=run.bot_id, started_at__lt=run.started_at).order_by("-started_at").first()
     )
-    return begun_after(earlier)
+    return initial_snapshot(earlier)
 
 
 def _lasting(snapshot: Snapshot) -> Snapshot:
-    """But for when it was last checked, and for the figures in an idle bot's reason, which pass by unstored."""
+    """The snapshot without `reason_at` and an idle bot's reason, which change without being stored."""
     reason = "" if snapshot.status == Status.IDLE else snapshot.reason
-    return replace(snapshot, checked_at=0, reason=reason)
+    return replace(snapshot, reason_at=0, reason=reason)

@@ -1,4 +1,4 @@
-"""The strategies that come with the house. They import the SDK like anybody's."""
+"""Built-in strategies. They use only the SDK, like every other strategy."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from bots.strategies.grid import ClassicGrid
 from bots.strategies.rebalancer import Rebalancer
 from bots.strategies.trend import Trend
 
-# The keys are stored with every bot: they never change.
+# The keys are stored with every bot and must not change.
 STRATEGIES: Mapping[str, type[Strategy]] = {
     "as-grid": ASGrid,
     "grid": ClassicGrid,

@@ -1,7 +1,7 @@
-"""A grid around the reservation price of Avellaneda and Stoikov (2008). `docs/strategies/as-grid.md`.
+"""AS grid: a grid around the Avellaneda-Stoikov (2008) reservation price. `docs/strategies/as-grid.md`.
 
-Distances are in basis points (bp) of the middle price, inventory in shares of the largest allowed, so
-that the same inputs mean the same on every instrument.
+Distances are in basis points (bp) of the mid price, inventory is a fraction of the maximum, so that the
+same inputs have the same meaning on every instrument.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,17 +13,17 @@ from bots.sdk import (
     Candle,
     Choice,
     Context,
+    DataRequirements,
     Fill,
+    Integer,
     Level,
-    Needs,
     Number,
     OptionalNumber,
-    OrderNews,
+    OrderUpdate,
     Side,
     Strategy,
     Terms,
     Tick,
-    Whole,
     ewma,
     returns,
     trend_score,
@@ -32,40 +32,42 @@ from bots.sdk import (
 
 BP = Decimal(10_000)
 ZERO = Decimal(0)
-MEMORY = Decimal("0.94")  # of the volatility that follows the market
-RESUME = Decimal("0.8")  # of a pause's limit: below it quoting resumes
-JUMP = 2
+EWMA_DECAY = Decimal("0.94")  # of the current volatility
+RESUME = Decimal("0.8")  # quoting resumes below this fraction of a pause's limit
+JUMP = 2  # a price jump of this multiple of `pause_volatility` pauses quoting
 
 
 def reservation(price: Decimal, inventory: Decimal, risk: Decimal, variance: Decimal) -> Decimal:
-    """The price at which one more and one less are worth the same: r = s − q γ σ² (T − t).
+    """Reservation price (indifference price): r = s − q γ σ² (T − t).
 
-    `variance` is σ² (T − t). Units are the caller's, as long as they are the same throughout.
+    `variance` is σ² (T − t). All arguments must use the same units.
     """
     return price - inventory * risk * variance
 
 
 def best_spread(risk: Decimal, variance: Decimal, decay: Decimal) -> Decimal:
-    """From bid to ask: γ σ² (T − t) + (2/γ) ln(1 + γ/κ)."""
+    """Optimal spread from bid to ask: γ σ² (T − t) + (2/γ) ln(1 + γ/κ)."""
     return risk * variance + 2 / risk * (1 + risk / decay).ln()
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The inventory that is allowed, in base units."""
+    """Inventory limits, in base units."""
 
-    least: Decimal
-    most: Decimal
+    min_inventory: Decimal
+    max_inventory: Decimal
 
     def share(self, held: Decimal) -> Decimal:
-        """Where `held` lies between the middle (0) and the ends (−1, 1)."""
-        reach = (self.most - self.least) / 2
-        return max(Decimal(-1), min(Decimal(1), (held - self.least) / reach - 1)) if reach else ZERO
+        """Position of `held` between the limits: −1 at the minimum, 0 in the middle, 1 at the maximum."""
+        reach = (self.max_inventory - self.min_inventory) / 2
+        return max(Decimal(-1), min(Decimal(1), (held - self.min_inventory) / reach - 1)) if reach else ZERO
 
 
 class ASGrid(Strategy):
+    """Market making grid around the reservation price."""
+
     title = "AS grid"
-    summary = "Market making around a price that leans against the inventory, laid out as a grid."
+    summary = "Market making grid around a reservation price that is skewed against the inventory."
 
     direction = Choice(
         "Direction",
@@ -73,7 +75,7 @@ class ASGrid(Strategy):
         default="long",
         help="Spot can only be long.",
     )
-    levels = Whole("Levels a side", minimum=1, maximum=50, default=5)
+    levels = Integer("Levels a side", minimum=1, maximum=50, default=5)
     step = Number("Distance between levels", unit="bp", minimum="0.1", maximum="1000", default="10")
     inventory = Number(
         "Largest inventory", unit="% of the budget times leverage", minimum="1", maximum="100", default="80"
@@ -84,7 +86,7 @@ class ASGrid(Strategy):
         minimum="0.00001",
         maximum="10",
         default="0.005",
-        help="Larger: leans harder against the inventory and quotes wider when the market is wild.",
+        help="Larger: stronger inventory skew, and wider quotes in volatile markets.",
     )
     decay = Number(
         "Order arrival κ",
@@ -92,7 +94,7 @@ class ASGrid(Strategy):
         minimum="0.001",
         maximum="100",
         default="0.1",
-        help="How fast fills become rarer with the distance. Larger: quotes tighter.",
+        help="How fast fills become rarer with the distance. Larger: tighter quotes.",
     )
     horizon = Number("Horizon T − t", unit="minutes", minimum="1", maximum="10080", default="60")
     skew = Number(
@@ -101,7 +103,7 @@ class ASGrid(Strategy):
         minimum="0",
         maximum="100",
         default="50",
-        help="How much inventory changes sizes.",
+        help="How much the inventory changes order sizes.",
     )
     spread = Number("Smallest spread", unit="bp", minimum="0", maximum="1000", default="4")
     recentre = Number(
@@ -110,10 +112,10 @@ class ASGrid(Strategy):
         minimum="0.1",
         maximum="1000",
         default="10",
-        help="Or when a new volatility would move its quotes that far. What stands still keeps its place in the queue.",
+        help="Or when a new volatility would move its quotes that far. Unmoved orders keep their priority.",
     )
     interval = Choice("Candles", {name: name for name in INTERVALS}, default="5m")
-    window = Whole("Candles for volatility and trend", minimum=20, maximum=500, default=96)
+    window = Integer("Candles for volatility and trend", minimum=20, maximum=500, default=96)
     pause_volatility = Number(
         "Pause when volatility is", unit="times usual", minimum="1.1", maximum="100", default="3"
     )
@@ -124,25 +126,25 @@ class ASGrid(Strategy):
         "Close and end at a loss of", unit="% of the budget", minimum="0.1", maximum="100"
     )
 
-    def needs(self) -> Needs:
-        return Needs(self.interval, self.window)
+    def requirements(self) -> DataRequirements:
+        return DataRequirements(self.interval, self.window)
 
-    def problems(self, terms: Terms) -> dict[str, str]:
+    def validate(self, terms: Terms) -> dict[str, str]:
         found = {}
         if terms.instrument.kind == "spot" and self.direction != "long":
-            found["direction"] = "Spot can only be long: nothing can be sold that is not held."
+            found["direction"] = "Spot can only be long: short selling is not possible."
         if 2 * BP * terms.fees.maker > self.spread:
             found["spread"] = (
-                f"Two maker fees cost {2 * BP * terms.fees.maker:f} bp; quote at least that wide."
+                f"Two maker fees cost {2 * BP * terms.fees.maker:f} bp; the spread must be at least that."
             )
-        each = terms.power * self.inventory / 100 / self.levels
+        each = terms.buying_power * self.inventory / 100 / self.levels
         if each < terms.instrument.rules.min_notional:
             found["levels"] = (
-                f"Each level would be {each:.2f}; the venue takes {terms.instrument.rules.min_notional:f} or more."
+                f"Each level would be {each:.2f}; the minimum order value is {terms.instrument.rules.min_notional:f}."
             )
         return found
 
-    # --- what it is told ---------------------------------------------------------------------------
+    # --- callbacks ---------------------------------------------------------------------------------
     def on_start(self, context: Context) -> None:
         context.state["stale"] = True
         self._measure(context)
@@ -151,36 +153,35 @@ class ASGrid(Strategy):
 
     def on_candle(self, context: Context, candle: Candle) -> None:
         self._measure(context)
-        if self._shifted(context):
+        if self._quotes_moved(context):
             context.state["stale"] = True
 
     def on_fill(self, context: Context, fill: Fill) -> None:
-        context.state["stale"] = (
-            True  # a sweep fills many levels: the grid is laid out once, at the next tick
-        )
+        # A sweep fills many levels: the grid is laid out once, at the next tick.
+        context.state["stale"] = True
 
-    def on_order(self, context: Context, news: OrderNews) -> None:
-        if news.state in ("cancelled", "refused"):
+    def on_order(self, context: Context, update: OrderUpdate) -> None:
+        if update.state in ("cancelled", "rejected"):
             context.state["stale"] = True
 
     def on_tick(self, context: Context, tick: Tick) -> None:
-        if self._ended(context, tick):
+        if self._has_ended(context, tick):
             return
         if "sigma" not in context.state:
-            context.quotes([])
-            have = len(context.candles)
-            context.idle(f"Volatility is not known yet: {have} of {self.window} candles are there.")
+            context.set_orders([])
+            available = len(context.candles)
+            context.idle(f"Waiting for candles: {available} of {self.window} are available.")
             return
         pause = self._pause(context, tick)
         state = context.state
         if pause:
             context.idle(pause)
-        if bool(pause) != state.get("paused") or state["stale"] or self._strayed(state, tick):
+        if bool(pause) != state.get("paused") or state["stale"] or self._has_moved(state, tick):
             levels = self._grid(context, tick, reducing=bool(pause))
-            context.quotes(levels)
-            state.update(paused=bool(pause), stale=False, centre=tick.middle, laid=state["sigma"])
+            context.set_orders(levels)
+            state.update(paused=bool(pause), stale=False, centre=tick.mid, laid=state["sigma"])
             if not levels and not pause:
-                context.idle("No level fits into what is left of the budget.")
+                context.idle("The remaining budget is too small for a level.")
 
     # --- decisions ---------------------------------------------------------------------------------
     def _measure(self, context: Context) -> None:
@@ -192,47 +193,49 @@ class ASGrid(Strategy):
             context.state.pop("laid", None)
             return
         context.state.update(
-            sigma=round((ewma(moves, MEMORY) or usual) * BP, 6),
+            sigma=round((ewma(moves, EWMA_DECAY) or usual) * BP, 6),
             usual=round(usual * BP, 6),
             trend=round(trend_score(moves) or ZERO, 6),
             close=candles[-1].close,
         )
 
-    def _ended(self, context: Context, tick: Tick) -> bool:
-        """Has the loss reached its limit, now or before?"""
+    def _has_ended(self, context: Context, tick: Tick) -> bool:
+        """Whether the loss has reached its limit, now or earlier."""
         limit = self.max_loss
         if "ended" not in context.state and limit is not None:
-            loss = -context.position.profit(tick.middle)
+            loss = -context.position.pnl(tick.mid)
             if loss >= context.terms.budget * limit / 100:
-                context.state["ended"] = f"The loss reached {loss:.2f}, the limit of {limit} % of the budget."
+                context.state["ended"] = (
+                    f"The loss of {loss:.2f} reached the limit of {limit} % of the budget."
+                )
                 context.close()
         if "ended" in context.state:
             context.idle(str(context.state["ended"]))
         return "ended" in context.state
 
-    def _strayed(self, state: Mapping[str, object], tick: Tick) -> bool:
+    def _has_moved(self, state: Mapping[str, object], tick: Tick) -> bool:
         centre = state["centre"]
         assert isinstance(centre, Decimal)
-        return abs(tick.middle - centre) * BP >= self.recentre * centre
+        return abs(tick.mid - centre) * BP >= self.recentre * centre
 
-    def _shifted(self, context: Context) -> bool:
-        """Would the volatility as it is now put the quotes elsewhere, by as much as moves the grid?"""
+    def _quotes_moved(self, context: Context) -> bool:
+        """Whether the current volatility would move the quotes by at least `recentre`."""
         state, tick = context.state, context.tick
         if tick is None or "sigma" not in state or "laid" not in state:
             return True
-        share = self._bounds(context, tick.middle).share(context.position.size)
-        now, then = (self.quotes_at(BP, share, _number(state[name])) for name in ("sigma", "laid"))
-        return max(abs(new - old) for new, old in zip(now, then, strict=True)) >= self.recentre
+        share = self._bounds(context, tick.mid).share(context.position.size)
+        now, before = (self.quotes_at(BP, share, _number(state[name])) for name in ("sigma", "laid"))
+        return max(abs(new - old) for new, old in zip(now, before, strict=True)) >= self.recentre
 
     def _pause(self, context: Context, tick: Tick) -> str:
-        """Why only reducing orders are quoted now; empty when nothing is wrong."""
+        """The reason to quote only reducing orders now; empty when quoting is normal."""
         state = context.state
         sigma, usual, trend, close = (_number(state[name]) for name in ("sigma", "usual", "trend", "close"))
         ease = RESUME if state.get("paused") else Decimal(1)
         times = sigma / usual
         if times >= self.pause_volatility * ease:
             return f"Volatility is {times:.1f} times usual; quoting resumes below {self.pause_volatility * RESUME:.1f}."
-        jump = abs(tick.middle / close - 1) * BP / usual
+        jump = abs(tick.mid / close - 1) * BP / usual
         if jump >= JUMP * self.pause_volatility * ease:
             return f"The price jumped {jump:.1f} standard deviations within a candle."
         if abs(trend) >= self.pause_trend * ease:
@@ -241,60 +244,62 @@ class ASGrid(Strategy):
             )
         return ""
 
-    def quotes_at(self, middle: Decimal, share: Decimal, sigma: Decimal) -> tuple[Decimal, Decimal]:
-        """Innermost bid and ask for an inventory share and a volatility of one candle in bp."""
+    def quotes_at(self, mid: Decimal, share: Decimal, sigma: Decimal) -> tuple[Decimal, Decimal]:
+        """Innermost bid and ask for an inventory share and a volatility per candle in bp."""
         minutes = Decimal(INTERVALS[self.interval]) / 60_000
         variance = sigma * sigma * self.horizon / minutes
-        away = reservation(ZERO, share, self.risk, variance)
+        offset = reservation(ZERO, share, self.risk, variance)
         half = max(best_spread(self.risk, variance, self.decay), self.spread) / 2
-        return middle * (1 + (away - half) / BP), middle * (1 + (away + half) / BP)
+        return mid * (1 + (offset - half) / BP), mid * (1 + (offset + half) / BP)
 
-    def _bounds(self, context: Context, middle: Decimal) -> Bounds:
-        """Set once from the first price, so that a falling price does not make the bot buy more."""
+    def _bounds(self, context: Context, mid: Decimal) -> Bounds:
+        """Inventory limits, set once from the first price, so that a falling price does not raise them."""
         largest = context.state.get("largest")
         if largest is None or context.state.get("largest_for") != self._basis(context.terms):
-            largest = context.terms.size_down(context.terms.power * self.inventory / 100 / middle)
+            largest = context.terms.round_size_down(context.terms.buying_power * self.inventory / 100 / mid)
             context.state.update(largest=largest, largest_for=self._basis(context.terms))
-        most = _number(largest)
+        limit = _number(largest)
         return Bounds(
-            ZERO if self.direction == "long" else -most, ZERO if self.direction == "short" else most
+            ZERO if self.direction == "long" else -limit, ZERO if self.direction == "short" else limit
         )
 
     def _basis(self, terms: Terms) -> str:
-        return f"{terms.power} {self.inventory}"
+        return f"{terms.buying_power} {self.inventory}"
 
     def _grid(self, context: Context, tick: Tick, *, reducing: bool) -> list[Level]:
-        bounds = self._bounds(context, tick.middle)
+        bounds = self._bounds(context, tick.mid)
         held = context.position.size
         share = bounds.share(held)
-        bid, ask = self.quotes_at(tick.middle, share, _number(context.state["sigma"]))
-        each = bounds.most if self.direction != "short" else -bounds.least
+        bid, ask = self.quotes_at(tick.mid, share, _number(context.state["sigma"]))
+        each = bounds.max_inventory if self.direction != "short" else -bounds.min_inventory
         each /= self.levels
-        lean = share * self.skew / 100
-        buys = _Side("buy", min(bid, tick.bid), each * (1 - lean), max(bounds.most - held, ZERO))
-        sells = _Side("sell", max(ask, tick.ask), each * (1 + lean), max(held - bounds.least, ZERO))
+        skew = share * self.skew / 100
+        buys = _Side("buy", min(bid, tick.bid), each * (1 - skew), max(bounds.max_inventory - held, ZERO))
+        sells = _Side("sell", max(ask, tick.ask), each * (1 + skew), max(held - bounds.min_inventory, ZERO))
         if reducing:
             buys = _Side("buy", buys.price, each, max(-held, ZERO))
             sells = _Side("sell", sells.price, each, max(held, ZERO))
-        distance = tick.middle * self.step / BP
+        distance = tick.mid * self.step / BP
         return [*self._ladder(context, buys, distance), *self._ladder(context, sells, distance)]
 
     def _ladder(self, context: Context, side: "_Side", distance: Decimal) -> Iterator[Level]:
-        """Levels from the inside out until the room or the budget is used up."""
+        """Levels from the innermost price outwards, until the inventory limit or the budget is used up."""
         terms, room, last = context.terms, side.room, ZERO
         cost, held = context.position.cost, context.position.size
         sign = 1 if side.side == "buy" else -1
-        free = max(-held * sign, ZERO)  # what only reduces the position costs nothing
-        money = context.power - max(cost * sign, ZERO)
+        free = max(-held * sign, ZERO)  # size that only reduces the position needs no budget
+        budget = context.buying_power - max(cost * sign, ZERO)
         for n in range(self.levels):
-            wanted = side.price - sign * n * distance
-            price = terms.price_down(wanted) if side.side == "buy" else terms.price_up(wanted)
+            unrounded = side.price - sign * n * distance
+            price = (
+                terms.round_price_down(unrounded) if side.side == "buy" else terms.round_price_up(unrounded)
+            )
             if price <= 0 or price == last:
                 continue
-            size = terms.size_down(min(side.each, room, free + max(money, ZERO) / price))
-            if not terms.tradable(price, size):
+            size = terms.round_size_down(min(side.each, room, free + max(budget, ZERO) / price))
+            if not terms.is_tradable(price, size):
                 continue
-            money -= max(size - free, ZERO) * price
+            budget -= max(size - free, ZERO) * price
             free = max(free - size, ZERO)
             room, last = room - size, price
             yield Level(f"{side.side[0]}{n}", side.side, price, size)
@@ -302,7 +307,7 @@ class ASGrid(Strategy):
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """Innermost price, size of each level, and how much may be placed at most."""
+    """One side of the grid: innermost price, size of each level, and the maximum total size (`room`)."""
 
     side: Side
     price: Decimal

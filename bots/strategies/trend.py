@@ -1,4 +1,4 @@
-"""Following the crossing of two moving averages, with a stop that trails. `docs/strategies/trend.md`."""
+"""Trend strategy: EMA crossover with a trailing ATR stop. `docs/strategies/trend.md`."""
 
 from decimal import Decimal
 from typing import Any
@@ -8,60 +8,62 @@ from bots.sdk import (
     Candle,
     Choice,
     Context,
+    DataRequirements,
     Fill,
+    Integer,
     Level,
-    Needs,
     Number,
-    OrderNews,
+    OrderUpdate,
     Side,
     Strategy,
     Terms,
     Tick,
-    Whole,
     atr,
     ema,
 )
 
 ZERO = Decimal(0)
-SLIP = Decimal("0.005")  # how far from the best price the entry may trade
-WORST = Decimal("0.05")  # how far beyond its trigger a stop may trade
-RATCHET = Decimal("0.25")  # in ATR: a stop is not moved for less
+SLIPPAGE = Decimal("0.005")  # maximum slippage of the entry, from the best price
+MAX_STOP_SLIPPAGE = Decimal("0.05")  # maximum slippage of a stop, from its trigger
+TRAIL_STEP = Decimal("0.25")  # in ATR: the minimum move of a trailing stop
 
 
 def size_for(risk: Decimal, distance: Decimal, price: Decimal, power: Decimal) -> Decimal:
-    """So much that the stop at `distance` costs `risk`, and never more than `power` buys."""
+    """The size for which the stop at `distance` loses `risk`, limited by the buying power `power`."""
     return min(risk / distance, power / price)
 
 
 class Trend(Strategy):
+    """EMA crossover with a trailing stop in ATR."""
+
     title = "EMA trend"
-    summary = "Goes with the crossing of a fast and a slow average; leaves at a stop of some ATR."
+    summary = "Follows the crossover of a fast and a slow EMA; exits at a trailing ATR stop."
 
     interval = Choice("Candles", {name: name for name in INTERVALS}, default="1h")
-    fast = Whole("Fast average", unit="candles", minimum=2, maximum=100, default=20)
-    slow = Whole("Slow average", unit="candles", minimum=3, maximum=120, default=50)
+    fast = Integer("Fast average", unit="candles", minimum=2, maximum=100, default=20)
+    slow = Integer("Slow average", unit="candles", minimum=3, maximum=120, default=50)
     direction = Choice(
         "Direction",
         {"long": "Long only", "both": "Long and short"},
         default="long",
         help="Spot can only be long.",
     )
-    atr_period = Whole("ATR", unit="candles", minimum=2, maximum=100, default=14)
+    atr_period = Integer("ATR", unit="candles", minimum=2, maximum=100, default=14)
     stop = Number("Stop", unit="ATR", minimum="0.5", maximum="20", default="3")
     risk = Number("Risk of one trade", unit="% of the budget", minimum="0.05", maximum="20", default="1")
 
-    def needs(self) -> Needs:
-        return Needs(self.interval, 4 * self.slow)
+    def requirements(self) -> DataRequirements:
+        return DataRequirements(self.interval, 4 * self.slow)
 
-    def problems(self, terms: Terms) -> dict[str, str]:
+    def validate(self, terms: Terms) -> dict[str, str]:
         found = {}
         if self.fast >= self.slow:
             found["slow"] = "The slow average must be longer than the fast one."
         if terms.instrument.kind == "spot" and self.direction == "both":
-            found["direction"] = "Spot can only be long: nothing can be sold that is not held."
+            found["direction"] = "Spot can only be long: short selling is not possible."
         return found
 
-    # --- what it is told ---------------------------------------------------------------------------
+    # --- callbacks ---------------------------------------------------------------------------------
     def on_start(self, context: Context) -> None:
         context.state.setdefault("want", 0)
         self._measure(context)
@@ -75,34 +77,32 @@ class Trend(Strategy):
         if context.tick:
             self.on_tick(context, context.tick)
 
-    def on_order(self, context: Context, news: OrderNews) -> None:
-        if news.level_id == "entry" and news.state in ("refused", "cancelled"):
-            context.state["entered"] = True  # a crossing is followed once
+    def on_order(self, context: Context, update: OrderUpdate) -> None:
+        if update.level_id == "entry" and update.state in ("rejected", "cancelled"):
+            context.state["entered"] = True  # each crossover is entered at most once
 
     def on_tick(self, context: Context, tick: Tick) -> None:
         state: dict[str, Any] = context.state
-        want, held = state["want"], context.position.size
-        if context.closing:
+        target_side, held = state["want"], context.position.size
+        if context.is_closing:
             return
         if "atr" not in state:
-            context.idle(
-                f"Averages are not known yet: {len(context.candles)} of {self.slow + 1} candles are there."
-            )
-        elif held * want > 0:
+            context.idle(f"Waiting for candles: {len(context.candles)} of {self.slow + 1} are available.")
+        elif held * target_side > 0:
             self._protect(context, tick)
-        elif context.terms.size_down(abs(held)):
+        elif context.terms.round_size_down(abs(held)):
             state["stopped"] = None
             context.close()
-        elif want and not state.get("entered"):
+        elif target_side and not state.get("entered"):
             self._enter(context, tick)
         elif "entry" not in context.orders:
             state["stopped"] = None
-            context.quotes([])
-            context.idle(self._waiting(state))
+            context.set_orders([])
+            context.idle(self._idle_reason(state))
 
     # --- decisions ---------------------------------------------------------------------------------
     def _measure(self, context: Context) -> None:
-        """Averages and ATR of the closed candles; a crossing makes a new wish."""
+        """Compute EMAs and ATR of the closed candles; a crossover sets a new target side (`want`)."""
         state: dict[str, Any] = context.state
         closes = [candle.close for candle in context.candles]
         fast, slow, spread = (
@@ -118,59 +118,69 @@ class Trend(Strategy):
             state.update(want=side if allowed else 0, entered=False, stopped=None)
         state.update(side=side, atr=spread, close=closes[-1])
         if state.get("stopped") is not None:
-            self._ratchet(state)
+            self._trail_stop(state)
 
-    def _ratchet(self, state: dict[str, Any]) -> None:
-        """The stop follows the closes, never back, and not for less than a part of the ATR."""
-        moved = state["close"] - state["want"] * self.stop * state["atr"]
-        if (moved - state["stopped"]) * state["want"] >= RATCHET * state["atr"]:
-            state["stopped"] = moved
+    def _trail_stop(self, state: dict[str, Any]) -> None:
+        """Trail the stop behind the closes, never backwards, in steps of at least `TRAIL_STEP` ATR."""
+        new_stop = state["close"] - state["want"] * self.stop * state["atr"]
+        if (new_stop - state["stopped"]) * state["want"] >= TRAIL_STEP * state["atr"]:
+            state["stopped"] = new_stop
 
     def _enter(self, context: Context, tick: Tick) -> None:
         terms, state = context.terms, context.state
-        want, spread = int(str(state["want"])), state["atr"]
+        target_side, spread = int(str(state["want"])), state["atr"]
         assert isinstance(spread, Decimal)
-        side: Side = "buy" if want > 0 else "sell"
-        price = terms.price_down(tick.ask * (1 + SLIP)) if want > 0 else terms.price_up(tick.bid * (1 - SLIP))
-        risk = context.power / terms.leverage * self.risk / 100
-        size = terms.size_down(size_for(risk, self.stop * spread, tick.ask * (1 + SLIP), context.power))
-        if not terms.tradable(price, size):
-            context.idle(f"A risk of {risk:.2f} allows a size of {size:f}, too little for the venue.")
+        side: Side = "buy" if target_side > 0 else "sell"
+        price = (
+            terms.round_price_down(tick.ask * (1 + SLIPPAGE))
+            if target_side > 0
+            else terms.round_price_up(tick.bid * (1 - SLIPPAGE))
+        )
+        risk = context.buying_power / terms.leverage * self.risk / 100
+        size = terms.round_size_down(
+            size_for(risk, self.stop * spread, tick.ask * (1 + SLIPPAGE), context.buying_power)
+        )
+        if not terms.is_tradable(price, size):
+            context.idle(f"A risk of {risk:.2f} allows a size of {size:f}, below the minimum order size.")
             return
         context.state["entered"] = True
-        context.quotes([Level("entry", side, price, size, "ioc")])
+        context.set_orders([Level("entry", side, price, size, "ioc")])
 
     def _protect(self, context: Context, tick: Tick) -> None:
-        """Perpetuals have their stop at the venue, where it outlives us; on spot we watch the price."""
+        """Maintain the stop. Perpetuals have a stop order at the venue, which works while this application is
+        down; for spot the strategy compares the price itself."""
         state: dict[str, Any] = context.state
-        want, held = state["want"], context.position.size
+        target_side, held = state["want"], context.position.size
         if state.get("stopped") is None:
-            state["stopped"] = context.position.average - want * self.stop * state["atr"]
+            state["stopped"] = context.position.entry_price - target_side * self.stop * state["atr"]
         stop = max(state["stopped"], context.instrument.rules.tick_at(tick.bid))
         stops = state.setdefault("stops", {"n": 0, "at": ZERO, "size": ZERO})
-        beyond = (tick.middle - stop) * want <= 0
-        if context.instrument.kind == "spot" or (beyond and f"stop{stops['n']}" not in context.orders):
-            if beyond:
-                context.close()  # there is no order at the venue, or the price jumped over it
+        is_past_stop = (tick.mid - stop) * target_side <= 0
+        if context.instrument.kind == "spot" or (is_past_stop and f"stop{stops['n']}" not in context.orders):
+            if is_past_stop:
+                context.close()  # there is no stop order at the venue, or the price jumped past it
             return
         terms = context.terms
-        trigger = terms.price_up(stop) if want > 0 else terms.price_down(stop)
-        worst = terms.price_up(stop * (1 - WORST)) if want > 0 else terms.price_down(stop * (1 + WORST))
-        size = terms.size_down(abs(held))
+        trigger = terms.round_price_up(stop) if target_side > 0 else terms.round_price_down(stop)
+        worst_price = (
+            terms.round_price_up(stop * (1 - MAX_STOP_SLIPPAGE))
+            if target_side > 0
+            else terms.round_price_down(stop * (1 + MAX_STOP_SLIPPAGE))
+        )
+        size = terms.round_size_down(abs(held))
         if (stops["at"], stops["size"]) != (trigger, size):
-            stops.update(
-                n=stops["n"] + 1, at=trigger, size=size
-            )  # a new name: it stands before the old one goes
-        side: Side = "sell" if want > 0 else "buy"
+            # A new level id: the new stop is open before the old one is cancelled.
+            stops.update(n=stops["n"] + 1, at=trigger, size=size)
+        side: Side = "sell" if target_side > 0 else "buy"
         name = f"stop{stops['n']}"
-        level = Level(name, side, worst, size, "ioc", reduce_only=True, trigger=trigger)
-        context.quotes([level])
+        level = Level(name, side, worst_price, size, "ioc", reduce_only=True, trigger=trigger)
+        context.set_orders([level])
 
-    def _waiting(self, state: dict[str, Any]) -> str:
+    def _idle_reason(self, state: dict[str, Any]) -> str:
         if state["want"]:
-            return "The stop was reached, or the entry found no price; the next crossing is awaited."
+            return "The stop was hit or the entry was not filled; waiting for the next EMA cross."
         return (
-            "The fast average is below the slow one."
+            "No signal: the fast EMA is below the slow EMA."
             if state.get("side") == -1
-            else "No crossing was seen yet."
+            else "No signal: no EMA cross yet."
         )

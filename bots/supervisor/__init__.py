@@ -1,6 +1,6 @@
-"""The supervisor: one desk per leased bot.
+"""The supervisor process: one bot actor per leased bot.
 
-`worker` claims bots and seats them; `desk` owns one bot's run; `deciding` calls its strategy and watches
-the time; `prices` reads every venue once for all bots; `candles` reads closed ones.
-A desk that fails is thrown away: the next one starts from what is stored, as after any other end.
+`worker` claims bots and starts their actors; `bot_actor` owns one bot's run; `strategy_executor` calls its
+strategy and enforces deadlines; `prices` reads each venue once for all bots; `candles` reads closed candles.
+An actor that fails is discarded: the next one starts from the stored state, as after any other end.
 """

@@ -1,79 +1,80 @@
-"""Closed candles as they are stored, read once for all bots of an instrument."""
+"""Candle cache and candle limiter: stored closed candles, read once for all bots of an instrument."""
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bots.sdk import Candle, Instrument, Needs
+from bots.sdk import Candle, DataRequirements, Instrument
 from bots.selectors.market_data import candles_stored
 from bots.supervisor.clock import steady
 from market.domain.events import INTERVALS
 from market.hub import in_thread
 
-FRESH_SECONDS = 0.9  # a little less than the pause between two looks
-AT_ONCE = 3
+FRESH_SECONDS = 0.9  # a little less than the interval between two reconciliations
+MAX_CONCURRENT = 3
 
 
-def is_due(needs: Needs, last: int, now: int) -> bool:
-    """Has a candle closed since the one that opened at `last` (ms)?"""
-    return needs.interval is not None and now >= last + 2 * INTERVALS[needs.interval]
+def is_due(requirements: DataRequirements, last: int, now: int) -> bool:
+    """Whether a candle has closed since the one that opened at `last` (ms)."""
+    return requirements.interval is not None and now >= last + 2 * INTERVALS[requirements.interval]
 
 
-class CandleTurns:
-    """Bots whose candle has closed go a few at a time: a thousand at once would keep prices from all others.
+class CandleLimiter:
+    """Limits how many bots process a closed candle at once: a thousand at once would delay all prices.
 
-    `let_in` is called when it is the turn of whoever asked, who calls `leave` afterwards, however it ended.
+    `on_admitted` is called when the bot's turn has come; the bot calls `release` afterwards in any case.
     """
 
     def __init__(self) -> None:
         self._waiting: dict[object, Callable[[], None]] = {}
-        self._inside: set[object] = set()
+        self._active: set[object] = set()
 
-    def ask(self, who: object, let_in: Callable[[], None]) -> None:
-        """At most once a head."""
-        if who not in self._inside:
-            self._waiting.setdefault(who, let_in)
+    def acquire(self, bot: object, on_admitted: Callable[[], None]) -> None:
+        """Request a turn. A bot that has or awaits a turn is not queued again."""
+        if bot not in self._active:
+            self._waiting.setdefault(bot, on_admitted)
             self._next()
 
-    def leave(self, who: object) -> None:
-        self._waiting.pop(who, None)
-        self._inside.discard(who)
+    def release(self, bot: object) -> None:
+        """Give the turn back, or leave the queue."""
+        self._waiting.pop(bot, None)
+        self._active.discard(bot)
         self._next()
 
     def _next(self) -> None:
-        while self._waiting and len(self._inside) < AT_ONCE:
-            who = next(iter(self._waiting))
-            self._inside.add(who)
-            self._waiting.pop(who)()
+        while self._waiting and len(self._active) < MAX_CONCURRENT:
+            bot = next(iter(self._waiting))
+            self._active.add(bot)
+            self._waiting.pop(bot)()
 
 
 @dataclass
-class _Reading:
-    began: float
+class _Read:
+    started_at: float
     task: asyncio.Task[tuple[Candle, ...]]
 
 
-class CandleShelf:
-    """Of one supervisor. Bots that ask for the same candles are given the very same ones."""
+class CandleCache:
+    """Candle cache of one supervisor. Bots with equal requirements share one read and its result."""
 
     def __init__(self) -> None:
-        self._readings: dict[tuple[Instrument, str, int], _Reading] = {}
+        self._reads: dict[tuple[Instrument, str, int], _Read] = {}
 
-    async def read(self, instrument: Instrument, needs: Needs) -> tuple[Candle, ...]:
-        """What the strategy asked for, at most a second old."""
-        if needs.interval is None or not needs.candles:
+    async def read(self, instrument: Instrument, requirements: DataRequirements) -> tuple[Candle, ...]:
+        """The candles that the strategy requires, at most a second old."""
+        if requirements.interval is None or not requirements.candles:
             return ()
-        key = instrument, needs.interval, needs.candles
-        reading = self._readings.get(key)
-        if reading is None or steady() - reading.began > FRESH_SECONDS or reading.task.cancelled():
-            self._forget()
+        key = instrument, requirements.interval, requirements.candles
+        read = self._reads.get(key)
+        if read is None or steady() - read.started_at > FRESH_SECONDS or read.task.cancelled():
+            self._evict()
             task = asyncio.create_task(in_thread(candles_stored, *key), name="candles")
-            reading = self._readings[key] = _Reading(steady(), task)
-        return await asyncio.shield(reading.task)  # one bot that leaves must not take it from the others
+            read = self._reads[key] = _Read(steady(), task)
+        return await asyncio.shield(read.task)  # cancelling one bot must not cancel the read for the others
 
-    def _forget(self) -> None:
-        """What nobody has asked for lately: the bots hold on to what they need."""
-        old = [key for key, one in self._readings.items() if steady() - one.began > FRESH_SECONDS]
+    def _evict(self) -> None:
+        """Drop old reads; the bots keep references to the candles that they need."""
+        old = [key for key, one in self._reads.items() if steady() - one.started_at > FRESH_SECONDS]
         for key in old:
-            if self._readings[key].task.done():
-                del self._readings[key]
+            if self._reads[key].task.done():
+                del self._reads[key]

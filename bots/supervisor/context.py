@@ -1,4 +1,4 @@
-"""What all desks of one supervisor share."""
+"""Supervisor context: dependencies shared by all bot actors of one supervisor."""
 
 import asyncio
 import logging
@@ -9,46 +9,49 @@ from uuid import UUID
 
 from bots.domain.lifecycle import Status
 from bots.domain.snapshot import Snapshot
-from bots.supervisor.candles import CandleShelf, CandleTurns
+from bots.supervisor.candles import CandleCache, CandleLimiter
 from bots.supervisor.clock import now_ms
-from bots.supervisor.strategy_executor import Decider
+from bots.supervisor.strategy_executor import StrategyExecutor
 from market.hub import in_thread
 
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-AT_ONCE = 2  # with three, five hundred bots were too many for a core (docs/benchmarks.md)
-Tell = Callable[[str, Iterable[Mapping[str, Any]]], None]
+MAX_DB_THREADS = 2  # with three threads, 500 bots were too many for one core (docs/benchmarks.md)
+PublishEvents = Callable[[str, Iterable[Mapping[str, Any]]], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """`safe` says whether the worker's lease still holds by our own clock; `tell` reaches an owner's pages."""
+class SupervisorContext:
+    """Shared dependencies. `lease_is_safe`: whether the worker's lease still holds by the local clock.
 
-    decider: Decider
-    shelf: CandleShelf
-    turns: CandleTurns
-    safe: Callable[[], bool]
-    tell: Tell
-    _few: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    `publish` sends events to the pages of a user.
+    """
+
+    executor: StrategyExecutor
+    candle_cache: CandleCache
+    candle_limiter: CandleLimiter
+    lease_is_safe: Callable[[], bool]
+    publish: PublishEvents
+    _db_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_DB_THREADS))
 
     async def in_thread(self, work: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
-        """Services of desks, a few at a time and not in the midst of a round: they compute, and decisions
-        wait for whoever computes."""
-        async with self._few:
-            await self.decider.quiet()
+        """Run a service in a thread: a few at a time, and not while a batch of decisions is running, because
+        both need the interpreter lock and decisions come first."""
+        async with self._db_slots:
+            await self.executor.wait_idle()
             return await in_thread(work, *args, **kwargs)
 
-    def announce(self, bot: UUID, user: Any, snapshot: Snapshot, reason: str) -> None:
-        """To its owner's pages: how it stands, and why."""
+    def publish_status(self, bot: UUID, user: Any, snapshot: Snapshot, reason: str) -> None:
+        """Publish the bot's status and its reason to the owner's pages."""
         event = {
             "type": "bot", "id": str(bot), "status": snapshot.status.value, "reason": reason,
             "position": str(snapshot.position.size), "orders": len(snapshot.live), "at": now_ms(),
         }  # fmt: skip
-        self.tell(str(user), [event])
+        self.publish(str(user), [event])
 
     def log(self, bot: UUID, user: Any, status: str, reason: str) -> None:
-        """A line whenever it stands otherwise than before; why it is idle from moment to moment is on its card."""
+        """Log a change of the bot's status. The changing reasons of an idle bot are only published."""
         level = logging.WARNING if status == Status.FAULTED else logging.INFO
-        said = {"bot": str(bot), "user_id": str(user), "status": status, "reason": reason}
-        logger.log(level, "bot stands", extra=said)
+        extra = {"bot": str(bot), "user_id": str(user), "status": status, "reason": reason}
+        logger.log(level, "bot status changed", extra=extra)

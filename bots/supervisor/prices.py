@@ -1,73 +1,77 @@
-"""The newest tick of every instrument that a bot here trades: each venue is read once for all of them."""
+"""Price reader: the newest tick of every instrument that a local bot trades, one read per venue for all."""
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from bots.domain.events import Ticked
+from bots.domain.events import TickReceived
 from bots.sdk import Tick
 from bots.selectors.market_data import tick_read
 from bots.supervisor.clock import now_ms
-from bots.supervisor.strategy_executor import Call
-from market.leases import task_goes_on
+from bots.supervisor.strategy_executor import StrategyCall
+from market.leases import task_is_running
 from wallets.selectors import Prices, prices_of
 
 READ_SECONDS = 0.05  # venues flush ten to twenty times a second
 
-# Hears a tick, or None while there is none; answers with the call that decides on it, if it may be made now.
-Hear = Callable[[Ticked | None], Call | None]
-Decide = Callable[[list[Call]], Awaitable[None]]
+# Takes a tick, or None while there is none; returns the call that decides on it if the bot is idle.
+OnTick = Callable[[TickReceived | None], StrategyCall | None]
+Decide = Callable[[list[StrategyCall]], Awaitable[None]]
 
 
 @dataclass
-class _Crowd:
-    """Who listens to one instrument, and what they heard last. `new` ones have heard nothing."""
+class _Subscribers:
+    """Subscribers of one instrument and the last tick they received. `new` ones have not received any."""
 
-    hears: dict[Hear, None] = field(default_factory=dict)
-    new: set[Hear] = field(default_factory=set)
+    callbacks: dict[OnTick, None] = field(default_factory=dict)
+    new: set[OnTick] = field(default_factory=set)
     last: Tick | None = None
 
-    def calls(self, tick: Tick | None) -> list[Call]:
-        hearing = list(self.hears) if tick != self.last else list(self.new)
+    def calls(self, tick: Tick | None) -> list[StrategyCall]:
+        due = list(self.callbacks) if tick != self.last else list(self.new)
         self.last = tick
         self.new.clear()
-        event = None if tick is None else Ticked(now_ms(), tick)
-        return [call for hear in hearing if (call := hear(event))]
+        event = None if tick is None else TickReceived(now_ms(), tick)
+        return [call for on_tick in due if (call := on_tick(event))]
 
 
 class PriceReader:
-    """Tells each listener when its instrument's tick is another one, and has all of them decide together."""
+    """Delivers each new tick to the instrument's subscribers and has all of them decide in one batch."""
 
     def __init__(self, decide: Decide) -> None:
         self._decide = decide
-        self._crowds: defaultdict[str, defaultdict[str, _Crowd]] = defaultdict(lambda: defaultdict(_Crowd))
+        self._subscribers: defaultdict[str, defaultdict[str, _Subscribers]] = defaultdict(
+            lambda: defaultdict(_Subscribers)
+        )
 
-    def listen(self, venue: str, symbol: str, hear: Hear) -> None:
-        crowd = self._crowds[venue][symbol]
-        crowd.hears[hear] = None
-        crowd.new.add(hear)
+    def subscribe(self, venue: str, symbol: str, on_tick: OnTick) -> None:
+        subscribers = self._subscribers[venue][symbol]
+        subscribers.callbacks[on_tick] = None
+        subscribers.new.add(on_tick)
 
-    def leave(self, venue: str, symbol: str, hear: Hear) -> None:
-        crowd = self._crowds[venue][symbol]
-        crowd.hears.pop(hear, None)
-        crowd.new.discard(hear)
-        if not crowd.hears:
-            del self._crowds[venue][symbol]
+    def unsubscribe(self, venue: str, symbol: str, on_tick: OnTick) -> None:
+        subscribers = self._subscribers[venue][symbol]
+        subscribers.callbacks.pop(on_tick, None)
+        subscribers.new.discard(on_tick)
+        if not subscribers.callbacks:
+            del self._subscribers[venue][symbol]
 
     async def run(self) -> None:
         clock = asyncio.get_running_loop().time
-        while task_goes_on():
-            began = clock()
-            for venue, crowds in list(self._crowds.items()):
-                if crowds:
-                    # Not among the services: prices must not wait until orders are stored.
-                    await self._tell(crowds, await asyncio.to_thread(prices_of, venue))
-            await asyncio.sleep(max(0.0, began + READ_SECONDS - clock()))
+        while task_is_running():
+            started_at = clock()
+            for venue, venue_subscribers in list(self._subscribers.items()):
+                if venue_subscribers:
+                    # Not in the threads of the services: prices must not wait until orders are stored.
+                    await self._deliver(venue_subscribers, await asyncio.to_thread(prices_of, venue))
+            await asyncio.sleep(max(0.0, started_at + READ_SECONDS - clock()))
 
-    async def _tell(self, crowds: dict[str, _Crowd], prices: Prices) -> None:
+    async def _deliver(self, venue_subscribers: dict[str, _Subscribers], prices: Prices) -> None:
         calls = [
-            call for symbol, crowd in list(crowds.items()) for call in crowd.calls(tick_read(prices, symbol))
+            call
+            for symbol, subscribers in list(venue_subscribers.items())
+            for call in subscribers.calls(tick_read(prices, symbol))
         ]
         if calls:
             await self._decide(calls)

@@ -1,4 +1,7 @@
-"""Calling strategies: many bots in one go, in threads, so that one that sleeps holds up nobody else."""
+"""Strategy executor: runs the callbacks of many bots in batches in threads and enforces their deadlines.
+
+A callback that sleeps does not delay the other bots.
+"""
 
 import asyncio
 import contextlib
@@ -14,7 +17,7 @@ from bots.domain import events
 from bots.domain.lifecycle import deadline
 from bots.domain.runner import Decision, Runner
 from bots.sdk import Tick
-from bots.supervisor.clock import awake, awake_start
+from bots.supervisor.clock import active_clock, active_clock_start
 
 logger = logging.getLogger(__name__)
 
@@ -22,29 +25,32 @@ DECIDE_SECONDS = Histogram(
     "bots_decide_seconds", "Time that one event takes its strategy",
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25, 1, 10),
 )  # fmt: skip
-STUCK = Gauge("bots_callbacks_stuck", "Callbacks that were given up and have not returned")
-OVERRUNS_BORNE = 1
-PATIENCE = 3  # times its deadline, before a callback is taken to be stuck
-MOMENT = 0.05  # s after which nobody waits any longer behind one callback
+STUCK_CALLBACKS = Gauge(
+    "cryptotrade_bots_callbacks_stuck", "Callbacks that were given up and have not returned"
+)
+MAX_OVERRUNS = 1
+STUCK_FACTOR = 3  # times its deadline, before a callback is taken to be stuck
+HANDOVER_SECONDS = 0.05  # after this the waiting calls get another thread
 
 
-class Overrun(Exception):
-    """A callback broke its deadline once too often; the sentence says how."""
+class CallbackTimeout(Exception):
+    """A callback exceeded its deadline too often; the message says by how much."""
 
 
 def callback_of(event: events.Event) -> str:
+    """Name of the strategy callback that the event calls, as far as its deadline differs."""
     match event:
         case events.Started() | events.InputsChanged():
             return "on_start"
-        case events.StopAsked():
+        case events.StopRequested():
             return "on_stop"
     return type(event).__name__
 
 
-class Call:
-    """Events for one runner, one after the other, and what came of each. `tick` is what it knew before.
+class StrategyCall:
+    """Call of one runner with a sequence of events, and its decisions. `tick` is the newest one before it.
 
-    `settle` is called in the loop, once: with decisions, or with the `problem` that ended it.
+    `settle` is called once, in the event loop: with decisions, or with the `problem` that ended the call.
     """
 
     __slots__ = (
@@ -62,47 +68,47 @@ class Call:
     )
 
     def __init__(
-        self, runner: Runner, told: tuple[events.Event, ...], settle: Callable[["Call"], None]
+        self, runner: Runner, batch_events: tuple[events.Event, ...], settle: Callable[["StrategyCall"], None]
     ) -> None:
         self.runner = runner
-        self.events = told
+        self.events = batch_events
         self.tick: Tick | None = runner.snapshot.tick
         self.settle = settle
         self.settled = self.ended = self.given_up = False
         self.decisions: list[Decision] = []
         self.took: list[float] = []  # s, each
-        self.began = 0.0  # of the event that is under way
+        self.began = 0.0  # start of the current event
         self.problem: BaseException | None = None
 
     def run(self) -> None:
-        """In a strategy's thread. After it was given up nobody looks at what this still does."""
+        """Run in a strategy thread. After the call was given up, its results are ignored."""
         try:
             for event in self.events:
-                self.began = began = awake()
+                self.began = began = active_clock()
                 decision = self.runner.on_event(event)
-                self.took.append(awake() - began)
+                self.took.append(active_clock() - began)
                 self.decisions.append(decision)
-        except BaseException as problem:  # noqa: BLE001  ours, since the runner hears what strategies raise
+        except BaseException as problem:  # noqa: BLE001  not the strategy's: the runner catches its errors
             self.problem = self.problem or problem
         self.ended = True
         if self.given_up:
-            STUCK.dec()
+            STUCK_CALLBACKS.dec()
 
-    def answer(self) -> list[Decision]:
-        """Raises the problem that there was."""
+    def result(self) -> list[Decision]:
+        """The decisions. Raises the problem that ended the call, if any."""
         if self.problem is not None:
             raise self.problem
         return self.decisions
 
 
-class _Round:
-    """Calls that wait for whichever thread is free, and the loop that is told when one runs out of them."""
+class _Batch:
+    """A batch of calls for the strategy threads. A thread that finds no more calls wakes the event loop."""
 
-    def __init__(self, calls: Sequence[Call], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, calls: Sequence[StrategyCall], loop: asyncio.AbstractEventLoop) -> None:
         self.calls = calls
         self.waiting = deque(calls)
         self.loop = loop
-        self.stirred = asyncio.Event()
+        self.thread_done = asyncio.Event()
 
     def work(self) -> None:
         while True:
@@ -113,142 +119,147 @@ class _Round:
             call.run()
 
     def settle(self) -> bool:
-        """Whoever has ended is told. True: all have."""
-        over = True
+        """Settle the calls that have ended. True when all calls are settled."""
+        all_settled = True
         for call in self.calls:
             if not call.settled:
                 if call.ended:
                     call.settled = True
                     call.settle(call)
                 else:
-                    over = False
-        return over
+                    all_settled = False
+        return all_settled
 
-    async def rest(self) -> None:
-        """Until a thread has run out of calls, a moment at the longest."""
+    async def wait_for_thread(self) -> None:
+        """Wait until a thread has run out of calls, at most `HANDOVER_SECONDS`."""
         try:
-            async with asyncio.timeout(MOMENT):
-                await self.stirred.wait()
+            async with asyncio.timeout(HANDOVER_SECONDS):
+                await self.thread_done.wait()
         except TimeoutError:
             pass
-        self.stirred.clear()
+        self.thread_done.clear()
 
 
-class _Hand(threading.Thread):
-    """Works through one round after the other. One that is stuck is no obstacle to the end of the process."""
+class _WorkerThread(threading.Thread):
+    """Thread that works through batches. A daemon: a stuck callback does not keep the process alive."""
 
-    def __init__(self, back: Callable[["_Hand", _Round], None]) -> None:
+    def __init__(self, on_done: Callable[["_WorkerThread", _Batch], None]) -> None:
         super().__init__(name="strategy", daemon=True)
-        self.rounds: SimpleQueue[_Round] = SimpleQueue()
-        self._back = back
+        self.batches: SimpleQueue[_Batch] = SimpleQueue()
+        self._on_thread_done = on_done
         self.start()
 
     def run(self) -> None:
         while True:
-            turn = self.rounds.get()
-            turn.work()
+            batch = self.batches.get()
+            batch.work()
             try:
-                turn.loop.call_soon_threadsafe(self._back, self, turn)
+                batch.loop.call_soon_threadsafe(self._on_thread_done, self, batch)
             except RuntimeError:  # the loop has ended
                 return
 
 
-class Decider:
-    """Of one supervisor. No runner may be in two calls at once."""
+class StrategyExecutor:
+    """Executor of one supervisor. A runner must not be in two calls at the same time."""
 
     def __init__(self) -> None:
-        awake_start()
-        self._idle: list[_Hand] = []
-        self._asked: list[Call] = []
-        self._answering: asyncio.Task[None] | None = None
-        self._quiet = asyncio.Event()
-        self._quiet.set()
+        active_clock_start()
+        self._idle: list[_WorkerThread] = []
+        self._submitted: list[StrategyCall] = []
+        self._deciding: asyncio.Task[None] | None = None
+        self._batch_idle = asyncio.Event()
+        self._batch_idle.set()
 
-    def ask(self, call: Call) -> None:
-        """Decide it together with whatever else is asked now."""
-        self._asked.append(call)
-        if self._answering is None or self._answering.done():
-            self._answering = asyncio.create_task(self._answer(), name="decisions")
+    def submit(self, call: StrategyCall) -> None:
+        """Decide the call in one batch with the other calls that are submitted now."""
+        self._submitted.append(call)
+        if self._deciding is None or self._deciding.done():
+            self._deciding = asyncio.create_task(self._decide_submitted(), name="decisions")
 
-    async def _answer(self) -> None:
-        while self._asked:
-            calls, self._asked = self._asked, []
+    async def _decide_submitted(self) -> None:
+        while self._submitted:
+            calls, self._submitted = self._submitted, []
             await self._decide(calls)
 
-    async def decide(self, calls: Sequence[Call]) -> None:
-        """Until all are settled but those that take longer than a moment: these are, later."""
-        self._quiet.clear()
+    async def decide(self, calls: Sequence[StrategyCall]) -> None:
+        """Run a batch until all calls are settled, except slow ones, which are settled later."""
+        self._batch_idle.clear()
         try:
             await self._decide(calls)
         finally:
-            self._quiet.set()
+            self._batch_idle.set()
 
-    async def quiet(self) -> None:
-        """Wait for the end of the round that is being decided, a moment at the longest.
+    async def wait_idle(self) -> None:
+        """Wait for the end of the running batch, at most `HANDOVER_SECONDS`.
 
-        For work that can wait and would have to share the interpreter's lock with it.
+        For work that can wait and would otherwise compete with the batch for the interpreter lock.
         """
-        if not self._quiet.is_set():
+        if not self._batch_idle.is_set():
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(MOMENT):
-                    await self._quiet.wait()
+                async with asyncio.timeout(HANDOVER_SECONDS):
+                    await self._batch_idle.wait()
 
-    async def _decide(self, calls: Sequence[Call]) -> None:
-        turn = _Round(calls, asyncio.get_running_loop())
-        self._lend(turn)
+    async def _decide(self, calls: Sequence[StrategyCall]) -> None:
+        batch = _Batch(calls, asyncio.get_running_loop())
+        self._assign_thread(batch)
         while True:
-            left = len(turn.waiting)
-            await turn.rest()
-            if turn.settle():
+            remaining = len(batch.waiting)
+            await batch.wait_for_thread()
+            if batch.settle():
                 return
-            if not turn.waiting:
+            if not batch.waiting:
                 break
-            if left == len(turn.waiting):  # somebody sleeps in there: the others go on without
-                self._lend(turn)
+            if remaining == len(batch.waiting):  # a callback sleeps: another thread takes the remaining calls
+                self._assign_thread(batch)
         for call in calls:
             if not call.settled:
-                self._mind(turn, call)
+                self._watch(batch, call)
 
-    def _lend(self, turn: _Round) -> None:
-        hand = self._idle.pop() if self._idle else _Hand(self._back)
-        hand.rounds.put(turn)
+    def _assign_thread(self, batch: _Batch) -> None:
+        thread = self._idle.pop() if self._idle else _WorkerThread(self._on_thread_done)
+        thread.batches.put(batch)
 
-    def _back(self, hand: _Hand, turn: _Round) -> None:
-        self._idle.append(hand)
-        turn.stirred.set()
-        turn.settle()
+    def _on_thread_done(self, thread: _WorkerThread, batch: _Batch) -> None:
+        self._idle.append(thread)
+        batch.thread_done.set()
+        batch.settle()
 
-    def _mind(self, turn: _Round, call: Call) -> None:
-        """Give it up in time: for the event that is under way, `PATIENCE` times what is allowed."""
+    def _watch(self, batch: _Batch, call: StrategyCall) -> None:
+        """Give the call up once its current event has taken `STUCK_FACTOR` times its deadline."""
         if call.settled:
             return
         event = call.events[min(len(call.decisions), len(call.events) - 1)]
-        limit = PATIENCE * deadline(callback_of(event))
-        now = awake()
-        left = (call.began or now) + limit / 1000 - now
-        if left > 0:
-            turn.loop.call_later(left, self._mind, turn, call)
+        limit = STUCK_FACTOR * deadline(callback_of(event))
+        now = active_clock()
+        remaining = (call.began or now) + limit / 1000 - now
+        if remaining > 0:
+            batch.loop.call_later(remaining, self._watch, batch, call)
             return
-        call.problem = Overrun(f"{callback_of(event)} did not return within {limit} ms.")
+        call.problem = CallbackTimeout(f"{callback_of(event)} did not return within {limit} ms.")
         call.settled = call.given_up = True
-        STUCK.inc()
+        STUCK_CALLBACKS.inc()
         call.settle(call)
 
 
 class Watchdog:
-    """Of one run. Raises `Overrun` at the second callback that is late, and at once for one that is stuck."""
+    """Deadline check of one run. Raises `CallbackTimeout` at the second late or the first stuck callback."""
 
     def __init__(self) -> None:
         self._overruns = 0
 
-    def judged(self, call: Call) -> list[Decision]:
-        """After an `Overrun` the runner must not be used again: a thread may still be inside."""
-        decisions = call.answer()
+    def check(self, call: StrategyCall) -> list[Decision]:
+        """The decisions of the call. Raises `CallbackTimeout`.
+
+        After that the runner must not be used again: a thread may still be executing it.
+        """
+        decisions = call.result()
         for event, took in zip(call.events, call.took, strict=True):
             DECIDE_SECONDS.observe(took)
             limit = deadline(callback_of(event))
             if took * 1000 > limit:
                 self._overruns += 1
-                if self._overruns > OVERRUNS_BORNE:
-                    raise Overrun(f"{callback_of(event)} took {took * 1000:.0f} ms; {limit} ms are allowed.")
+                if self._overruns > MAX_OVERRUNS:
+                    raise CallbackTimeout(
+                        f"{callback_of(event)} took {took * 1000:.0f} ms; the limit is {limit} ms."
+                    )
         return decisions

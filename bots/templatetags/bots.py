@@ -1,4 +1,4 @@
-"""What pages of bots show: lines of profit, journal entries in words, looked-up values."""
+"""Template tags and filters of the bot pages: equity lines, journal labels, look-ups."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -9,6 +9,8 @@ from django import template
 from django.forms import BoundField
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
 
 from bots.domain.equity import Point
 from market.domain import formatting
@@ -17,22 +19,25 @@ register = template.Library()
 
 SPARK = (96, 24, 2)  # width, height, margin
 CURVE = (600, 140, 4)
-# What a decision heard, for people who never read our code.
-HEARD = {
-    "Ticked": "Price", "CandleClosed": "Candle", "Traded": "Fill", "OrderChanged": "Order", "Claimed": "Claimed",
-    "Warmed": "Candles read", "Started": "Started", "StopAsked": "Stop asked", "InputsChanged": "Inputs",
-    "Crashed": "Crash", "Woken": "Time", "BookShown": "Book", "FundingPaid": "Funding", "Remains": "Position",
+# Labels of a decision's events for users.
+EVENT_LABELS = {
+    "TickReceived": _("Price"), "CandleClosed": _("Candle"), "OrderFilled": _("Fill"),
+    "OrderUpdated": _("Order"), "Claimed": _("Claimed"), "CandlesLoaded": _("Candles loaded"), "Started": _("Started"),
+    "StopRequested": _("Stop requested"), "InputsChanged": _("Inputs"), "Crashed": _("Crash"),
+    "TimerFired": _("Timer"), "BookUpdated": _("Book"), "FundingPaid": _("Funding"),
+    "PositionAdjusted": _("Position"),
 }  # fmt: skip
 
 
 @register.filter
 def of(values: Mapping[Any, Any], key: Any) -> Any:
+    """The value of a mapping under a variable key."""
     return values.get(key)
 
 
 @register.simple_tag
 def profit_spark(totals: Sequence[Decimal] | None) -> SafeString | str:
-    """A line of profit; dashed: where it began. Nothing before there are two points."""
+    """Sparkline of the PnL, with a dashed line at its first value. Empty with fewer than two points."""
     if not totals or len(totals) < 2:
         return ""
     width, height, margin = SPARK
@@ -48,9 +53,9 @@ def profit_spark(totals: Sequence[Decimal] | None) -> SafeString | str:
 
 @register.simple_tag
 def equity_lines(points: Sequence[Point]) -> SafeString:
-    """Total and realised profit over time, and a dashed line at zero."""
+    """Equity chart: total and realised PnL over time, and a dashed line at zero."""
     width, height, margin = CURVE
-    amounts = [Decimal(0), *(amount for point in points for amount in (point.realised, point.total))]
+    amounts = [Decimal(0), *(amount for point in points for amount in (point.realised_pnl, point.total))]
     low, high = min(amounts), max(amounts)
     times = [point.time for point in points]
     return format_html(
@@ -58,7 +63,7 @@ def equity_lines(points: Sequence[Point]) -> SafeString:
         '<line x1="0" x2="{}" y1="{}" y2="{}"/>'
         '<polyline class="realised" points="{}"/><polyline class="total" points="{}"/></svg>',
         width, height, width, *(_height(Decimal(0), low, high, height, margin),) * 2,
-        _line(times, [point.realised for point in points], low, high, CURVE),
+        _line(times, [point.realised_pnl for point in points], low, high, CURVE),
         _line(times, [point.total for point in points], low, high, CURVE),
     )  # fmt: skip
 
@@ -80,66 +85,71 @@ def _height(amount: Decimal, low: Decimal, high: Decimal, height: int, margin: i
 
 
 @register.filter
-def heard(body: Mapping[str, Any]) -> str:
-    """What a decision was made on, from the journal's words: `{"event"}`, or `{"events"}` of several."""
-    told = body.get("events") or [body.get("event")]
-    names = [HEARD.get(_kind(one), _kind(one)) for one in told if one]
+def event_labels(body: Mapping[str, Any]) -> str:
+    """Labels of the events of a journal entry: `{"event"}`, or `{"events"}` for several."""
+    events = body.get("events") or [body.get("event")]
+    names = [event_label(one) for one in events if one]
     return ", ".join(dict.fromkeys(names))
 
 
 def _kind(event: Mapping[str, Any]) -> str:
-    """As `bots.domain.codec` names it."""
+    """The event's class name, as `bots.domain.codec` encodes it."""
     return str(event.get("$", ""))
 
 
 @register.filter
-def heard_one(event: Mapping[str, Any] | None) -> str:
-    return HEARD.get(_kind(event), _kind(event)) if event else formatting.UNKNOWN
+def event_label(event: Mapping[str, Any] | None) -> str:
+    """Label of an event for users."""
+    return str(EVENT_LABELS.get(_kind(event), _kind(event))) if event else formatting.UNKNOWN
 
 
 @register.filter
 def age_ms(moment: datetime | None, now: datetime) -> int:
-    """For the page, which counts on from there."""
+    """Age in ms, which the page's script then counts up."""
     return 0 if moment is None else max(0, int((now - moment).total_seconds() * 1000))
 
 
 @register.filter
 def percent_of(part: Decimal | None, whole: Decimal) -> Decimal | None:
+    """`part` as a percentage of `whole`."""
     return None if part is None or not whole else 100 * part / whole
 
 
 @register.filter
 def negated(value: Decimal) -> Decimal:
+    """The value with the opposite sign."""
     return -value
 
 
 @register.filter
 def magnitude(value: Decimal) -> Decimal:
+    """The absolute value."""
     return abs(value)
 
 
 @register.filter
 def digits(value: Decimal | None) -> str:
-    """For attributes that browsers read: no thousands, no real minus. Not known is zero."""
+    """Number for HTML attributes: no thousands separators, ASCII minus. Unknown is zero."""
     return formatting.plain(value or Decimal(0))
 
 
 @register.filter
-def said(field: BoundField) -> str:
-    """What was typed or chosen, in the words of the form."""
+def field_text(field: BoundField) -> str:
+    """The value of a form field as text, with the label of a choice."""
     value = field.value()
     if isinstance(value, bool) or field.widget_type == "checkbox":
-        return "yes" if value else "no"
-    words = dict(getattr(field.field, "choices", ()))
-    return str(words.get(value, value) or formatting.UNKNOWN)
+        return _t("yes") if value else _t("no")
+    labels = dict(getattr(field.field, "choices", ()))
+    return str(labels.get(value, value) or formatting.UNKNOWN)
 
 
 @register.filter
 def times(value: Decimal, other: Decimal) -> Decimal:
+    """The product of both values."""
     return value * other
 
 
 @register.filter
-def span(milliseconds: int) -> str:
-    """12 s, 4 min, 2 h 14 m."""
+def duration(milliseconds: int) -> str:
+    """Duration as text: 12 s, 4 min, 2 h 14 m."""
     return formatting.age(milliseconds)

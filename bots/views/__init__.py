@@ -1,1 +1,1 @@
-"""`/bots/`: the list, a new bot, one bot, and what its owner does to it."""
+"""Pages under `/bots/`: list, wizard, bot details and actions."""

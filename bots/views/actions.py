@@ -1,9 +1,10 @@
-"""Start, stop, other inputs, clone, archive; and why one order is what it is."""
+"""Actions on a bot: start, stop, change inputs, clone, archive; and the details of one order."""
 
 from uuid import UUID, uuid4
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from bots import selectors, services
@@ -12,9 +13,9 @@ from bots.domain.lifecycle import StopPolicy
 from bots.forms import InputsForm, StopForm
 from bots.models import Bot
 from bots.sdk import Strategy
-from bots.views.base import NO_SUCH, done, own_bot, private, refused
-from bots.views.bots import bot_context, live_context
-from wallets.selectors import order_why, source_orders
+from bots.views.base import NO_SUCH, own_bot, private, redirect_with_message, render_error
+from bots.views.bots import bot_context, summary_context
+from wallets.selectors import order_trace, source_orders
 
 
 @private
@@ -24,24 +25,26 @@ def start(request: HttpRequest, pk: UUID) -> HttpResponse:
     try:
         services.bot_start(user=request.user, bot_id=bot.pk, http=request)
     except BotConflict as conflict:
-        return refused(request, bot, conflict)
-    return done(request, bot, f"{bot.name} is being started.")
+        return render_error(request, bot, conflict)
+    return redirect_with_message(request, bot, _("%(bot)s is being started.") % {"bot": bot.name})
 
 
 @private
 @require_http_methods(["GET", "POST"])
 def stop(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """GET is the question, with the figures of this moment."""
+    """GET shows the stop dialog with current figures; POST stops the bot."""
     bot = own_bot(request, pk)
     if request.method == "GET":
         terms = selectors.bot_terms(bot)
-        return render(request, "bots/stop.html", {**live_context(bot), "taker": terms.fees.taker})
+        return render(request, "bots/stop.html", {**summary_context(bot), "taker": terms.fees.taker})
     form = StopForm(request.POST)
     if not form.is_valid():
-        return refused(request, bot, BotConflict("Say what shall become of its orders."))
+        return render_error(
+            request, bot, BotConflict(_("Choose what to do with open orders and the position."))
+        )
     policy = StopPolicy(form.cleaned_data["policy"])
     services.bot_stop(user=request.user, bot_id=bot.pk, policy=policy, http=request)
-    return done(request, bot, f"{bot.name} is being stopped.")
+    return redirect_with_message(request, bot, _("%(bot)s is being stopped.") % {"bot": bot.name})
 
 
 @private
@@ -51,10 +54,11 @@ def inputs(request: HttpRequest, pk: UUID) -> HttpResponse:
     form = InputsForm(_strategy_of(bot), request.POST)
     if form.is_valid():
         try:
-            newest = services.bot_inputs_set(
+            newest = services.bot_inputs_update(
                 user=request.user, bot_id=bot.pk, inputs=form.inputs(), http=request
             )
-            return done(request, bot, f"Version {newest.version} of its inputs is in force.")
+            sentence = _("Version %(version)s of the inputs is active.") % {"version": newest.version}
+            return redirect_with_message(request, bot, sentence)
         except BotInvalid as invalid:
             form.add_refusal(invalid.errors)
     return render(request, "bots/bot.html", bot_context(request, bot, form), status=422)
@@ -65,10 +69,11 @@ def inputs(request: HttpRequest, pk: UUID) -> HttpResponse:
 def clone(request: HttpRequest, pk: UUID) -> HttpResponse:
     bot = own_bot(request, pk)
     try:
-        made = services.bot_clone(user=request.user, bot_id=bot.pk, client_id=uuid4(), http=request)
+        copy = services.bot_clone(user=request.user, bot_id=bot.pk, client_id=uuid4(), http=request)
     except (BotInvalid, BotConflict) as error:
-        return refused(request, bot, error)
-    return done(request, made, f"{made.name} is a copy. It is stopped.")
+        return render_error(request, bot, error)
+    sentence = _("%(bot)s was created as a copy. It is stopped.") % {"bot": copy.name}
+    return redirect_with_message(request, copy, sentence)
 
 
 @private
@@ -78,23 +83,25 @@ def archive(request: HttpRequest, pk: UUID) -> HttpResponse:
     try:
         services.bot_archive(user=request.user, bot_id=bot.pk, http=request)
     except BotConflict as conflict:
-        return refused(request, bot, conflict)
-    return done(request, bot, f"{bot.name} was put away.")
+        return render_error(request, bot, conflict)
+    return redirect_with_message(request, bot, _("%(bot)s was archived.") % {"bot": bot.name})
 
 
 @private
 @require_GET
-def why(request: HttpRequest, pk: UUID, order: UUID) -> HttpResponse:
-    """What led to this order, what our checks said, and what the venue answered."""
+def order_detail(request: HttpRequest, pk: UUID, order: UUID) -> HttpResponse:
+    """Details of an order: the decision that led to it, the risk check, and the venue's response."""
     bot = own_bot(request, pk)
     found = source_orders(bot.pk).select_related("wallet").filter(pk=order).first()
     if found is None:
         raise Http404(NO_SUCH)
-    return render(request, "bots/order_detail.html", {"bot": bot, "order": found, "story": order_why(found)})
+    return render(
+        request, "bots/order_detail.html", {"bot": bot, "order": found, "story": order_trace(found)}
+    )
 
 
 def _strategy_of(bot: Bot) -> type[Strategy]:
     strategy = selectors.strategy_get(bot.strategy)
     if strategy is None:
-        raise Http404("The strategy is not in this house any more.")
+        raise Http404(_("The strategy is no longer available."))
     return strategy

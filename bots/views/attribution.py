@@ -1,4 +1,4 @@
-"""Whose the positions of a wallet are: a fragment for the wallet's page."""
+"""Position attribution of a wallet: a fragment for the wallet page."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""What these pages share: the reader's own bots, and a refusal said aloud."""
+"""Shared code of the bot pages: access to the user's own bots, and messages."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -16,11 +16,14 @@ from bots.domain.errors import BotError, BotNotFound
 from bots.models import Bot
 
 View = Callable[..., HttpResponseBase]
-NO_SUCH = "There is no such thing, or it is not yours."
+NO_SUCH = "Not found, or it belongs to another user."
 
 
 def private(view: View) -> View:
-    """For whoever has signed in, kept by no cache; what is not yours does not exist."""
+    """View decorator: requires login, disables caching, and maps `BotNotFound` to 404.
+
+    Objects of other users are reported as not found.
+    """
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -33,19 +36,20 @@ def private(view: View) -> View:
 
 
 def own_bot(request: HttpRequest, pk: UUID) -> Bot:
-    """The reader's own bot; support reads those of others in the administration."""
+    """The user's own bot; support reads bots of other users in the admin. Raises `BotNotFound`."""
     bot = selectors.bot_get(request.user, pk)
     if bot is None or bot.user_id != request.user.pk:
         raise BotNotFound(NO_SUCH)
     return bot
 
 
-def done(request: HttpRequest, bot: Bot, sentence: str) -> HttpResponse:
+def redirect_with_message(request: HttpRequest, bot: Bot, sentence: str) -> HttpResponse:
+    """Redirect to the bot's page with a success message."""
     messages.success(request, sentence)
     return redirect("bots:bot", pk=bot.pk)
 
 
-def refused(request: HttpRequest, bot: Bot, error: BotError) -> HttpResponse:
-    """Nothing was changed; the page says why."""
+def render_error(request: HttpRequest, bot: Bot, error: BotError) -> HttpResponse:
+    """Redirect to the bot's page with the error as a message; nothing was changed."""
     messages.error(request, error.sentence)
     return redirect("bots:bot", pk=bot.pk)

@@ -1,4 +1,4 @@
-"""All bots on one page, and one bot on its own. What is live on them reads itself again, part by part."""
+"""Pages of the bot list and of one bot, with the fragments that the pages reload."""
 
 from decimal import Decimal
 from typing import Any
@@ -8,31 +8,34 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
 from bots import selectors
 from bots.domain.lifecycle import Status
 from bots.forms import BotsForm, InputsForm
-from bots.models import Bot, BotEvent
+from bots.models import Bot, BotJournalEntry
 from bots.selectors import BotCard
 from bots.strategies import STRATEGIES
 from bots.views.base import own_bot, private
 from market.domain.events import INTERVALS
-from market.selectors import board_row, candles_before, price_decimals
+from market.selectors import candles_before, market_row, price_decimals
 from wallets.selectors import source_fills, source_orders, wallets_of
 
-TABS = {"events": "Events", "orders": "Orders", "fills": "Fills", "inputs": "Inputs"}
+TABS = {"events": _("Events"), "orders": _("Orders"), "fills": _("Fills"), "inputs": _("Inputs")}
 SORTS = {
-    "-created": "Newest first", "name": "By name", "-profit": "Most profit first", "profit": "Least profit first",
-    "state": "What needs you first", "-fills": "Most fills first", "-budget": "Largest budget first",
+    "-created": _("Newest first"), "name": _("Name"), "-profit": _("Highest PnL first"),
+    "profit": _("Lowest PnL first"), "state": _("Needs attention first"), "-fills": _("Most fills first"),
+    "-budget": _("Largest budget first"),
 }  # fmt: skip
-KINDS = {"": "What mattered", "all": "All", **dict(BotEvent.Kind.choices)}
+KINDS = {"": _("Important"), "all": _("All"), **dict(BotJournalEntry.Kind.choices)}
 STATES = {
-    "": "All", Status.RUNNING: "Running", Status.IDLE: "Idle", Status.STOPPED: "Stopped", "needs": "Needs you",
+    "": _("All"), Status.RUNNING: _("Running"), Status.IDLE: _("Idle"), Status.STOPPED: _("Stopped"),
+    "needs": _("Needs attention"),
 }  # fmt: skip
 EXPORTS = {
-    "definition": "Definition and inputs, JSON", "orders": "Orders, CSV", "fills": "Fills, CSV",
-    "journal": "Journal, JSON lines",
+    "definition": _("Definition and inputs (JSON)"), "orders": _("Orders (CSV)"), "fills": _("Fills (CSV)"),
+    "journal": _("Journal (JSON lines)"),
 }  # fmt: skip
 PAGE = 50
 CARDS = 24
@@ -54,29 +57,31 @@ def bots(request: HttpRequest) -> HttpResponse:
 @private
 @require_GET
 def cards(request: HttpRequest) -> HttpResponse:
-    """What is live on the list, for the page that shows it."""
+    """The cards of the list: a fragment that the page reloads."""
     return render(request, "bots/cards.html", list_context(request))
 
 
 def list_context(request: HttpRequest) -> dict[str, Any]:
-    wish, now = BotsForm(request.GET).asked(), timezone.now()
-    listed = selectors.bots_listed(request.user, wish, now)
+    """Template context of the bot list."""
+    filters, now = BotsForm(request.GET).filters(), timezone.now()
+    listed = selectors.bots_listed(request.user, filters, now)
     page = Paginator(listed.cards, CARDS).get_page(request.GET.get("page"))
     return {
-        "wish": wish, "now": now, "page": page, "cards": page.object_list,
+        "wish": filters,  # vocabulary: name of the variable in the templates
+        "now": now, "page": page, "cards": page.object_list,
         "sparks": selectors.sparks_of(page.object_list), "counts": listed.counts,
         "states": [(state, word, listed.counts[state]) for state, word in STATES.items()],
-        "totals": _totals(listed.cards), "late": sum(card.late for card in listed.cards),
+        "totals": _totals(listed.cards), "late": sum(card.is_stale for card in listed.cards),
         "resting": sum(card.live for card in listed.cards),
     }  # fmt: skip
 
 
 def _totals(cards: list[BotCard]) -> list[dict[str, Any]]:
-    """Profit by what is real and by currency: what cannot be added is not. None: some price is missing."""
+    """PnL by (simulated, quote currency): other amounts cannot be added. None: a price is missing."""
     sums: dict[tuple[bool, str], list[Decimal | None]] = {}
     for card in cards:
         key = card.bot.wallet.venue.simulated, card.bot.instrument.quote
-        sums.setdefault(key, []).append(card.profit)
+        sums.setdefault(key, []).append(card.pnl)
     return [
         {
             "simulated": simulated, "quote": quote, "bots": len(profits),
@@ -95,15 +100,15 @@ def bot(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @private
 @require_GET
-def live(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """State, figures and what the chart shows, again."""
-    return render(request, "bots/summary.html", {**live_context(own_bot(request, pk)), "again": True})
+def summary(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Status, figures and chart overlay: a fragment that the page reloads."""
+    return render(request, "bots/summary.html", {**summary_context(own_bot(request, pk)), "again": True})
 
 
 @private
 @require_GET
-def records(request: HttpRequest, pk: UUID) -> HttpResponse:
-    return render(request, "bots/history.html", records_context(request, own_bot(request, pk)))
+def history(request: HttpRequest, pk: UUID) -> HttpResponse:
+    return render(request, "bots/history.html", history_context(request, own_bot(request, pk)))
 
 
 @private
@@ -114,35 +119,38 @@ def equity(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 def bot_context(request: HttpRequest, found: Bot, form: InputsForm | None = None) -> dict[str, Any]:
-    """`form` is one that was refused, to be shown again."""
+    """Template context of a bot page. `form` is a rejected inputs form to show again."""
     interval = request.GET.get("interval", "")
     interval = interval if interval in INTERVALS else INTERVAL
     return {
-        **live_context(found), **records_context(request, found, form), **equity_context(found),
-        "row": board_row(found.instrument), "interval": interval, "intervals": list(INTERVALS),
+        **summary_context(found), **history_context(request, found, form), **equity_context(found),
+        "row": market_row(found.instrument), "interval": interval, "intervals": list(INTERVALS),
         "candles": candles_before(found.instrument, interval, limit=CHART_TABLE_ROWS),
     }  # fmt: skip
 
 
-def live_context(found: Bot) -> dict[str, Any]:
+def summary_context(found: Bot) -> dict[str, Any]:
+    """Template context of the bot's summary."""
     now = timezone.now()
     (card,) = selectors.cards_of([found], now)
-    power = card.book.position.power(selectors.bot_terms(found))
+    buying_power = card.book.position.buying_power(selectors.bot_terms(found))
     return {
-        "bot": found, "card": card, "now": now, "run": selectors.run_last(found), "power": power,
+        "bot": found, "card": card, "now": now, "run": selectors.run_last(found), "power": buying_power,
         "at_work": None if card.mark is None else abs(card.size) * card.mark,
-        "drawing": selectors.drawing_of(found), "exports": EXPORTS.items(),
+        "drawing": selectors.chart_overlay(found), "exports": EXPORTS.items(),
         "row_decimals": price_decimals(found.instrument, card.mark),
     }  # fmt: skip
 
 
 def equity_context(found: Bot) -> dict[str, Any]:
+    """Template context of the equity curve."""
     now = timezone.now()
     (card,) = selectors.cards_of([found], now)
     return {"points": selectors.equity_of(found, card.mark, int(now.timestamp() * 1000))}
 
 
-def records_context(request: HttpRequest, found: Bot, form: InputsForm | None = None) -> dict[str, Any]:
+def history_context(request: HttpRequest, found: Bot, form: InputsForm | None = None) -> dict[str, Any]:
+    """Template context of the tab with events, orders, fills or inputs."""
     tab = "inputs" if form else request.GET.get("tab", "")
     tab = tab if tab in TABS else "events"
     context: dict[str, Any] = {"bot": found, "tab": tab, "tabs": TABS.items()}
@@ -159,24 +167,26 @@ def records_context(request: HttpRequest, found: Bot, form: InputsForm | None = 
 
 
 def _events(request: HttpRequest, found: Bot) -> dict[str, Any]:
-    """A page of the journal by key: it may be long, so nobody counts it."""
+    """A page of the journal, paginated by primary key: the journal may be too long to count."""
     kind = request.GET.get("kind", "")
     kind = kind if kind in KINDS else ""
-    rows = selectors.events_of(found, "" if kind == "all" else kind) if kind else selectors.events_told(found)
+    rows = (
+        selectors.events_of(found, "" if kind == "all" else kind) if kind else selectors.visible_events(found)
+    )
     before = request.GET.get("before", "")
     if before.isascii() and before.isdigit() and len(before) < 19:
         rows = rows.filter(pk__lt=int(before))
     else:
         before = ""
-    some = list(rows[: PAGE + 1])
+    rows_and_next = list(rows[: PAGE + 1])
     return {
-        "kind": kind, "kinds": KINDS.items(), "before": before, "events": some[:PAGE],
-        "older": some[PAGE - 1].pk if len(some) > PAGE else None,
+        "kind": kind, "kinds": KINDS.items(), "before": before, "events": rows_and_next[:PAGE],
+        "older": rows_and_next[PAGE - 1].pk if len(rows_and_next) > PAGE else None,
     }  # fmt: skip
 
 
 def _inputs_form(found: Bot) -> InputsForm | None:
-    """None when the strategy is not in this house any more."""
+    """The inputs form with the newest values; None when the strategy is no longer available."""
     strategy = selectors.strategy_get(found.strategy)
     newest = selectors.inputs_of(found)[0]
     return InputsForm(strategy, given=newest.inputs) if strategy else None

@@ -1,88 +1,91 @@
-"""A new bot: first its strategy, then its settings with a preview, then a last look at them."""
+"""Wizard for a new bot: choose a strategy, enter the settings with a preview, review, create."""
 
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from bots import selectors, services
 from bots.domain.errors import BotConflict, BotInvalid
-from bots.domain.preview import Outlook
+from bots.domain.preview import StrategyPreview
 from bots.forms import DefinitionForm, NewBotForm
 from bots.models import Bot
 from bots.sdk import Strategy
 from bots.strategies import STRATEGIES
-from bots.views.base import done, private, refused
+from bots.views.base import private, redirect_with_message, render_error
 from market.domain.events import INTERVALS
-from market.selectors import board_get, board_row, instrument_get, instrument_list
+from market.selectors import instrument_get, instrument_list, market_row, market_table
 from wallets.selectors import wallets_of
 
 INTERVAL = "15m"
-REFUSED = 422
+UNPROCESSABLE = 422
 
 
 @private
 @require_http_methods(["GET", "POST"])
 def new(request: HttpRequest) -> HttpResponse:
-    """POST with `step`: `review` shows what would be made, `edit` goes back, `create` and `start` make it."""
+    """Wizard page. POST with `step`: `review` shows the review page, `edit` goes back, `create` and `start`
+    create the bot."""
     key = request.GET.get("strategy", "")
     if not key:
         return choose(request, DefinitionForm())
     strategy, wallets = _strategy(key), _wallets(request)
     if request.method == "GET":
         return _settings(
-            request, NewBotForm(strategy, wallets=wallets, initial=_begun(request, wallets)), key
+            request, NewBotForm(strategy, wallets=wallets, initial=_initial_values(request, wallets)), key
         )
     step = request.POST.get("step", "review")
     if step == "edit":
-        return _settings(request, NewBotForm.retyped(strategy, request.POST, wallets=wallets), key)
+        return _settings(request, NewBotForm.unsaved_values(strategy, request.POST, wallets=wallets), key)
     form = NewBotForm(strategy, request.POST, wallets=wallets)
-    outlook = _judged(request, form, key)
-    if outlook is None:
-        return _settings(request, form, key, status=REFUSED)
+    bot_preview = _preview(request, form, key)
+    if bot_preview is None:
+        return _settings(request, form, key, status=UNPROCESSABLE)
     if step == "review":
         context = {
             "form": form,
             "key": key,
-            "strategy": _named(key),
-            "outlook": outlook,
-            "sent": _sent(request),
+            "strategy": _strategy_info(key),
+            "outlook": bot_preview,
+            "sent": _submitted_values(request),
         }
         return render(request, "bots/review.html", context)
-    return _made(request, form, key, start=step == "start")
+    return _create(request, form, key, start=step == "start")
 
 
 def choose(request: HttpRequest, form: DefinitionForm, status: int = 200) -> HttpResponse:
-    context = {"strategies": [_named(key) for key in STRATEGIES], "form": form}
+    """First step: choose a strategy or upload a definition."""
+    context = {"strategies": [_strategy_info(key) for key in STRATEGIES], "form": form}
     return render(request, "bots/choose.html", context, status=status)
 
 
 @private
 @require_POST
 def load(request: HttpRequest) -> HttpResponse:
-    """The settings of a definition that was exported; nothing is stored by it."""
+    """The settings page, filled in from an uploaded definition; nothing is stored."""
     form = DefinitionForm(request.POST, request.FILES)
     if not form.is_valid():
-        return choose(request, form, status=REFUSED)
-    key, (frame, inputs) = form.cleaned_data["file"]["strategy"], form.given()
+        return choose(request, form, status=UNPROCESSABLE)
+    key, (common, inputs) = form.cleaned_data["file"]["strategy"], form.initial_values()
     wallets = _wallets(request)
-    first = {**_begun(request, wallets), **frame}
-    return _settings(request, NewBotForm(_strategy(key), wallets=wallets, initial=first, given=inputs), key)
+    initial = {**_initial_values(request, wallets), **common}
+    return _settings(request, NewBotForm(_strategy(key), wallets=wallets, initial=initial, given=inputs), key)
 
 
 @private
 @require_GET
 def preview(request: HttpRequest, key: str) -> HttpResponse:
-    """What the settings as they stand would do: a fragment, read again while somebody types."""
+    """Preview of the current settings: a fragment that is reloaded while the user types."""
     form = NewBotForm(_strategy(key), request.GET, wallets=_wallets(request))
-    outlook = _judged(request, form, key)
-    return render(request, "bots/preview.html", {"form": form, "outlook": outlook})
+    bot_preview = _preview(request, form, key)
+    return render(request, "bots/preview.html", {"form": form, "outlook": bot_preview})
 
 
-def _judged(request: HttpRequest, form: NewBotForm, key: str) -> Outlook | None:
-    """None: the form says what is wrong."""
+def _preview(request: HttpRequest, form: NewBotForm, key: str) -> StrategyPreview | None:
+    """The preview of the form's bot; None when the form has errors."""
     if not form.is_valid():
         return None
     try:
@@ -93,61 +96,62 @@ def _judged(request: HttpRequest, form: NewBotForm, key: str) -> Outlook | None:
     return None
 
 
-def _made(request: HttpRequest, form: NewBotForm, key: str, *, start: bool) -> HttpResponse:
+def _create(request: HttpRequest, form: NewBotForm, key: str, *, start: bool) -> HttpResponse:
     try:
-        made = services.bot_create(user=request.user, request=form.request(key), http=request)
+        bot = services.bot_create(user=request.user, request=form.request(key), http=request)
     except BotInvalid as invalid:
         form.add_refusal(invalid.errors)
-        return _settings(request, form, key, status=REFUSED)
+        return _settings(request, form, key, status=UNPROCESSABLE)
     except BotConflict as conflict:
         form.add_error(None, conflict.sentence)
-        return _settings(request, form, key, status=REFUSED)
+        return _settings(request, form, key, status=UNPROCESSABLE)
     return (
-        _started(request, made)
+        _start(request, bot)
         if start
-        else done(request, made, f"{made.name} was made. It does not run yet.")
+        else redirect_with_message(request, bot, _("%(bot)s was created.") % {"bot": bot.name})
     )
 
 
-def _started(request: HttpRequest, made: Bot) -> HttpResponse:
+def _start(request: HttpRequest, bot: Bot) -> HttpResponse:
     try:
-        services.bot_start(user=request.user, bot_id=made.pk, http=request)
+        services.bot_start(user=request.user, bot_id=bot.pk, http=request)
     except BotConflict as conflict:
-        return refused(request, made, conflict)
-    return done(request, made, f"{made.name} was made, and is being started.")
+        return render_error(request, bot, conflict)
+    sentence = _("%(bot)s was created and is being started.") % {"bot": bot.name}
+    return redirect_with_message(request, bot, sentence)
 
 
 def _settings(request: HttpRequest, form: NewBotForm, key: str, status: int = 200) -> HttpResponse:
     wallets = _wallets(request)
-    shown = _shown(form, wallets)
+    instrument = _chart_instrument(form, wallets)
     context: dict[str, Any] = {
-        "form": form, "key": key, "strategy": _named(key), "wallets": wallets, "interval": INTERVAL,
-        "intervals": list(INTERVALS), "row": board_row(shown) if shown else None,
-        "symbols": instrument_list(venue=shown.venue_id if shown else ""),
+        "form": form, "key": key, "strategy": _strategy_info(key), "wallets": wallets, "interval": INTERVAL,
+        "intervals": list(INTERVALS), "row": market_row(instrument) if instrument else None,
+        "symbols": instrument_list(venue=instrument.venue_id if instrument else ""),
     }  # fmt: skip
     return render(request, "bots/new.html", context, status=status)
 
 
-def _shown(form: NewBotForm, wallets: list[Any]) -> Any:
-    """The instrument on the chart: the one that was typed, else the first of the venue."""
-    chosen = str(form["wallet"].value() or "")
-    wallet = next((one for one in wallets if str(one.pk) == chosen), wallets[0] if wallets else None)
+def _chart_instrument(form: NewBotForm, wallets: list[Any]) -> Any:
+    """The instrument on the chart: the one that was entered, else the most traded one of the venue."""
+    wallet_id = str(form["wallet"].value() or "")
+    wallet = next((one for one in wallets if str(one.pk) == wallet_id), wallets[0] if wallets else None)
     if wallet is None:
         return None
-    typed = str(form["symbol"].value() or "").strip()
-    return instrument_get(wallet.venue_id, typed) or _busiest(wallet.venue_id)
+    symbol = str(form["symbol"].value() or "").strip()
+    return instrument_get(wallet.venue_id, symbol) or _most_traded(wallet.venue_id)
 
 
-def _begun(request: HttpRequest, wallets: list[Any]) -> dict[str, Any]:
-    """First values: what the address asks for, else the first wallet and an instrument of its venue."""
-    asked = {name: request.GET[name] for name in ("wallet", "symbol") if name in request.GET}
-    first = _busiest(wallets[0].venue_id) if wallets else None
-    return {"symbol": first.symbol if first else "", **asked}
+def _initial_values(request: HttpRequest, wallets: list[Any]) -> dict[str, Any]:
+    """Initial values: from the query string, else an instrument of the first wallet's venue."""
+    params = {name: request.GET[name] for name in ("wallet", "symbol") if name in request.GET}
+    instrument = _most_traded(wallets[0].venue_id) if wallets else None
+    return {"symbol": instrument.symbol if instrument else "", **params}
 
 
-def _busiest(venue: str) -> Any:
-    """Where most is traded, perpetuals before spot; None: the venue has no instruments yet."""
-    rows = board_get(venue=venue, kind="perp", limit=1).rows or board_get(venue=venue, limit=1).rows
+def _most_traded(venue: str) -> Any:
+    """The instrument with the top volume, perpetuals before spot; None: the venue has no instruments yet."""
+    rows = market_table(venue=venue, kind="perp", limit=1).rows or market_table(venue=venue, limit=1).rows
     return rows[0].instrument if rows else None
 
 
@@ -158,17 +162,17 @@ def _wallets(request: HttpRequest) -> list[Any]:
 def _strategy(key: str) -> type[Strategy]:
     strategy = selectors.strategy_get(key)
     if strategy is None:
-        raise Http404("There is no such strategy.")
+        raise Http404(_("No such strategy."))
     return strategy
 
 
-def _named(key: str) -> dict[str, str]:
-    """For templates, which would call a class."""
+def _strategy_info(key: str) -> dict[str, str]:
+    """Description of a strategy for templates. (Templates would call, and so instantiate, the class.)"""
     strategy = _strategy(key)
     return {"key": key, "title": strategy.title, "summary": strategy.summary}
 
 
-def _sent(request: HttpRequest) -> list[tuple[str, str]]:
-    """What was typed, for a form that carries it on unseen."""
-    mine = ("csrfmiddlewaretoken", "step")
-    return [(name, str(value)) for name, value in request.POST.items() if name not in mine]
+def _submitted_values(request: HttpRequest) -> list[tuple[str, str]]:
+    """The submitted values, for hidden fields of the review form."""
+    excluded = ("csrfmiddlewaretoken", "step")
+    return [(name, str(value)) for name, value in request.POST.items() if name not in excluded]

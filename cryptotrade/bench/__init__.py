@@ -1,5 +1,5 @@
-"""`manage.py bench`: how much our parts do, beside their peers, in the same run (docs/benchmarks.md).
+"""`manage.py bench`: benchmarks of the application's parts and of comparable software (docs/benchmarks.md).
 
-`fanout`, `slow_readers` and `feed` say what is measured; `measure` does one measurement with a server,
-a `publisher` and a `load` client, each a process of its own; `processes` pins, counts and ends them.
+`fanout`, `slow_consumers` and `feed` define scenarios; `measure` does one measurement with a server, a `publisher`
+and a `load_client`, each a process of its own; `processes` starts, pins, measures and stops processes.
 """

@@ -1,7 +1,7 @@
-"""Prices that walk, published as the feed does. `python -m cryptotrade.bench.bots_feed`
+"""Synthetic price feed of the bots benchmark. `python -m cryptotrade.bench.bots_feed`
 
-Reads `{"instruments", "rate"}` and goes on until it is ended. Every change of every price is of the size
-that a volatility of 50 % a year means. Closes candles as well, as the feed worker would.
+Reads `{"instruments", "rate"}` and publishes like the feed worker until it is terminated. Prices are random walks
+with a volatility of 50 % per year. Stores closed candles too.
 """
 
 import asyncio
@@ -27,15 +27,15 @@ def symbols(count: int) -> list[str]:
 
 
 class Walk:
-    """One instrument's price; the same seed walks the same way."""
+    """Random walk of one instrument's price, deterministic for a seed."""
 
     def __init__(self, seed: int, rate: float) -> None:
-        self._dice = random.Random(seed)
+        self._rng = random.Random(seed)
         self._step = VOLATILITY / math.sqrt(YEAR * rate)
         self.price = PRICE
 
     def tick(self, now: int) -> dict[str, Any]:
-        self.price *= math.exp(self._dice.gauss(0.0, self._step))
+        self.price *= math.exp(self._rng.gauss(0.0, self._step))
         tenths = round(self.price * 10)
         bid, ask, last = (str(Decimal(at).scaleb(-1)) for at in (tenths - SPREAD, tenths + SPREAD, tenths))
         return {
@@ -44,23 +44,23 @@ class Walk:
 
 
 def candles(instruments: list[Any], prices: dict[str, float], first: int, count: int) -> list[Any]:
-    """`count` candles for each from the opening time `first` on: a walk backwards from the price now."""
+    """`count` candles per instrument from opening time `first` on: a random walk backwards from the current price."""
     from market.models import Candle
 
-    made = []
+    rows = []
     for instrument in instruments:
-        dice = random.Random(instrument.pk)
+        rng = random.Random(instrument.pk)
         price = prices[instrument.symbol]
         for number in reversed(range(count)):
-            before = price * math.exp(dice.gauss(0.0, VOLATILITY / math.sqrt(YEAR / (WIDTH / 1000))))
+            before = price * math.exp(rng.gauss(0.0, VOLATILITY / math.sqrt(YEAR / (WIDTH / 1000))))
             ends = (Decimal(round(before * 10)).scaleb(-1), Decimal(round(price * 10)).scaleb(-1))
             candle = Candle(
                 instrument=instrument, interval=INTERVAL, open_time=first + number * WIDTH, open=ends[0],
                 high=max(ends), low=min(ends), close=ends[1], volume=1,
             )  # fmt: skip
-            made.append(candle)
+            rows.append(candle)
             price = before
-    return made
+    return rows
 
 
 async def publish(count: int, rate: float) -> None:
@@ -75,7 +75,7 @@ async def publish(count: int, rate: float) -> None:
     due = time.monotonic()
     while True:
         now = int(time.time() * 1000)
-        publisher.offer_ticks({symbol: walk.tick(now) for symbol, walk in walks.items()})
+        publisher.queue_ticks({symbol: walk.tick(now) for symbol, walk in walks.items()})
         await publisher.flush(status="live", age_ms=1)
         if _opening() > closed:
             prices = {symbol: walk.price for symbol, walk in walks.items()}
@@ -86,14 +86,14 @@ async def publish(count: int, rate: float) -> None:
 
 
 def _opening() -> int:
-    """Of the candle that is open now."""
+    """Opening time of the current candle."""
     return int(time.time() * 1000) // WIDTH * WIDTH
 
 
 def main() -> None:
     django.setup()
-    asked = orjson.loads(sys.stdin.buffer.readline())
-    uvloop.run(publish(asked["instruments"], asked["rate"]))
+    params = orjson.loads(sys.stdin.buffer.readline())
+    uvloop.run(publish(params["instruments"], params["rate"]))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The supervisor that `bots` measures: `run_worker bots-supervisor`, with a clock at its decisions.
+"""Supervisor of the bots benchmark: `run_worker bots-supervisor` with instrumented decisions.
 
-`python -m cryptotrade.bench.bots_worker` says `{"ready"}`; `{"measure": true}` begins a window and
-`{"measure": false}` ends it and says what was seen.
+`python -m cryptotrade.bench.bots_worker` writes `{"ready"}`; `{"measure": true}` begins a window, and
+`{"measure": false}` ends it and writes the measurements.
 """
 
 import sys
@@ -20,7 +20,7 @@ MS = 1_000_000  # ns
 
 
 class Clock:
-    """Counts decisions on ticks, by run, and how long after the tick was heard each was made or stored (ns)."""
+    """Counts decisions on ticks by run, and the latency from the tick's receipt to its decision and commit (ns)."""
 
     def __init__(self) -> None:
         self.measuring = False
@@ -30,34 +30,34 @@ class Clock:
         self.decided, self.stored, self.commits = array("q"), array("q"), array("q")
         self.by_run: Counter[UUID] = Counter()
 
-    def watch(self) -> None:
-        """Stand at `Runner.on_event` and at `decision_commit`; what they do is left as it is."""
+    def instrument(self) -> None:
+        """Instrument `Runner.on_event` and `decision_commit` without changing their behaviour."""
         from bots import services
-        from bots.domain.events import Ticked
+        from bots.domain.events import TickReceived
         from bots.domain.runner import Runner
 
         decide, commit = Runner.on_event, services.decision_commit
 
         def on_event(runner: Runner, event: Any) -> Any:
             decision = decide(runner, event)
-            if self.measuring and isinstance(event, Ticked):
+            if self.measuring and isinstance(event, TickReceived):
                 self.decided.append(time.time_ns() - event.now * MS)
                 self.by_run[runner.spec.run] += 1
             return decision
 
-        def decision_commit(*, made: Any, **given: Any) -> Any:
+        def decision_commit(*, made: Any, **arguments: Any) -> Any:
             began = time.time_ns()
-            answer = commit(made=made, **given)
+            result = commit(made=made, **arguments)
             if self.measuring:
                 self.commits.append(time.time_ns() - began)
-                if isinstance(made.events[0], Ticked):
+                if isinstance(made.events[0], TickReceived):
                     self.stored.append(time.time_ns() - made.events[0].now * MS)
-            return answer
+            return result
 
         Runner.on_event = on_event  # type: ignore[assignment,method-assign]
         services.decision_commit = decision_commit
 
-    def told(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
         return {
             "bots": len(self.by_run),
             "ticks": len(self.decided),
@@ -79,17 +79,17 @@ def _at(times: "array[int]", share: float) -> float | None:
     return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))] / MS, 2)
 
 
-def _obey(clock: Clock) -> None:
+def _read_commands(clock: Clock) -> None:
     for line in sys.stdin.buffer:
         clock.measuring = bool(orjson.loads(line)["measure"])
         if clock.measuring:
             clock.begin()
         else:
-            _say(clock.told())
+            _write_message(clock.summary())
 
 
-def _say(words: dict[str, Any]) -> None:
-    sys.stdout.buffer.write(orjson.dumps(words) + b"\n")
+def _write_message(message: dict[str, Any]) -> None:
+    sys.stdout.buffer.write(orjson.dumps(message) + b"\n")
     sys.stdout.buffer.flush()
 
 
@@ -98,9 +98,9 @@ def main() -> None:
     from market.management.commands import run_worker
 
     clock = Clock()
-    clock.watch()
-    threading.Thread(target=_obey, args=(clock,), daemon=True).start()
-    _say({"ready": True})
+    clock.instrument()
+    threading.Thread(target=_read_commands, args=(clock,), daemon=True).start()
+    _write_message({"ready": True})
     uvloop.run(run_worker.run("bots-supervisor"))
 
 

@@ -1,4 +1,4 @@
-"""Frames of a venue to decode: recorded ones where they lie beside the project, and those of our simulator."""
+"""Captures of venue frames for decoding benchmarks: from the simulator, and recordings where present."""
 
 import gzip
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import orjson
 from market.domain.instruments import Instrument
 from market.simulator import info
 from market.simulator.faults import Faults
-from market.simulator.limits import LENIENT, Account
+from market.simulator.limits import LENIENT, ClientLimits
 from market.simulator.streams import Session, Streams
 from market.simulator.universe import UNIVERSE
 from market.simulator.world import World
@@ -26,7 +26,7 @@ KINDS = ("bbo", "trades", "activeAssetCtx")
 
 @dataclass(frozen=True)
 class Capture:
-    """Frames in the order in which they came; a batch is what lies between two flushes of the feed."""
+    """Frames in the order of receipt; a batch is what arrives between two flushes of the feed."""
 
     name: str
     batches: Sequence[Sequence[bytes]]
@@ -36,37 +36,37 @@ class Capture:
 
     def only(self, channels: frozenset[str], name: str) -> "Capture":
         """The frames of these channels."""
-        kept = [
+        batches = [
             [frame for frame in batch if orjson.loads(frame).get("channel") in channels]
             for batch in self.batches
         ]
-        return replace(self, name=name, batches=[batch for batch in kept if batch])
+        return replace(self, name=name, batches=[batch for batch in batches if batch])
 
 
-class Venue:
-    """A simulated venue without sockets: its lists, and what one reader of everything is sent."""
+class CaptureVenue:
+    """Simulated venue without sockets: its metadata, and the frames of a client subscribed to everything."""
 
-    def __init__(self, hurry: float = 1.0) -> None:
-        listings = tuple(replace(listing, rate=listing.rate * hurry) for listing in UNIVERSE)
+    def __init__(self, time_scale: float = 1.0) -> None:
+        listings = tuple(replace(listing, rate=listing.rate * time_scale) for listing in UNIVERSE)
         self.world = World(seed=1, now=START, listings=listings)
 
-    def ask(self, request: Any) -> Any:
-        """The answer of `POST /info`, decoded."""
+    def post_info(self, request: Any) -> Any:
+        """The decoded response of `POST /info`."""
         return orjson.loads(orjson.dumps(info.answer(self.world, request).body))
 
     def instruments(self) -> list[Instrument]:
-        spot = self.ask({"type": "spotMeta"})
-        return perps_read("simulator", self.ask({"type": "meta"})) + spots_read("simulator", spot)
+        spot = self.post_info({"type": "spotMeta"})
+        return perps_read("simulator", self.post_info({"type": "meta"})) + spots_read("simulator", spot)
 
-    def listen(self, frames: int) -> Capture:
-        """Run the market until so many frames were sent."""
+    def capture(self, frames: int) -> Capture:
+        """Run the market until `frames` frames were sent."""
         batches: list[list[bytes]] = [[]]
         streams = Streams(self.world, LENIENT, Faults(self.world))
-        session = Session(lambda frame: batches[-1].append(frame), Account(), START)
+        session = Session(lambda frame: batches[-1].append(frame), ClientLimits(), START)
         streams.open(session)
-        for wanted in self._everything():
-            asked = orjson.dumps({"method": "subscribe", "subscription": wanted}).decode()
-            streams.receive(session, asked, START)
+        for subscription in self._subscriptions():
+            request = orjson.dumps({"method": "subscribe", "subscription": subscription}).decode()
+            streams.receive(session, request, START)
         now = START
         while sum(map(len, batches)) < frames:
             now += BLOCK_MS
@@ -74,17 +74,17 @@ class Venue:
             streams.publish(self.world.step(now), now)
         return Capture("simulated", batches)
 
-    def _everything(self) -> list[dict[str, Any]]:
-        wanted: list[dict[str, Any]] = [{"type": "allMids"}]
+    def _subscriptions(self) -> list[dict[str, Any]]:
+        subscriptions: list[dict[str, Any]] = [{"type": "allMids"}]
         for coin in self.world.markets:
-            wanted += [{"type": kind, "coin": coin} for kind in KINDS]
-            wanted += [{"type": "candle", "coin": coin, "interval": "1m"}]
-            wanted += [{"type": "l2Book", "coin": coin, "fast": True}]
-        return wanted
+            subscriptions += [{"type": kind, "coin": coin} for kind in KINDS]
+            subscriptions += [{"type": "candle", "coin": coin, "interval": "1m"}]
+            subscriptions += [{"type": "l2Book", "coin": coin, "fast": True}]
+        return subscriptions
 
 
 def recorded(folder: Path) -> Capture | None:
-    """What a real venue sent, often over; None where there is no recording."""
+    """Recorded frames of the real venue, repeated; None when there is no recording."""
     frames = [
         line.split(b" ", 1)[1]
         for path in sorted(folder.glob(RECORDED))

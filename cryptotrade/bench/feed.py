@@ -1,4 +1,4 @@
-"""One venue's frames: how many a second of CPU decodes, conflates and publishes, beside ccxt.pro."""
+"""Feed benchmark: frames decoded, conflated and published per CPU second, compared with ccxt.pro."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 
-from cryptotrade.bench.fanout import Say
+from cryptotrade.bench.fanout import Print
 from cryptotrade.bench.options import Options
 from cryptotrade.bench.processes import Bench
 from cryptotrade.bench.report import Row, document
@@ -14,7 +14,7 @@ from cryptotrade.bench.stats import median_of, ratio
 
 DEFAULTS = Options(seconds=1.0, clients=0, topics=0, rate=0.0, runs=3)
 FRAMES_PER_SECOND = 10_000
-PATIENCE = 300.0
+TIMEOUT_SECONDS = 300.0
 COLUMNS = ("name", "scenario", "deliveries_per_cpu_s", "us_per_message", "p50_ms", "p99_ms", "lost", "rss_mb")
 NOTES = (
     "deliveries: frames of the venue's stream; p50 and p99 are of one batch, which is what comes between two "
@@ -25,23 +25,23 @@ NOTES = (
 )
 
 
-def run(bench: Bench, options: Options, say: Say) -> Row:
-    """Every row in each run; medians over the runs. Clients, topics and peers do not apply."""
+def run(bench: Bench, options: Options, say: Print) -> Row:
+    """Measure all rows in each run; medians over the runs. Options clients, topics and peers do not apply."""
     rows: list[Row] = []
     notes: list[str] = []
     data = settings.BASE_DIR.parent / "shared" / "data"
-    order = {
+    job = {
         "seconds": options.seconds,
         "frames": int(options.seconds * FRAMES_PER_SECOND),
         "data": str(data),
     }
     for number in range(options.runs):
         say(f"run {number + 1}/{options.runs}")
-        with bench.python("feed", "-m", "cryptotrade.bench.feed_worker", core=bench.cores.server) as work:
-            work.tell(order)
-            told = work.hear(PATIENCE + 20 * options.seconds)
-        rows += told["rows"]
-        notes += told["notes"]
+        with bench.python("feed", "-m", "cryptotrade.bench.feed_worker", core=bench.cores.server) as worker:
+            worker.send(job)
+            result = worker.receive(TIMEOUT_SECONDS + 20 * options.seconds)
+        rows += result["rows"]
+        notes += result["notes"]
     results = _medians(rows)
     return document("feed", asdict(options), results, ratios(results), [*NOTES, *notes])
 
@@ -53,11 +53,11 @@ def _medians(rows: Sequence[Row]) -> list[Row]:
 
 
 def ratios(results: Sequence[Row]) -> dict[str, Any]:
-    """{"ccxt.pro": {"deliveries": the first capture's, and each capture's}}: ours by theirs."""
+    """{"ccxt.pro": {"deliveries": of the first capture, and one value per capture}}: ours divided by theirs."""
     speed = {(row["name"], row["scenario"]): row["deliveries_per_cpu_s"] for row in results}
     by = {
-        scenario: ratio(speed.get(("cryptotrade", scenario)), theirs)
-        for (name, scenario), theirs in speed.items()
+        scenario: ratio(speed.get(("cryptotrade", scenario)), reference)
+        for (name, scenario), reference in speed.items()
         if name == "ccxt.pro"
     }
     return {"ccxt.pro": {"deliveries": next(iter(by.values())), **by}} if by else {}

@@ -1,6 +1,6 @@
-"""The work that `feed` measures, in a process of its own. `python -m cryptotrade.bench.feed_worker`
+"""Worker process of the feed benchmark. `python -m cryptotrade.bench.feed_worker`
 
-Reads an `Order`, says one JSON document: rows, and notes on what could not be measured.
+Reads a `Job`, writes one JSON document: rows, and notes on what could not be measured.
 """
 
 import asyncio
@@ -15,26 +15,28 @@ import django
 import orjson
 import psutil
 
-from cryptotrade.bench.captures import Capture, Venue, recorded
+from cryptotrade.bench.captures import Capture, CaptureVenue, recorded
 from cryptotrade.bench.load_client import QUANTILES
 from cryptotrade.bench.stats import Histogram
 
-Step = Callable[[Iterable[bytes]], Awaitable[int]]  # a batch in; how many frames were not understood
+Step = Callable[
+    [Iterable[bytes]], Awaitable[int]
+]  # processes a batch; returns the number of undecodable frames
 Prepare = Callable[[], Awaitable[Step]]
 CCXT_CHANNELS = frozenset({"trades", "l2Book", "candle", "allMids", "activeAssetCtx"})
 
 
 @dataclass(frozen=True)
-class Order:
-    """At least `seconds` of CPU for each row; `frames` to be made; `data`: folder of recordings."""
+class Job:
+    """Parameters: minimum CPU `seconds` per row, simulated `frames`, and `data`, the folder of recordings."""
 
     seconds: float
     frames: int
     data: str
 
 
-async def measured(name: str, capture: Capture, prepare: Prepare, seconds: float) -> dict[str, Any]:
-    """Whole passes over the capture, each with everything new, until that much CPU was spent."""
+async def measure(name: str, capture: Capture, prepare: Prepare, seconds: float) -> dict[str, Any]:
+    """Measure complete passes over the capture, each with new objects, until `seconds` of CPU were used."""
     cpu = frames = lost = 0
     batches = Histogram()
     while cpu < seconds * 1e9:
@@ -62,46 +64,46 @@ async def measured(name: str, capture: Capture, prepare: Prepare, seconds: float
     }
 
 
-# --- ours --------------------------------------------------------------------------------------------
-class _Nobody:
-    """A publisher without Redis, for what happens before it."""
+# --- cryptotrade -------------------------------------------------------------------------------------
+class _NullPublisher:
+    """Publisher that discards everything, to measure the work before publishing."""
 
     venue = "simulator"
 
     def _ignore(self, *args: Any) -> None:
-        """Nobody is told."""
+        """Discard the update."""
 
-    symbols = forget = offer_ticks = offer_book = offer_candle = offer_trades = _ignore
+    symbols = forget = queue_ticks = queue_book = queue_candle = queue_trades = _ignore
 
 
 def _session() -> Any:
     from market.domain.session import Session
-    from market.domain.subscriptions import Pace
+    from market.domain.subscriptions import MessagePacer
     from market.venues.hyperliquid.client import LIMITS
     from market.venues.hyperliquid.codec import HyperliquidCodec
 
-    session = Session(HyperliquidCodec(), LIMITS, Pace(LIMITS))
+    session = Session(HyperliquidCodec(), LIMITS, MessagePacer(LIMITS))
     session.connected(0.0)
     return session
 
 
-def _desk(venue: Venue, publisher: Any) -> Any:
-    """Everything is watched: every book, tape and candle is kept and handed on."""
-    from market.feed.aggregator import Desk
+def _aggregator(venue: CaptureVenue, publisher: Any) -> Any:
+    """Aggregator with every topic watched: all books, trades and candles are maintained and published."""
+    from market.feed.aggregator import FeedAggregator
 
-    desk = Desk(publisher, store_trades=False)
-    desk.announce(venue.instruments())
-    desk.connected()
-    for symbol in desk.symbols:
-        desk.heal(symbol, [], 0)
+    aggregator = FeedAggregator(publisher, store_trades=False)
+    aggregator.announce(venue.instruments())
+    aggregator.connected()
+    for symbol in aggregator.symbols:
+        aggregator.backfill_candles(symbol, [], 0)
     kinds = ("book.{}.{}", "trades.{}.{}", "candles.{}.{}.1m")
-    desk.watch(kind.format(publisher.venue, symbol) for kind in kinds for symbol in desk.symbols)
-    for symbol in desk.symbols:
-        desk.fill(symbol, [])
-    return desk
+    aggregator.watch(kind.format(publisher.venue, symbol) for kind in kinds for symbol in aggregator.symbols)
+    for symbol in aggregator.symbols:
+        aggregator.fill(symbol, [])
+    return aggregator
 
 
-def _take(session: Any, desk: Any, batch: Iterable[bytes]) -> int:
+def _process_batch(session: Any, aggregator: Any, batch: Iterable[bytes]) -> int:
     from market.domain.session import Undecodable
 
     lost = 0
@@ -110,36 +112,36 @@ def _take(session: Any, desk: Any, batch: Iterable[bytes]) -> int:
             if isinstance(event, Undecodable):
                 lost += 1
             else:
-                desk.event(event)
-    desk.offer()
+                aggregator.event(event)
+    aggregator.offer()
     return lost
 
 
-def our_decoding(venue: Venue) -> Prepare:
+def decoding(venue: CaptureVenue) -> Prepare:
     """Session, codec and conflation."""
 
     async def prepare() -> Step:
-        session, desk = _session(), _desk(venue, _Nobody())
+        session, aggregator = _session(), _aggregator(venue, _NullPublisher())
 
         async def step(batch: Iterable[bytes]) -> int:
-            return _take(session, desk, batch)
+            return _process_batch(session, aggregator, batch)
 
         return step
 
     return prepare
 
 
-def our_publishing(venue: Venue) -> Prepare:
-    """The same, and a flush into Redis after each batch."""
+def publishing(venue: CaptureVenue) -> Prepare:
+    """Session, codec and conflation, plus a flush into Redis after each batch."""
 
     async def prepare() -> Step:
         from market.hub import Publisher
 
         publisher = Publisher("simulator", time.time_ns() // 1000, simulated=True)
-        session, desk = _session(), _desk(venue, publisher)
+        session, aggregator = _session(), _aggregator(venue, publisher)
 
         async def step(batch: Iterable[bytes]) -> int:
-            lost = _take(session, desk, batch)
+            lost = _process_batch(session, aggregator, batch)
             await publisher.flush(status="live", age_ms=0)
             return lost
 
@@ -149,17 +151,17 @@ def our_publishing(venue: Venue) -> Prepare:
 
 
 # --- ccxt.pro ------------------------------------------------------------------------------------------
-def ccxt_decoding(venue: Venue, exchanges: list[Any]) -> Prepare:
-    """What ccxt.pro does with a text frame once its socket has it. It opens none here."""
+def ccxt_decoding(venue: CaptureVenue, exchanges: list[Any]) -> Prepare:
+    """Message handling of ccxt.pro for received text frames; no socket is opened."""
     import ccxt.pro
 
-    async def answer(request: Mapping[str, Any], *_: Any) -> Any:
-        return venue.ask(dict(request))
+    async def post_info(request: Mapping[str, Any], *_: Any) -> Any:
+        return venue.post_info(dict(request))
 
     async def prepare() -> Step:
         exchange = ccxt.pro.hyperliquid({"enableRateLimit": False})
         exchanges.append(exchange)
-        exchange.publicPostInfo = answer
+        exchange.publicPostInfo = post_info
         await exchange.load_markets()
         client = exchange.client("ws://127.0.0.1/")
 
@@ -173,10 +175,10 @@ def ccxt_decoding(venue: Venue, exchanges: list[Any]) -> Prepare:
     return prepare
 
 
-async def with_ccxt(venue: Venue, capture: Capture, seconds: float) -> dict[str, Any]:
+async def measure_ccxt(venue: CaptureVenue, capture: Capture, seconds: float) -> dict[str, Any]:
     exchanges: list[Any] = []
     try:
-        return await measured("ccxt.pro", capture, ccxt_decoding(venue, exchanges), seconds)
+        return await measure("ccxt.pro", capture, ccxt_decoding(venue, exchanges), seconds)
     finally:
         for exchange in exchanges:
             await exchange.close()
@@ -186,46 +188,46 @@ async def with_ccxt(venue: Venue, capture: Capture, seconds: float) -> dict[str,
 def simulator_row(seconds: float) -> dict[str, Any]:
     from market.simulator.throughput import simulator_measure
 
-    found = simulator_measure(seconds)
+    results = simulator_measure(seconds)
     return {
         "name": "simulator",
         "scenario": "busy market",
-        "deliveries_per_cpu_s": round(found.frames),
-        "updates_per_cpu_s": round(found.events),
-        "us_per_message": round(1e6 / found.frames, 2),
+        "deliveries_per_cpu_s": round(results.frames),
+        "updates_per_cpu_s": round(results.events),
+        "us_per_message": round(1e6 / results.frames, 2),
         **dict.fromkeys(("p50_ms", "p99_ms", "p999_ms")),
         "lost": 0,
         "rss_mb": round(psutil.Process().memory_info().rss / 1e6, 1),
-        "messages": round(found.frames * seconds),
+        "messages": round(results.frames * seconds),
     }
 
 
-async def rows(order: Order) -> dict[str, Any]:
-    venue = Venue()
-    captures = [venue.listen(order.frames)]
+async def rows(job: Job) -> dict[str, Any]:
+    venue = CaptureVenue()
+    captures = [venue.capture(job.frames)]
     notes = []
-    if real := recorded(Path(order.data)):
-        captures.append(real)
+    if recording := recorded(Path(job.data)):
+        captures.append(recording)
     else:
         notes.append("recorded: skipped, no recordings beside the project")
-    found = []
+    results = []
     for capture in captures:
         common = capture.only(CCXT_CHANNELS, f"{capture.name}, ccxt's channels")
-        found.append(await measured("cryptotrade", capture, our_decoding(venue), order.seconds))
-        found.append(await measured("cryptotrade to Redis", capture, our_publishing(venue), order.seconds))
-        found.append(await measured("cryptotrade", common, our_decoding(venue), order.seconds))
+        results.append(await measure("cryptotrade", capture, decoding(venue), job.seconds))
+        results.append(await measure("cryptotrade to Redis", capture, publishing(venue), job.seconds))
+        results.append(await measure("cryptotrade", common, decoding(venue), job.seconds))
         try:
-            found.append(await with_ccxt(venue, common, order.seconds))
+            results.append(await measure_ccxt(venue, common, job.seconds))
         except ImportError:
             notes.append("ccxt.pro: skipped, it is not installed")
-    return {"rows": [*found, simulator_row(order.seconds)], "notes": notes}
+    return {"rows": [*results, simulator_row(job.seconds)], "notes": notes}
 
 
 def main() -> None:
-    order = Order(**cast("dict[str, Any]", orjson.loads(sys.stdin.buffer.readline())))
+    job = Job(**cast("dict[str, Any]", orjson.loads(sys.stdin.buffer.readline())))
     django.setup()
-    told = asyncio.run(rows(order))
-    sys.stdout.buffer.write(orjson.dumps(told) + b"\n")
+    document = asyncio.run(rows(job))
+    sys.stdout.buffer.write(orjson.dumps(document) + b"\n")
 
 
 if __name__ == "__main__":

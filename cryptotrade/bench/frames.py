@@ -1,4 +1,4 @@
-"""The least of RFC 6455 that a load client needs: a handshake, frames out of bytes, masked frames.
+"""Minimal RFC 6455 implementation for the load client: handshake, frame parser, masked frames.
 
 Pure. Servers never mask, and those measured here never fragment.
 """
@@ -11,11 +11,11 @@ _KEY = "Y3J5cHRvdHJhZGViZW5jaA=="
 
 
 class FrameError(ValueError):
-    """The server sent what this client does not read."""
+    """The server sent a frame that this client does not support."""
 
 
 class FrameReader:
-    """Frames of one connection, as their bytes come in."""
+    """Incremental frame parser of one connection."""
 
     __slots__ = ("_rest",)
 
@@ -40,7 +40,7 @@ class FrameReader:
 
 
 def _head(data: bytes, at: int) -> tuple[int, int]:
-    """Where the payload begins and how long it is; it may begin beyond what is there."""
+    """Start and length of the payload; the start may be beyond the received bytes."""
     first, length = data[at], data[at + 1]
     if not first & _LAST or length & _MASKED:
         raise FrameError("a fragmented or masked frame")
@@ -52,7 +52,7 @@ def _head(data: bytes, at: int) -> tuple[int, int]:
 
 
 def client_frame(opcode: int, payload: bytes) -> bytes:
-    """One masked frame, as clients have to send them."""
+    """One masked frame; clients must mask frames."""
     length = len(payload)
     if length < 126:
         head = bytes([_LAST | opcode, _MASKED | length])
@@ -69,7 +69,7 @@ def close_code(payload: bytes) -> int:
 
 
 def handshake(host: str, path: str) -> bytes:
-    """The request that opens a connection. No Origin: this is a program."""
+    """The handshake request. It has no Origin header, because the client is not a browser."""
     return (
         f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         f"Sec-WebSocket-Key: {_KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -77,7 +77,7 @@ def handshake(host: str, path: str) -> bytes:
 
 
 def after_handshake(data: bytes) -> bytes | None:
-    """What follows the server's answer; None while it is incomplete. Raises `FrameError` on a refusal."""
+    """The bytes after the server's handshake response; None while that is incomplete. Raises `FrameError` if rejected."""
     head, end, rest = data.partition(b"\r\n\r\n")
     if not end:
         return None

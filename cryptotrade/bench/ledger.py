@@ -1,10 +1,10 @@
-"""Postings a second: fills booked through the service into a real PostgreSQL, beside bare inserts."""
+"""Ledger benchmark: fills posted per second through the service into PostgreSQL, compared with plain inserts."""
 
 import sys
 from contextlib import ExitStack
 from dataclasses import asdict
 
-from cryptotrade.bench.fanout import Say
+from cryptotrade.bench.fanout import Print
 from cryptotrade.bench.options import Options
 from cryptotrade.bench.processes import Bench
 from cryptotrade.bench.report import Row, document
@@ -13,16 +13,16 @@ from cryptotrade.embedded import EmbeddedPostgres, services_at
 
 PYTHON = [sys.executable]
 DEFAULTS = Options(seconds=5.0, clients=0, topics=0, rate=0.0, runs=3)
-PATIENCE = 300.0
+TIMEOUT_SECONDS = 300.0
 COLUMNS = ("name", "fills_per_s", "entries_per_s", "ms_per_batch", "requests")
 NOTES = (
-    "one writer, one wallet; a batch is what execution books at once (20 fills)",
-    "ours: `facts_apply`: fence, order, fill, position, postings, zero-sum and balances by trigger, one commit",
+    "one writer, one wallet; a batch is what the execution worker posts at once (20 fills)",
+    "cryptotrade: `account_events_apply`: fence, order, fill, position, postings, zero-sum and balances by trigger, one commit",
     "inserts: the same number of fill and entry rows inserted and committed, without anything else",
 )
 
 
-def run(bench: Bench, options: Options, say: Say) -> Row:
+def run(bench: Bench, options: Options, say: Print) -> Row:
     """Medians over the runs. Clients, topics and peers do not apply."""
     rows: list[Row] = []
     with ExitStack() as stack:
@@ -33,11 +33,11 @@ def run(bench: Bench, options: Options, say: Say) -> Row:
         environment = {**bench.environment, "DATABASE_URL": services_at(bench.folder).database_url}
         with bench.child(
             "ledger", [*PYTHON, "-m", "cryptotrade.bench.ledger_worker"], core=None, environment=environment
-        ) as work:
+        ) as worker:
             for number in range(options.runs):
                 say(f"run {number + 1}/{options.runs}")
-                work.tell({"seconds": options.seconds})
-                rows += work.hear(PATIENCE)["rows"]
+                worker.send({"seconds": options.seconds})
+                rows += worker.receive(TIMEOUT_SECONDS)["rows"]
     results = [median_of([row for row in rows if row["name"] == name]) for name in ("cryptotrade", "inserts")]
     by = {"fills": ratio(results[0]["fills_per_s"], results[1]["fills_per_s"])}
     return document("ledger", asdict(options), results, {"bare inserts, speed": by}, NOTES)

@@ -1,6 +1,6 @@
-"""The work that `ledger` measures. `python -m cryptotrade.bench.ledger_worker`
+"""Worker process of the ledger benchmark. `python -m cryptotrade.bench.ledger_worker`
 
-Migrates the database that it is given, then reads `{"seconds"}` again and again and says rows.
+Migrates the given database, then reads `{"seconds"}` repeatedly and writes rows.
 """
 
 import itertools
@@ -15,13 +15,13 @@ import django
 import orjson
 
 BATCH = 20
-ENTRIES = 4  # of a fill: closed profit and fee, each with its other side
+ENTRIES = 4  # per fill: realised PnL and fee, each with its contra entry
 SIZE, PRICE, FEE = Decimal("0.001"), Decimal(50_000), Decimal("0.0225")
 ASSET = "USDC"
 
 
 class Writer:
-    """One wallet under a lease, and an order large enough for every fill."""
+    """Leased wallet, with orders large enough for a batch of fills."""
 
     def __init__(self) -> None:
         from django.contrib.auth import get_user_model
@@ -58,8 +58,8 @@ class Writer:
             tif="gtc", price=PRICE, size=SIZE * BATCH, status="open",
         )  # fmt: skip
 
-    def book(self) -> None:
-        """A batch of fills of one order through the service."""
+    def post(self) -> None:
+        """Post a batch of fills of one order through the service."""
         from market.domain.orders import VenueFill
         from wallets import services
 
@@ -72,36 +72,34 @@ class Writer:
             )
             for number in itertools.islice(self._numbers, BATCH)
         ]  # fmt: skip
-        services.facts_apply(claim=self.claim, facts=facts)
+        services.account_events_apply(claim=self.claim, facts=facts)
 
     def insert(self) -> None:
-        """The rows alone, in a table without our triggers."""
+        """Insert the same number of rows into tables without triggers."""
         from django.db import connection, transaction
 
         with transaction.atomic(), connection.cursor() as cursor:
             for table, count in (("bench_fill", BATCH), ("bench_entry", BATCH * ENTRIES)):
                 rows = [(str(self.wallet.pk), "perp", ASSET, PRICE) for _ in range(count)]
-                sql = f"INSERT INTO {table} (wallet, pot, asset, amount) VALUES "  # noqa: S608
+                sql = f"INSERT INTO {table} (wallet, account_type, asset, amount) VALUES "  # noqa: S608
                 cursor.execute(
                     sql + ",".join(["(%s,%s,%s,%s)"] * count), [cell for row in rows for cell in row]
                 )
 
 
-def measured(
-    name: str, work: Callable[[], None], renew: Callable[[], None], seconds: float
-) -> dict[str, Any]:
+def measure(name: str, work: Callable[[], None], renew: Callable[[], None], seconds: float) -> dict[str, Any]:
     work()
     batches, began = 0, time.monotonic()
-    while (taken := time.monotonic() - began) < seconds:
+    while (elapsed := time.monotonic() - began) < seconds:
         work()
         batches += 1
         if batches % 20 == 0:
             renew()
     return {
         "name": name,
-        "fills_per_s": round(batches * BATCH / taken, 1),
-        "entries_per_s": round(batches * BATCH * ENTRIES / taken, 1),
-        "ms_per_batch": round(1000 * taken / batches, 2),
+        "fills_per_s": round(batches * BATCH / elapsed, 1),
+        "entries_per_s": round(batches * BATCH * ENTRIES / elapsed, 1),
+        "ms_per_batch": round(1000 * elapsed / batches, 2),
         "requests": batches * BATCH,
     }
 
@@ -115,15 +113,15 @@ def main() -> None:
     with connection.cursor() as cursor:
         for table in ("bench_fill", "bench_entry"):
             cursor.execute(
-                f"CREATE TABLE {table} (id bigserial PRIMARY KEY, wallet uuid, pot text, asset text, amount numeric)"
+                f"CREATE TABLE {table} (id bigserial PRIMARY KEY, wallet uuid, account_type text, asset text, amount numeric)"
             )
     writer = Writer()
     while line := sys.stdin.buffer.readline():
         seconds = orjson.loads(line)["seconds"]
         writer.renew()
         rows = [
-            measured("cryptotrade", writer.book, writer.renew, seconds),
-            measured("inserts", writer.insert, writer.renew, seconds),
+            measure("cryptotrade", writer.post, writer.renew, seconds),
+            measure("inserts", writer.insert, writer.renew, seconds),
         ]
         sys.stdout.buffer.write(orjson.dumps({"rows": rows}) + b"\n")
         sys.stdout.buffer.flush()

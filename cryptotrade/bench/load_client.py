@@ -1,8 +1,8 @@
 """The load client: one process, one epoll, many raw sockets. `python -m cryptotrade.bench.load_client`
 
-Speaks lines of JSON with whoever started it: reads an `Order`, says `{"connected": n}` once every reader
-is subscribed, reads `{"start", "end"}` (ns, monotonic) and then `{"final": {topic: seq}}`, and answers
-with what was received in between.
+Exchanges lines of JSON with its parent process: reads a `Job`, writes `{"connected": n}` once every reader is
+subscribed, reads `{"start", "end"}` (ns, monotonic) and then `{"final": {topic: seq}}`, and writes what was
+received from start to end.
 """
 
 import contextlib
@@ -29,8 +29,8 @@ QUANTILES = (0.5, 0.99, 0.999)
 
 
 @dataclass(frozen=True)
-class Order:
-    """What to open: `clients` sockets, `slow` of which hardly read."""
+class Job:
+    """Parameters: `clients` sockets, of which `slow` are slow consumers."""
 
     port: int
     path: str
@@ -52,15 +52,15 @@ class Reader:
     def __init__(self, sock: socket.socket, rest: bytes, frames: Frames) -> None:
         self.sock = sock
         self.position = Position({})
-        self.answers = 0
+        self.confirmations = 0
         self.lost = 0
         self.closed: int | None = None
         self._frames = frames
         self._reader = wire.FrameReader()
-        self._take(rest)
+        self._receive(rest)
 
     def readable(self) -> bool:
-        """Read what is there. False when the connection is over."""
+        """Read the available data. False when the connection has ended."""
         try:
             data = self.sock.recv(READ_BYTES)
         except BlockingIOError:
@@ -70,16 +70,16 @@ class Reader:
         if not data:
             self.closed = self.closed or 1006
             return False
-        self._take(data)
+        self._receive(data)
         return True
 
-    def _take(self, data: bytes) -> None:
+    def _receive(self, data: bytes) -> None:
         now = time.monotonic_ns()
         for opcode, payload in self._reader.feed(data):
             if opcode == wire.TEXT:
                 frame = self._frames.of(payload)
                 frame.received.append(now)
-                self.answers += frame.answers
+                self.confirmations += frame.confirmations
                 self.position, lost = self.position.step(frame)
                 self.lost += lost
             elif opcode == wire.PING:
@@ -89,13 +89,13 @@ class Reader:
 
 
 class SlowReader:
-    """A client that takes a few bytes a second, as if on a bad line."""
+    """A slow consumer that reads a few bytes per second, as on a bad network."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.closed: int | None = None
 
-    def sip(self) -> None:
+    def read_slowly(self) -> None:
         try:
             if not self.sock.recv(SLOW_BYTES):
                 self.closed = 1006
@@ -105,46 +105,46 @@ class SlowReader:
             self.closed = 1006
 
 
-def connect(order: Order, greeting: list[bytes], *, slow: bool) -> tuple[socket.socket, bytes]:
-    """A connected, greeted, non-blocking socket, and what the server said beyond the handshake."""
+def connect(job: Job, greeting: list[bytes], *, slow: bool) -> tuple[socket.socket, bytes]:
+    """A connected and subscribed non-blocking socket, and the bytes received after the handshake."""
     sock = socket.socket()
     if slow:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_BUFFER)
-        # Else the loopback's huge segments make the kernel of the server buffer megabytes.
+        # Otherwise the kernel buffers megabytes on the server side, because of the loopback's large segments.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SLOW_SEGMENT)
     sock.settimeout(10)
-    sock.connect(("127.0.0.1", order.port))
+    sock.connect(("127.0.0.1", job.port))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.sendall(wire.handshake(f"127.0.0.1:{order.port}", order.path))
-    said, rest = b"", None
+    sock.sendall(wire.handshake(f"127.0.0.1:{job.port}", job.path))
+    received, rest = b"", None
     while rest is None:
         data = sock.recv(4096)
         if not data:
-            raise wire.FrameError("the server hung up in the handshake")
-        said += data
-        rest = wire.after_handshake(said)
+            raise wire.FrameError("the server closed the connection during the handshake")
+        received += data
+        rest = wire.after_handshake(received)
     sock.sendall(b"".join(wire.client_frame(wire.TEXT, text) for text in greeting))
     sock.settimeout(0)
     return sock, rest
 
 
-class Crowd:
-    """All clients and their loop."""
+class ClientPool:
+    """All clients, and their event loop."""
 
-    def __init__(self, order: Order, mouth: Any) -> None:
-        dialect = order.make_dialect()
+    def __init__(self, job: Job, control: Any) -> None:
+        dialect = job.make_dialect()
         greeting = list(dialect.greeting())
-        self._answers = dialect.answers
+        self._confirmations = dialect.confirmations
         self._frames = Frames(dialect)
         self._epoll = select.epoll()
-        self._mouth = mouth
-        self._sipped = time.monotonic()
+        self._control = control
+        self._last_slow_read = time.monotonic()
         self.readers: dict[int, Reader] = {}
         self.slow: list[SlowReader] = []
         self.closes: Counter[str] = Counter()
-        for number in range(order.clients):
-            slow = number < order.slow
-            sock, rest = connect(order, greeting, slow=slow)
+        for number in range(job.clients):
+            slow = number < job.slow
+            sock, rest = connect(job, greeting, slow=slow)
             if slow:
                 self.slow.append(SlowReader(sock))
             else:
@@ -152,44 +152,44 @@ class Crowd:
                 self._epoll.register(sock.fileno(), select.EPOLLIN)
 
     def until(self, done: Any, seconds: float) -> bool:
-        """Serve the sockets until `done()` or for so long. True when done."""
+        """Serve the sockets until `done()`, at most for `seconds`. True when done."""
         deadline = time.monotonic() + seconds
         while not done():
             if time.monotonic() > deadline:
                 return False
-            self._turn()
+            self._poll()
         return True
 
-    def said(self, seconds: float) -> Any:
-        """Serve the sockets until whoever started us says something, and return it."""
-        fd = self._mouth.fileno()
-        mouth = select.poll()
-        mouth.register(fd, select.POLLIN)
-        if not self.until(lambda: mouth.poll(0), seconds):
-            raise TimeoutError("nobody said what to do next")
-        return orjson.loads(self._mouth.readline())
+    def acks(self, seconds: float) -> Any:
+        """Serve the sockets until the parent process sends a message, and return it."""
+        fd = self._control.fileno()
+        control = select.poll()
+        control.register(fd, select.POLLIN)
+        if not self.until(lambda: control.poll(0), seconds):
+            raise TimeoutError("no message from the parent process")
+        return orjson.loads(self._control.readline())
 
-    def _turn(self) -> None:
+    def _poll(self) -> None:
         for fd, _ in self._epoll.poll(0.02):
             reader = self.readers[fd]
             if not reader.readable():
                 self._epoll.unregister(fd)
                 self.closes[str(reader.closed)] += 1
         now = time.monotonic()
-        if self.slow and now - self._sipped >= SLOW_EVERY:
-            self._sipped = now
+        if self.slow and now - self._last_slow_read >= SLOW_EVERY:
+            self._last_slow_read = now
             for slow in [slow for slow in self.slow if slow.closed is None]:
-                slow.sip()
+                slow.read_slowly()
 
     def is_subscribed(self) -> bool:
         return self.served() == len(self.readers)
 
     def served(self) -> int:
-        """Readers whose subscriptions were confirmed."""
-        return sum(reader.answers >= self._answers for reader in self.readers.values())
+        """Number of readers with confirmed subscriptions."""
+        return sum(reader.confirmations >= self._confirmations for reader in self.readers.values())
 
     def missing(self, final: dict[str, int]) -> int:
-        """Updates at the end that never came."""
+        """Number of final updates that were never received."""
         positions = Counter(reader.position for reader in self.readers.values())
         return sum(
             times * max(0, seq - position.seen.get(topic, seq))
@@ -197,8 +197,8 @@ class Crowd:
             for topic, seq in final.items()
         )
 
-    def account(self, start: int, end: int) -> dict[str, Any]:
-        """What was received from `start` to `end` (ns)."""
+    def statistics(self, start: int, end: int) -> dict[str, Any]:
+        """Statistics of what was received from `start` to `end` (ns)."""
         tally: Counter[str] = Counter()
         latency = Histogram()
         for frame in self._frames.all:
@@ -218,11 +218,11 @@ class Crowd:
 
 
 def _tally(frame: Frame, times: list[int], latency: Histogram) -> dict[str, int]:
-    pushed = [said for said in frame.says if said.first]
-    for said in pushed:
+    pushed = [update for update in frame.message if update.first]
+    for update in pushed:
         for at in times:
-            latency.add(at - said.due)
-    updates = sum(said.last - said.first + 1 for said in pushed)
+            latency.add(at - update.due)
+    updates = sum(update.last - update.first + 1 for update in pushed)
     return {
         "messages": len(times),
         "deliveries": len(times) * len(pushed),
@@ -230,22 +230,22 @@ def _tally(frame: Frame, times: list[int], latency: Histogram) -> dict[str, int]
     }
 
 
-def say(words: dict[str, Any]) -> None:
-    sys.stdout.buffer.write(orjson.dumps(words) + b"\n")
+def write_json(message: dict[str, Any]) -> None:
+    sys.stdout.buffer.write(orjson.dumps(message) + b"\n")
     sys.stdout.buffer.flush()
 
 
 def main() -> None:
-    gc.disable()  # there are no cycles here, and every collection would look like latency
-    # Unbuffered: what `poll` does not see would be waited for in vain.
-    mouth = os.fdopen(sys.stdin.fileno(), "rb", buffering=0)
-    crowd = Crowd(Order(**orjson.loads(mouth.readline())), mouth)
-    crowd.until(crowd.is_subscribed, 20)
-    say({"connected": crowd.served()})
-    window = crowd.said(60)
-    final = crowd.said(600)["final"]
-    crowd.until(lambda: not crowd.missing(final), DRAIN_SECONDS)
-    say({**crowd.account(window["start"], window["end"]), "undelivered": crowd.missing(final)})
+    gc.disable()  # no reference cycles are created, and every collection would add latency
+    # Unbuffered: `poll` does not see data in Python's buffer.
+    control = os.fdopen(sys.stdin.fileno(), "rb", buffering=0)
+    pool = ClientPool(Job(**orjson.loads(control.readline())), control)
+    pool.until(pool.is_subscribed, 20)
+    write_json({"connected": pool.served()})
+    window = pool.acks(60)
+    final = pool.acks(600)["final"]
+    pool.until(lambda: not pool.missing(final), DRAIN_SECONDS)
+    write_json({**pool.statistics(window["start"], window["end"]), "undelivered": pool.missing(final)})
 
 
 if __name__ == "__main__":

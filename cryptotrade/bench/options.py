@@ -1,4 +1,4 @@
-"""What was asked for, and what is measured when nothing is said."""
+"""Options of a benchmark."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Options:
-    """`None` in `peers`: everybody who can run here."""
+    """Options of a benchmark. `peers` None: all peers that can run on this machine."""
 
     seconds: float
     clients: int
@@ -15,6 +15,6 @@ class Options:
     runs: int
     peers: tuple[str, ...] | None = None
 
-    def given(self, asked: dict[str, Any]) -> "Options":
-        """These, but for what was asked for."""
-        return replace(self, **{key: value for key, value in asked.items() if value is not None})
+    def overridden(self, overrides: dict[str, Any]) -> "Options":
+        """These options, overridden by the given ones that are not None."""
+        return replace(self, **{key: value for key, value in overrides.items() if value is not None})

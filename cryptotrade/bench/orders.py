@@ -1,4 +1,4 @@
-"""The order API beside a view that does nothing, and orders through execution, in one real house."""
+"""Orders benchmark: the order API compared with an empty view, and orders through execution, on a real stack."""
 
 import sys
 import urllib.error
@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from cryptotrade.bench.fanout import Say
+from cryptotrade.bench.fanout import Print
 from cryptotrade.bench.options import Options
 from cryptotrade.bench.processes import Bench, BenchError, Child, free_port, pause
 from cryptotrade.bench.report import Row, document
@@ -17,13 +17,13 @@ from cryptotrade.embedded import services_at
 
 DEFAULTS = Options(seconds=60.0, clients=50, topics=0, rate=0.2, runs=1)
 BURST = 20  # orders of each user in one transaction
-START_SECONDS, PATIENCE, STOP_SECONDS = 180.0, 300.0, 40.0
+START_SECONDS, RESPONSE_TIMEOUT, STOP_SECONDS = 180.0, 300.0, 40.0
 WITHOUT_LIMITS = {
-    f"LIMIT_{name}": "1000000/60" for name in ("READ", "WRITE", "ORDER", "AUTH", "STREAM_CONNECT")
+    f"RATE_LIMIT_{name}": "1000000/60" for name in ("READ", "WRITE", "ORDER", "AUTH", "STREAM_CONNECT")
 }
 COLUMNS = ("name", "requests", "rate", "p50_ms", "p99_ms", "errors", "orders_per_s")
 NOTES = (
-    "clients are users with a wallet each; each sends `rate` requests a second, whatever became of the last; "
+    "clients are users with a wallet each; each sends `rate` requests a second without waiting for responses; "
     "a request's time is counted from when it was due",
     "empty: an authenticated view of the same API in the same process, which reads the same body and does nothing",
     "place: a limit order that rests, up to the answer; while it is measured, execution signs and sends the "
@@ -32,23 +32,23 @@ NOTES = (
 )
 
 
-def run(bench: Bench, options: Options, say: Say) -> Row:
-    """Empty view, orders, empty view again (the better of the two counts), then a burst."""
+def run(bench: Bench, options: Options, say: Print) -> Row:
+    """Measure the empty view, orders, the empty view again (the better one counts), then a burst."""
     with ExitStack() as stack:
-        house = stack.enter_context(BenchHouse(bench))
-        say("the house starts")
-        house.wait_until_ready()
-        say(f"{options.clients} users open their wallets")
-        seed = stack.enter_context(house.python("orders_seed"))
-        seed.tell({"users": options.clients})
-        users = seed.hear(PATIENCE)["users"]
-        load = stack.enter_context(house.python("orders_load"))
-        load.tell({"url": house.url, "users": users, "rate": options.rate, "seconds": options.seconds})
-        load.hear(PATIENCE)
+        bench_stack = stack.enter_context(BenchStack(bench))
+        say("starting the stack")
+        bench_stack.wait_until_ready()
+        say(f"creating wallets of {options.clients} users")
+        seed = stack.enter_context(bench_stack.python("orders_seed"))
+        seed.send({"users": options.clients})
+        users = seed.receive(RESPONSE_TIMEOUT)["users"]
+        load = stack.enter_context(bench_stack.python("orders_load"))
+        load.send({"url": bench_stack.url, "users": users, "rate": options.rate, "seconds": options.seconds})
+        load.receive(RESPONSE_TIMEOUT)
         rows = [_phase(load, name, options, say) for _ in range(options.runs) for name in PHASES]
         say("a burst of orders")
-        seed.tell({"burst": BURST})
-        burst = {**dict.fromkeys(COLUMNS), **seed.hear(PATIENCE), "name": "execution"}
+        seed.send({"burst": BURST})
+        burst = {**dict.fromkeys(COLUMNS), **seed.receive(RESPONSE_TIMEOUT), "name": "execution"}
     results = [_best(rows, "empty"), median_of([row for row in rows if row["name"] == "place"]), burst]
     empty, place = results[:2]
     by = {f"{name}": ratio(place[f"{name}_ms"], empty[f"{name}_ms"]) for name in ("p50", "p99")}
@@ -58,28 +58,28 @@ def run(bench: Bench, options: Options, say: Say) -> Row:
 PHASES = ("empty", "place", "empty")
 
 
-def _phase(load: Child, name: str, options: Options, say: Say) -> Row:
+def _phase(load: Child, name: str, options: Options, say: Print) -> Row:
     say(f"{name}: {options.clients} users, {options.rate:g} requests a second each")
-    load.tell({"phase": name})
-    told: Row = load.hear(options.seconds + PATIENCE)
-    if told["errors"]:
-        raise BenchError(f"{name}: {told['errors']} of {told['requests']} failed: {told['sample']}")
-    return told
+    load.send({"phase": name})
+    row: Row = load.receive(options.seconds + RESPONSE_TIMEOUT)
+    if row["errors"]:
+        raise BenchError(f"{name}: {row['errors']} of {row['requests']} failed: {row['sample']}")
+    return row
 
 
 def _best(rows: list[Row], name: str) -> Row:
     return min((row for row in rows if row["name"] == name), key=lambda row: row["p99_ms"])
 
 
-class BenchHouse:
-    """`manage.py up` in the benchmark's folder, with the empty view and without limits."""
+class BenchStack:
+    """`manage.py up` in the benchmark's folder, with the empty view and without rate limits."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         bench.folder.chmod(0o755)  # PostgreSQL may run as another user
-        var = bench.folder / "house"
+        var = bench.folder / "stack"
         self.environment = bench.environment | {
             "CRYPTOTRADE_VAR": str(var),
             "DJANGO_SETTINGS_MODULE": "cryptotrade.bench.settings",
@@ -87,23 +87,23 @@ class BenchHouse:
             "PORT": str(self._port),
             "SIMULATOR_PORT": str(free_port()),
             "SIMULATOR_CONTROL_PORT": str(free_port()),
-            "ORDERS_PER_MINUTE": "1000000",
+            "MAX_ORDERS_PER_MINUTE": "1000000",
             **WITHOUT_LIMITS,
         }
         self.environment.pop("DATABASE_URL", None)
         self._database_url = services_at(var).database_url
         self._stack = ExitStack()
 
-    def __enter__(self) -> "BenchHouse":
+    def __enter__(self) -> "BenchStack":
         manage = Path(__file__).resolve().parents[2] / "manage.py"
-        self._house = self._stack.enter_context(
+        self._process = self._stack.enter_context(
             self._bench.child(
-                "house",
+                "stack",
                 [sys.executable, str(manage), "up"],
                 core=None,
                 environment=self.environment,
                 silent=True,
-                patience=STOP_SECONDS,
+                stop_timeout=STOP_SECONDS,
             )
         )
         return self
@@ -116,17 +116,17 @@ class BenchHouse:
             if self._ready():
                 return
             pause(0.5)
-        raise BenchError(f"the house was not ready in {START_SECONDS:g} s; see {self._bench.folder}")
+        raise BenchError(f"the stack was not ready in {START_SECONDS:g} s; see {self._bench.folder}")
 
     def _ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/ready", timeout=5) as answer:  # noqa: S310  our own
-                return bool(answer.status == 200)
+            with urllib.request.urlopen(f"{self.url}/ready", timeout=5) as response:  # noqa: S310  a loopback URL
+                return bool(response.status == 200)
         except (urllib.error.URLError, OSError):
             return False
 
     def python(self, module: str) -> Child:
-        """A module of this package that works in this house."""
+        """Run a module of this package in the environment of this stack."""
         environment: dict[str, Any] = {**self.environment, "DATABASE_URL": self._database_url}
         command = [sys.executable, "-m", f"cryptotrade.bench.{module}"]
         return self._bench.child(module, command, core=None, environment=environment)

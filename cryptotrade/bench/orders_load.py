@@ -1,7 +1,7 @@
-"""Users that send requests when they are due. `python -m cryptotrade.bench.orders_load`
+"""Open-loop load of the orders benchmark. `python -m cryptotrade.bench.orders_load`
 
-Reads `{"url", "users", "rate", "seconds"}`, then `{"phase": "empty" | "place"}` again and again, and says
-what each phase was answered and how long it took.
+Reads `{"url", "users", "rate", "seconds"}`, then `{"phase": "empty" | "place"}` repeatedly, and writes latencies
+and errors of each phase.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ import orjson
 
 PATHS = {"empty": "/api/v1/bench/empty", "place": "/api/v1/orders"}
 WARM_SECONDS = 3.0
-LEAST_SECONDS = 1.0
+MIN_SECONDS = 1.0
 
 
 @dataclass
 class Phase:
-    """What came of the requests of one phase; times in seconds from when they were due."""
+    """Results of one phase; times in seconds from when the request was due."""
 
     times: list[float] = field(default_factory=list)
     errors: int = 0
@@ -41,7 +41,7 @@ class Phase:
 
 
 class Users:
-    """`users` are dicts of key, wallet, symbol, price and size."""
+    """Simulated API users; `users` are dicts of key, wallet, symbol, price and size."""
 
     def __init__(self, session: aiohttp.ClientSession, users: list[dict[str, str]], rate: float) -> None:
         self._session = session
@@ -49,32 +49,32 @@ class Users:
         self._rate = rate
 
     async def phase(self, name: str, seconds: float) -> Phase:
-        """Everybody at their own moments, evenly spread, for that long."""
-        found = Phase()
+        """Send requests of all users, evenly spread in time, for `seconds`."""
+        result = Phase()
         await asyncio.gather(
-            *(self._user(number, name, seconds, found) for number in range(len(self._users)))
+            *(self._user(number, name, seconds, result) for number in range(len(self._users)))
         )
-        return found
+        return result
 
-    async def _user(self, number: int, name: str, seconds: float, found: Phase) -> None:
+    async def _user(self, number: int, name: str, seconds: float, result: Phase) -> None:
         loop = asyncio.get_running_loop()
         begin = loop.time() + number / len(self._users) / self._rate
-        asked = []
+        tasks = []
         for turn in range(max(1, int(seconds * self._rate))):
             due = begin + turn / self._rate
             await asyncio.sleep(max(0.0, due - loop.time()))
-            asked.append(asyncio.create_task(self._ask(self._users[number], name, due, found)))
-        await asyncio.gather(*asked)
+            tasks.append(asyncio.create_task(self._request(self._users[number], name, due, result)))
+        await asyncio.gather(*tasks)
 
-    async def _ask(self, user: dict[str, str], name: str, due: float, found: Phase) -> None:
+    async def _request(self, user: dict[str, str], name: str, due: float, result: Phase) -> None:
         headers = {"Authorization": f"Bearer {user['key']}", "Content-Type": "application/json"}
         body = orjson.dumps(_order(user))
-        async with self._session.post(PATHS[name], data=body, headers=headers) as answer:
-            said = await answer.read()
-        found.times.append(asyncio.get_running_loop().time() - due)
-        if answer.status not in (200, 201):
-            found.errors += 1
-            found.sample = f"{answer.status} {said[:300].decode(errors='replace')}"
+        async with self._session.post(PATHS[name], data=body, headers=headers) as response:
+            text = await response.read()
+        result.times.append(asyncio.get_running_loop().time() - due)
+        if response.status not in (200, 201):
+            result.errors += 1
+            result.sample = f"{response.status} {text[:300].decode(errors='replace')}"
 
 
 def _order(user: dict[str, str]) -> dict[str, Any]:
@@ -84,32 +84,32 @@ def _order(user: dict[str, str]) -> dict[str, Any]:
         "venue": "simulator",
         "symbol": user["symbol"],
         "side": "buy",
-        "kind": "limit",
+        "order_type": "limit",
         "price": user["price"],
         "size": user["size"],
     }
 
 
 async def _main() -> None:
-    told = await _hear()
+    params = await _read_message()
     connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(told["url"], connector=connector) as session:
-        users = Users(session, told["users"], told["rate"])
+    async with aiohttp.ClientSession(params["url"], connector=connector) as session:
+        users = Users(session, params["users"], params["rate"])
         for name in PATHS:
-            await users.phase(name, min(WARM_SECONDS, max(LEAST_SECONDS, told["seconds"])))
-        _say({"warm": True})
-        while asked := await _hear():
-            found = await users.phase(asked["phase"], told["seconds"])
-            _say(found.row(asked["phase"], told["seconds"]))
+            await users.phase(name, min(WARM_SECONDS, max(MIN_SECONDS, params["seconds"])))
+        _write_message({"warm": True})
+        while message := await _read_message():
+            result = await users.phase(message["phase"], params["seconds"])
+            _write_message(result.row(message["phase"], params["seconds"]))
 
 
-async def _hear() -> Any:
+async def _read_message() -> Any:
     line = await asyncio.to_thread(sys.stdin.readline)
     return orjson.loads(line) if line else None
 
 
-def _say(words: dict[str, Any]) -> None:
-    sys.stdout.write(orjson.dumps(words).decode() + "\n")
+def _write_message(message: dict[str, Any]) -> None:
+    sys.stdout.write(orjson.dumps(message).decode() + "\n")
     sys.stdout.flush()
 
 

@@ -1,7 +1,7 @@
-"""Users with keys and funded wallets, and bursts of their orders. `python -m cryptotrade.bench.orders_seed`
+"""Setup of the orders benchmark: users, wallets, and bursts of orders. `python -m cryptotrade.bench.orders_seed`
 
-Reads `{"users": n}`, says them; then reads `{"burst": m}` and says how fast execution got m orders of each
-accepted.
+Reads `{"users": n}` and writes the created users; then reads `{"burst": m}` and writes how fast m orders per user
+were accepted by the venue.
 """
 
 import sys
@@ -16,15 +16,15 @@ import django
 import orjson
 
 SYMBOL, VENUE = "BTC", "simulator"
-BELOW = Decimal("0.97")  # far enough to rest, near enough to be allowed
+BELOW = Decimal("0.97")  # far enough from the market to rest, within the price band
 NOTIONAL = Decimal(20)
 USDC = Decimal(100_000)
-PATIENCE = 240.0
+TIMEOUT_SECONDS = 240.0
 
 
 @dataclass(frozen=True)
 class Trader:
-    """A user and the wallet to trade with."""
+    """A user with a wallet and an API key."""
 
     user: Any
     wallet: uuid.UUID
@@ -32,28 +32,31 @@ class Trader:
 
 
 def traders_make(count: int) -> list[Trader]:
-    """Users with an API key and an open wallet each. Raises `TimeoutError`."""
+    """Create users with an API key and an active wallet each. Raises `TimeoutError`."""
     from django.contrib.auth import get_user_model
 
     from accounts.services import api_key_create
     from wallets import selectors, services
 
-    made = []
+    traders = []
     for number in range(count):
         user = get_user_model().objects.create_user(f"bench-{number}@example.org")
         _, key = api_key_create(user=user, name="bench", scopes=["read", "trade"], days=1)
         wallet = services.simulated_account_open(user=user, client_id=uuid.uuid4(), usdc=USDC)
-        made.append(Trader(user, wallet.pk, key))
-    _until(lambda: all(_is_open(selectors.wallet_get(one.user, one.wallet)) for one in made), "wallets open")
-    return made
+        traders.append(Trader(user, wallet.pk, key))
+    _until(
+        lambda: all(_is_open(selectors.wallet_get(trader.user, trader.wallet)) for trader in traders),
+        "wallets open",
+    )
+    return traders
 
 
 def _is_open(wallet: Any) -> bool:
-    return wallet is not None and wallet.status == "active" and wallet.opened_at is not None
+    return wallet is not None and wallet.status == "active" and wallet.ledger_opened_at is not None
 
 
 def order_of(user: Any) -> tuple[Decimal, Decimal]:
-    """A price below the market and a size that is allowed."""
+    """A price below the market and a valid size."""
     from market import selectors
     from market.domain.instruments import Rules
 
@@ -67,13 +70,13 @@ def order_of(user: Any) -> tuple[Decimal, Decimal]:
 
 
 def burst(traders: list[Trader], each: int) -> dict[str, Any]:
-    """`each` orders per user in one transaction, then until the venue has accepted all."""
+    """Place `each` orders per user in one transaction, and wait until the venue has accepted all."""
     from wallets import services
     from wallets.domain.requests import OrderRequest
     from wallets.models import Order
 
     price, size = order_of(traders[0].user)
-    wanted: list[Any] = []
+    order_ids: list[Any] = []
     began = time.monotonic()
     for trader in traders:
         requests = [
@@ -82,37 +85,39 @@ def burst(traders: list[Trader], each: int) -> dict[str, Any]:
         placed = services.orders_place(
             user=trader.user, wallet_id=trader.wallet, requests=requests, origin="api"
         )
-        wanted += [order.pk for order in placed if isinstance(order, Order)]
-    rows = Order.objects.filter(pk__in=wanted)
-    _until(lambda: rows.filter(accepted_at__isnull=False).count() == len(wanted), "orders accepted")
-    return {"requests": len(wanted), "orders_per_s": round(len(wanted) / (time.monotonic() - began), 1)}
+        order_ids += [order.pk for order in placed if isinstance(order, Order)]
+    rows = Order.objects.filter(pk__in=order_ids)
+    _until(lambda: rows.filter(accepted_at__isnull=False).count() == len(order_ids), "orders accepted")
+    return {"requests": len(order_ids), "orders_per_s": round(len(order_ids) / (time.monotonic() - began), 1)}
 
 
 def _until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not within {PATIENCE:g} s")
+            raise TimeoutError(f"{what}: not within {TIMEOUT_SECONDS:g} s")
         time.sleep(0.05)  # noqa: TID251  other processes do the work
 
 
 def main() -> None:
     django.setup()
-    traders = traders_make(_hear()["users"])
+    traders = traders_make(_read_message()["users"])
     price, size = order_of(traders[0].user)
     order = {"symbol": SYMBOL, "price": str(price), "size": str(size)}
-    _say({"users": [{"key": one.key, "wallet": str(one.wallet), **order} for one in traders]})
-    while asked := _hear():
-        _say(burst(traders, asked["burst"]))
+    _write_message(
+        {"users": [{"key": trader.key, "wallet": str(trader.wallet), **order} for trader in traders]}
+    )
+    while message := _read_message():
+        _write_message(burst(traders, message["burst"]))
 
 
-def _hear() -> Any:
+def _read_message() -> Any:
     line = sys.stdin.readline()
     return orjson.loads(line) if line else None
 
 
-def _say(words: dict[str, Any]) -> None:
-    sys.stdout.write(orjson.dumps(words).decode() + "\n")
+def _write_message(message: dict[str, Any]) -> None:
+    sys.stdout.write(orjson.dumps(message).decode() + "\n")
     sys.stdout.flush()
 
 

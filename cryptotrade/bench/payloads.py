@@ -1,7 +1,7 @@
-"""What is streamed in a benchmark: topics as on a real page, and bodies that say when they were due. Pure.
+"""Payloads of the stream benchmarks: topics as on a real page, and bodies with their due time. Pure.
 
-The time fields of a body hold nanoseconds of the monotonic clock, the same for all processes of a host:
-the moment at which the body was *due*, whatever the publisher was doing then.
+The time fields of a body hold nanoseconds of the monotonic clock, which is the same for all processes of a host:
+the time at which the body was *due*, even if the publisher was late.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ class Load:
         return [_symbol(number) for number in range(max(2, self.topics))]
 
     def schedule(self, start: int) -> Iterator[tuple[int, int, int]]:
-        """(due in ns, topic number, round), for ever. Topics take turns within a period."""
+        """Endless sequence of (due in ns, topic number, round). Topics are spread evenly over a period."""
         step = 1e9 / self.rate / self.topics
         for number in count():
             yield start + round(number * step), number % self.topics, number // self.topics
@@ -61,8 +61,8 @@ def body(topic: str, turn: int, due: int) -> Any:
     return [[price, "0.25", "buy", due, str(turn)]]
 
 
-def due_of(topic: str, update: Any) -> int:
-    """When the newest part of an update was due, in ns."""
+def due_time(topic: str, update: Any) -> int:
+    """Due time of the newest part of an update, in ns."""
     kind = topic.partition(".")[0]
     if kind == "ticks":
         return max(int(tick["t"]) for tick in update.values())

@@ -1,4 +1,4 @@
-"""Who is measured: how each server is started, fed and read, and why one may be missing."""
+"""Peers: the measured servers, their start commands and protocols, and why one may be unavailable."""
 
 import shutil
 import subprocess
@@ -10,13 +10,13 @@ from pathlib import Path
 from django.conf import settings
 
 HERE = Path(__file__).parent
-OURS = "cryptotrade"
+CRYPTOTRADE = "cryptotrade"
 NCHAN_MODULES = ("lib/nginx/modules", "lib64/nginx/modules", "share/nginx/modules")  # beside the binary
 
 
 @dataclass(frozen=True)
 class Ports:
-    """`clients` connect to one, updates come in by the other."""
+    """Ports of a peer: one for clients, one for incoming updates."""
 
     clients: int
     ingress: int
@@ -24,7 +24,7 @@ class Ports:
 
 @dataclass(frozen=True)
 class Peer:
-    """One server. `command(ports, folder)` starts it; `missing()` says why it cannot be, or None."""
+    """One server. `command(ports, folder)` starts it; `missing()` is the reason why it cannot run, or None."""
 
     name: str
     sink: str
@@ -39,14 +39,14 @@ class Peer:
 
     @property
     def fed_by_redis(self) -> bool:
-        """Its feed can, and for us should, have spoken before the server starts."""
+        """Whether its feed publishes through Redis, and so can start before the server (required for our hub)."""
         return self.sink in ("hub", "core", "pubsub")
 
     def feed_port(self, ports: Ports) -> int:
         return ports.clients if self.sink == "nchan" else ports.ingress
 
 
-def _ours(ports: Ports, folder: Path) -> list[str]:
+def _cryptotrade(ports: Ports, folder: Path) -> list[str]:
     manage = str(settings.BASE_DIR / "manage.py")
     return [sys.executable, manage, "web", "--port", str(ports.clients)]
 
@@ -67,10 +67,10 @@ def _node(ports: Ports, folder: Path) -> list[str]:
 def _node_missing() -> str | None:
     if (node := shutil.which("node")) is None:
         return "node-ws: skipped, there is no node here"
-    asked = subprocess.run(
+    result = subprocess.run(
         [node, "-e", "require.resolve('ws')"], cwd=HERE, capture_output=True, timeout=20, check=False
     )
-    return "node-ws: skipped, node finds no package `ws`" if asked.returncode else None
+    return "node-ws: skipped, node finds no package `ws`" if result.returncode else None
 
 
 # --- nginx with nchan --------------------------------------------------------------------------------
@@ -110,14 +110,14 @@ def _nchan(ports: Ports, folder: Path) -> list[str]:
 def _nchan_missing() -> str | None:
     if (nginx := shutil.which("nginx")) is None:
         return "nchan: skipped, there is no nginx here"
-    built = subprocess.run([nginx, "-V"], capture_output=True, text=True, check=False).stderr
-    if _nchan_module() or "nchan" in built:
+    build_info = subprocess.run([nginx, "-V"], capture_output=True, text=True, check=False).stderr
+    if _nchan_module() or "nchan" in build_info:
         return None
     return "nchan: skipped, nginx has no such module"
 
 
 PEERS = [
-    Peer(OURS, "hub", _ours, dialect="hub"),
+    Peer(CRYPTOTRADE, "hub", _cryptotrade, dialect="hub"),
     Peer("channels-core", "core", _python("core")),
     Peer("channels-pubsub", "pubsub", _python("pubsub")),
     Peer("websockets", "lines", _python("websockets")),
@@ -127,13 +127,15 @@ PEERS = [
 
 
 def peers_available(names: Sequence[str] | None) -> tuple[list[Peer], list[str]]:
-    """Us and those of `names` (default: all) that can run here, and notes on those that cannot.
+    """Our hub and the peers of `names` (default: all) that can run on this machine, and notes on the others.
 
-    Raises `ValueError` for a name that is nobody's.
+    Raises `ValueError` for an unknown name.
     """
-    known = {peer.name for peer in PEERS}
-    if unknown := set(names or ()) - known:
-        raise ValueError(f"no such peer: {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
-    wanted = [peer for peer in PEERS if names is None or peer.name in {*names, OURS}]
-    reasons = {peer.name: peer.missing() for peer in wanted}
-    return [p for p in wanted if reasons[p.name] is None], [reason for reason in reasons.values() if reason]
+    existing = {peer.name for peer in PEERS}
+    if unknown := set(names or ()) - existing:
+        raise ValueError(
+            f"no such peer: {', '.join(sorted(unknown))}; there are {', '.join(sorted(existing))}"
+        )
+    peers = [peer for peer in PEERS if names is None or peer.name in {*names, CRYPTOTRADE}]
+    reasons = {peer.name: peer.missing() for peer in peers}
+    return [p for p in peers if reasons[p.name] is None], [reason for reason in reasons.values() if reason]

@@ -1,4 +1,4 @@
-"""Child processes of a benchmark: pinned, counted, spoken to in lines of JSON, and ended."""
+"""Child processes of a benchmark: pinned to cores, measured, controlled by lines of JSON, and stopped."""
 
 import os
 import platform
@@ -31,7 +31,7 @@ CPUCLOCK_SCHED = 2
 
 
 class BenchError(RuntimeError):
-    """A measurement could not be made; the message says why."""
+    """A measurement failed; the message is the reason."""
 
 
 def pause(seconds: float) -> None:
@@ -46,7 +46,7 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class Cores:
-    """The core of the server, and that of everything else. None: not pinned, there is only one."""
+    """Core of the server, and core of everything else. None: not pinned, the host has only one core."""
 
     server: int | None
     load: int | None
@@ -60,7 +60,7 @@ class Cores:
 
 
 def machine() -> dict[str, Any]:
-    """What it ran on: numbers of two machines cannot be compared, ratios within a run can."""
+    """Description of the host: results of two hosts cannot be compared, ratios within a run can."""
     return {
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
@@ -71,7 +71,7 @@ def machine() -> dict[str, Any]:
 
 
 def cpu_ns(pid: int) -> int:
-    """CPU time of a process and its children, in ns; 0 when it is gone."""
+    """CPU time of a process and its children, in ns; 0 when it has ended."""
     try:
         process = psutil.Process(pid)
         return sum(_one_cpu_ns(one) for one in [process, *process.children(recursive=True)])
@@ -81,7 +81,7 @@ def cpu_ns(pid: int) -> int:
 
 def _one_cpu_ns(process: psutil.Process) -> int:
     if sys.platform == "linux":
-        with suppress(OSError):  # gone, or not ours: the coarser clock below tells
+        with suppress(OSError):  # ended, or of another user: use the coarser clock below
             # The CPU clock of another process (clock_getcpuclockid(3)): exact, where /proc counts 10 ms.
             return time.clock_gettime_ns((~process.pid << 3) | CPUCLOCK_SCHED)
     times = process.cpu_times()
@@ -89,7 +89,7 @@ def _one_cpu_ns(process: psutil.Process) -> int:
 
 
 def rss_mb(pid: int) -> float:
-    """Resident memory of a process and its children."""
+    """Resident memory of a process and its children, in MB."""
     try:
         process = psutil.Process(pid)
         return sum(p.memory_info().rss for p in [process, *process.children(recursive=True)]) / 1e6
@@ -98,9 +98,9 @@ def rss_mb(pid: int) -> float:
 
 
 class Child:
-    """A process in a session of its own: a Ctrl-C reaches us alone, and we end it within `patience` s.
+    """Child process in a session of its own: Ctrl-C reaches the parent only, which stops the child in `patience` s.
 
-    What a `silent` one prints goes to its log: it is not spoken to.
+    The output of a `silent` child goes to its log file; it exchanges no messages.
     """
 
     def __init__(  # noqa: PLR0913  what a process needs
@@ -112,12 +112,12 @@ class Child:
         environment: Mapping[str, str],
         core: int | None,
         silent: bool = False,
-        patience: float = STOP_SECONDS,
+        stop_timeout: float = STOP_SECONDS,
     ) -> None:
         self.name = name
-        self._patience = patience
+        self._stop_timeout = stop_timeout
         self._log = folder / f"{name}.log"
-        self._said = b""
+        self._buffer = b""
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 command,
@@ -128,36 +128,36 @@ class Child:
                 stderr=log,
                 bufsize=0,
                 start_new_session=True,
-                preexec_fn=_settle_on(core),
+                preexec_fn=_preexec(core),
             )
 
     @property
     def pid(self) -> int:
         return self.process.pid
 
-    def tell(self, words: Mapping[str, Any]) -> None:
+    def send(self, message: Mapping[str, Any]) -> None:
         """One line of JSON to its standard input."""
-        with suppress(BrokenPipeError):  # `hear` says what became of it
-            _of(self.process.stdin).write(orjson.dumps(words) + b"\n")
+        with suppress(BrokenPipeError):  # `receive` reports why the process ended
+            _open_pipe(self.process.stdin).write(orjson.dumps(message) + b"\n")
 
-    def hear(self, seconds: float) -> dict[str, Any]:
-        """The next line of JSON that it prints. Raises `BenchError` when it ends or is silent."""
+    def receive(self, seconds: float) -> dict[str, Any]:
+        """The next line of JSON from its output. Raises `BenchError` when the process ends or on timeout."""
         deadline = time.monotonic() + seconds
-        pipe = _of(self.process.stdout)
-        while b"\n" not in self._said:
+        pipe = _open_pipe(self.process.stdout)
+        while b"\n" not in self._buffer:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([pipe], [], [], left)[0]:
-                raise BenchError(f"{self.name} said nothing for {seconds:g} s{self._tail()}")
+                raise BenchError(f"{self.name} sent no message for {seconds:g} s{self._tail()}")
             data = os.read(pipe.fileno(), 1 << 16)
             if not data:
                 raise BenchError(f"{self.name} ended{self._tail()}")
-            self._said += data
-        line, _, self._said = self._said.partition(b"\n")
-        words: dict[str, Any] = orjson.loads(line)
-        return words
+            self._buffer += data
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        message: dict[str, Any] = orjson.loads(line)
+        return message
 
     def wait_listening(self, port: int, seconds: float) -> None:
-        """Until somebody accepts connections at the port."""
+        """Wait until the port accepts connections. Raises `BenchError`."""
         deadline = time.monotonic() + seconds
         while True:
             with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
@@ -167,8 +167,8 @@ class Child:
             pause(0.02)
 
     def _tail(self) -> str:
-        said = self._log.read_text(errors="replace")[-TAIL:].strip()
-        return f":\n{said}" if said else ""
+        tail = self._log.read_text(errors="replace")[-TAIL:].strip()
+        return f":\n{tail}" if tail else ""
 
     def __enter__(self) -> "Child":
         return self
@@ -177,25 +177,25 @@ class Child:
         self.stop()
 
     def stop(self) -> None:
-        """SIGTERM, then, if that is not enough, SIGKILL."""
+        """Send SIGTERM, and SIGKILL if the process does not end in time."""
         for step in (signal.SIGTERM, signal.SIGKILL):
             if self.process.poll() is None:
                 with suppress(ProcessLookupError):
                     os.killpg(self.process.pid, step)
                 with suppress(subprocess.TimeoutExpired):
-                    self.process.wait(self._patience)
+                    self.process.wait(self._stop_timeout)
         for pipe in (self.process.stdin, self.process.stdout):
             with suppress(BrokenPipeError):
                 if pipe:
                     pipe.close()
 
 
-def _of(pipe: IO[bytes] | None) -> IO[bytes]:
+def _open_pipe(pipe: IO[bytes] | None) -> IO[bytes]:
     assert pipe is not None
     return pipe
 
 
-def _settle_on(core: int | None) -> Callable[[], None]:
+def _preexec(core: int | None) -> Callable[[], None]:
     def settle() -> None:
         die_with_parent()
         if core is not None:
@@ -205,7 +205,7 @@ def _settle_on(core: int | None) -> Callable[[], None]:
 
 
 class Bench:
-    """A temporary folder, a Redis, and the environment in which children run. A context manager."""
+    """Benchmark environment, a context manager: temporary folder, Redis, and environment variables of children."""
 
     def __init__(self) -> None:
         self.cores = Cores.of_this_host()
@@ -223,8 +223,8 @@ class Bench:
                 **{name: token_urlsafe(32) for name in ("SECRET_KEY", "JWT_SIGNING_KEY", "MFA_KEY")},
                 "VENUES": "bench",
                 "LOG_LEVEL": "WARNING",
-                "STREAM_PER_ADDRESS": "1000000",
-                "LIMIT_STREAM_CONNECT": "1000000/60",
+                "MAX_STREAMS_PER_ADDRESS": "1000000",
+                "RATE_LIMIT_STREAM_CONNECT": "1000000/60",
                 "REDIS_URL": env.secret("REDIS_URL") or self._start_redis(stack),
             }
             self._stack = stack.pop_all()
@@ -241,7 +241,7 @@ class Bench:
         redis.start()
         self.redis_pid = redis.pid
         if self.redis_pid and self.cores.load is not None:
-            # Redis serves the feed and the hub alike, and is counted on its own.
+            # Redis serves both the feed and the hub, and its CPU is measured separately.
             for thread in psutil.Process(self.redis_pid).threads():
                 os.sched_setaffinity(thread.id, {self.cores.load})
         return services_at(self.folder).redis_url
@@ -257,8 +257,8 @@ class Bench:
         *,
         core: int | None,
         environment: Mapping[str, str] | None = None,
-        **more: Any,
+        **options: Any,
     ) -> Child:
-        """A process with this environment, or another."""
+        """Start a process with this environment, or with the given one."""
         environment = environment or self.environment
-        return Child(name, command, folder=self.folder, environment=environment, core=core, **more)
+        return Child(name, command, folder=self.folder, environment=environment, core=core, **options)

@@ -1,7 +1,7 @@
-"""The feed of a benchmark. `python -m cryptotrade.bench.publisher`
+"""Feed of the stream benchmarks. `python -m cryptotrade.bench.publisher`
 
-Open loop: every update has a moment at which it is due, whether or not the one before has left. Reads an
-`Order`, says `{"publishing": true}`, and when told to stop answers with the last `seq` of each topic.
+Open loop: every update has a due time that does not depend on the previous one. Reads a `Job`, writes
+`{"publishing": true}`, and after a stop message writes the last `seq` of each topic.
 """
 
 import asyncio
@@ -23,8 +23,8 @@ LEAD_NS = 50_000_000
 
 
 @dataclass(frozen=True)
-class Order:
-    """What to publish, and into what: the hub, a channel layer, lines or nchan at `port`."""
+class Job:
+    """Parameters: the load, and the sink: the hub, a channel layer, or lines or nchan at `port`."""
 
     sink: str
     topics: int
@@ -33,7 +33,7 @@ class Order:
 
 
 class Sink(Protocol):
-    """Where updates go. `seqs`: the last `seq` of each topic that went."""
+    """Destination of updates. `seqs`: the last published `seq` of each topic."""
 
     seqs: dict[str, int]
 
@@ -43,12 +43,12 @@ class Sink(Protocol):
 
 
 class HubSink:
-    """Our own way: a `Publisher`, flushed through Redis as the feed worker does it."""
+    """The application's `Publisher`, flushed through Redis as in the feed worker."""
 
     def __init__(self, load: Load) -> None:
         import django
 
-        django.setup()  # the hub knows the rows of leases
+        django.setup()  # the hub imports lease models
         from market.hub import Publisher
 
         self.seqs: dict[str, int] = dict.fromkeys(load.names(), 0)
@@ -56,26 +56,26 @@ class HubSink:
         self._publisher.symbols(load.symbols())
         self._offered: set[str] = set()
         self._closing = False
-        self.begun = asyncio.Event()  # Redis knows what may be subscribed
+        self.ready = asyncio.Event()  # set when the symbols are in Redis, so that clients can subscribe
         self._flushing = asyncio.create_task(self._flush_always())
 
     async def offer(self, topic: str, turn: int, due: int) -> None:
         if self._flushing.done():
-            self._flushing.result()  # it never ends but by an error
+            self._flushing.result()  # the task only ends with an error
         update = body(topic, turn, due)
         kind, _, rest = topic.partition(".")
         symbol = rest.split(".")[1] if "." in rest else ""
         if kind == "trades":
             self.seqs[topic] += len(update)
-            self._publisher.offer_trades(symbol, update)
+            self._publisher.queue_trades(symbol, update)
             return
         self._offered.add(topic)
         if kind == "ticks":
-            self._publisher.offer_ticks(update)
+            self._publisher.queue_ticks(update)
         elif kind == "book":
-            self._publisher.offer_book(symbol, update)
+            self._publisher.queue_book(symbol, update)
         else:
-            self._publisher.offer_candle(symbol, "1m", update)
+            self._publisher.queue_candle(symbol, "1m", update)
 
     async def _flush_always(self) -> None:
         while not self._closing:
@@ -87,17 +87,17 @@ class HubSink:
             self.seqs[topic] += 1
         self._offered.clear()
         await self._publisher.flush(status="live", age_ms=1)
-        self.begun.set()
+        self.ready.set()
 
     async def close(self) -> None:
-        self._closing = True  # not cancelled: what is half-way through Redis would leave its lock behind
+        self._closing = True  # not cancelled: an interrupted flush would leave its Redis lock behind
         await self._flushing
         await self._flush()
         await self._publisher.close()
 
 
 class PlainSink(ABC):
-    """One message per update, numbered by us."""
+    """One message per update, with a seq of its own."""
 
     def __init__(self, load: Load) -> None:
         self.seqs: dict[str, int] = dict.fromkeys(load.names(), 0)
@@ -109,12 +109,12 @@ class PlainSink(ABC):
     @abstractmethod
     async def send(self, topic: str, message: bytes) -> None: ...
 
-    async def close(self) -> None:  # noqa: B027  most have nothing to give back
-        """Give back what was opened."""
+    async def close(self) -> None:  # noqa: B027  most sinks have nothing to close
+        """Close what was opened."""
 
 
 class GroupSink(PlainSink):
-    """`group_send`, as the Channels documentation has it."""
+    """`group_send`, as in the Channels documentation."""
 
     def __init__(self, load: Load, kind: str) -> None:
         from cryptotrade.bench.servers import roomy_layer
@@ -127,7 +127,7 @@ class GroupSink(PlainSink):
 
 
 class LinesSink(PlainSink):
-    """`topic TAB message LF` over one socket: next to nothing for a server to read."""
+    """`topic TAB message LF` over one socket, which costs a server very little to parse."""
 
     def __init__(self, load: Load, writer: asyncio.StreamWriter) -> None:
         super().__init__(load)
@@ -142,22 +142,22 @@ class LinesSink(PlainSink):
 
 
 class NchanSink(LinesSink):
-    """One POST per update over a connection that is kept; answers are not waited for."""
+    """One POST per update over a persistent connection, without waiting for responses."""
 
     async def send(self, topic: str, message: bytes) -> None:
         head = f"POST /pub?id={topic} HTTP/1.1\r\nHost: bench\r\nContent-Length: {len(message)}\r\n\r\n"
         self._writer.write(head.encode() + message)
 
 
-async def make_sink(order: Order, load: Load) -> Sink:
-    if order.sink == "hub":
-        ours = HubSink(load)
-        await ours.begun.wait()
-        return ours
-    if order.sink in ("core", "pubsub"):
-        return GroupSink(load, order.sink)
-    reader, writer = await asyncio.open_connection("127.0.0.1", order.port)
-    if order.sink == "nchan":
+async def make_sink(job: Job, load: Load) -> Sink:
+    if job.sink == "hub":
+        hub_sink = HubSink(load)
+        await hub_sink.ready.wait()
+        return hub_sink
+    if job.sink in ("core", "pubsub"):
+        return GroupSink(load, job.sink)
+    reader, writer = await asyncio.open_connection("127.0.0.1", job.port)
+    if job.sink == "nchan":
         sink = NchanSink(load, writer)
         sink.reading = asyncio.create_task(_discard(reader))  # type: ignore[attr-defined]
         return sink
@@ -170,7 +170,7 @@ async def _discard(reader: asyncio.StreamReader) -> None:
 
 
 async def publish(sink: Sink, load: Load, stopped: asyncio.Event) -> int:
-    """Offer what is due until stopped. Returns by how much the latest offer was late, in ns."""
+    """Publish updates when due, until stopped. Returns the largest delay, in ns."""
     worst = 0
     for due, number, turn in load.schedule(time.monotonic_ns() + LEAD_NS):
         wait = due - time.monotonic_ns()
@@ -182,23 +182,23 @@ async def publish(sink: Sink, load: Load, stopped: asyncio.Event) -> int:
             break
         await sink.offer(load.names()[number], turn, due)
         if not turn and not number:
-            _say({"publishing": True})
+            _write_message({"publishing": True})
     return worst
 
 
 async def run() -> None:
-    order = Order(**orjson.loads(sys.stdin.buffer.readline()))
-    load = Load(order.topics, order.rate)
-    sink = await make_sink(order, load)
+    job = Job(**orjson.loads(sys.stdin.buffer.readline()))
+    load = Load(job.topics, job.rate)
+    sink = await make_sink(job, load)
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stopped.set)
     late = await publish(sink, load, stopped)
     await sink.close()
-    _say({"final": sink.seqs, "late_ms": round(late / 1e6, 1)})
+    _write_message({"final": sink.seqs, "late_ms": round(late / 1e6, 1)})
 
 
-def _say(words: dict[str, Any]) -> None:
-    sys.stdout.buffer.write(orjson.dumps(words) + b"\n")
+def _write_message(message: dict[str, Any]) -> None:
+    sys.stdout.buffer.write(orjson.dumps(message) + b"\n")
     sys.stdout.buffer.flush()
 
 

@@ -1,4 +1,4 @@
-"""Documents and tables of results."""
+"""Result documents and tables."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ ABSENT = "–"
 def document(
     benchmark: str, parameters: Mapping[str, Any], results: Sequence[Row], ratios: Any, notes: Iterable[str]
 ) -> Row:
-    """What `--json` prints and `var/bench/` keeps."""
+    """Result document, printed with `--json` and saved in `var/bench/`."""
     return {
         "benchmark": benchmark,
         "parameters": dict(parameters),
@@ -27,35 +27,39 @@ def document(
     }
 
 
-def together(documents: Sequence[Row]) -> Row:
-    """One document of several."""
+def merge_documents(documents: Sequence[Row]) -> Row:
+    """Merge several documents into one."""
     return {
         "benchmark": "all",
-        "parameters": {one["benchmark"]: one["parameters"] for one in documents},
+        "parameters": {result["benchmark"]: result["parameters"] for result in documents},
         "machine": documents[0]["machine"],
-        "results": [{"benchmark": one["benchmark"], **row} for one in documents for row in one["results"]],
-        "ratios": {one["benchmark"]: one["ratios"] for one in documents},
-        "notes": [f"{one['benchmark']}: {note}" for one in documents for note in one["notes"]],
+        "results": [
+            {"benchmark": result["benchmark"], **row} for result in documents for row in result["results"]
+        ],
+        "ratios": {result["benchmark"]: result["ratios"] for result in documents},
+        "notes": [f"{result['benchmark']}: {note}" for result in documents for note in result["notes"]],
     }
 
 
-def keep(folder: Path, told: Row) -> Path:
+def save(folder: Path, result: Row) -> Path:
     """Write the document to `<folder>/<name>-<time>.json`."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{told['benchmark']}-{time.strftime('%Y%m%dT%H%M%S')}.json"
-    path.write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2))
+    path = folder / f"{result['benchmark']}-{time.strftime('%Y%m%dT%H%M%S')}.json"
+    path.write_bytes(orjson.dumps(result, option=orjson.OPT_INDENT_2))
     return path
 
 
-def table(told: Row, columns: Sequence[str]) -> str:
-    """The results in columns, the ratios and the notes below."""
-    rows = [[_cell(row.get(column)) for column in columns] for row in told["results"]]
-    heads = [column.replace("_per_cpu_s", "/cpu-s") for column in columns]
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    lines = [_line(cells, widths) for cells in [heads, *rows]]
-    ratios = [f"  ours : {peer} = {orjson.dumps(by).decode()}" for peer, by in told["ratios"].items()]
-    notes = [f"  * {note}" for note in told["notes"]]
-    return "\n".join([f"== {told['benchmark']} ==", *lines, *ratios, *notes])
+def table(result: Row, columns: Sequence[str]) -> str:
+    """Text table of the results, followed by ratios and notes."""
+    rows = [[_cell(row.get(column)) for column in columns] for row in result["results"]]
+    headers = [column.replace("_per_cpu_s", "/cpu-s") for column in columns]
+    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
+    lines = [_line(cells, widths) for cells in [headers, *rows]]
+    ratios = [
+        f"  cryptotrade : {peer} = {orjson.dumps(by).decode()}" for peer, by in result["ratios"].items()
+    ]
+    notes = [f"  * {note}" for note in result["notes"]]
+    return "\n".join([f"== {result['benchmark']} ==", *lines, *ratios, *notes])
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -1,6 +1,6 @@
-"""The servers of our peers, each the best of its kind. `python -m cryptotrade.bench.servers NAME PORT INGRESS`
+"""Servers of the Python peers. `python -m cryptotrade.bench.servers NAME PORT INGRESS`
 
-Compression is off and uvloop on, everywhere. A client says `{"topics": [...]}` and is told `{"ready": true}`.
+All use uvloop without compression. A client sends `{"topics": [...]}` and receives `{"ready": true}`.
 """
 
 import asyncio
@@ -16,13 +16,13 @@ from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 
-CAPACITY = 20_000  # of a channel: the default of 100 would lose nearly everything here
+CAPACITY = 20_000  # per channel: the default of 100 would lose most messages of this load
 READY = orjson.dumps({"ready": True}).decode()
 
 
 # --- Channels ----------------------------------------------------------------------------------------
 def roomy_layer(kind: str) -> Any:
-    """The channel layer of that kind, with room for bursts."""
+    """The channel layer of that kind, with a capacity for bursts."""
     from django.conf import settings
 
     if kind == "core":
@@ -31,7 +31,7 @@ def roomy_layer(kind: str) -> Any:
 
 
 class TickConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
-    """The consumer of the Channels tutorial, with as many groups as the client wants."""
+    """The consumer of the Channels tutorial, with one group per requested topic."""
 
     topics: tuple[str, ...] = ()
 
@@ -53,7 +53,7 @@ def serve_channels(kind: str, port: int) -> None:
     import django
     from channels.layers import channel_layers
 
-    django.setup()  # the web server brings the hub, which knows the rows of leases
+    django.setup()  # the web server imports the hub, which imports lease models
     from cryptotrade.web import web_config
 
     channel_layers.set("default", roomy_layer(kind))
@@ -62,24 +62,24 @@ def serve_channels(kind: str, port: int) -> None:
 
 # --- websockets ----------------------------------------------------------------------------------------
 class Broadcaster:
-    """`websockets.broadcast` per topic; updates come in as lines."""
+    """`websockets.broadcast` per topic; updates are received as lines."""
 
     def __init__(self) -> None:
-        self._readers: defaultdict[str, set[ServerConnection]] = defaultdict(set)
+        self._subscribers: defaultdict[str, set[ServerConnection]] = defaultdict(set)
 
     async def client(self, connection: ServerConnection) -> None:
         topics = orjson.loads(await connection.recv())["topics"]
         for topic in topics:
-            self._readers[topic].add(connection)
+            self._subscribers[topic].add(connection)
         await connection.send(READY)
         await connection.wait_closed()
         for topic in topics:
-            self._readers[topic].discard(connection)
+            self._subscribers[topic].discard(connection)
 
     async def ingress(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
             topic, _, message = line.rstrip(b"\n").decode().partition("\t")
-            broadcast(self._readers[topic], message)
+            broadcast(self._subscribers[topic], message)
         writer.close()
 
     async def run(self, port: int, ingress: int) -> None:

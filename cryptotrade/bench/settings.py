@@ -1,4 +1,4 @@
-"""The house's settings with one more route: a view that does nothing, to measure the others against."""
+"""The application's settings with one more route: an empty view as a baseline."""
 
 from cryptotrade.settings import *  # noqa: F403
 

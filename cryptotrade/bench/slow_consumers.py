@@ -1,14 +1,14 @@
-"""A few readers on bad lines: what they cost the others, and how much is kept for them."""
+"""Slow consumers benchmark: their effect on the latency of other clients, and on server memory."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from cryptotrade.bench.fanout import METHOD, Say, remarks, summary
-from cryptotrade.bench.measure import Scene, measure
+from cryptotrade.bench.fanout import METHOD, Print, remarks, summary
+from cryptotrade.bench.measure import Scenario, measure
 from cryptotrade.bench.options import Options
 from cryptotrade.bench.payloads import Load
-from cryptotrade.bench.peers import OURS, peers_available
+from cryptotrade.bench.peers import CRYPTOTRADE, peers_available
 from cryptotrade.bench.processes import Bench, BenchError
 from cryptotrade.bench.report import Row, document
 from cryptotrade.bench.stats import ratio
@@ -26,47 +26,49 @@ COLUMNS = (
 NOTES = (
     f"{SLOW_SHARE:.0%} of the clients read 256 bytes a second into the smallest buffer the kernel gives; "
     "latencies are those of the others",
-    "closed_1013: by our hub's own count; slow_closed: slow connections that were ended, by anybody",
+    "closed_1013: by our hub's own count; slow_closed: slow connections that were closed, by either side",
 )
 
 
-def scenes(options: Options) -> list[Scene]:
+def scenarios(options: Options) -> list[Scenario]:
     load = Load(options.topics, options.rate)
-    fast = Scene(ALL_FAST, load, options.clients, min(options.seconds, FAST_SECONDS))
+    fast = Scenario(ALL_FAST, load, options.clients, min(options.seconds, FAST_SECONDS))
     slow = max(1, round(options.clients * SLOW_SHARE))
     return [fast, replace(fast, name=SOME_SLOW, seconds=options.seconds, slow=slow)]
 
 
-def run(bench: Bench, options: Options, say: Say) -> Row:
-    """Us and each peer, without slow readers and with them."""
+def run(bench: Bench, options: Options, say: Print) -> Row:
+    """Measure our hub and each peer, without and with slow consumers."""
     peers, notes = peers_available(options.peers)
     results: list[Row] = []
     for peer in peers:
-        for scene in scenes(options):
-            say(f"{peer.name}, {scene.name}")
+        for scenario in scenarios(options):
+            say(f"{peer.name}, {scenario.name}")
             try:
-                rows = [measure(bench, peer, scene) for _ in range(options.runs)]
+                rows = [measure(bench, peer, scenario) for _ in range(options.runs)]
             except BenchError as problem:
-                if peer.name == OURS:
+                if peer.name == CRYPTOTRADE:
                     raise
-                notes.append(f"{peer.name}, {scene.name}: not measured, {problem}")
+                notes.append(f"{peer.name}, {scenario.name}: not measured, {problem}")
                 continue
             results.append(summary(rows))
     notes += [note for row in results for note in remarks(row)]
-    return document("slow-readers", asdict(options), results, ratios(results), [*NOTES, *METHOD[1:3], *notes])
+    return document(
+        "slow-consumers", asdict(options), results, ratios(results), [*NOTES, *METHOD[1:3], *notes]
+    )
 
 
 def ratios(results: Sequence[Row]) -> dict[str, Any]:
-    """{name: what slow readers do to the others' p50 and p99, and how memory grew}, us included."""
+    """{name: factor of the fast clients' p50 and p99 with slow consumers, and memory growth}, for every server."""
     rows = {(row["name"], row["scenario"]): row for row in results}
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for name, scenario in rows:
         with_slow, without = rows.get((name, SOME_SLOW)), rows.get((name, ALL_FAST))
         if scenario != SOME_SLOW or not with_slow or not without:
             continue
-        found[name] = {
+        result[name] = {
             "p50": ratio(with_slow["p50_ms"], without["p50_ms"]),
             "p99": ratio(with_slow["p99_ms"], without["p99_ms"]),
             "rss_growth_mb": with_slow["rss_growth_mb"],
         }
-    return found
+    return result

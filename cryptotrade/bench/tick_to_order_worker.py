@@ -1,6 +1,6 @@
-"""The work that `tick-to-order` measures. `python -m cryptotrade.bench.tick_to_order_worker`
+"""Worker process of the tick-to-order benchmark. `python -m cryptotrade.bench.tick_to_order_worker`
 
-Reads `{"seconds"}`, says one JSON document of rows.
+Reads `{"seconds"}`, writes one JSON document of rows.
 """
 
 import secrets
@@ -15,7 +15,7 @@ from uuid import uuid4
 import django
 import orjson
 
-from cryptotrade.bench.captures import START, Venue
+from cryptotrade.bench.captures import START, CaptureVenue
 from cryptotrade.bench.stats import Histogram
 
 SYMBOL, FRAMES, VALIDITY = "BTC", 4_000, 5_000
@@ -23,8 +23,8 @@ SIZE = Decimal("0.001")
 Step = Callable[[bytes], bytes | None]
 
 
-def measured(name: str, frames: list[bytes], step: Step, seconds: float) -> dict[str, Any]:
-    """Whole passes over the frames until that much CPU was spent; frames without an order do not count."""
+def measure(name: str, frames: list[bytes], step: Step, seconds: float) -> dict[str, Any]:
+    """Measure complete passes over the frames until `seconds` of CPU were used; frames without an order do not count."""
     cpu = orders = 0
     times = Histogram()
     while cpu < seconds * 1e9:
@@ -46,8 +46,8 @@ def measured(name: str, frames: list[bytes], step: Step, seconds: float) -> dict
     }
 
 
-def our_step(venue: Venue, key: bytes) -> Step:
-    """A quote in, a market order at the worst price out."""
+def our_step(venue: CaptureVenue, key: bytes) -> Step:
+    """Step from a quote frame to a signed market order."""
     from cryptotrade.bench.feed_worker import _session
     from market.domain.events import Quote
     from market.domain.orders import OrderSpec
@@ -55,8 +55,8 @@ def our_step(venue: Venue, key: bytes) -> Step:
     from wallets.domain.risk import Approved, check
 
     session = _session()
-    instrument = next(one for one in venue.instruments() if one.symbol == SYMBOL)
-    situation = _situation()
+    instrument = next(row for row in venue.instruments() if row.symbol == SYMBOL)
+    context = _risk_context()
     nonce = START
 
     def step(frame: bytes) -> bytes | None:
@@ -65,13 +65,19 @@ def our_step(venue: Venue, key: bytes) -> Step:
         if not quotes or quotes[0].bid is None or quotes[0].ask is None:
             return None
         bid, ask = Decimal(quotes[0].bid), Decimal(quotes[0].ask)
-        asked = OrderRequest(uuid4(), "simulator", SYMBOL, "buy", "market", SIZE, tif="ioc")
-        now = replace(situation, bid=bid, ask=ask, own=replace(situation.own, mark=(bid + ask) / 2))
-        verdict = check(asked, instrument, now)
+        request = OrderRequest(uuid4(), "simulator", SYMBOL, "buy", "market", SIZE, tif="ioc")
+        now = replace(context, bid=bid, ask=ask, exposure=replace(context.exposure, mark=(bid + ask) / 2))
+        verdict = check(request, instrument, now)
         assert isinstance(verdict, Approved), verdict
         nonce += 1
         spec = OrderSpec(
-            f"0x{asked.client_id.hex}", SYMBOL, asked.side, asked.kind, asked.tif, verdict.price, asked.size
+            f"0x{request.client_id.hex}",
+            SYMBOL,
+            request.side,
+            request.kind,
+            request.tif,
+            verdict.price,
+            request.size,
         )
         return _signed(spec, key, nonce)
 
@@ -79,7 +85,7 @@ def our_step(venue: Venue, key: bytes) -> Step:
 
 
 def _signed(spec: Any, key: bytes, nonce: int) -> bytes:
-    """As `market.venues.hyperliquid.exchange` does it."""
+    """Sign the order as `market.venues.hyperliquid.exchange` does."""
     from market.venues.hyperliquid import order_actions, signing
 
     action = order_actions.place_action([spec], {SYMBOL: 0})
@@ -88,18 +94,18 @@ def _signed(spec: Any, key: bytes, nonce: int) -> bytes:
     return orjson.dumps(signing.envelope(action, nonce, signature, expires_after=nonce + VALIDITY))
 
 
-def _situation() -> Any:
-    """A funded wallet with a position in something else."""
-    from wallets.domain.risk_context import Exposure, Limits, Situation
+def _risk_context() -> Any:
+    """Risk context of a funded wallet with a position in another instrument."""
+    from wallets.domain.risk_context import Exposure, RiskContext, TradingLimits
     from wallets.domain.status import TradingState
 
     money = Decimal(1_000_000)
-    return Situation(
+    return RiskContext(
         state=TradingState.ACTIVE,
         wallet_status="active",
-        limits=Limits(money, money, money, 10, Decimal(10), 1_000_000),
-        own=Exposure(),
-        others=(Exposure(size=Decimal(1), cost=Decimal(3000), mark=Decimal(3100)),),
+        limits=TradingLimits(money, money, money, 10, Decimal(10), 1_000_000),
+        exposure=Exposure(),
+        other_exposures=(Exposure(size=Decimal(1), cost=Decimal(3000), mark=Decimal(3100)),),
         available={("perp", "USDC"): money},
         cash=money,
         bid=None,
@@ -112,7 +118,7 @@ def _situation() -> Any:
 
 
 def sdk_step(key: bytes) -> Step:
-    """What the official SDK does between an order and its signature."""
+    """Step of the official SDK: order to signature."""
     from eth_account import Account
     from hyperliquid.utils import signing
     from hyperliquid.utils.types import Cloid
@@ -137,13 +143,13 @@ def sdk_step(key: bytes) -> Step:
 def main() -> None:
     seconds = orjson.loads(sys.stdin.buffer.readline())["seconds"]
     django.setup()
-    venue, key = Venue(hurry=20), secrets.token_bytes(32)
-    capture = venue.listen(FRAMES).only(frozenset({"bbo"}), "quotes")
-    wanted = f'"coin":"{SYMBOL}"'.encode()
-    frames = [frame for batch in capture.batches for frame in batch if wanted in frame]
+    venue, key = CaptureVenue(time_scale=20), secrets.token_bytes(32)
+    capture = venue.capture(FRAMES).only(frozenset({"bbo"}), "quotes")
+    marker = f'"coin":"{SYMBOL}"'.encode()
+    frames = [frame for batch in capture.batches for frame in batch if marker in frame]
     rows = [
-        measured("cryptotrade", frames, our_step(venue, key), seconds),
-        measured("sdk", frames, sdk_step(key), seconds),
+        measure("cryptotrade", frames, our_step(venue, key), seconds),
+        measure("sdk", frames, sdk_step(key), seconds),
     ]
     sys.stdout.buffer.write(orjson.dumps({"rows": rows}) + b"\n")
 

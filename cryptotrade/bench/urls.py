@@ -1,4 +1,4 @@
-"""The house's routes and the empty view. Only benchmarks serve this."""
+"""The application's routes plus the empty view, for benchmarks only."""
 
 from typing import ClassVar
 
@@ -11,7 +11,7 @@ from cryptotrade import urls
 
 
 class Empty(APIView):
-    """Signed in, limited, parsed and answered like every other; in between is nothing."""
+    """Baseline view: authenticated, rate-limited, parsed and rendered like every other view, without any work."""
 
     scopes: ClassVar[dict[str, str]] = {"POST": "trade"}
 

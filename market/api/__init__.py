@@ -1,4 +1,4 @@
-"""/api/v1/: public market data. Live values come from Redis, history from PostgreSQL."""
+"""URL routes of public market data under /api/v1/. Live values come from Redis, history from PostgreSQL."""
 
 from django.urls import path
 
@@ -13,5 +13,6 @@ _routes = [
     path("trades", views.TradeList.as_view(), name="trades"),
 ]
 
-# Both spellings work; the schema names the one without a slash (cryptotrade/openapi.py).
+# Each route works with and without a trailing slash; the OpenAPI schema lists the form without one
+# (cryptotrade/openapi.py).
 urlpatterns = [*_routes, *(path(f"{route.pattern}/", route.callback) for route in _routes)]

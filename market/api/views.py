@@ -1,4 +1,4 @@
-"""Endpoints: validate the question, call a selector, shape the answer."""
+"""Public market data endpoints: validate the query, call a selector, build the response."""
 
 from dataclasses import asdict
 from typing import Any
@@ -19,20 +19,20 @@ from market.api import serializers
 from market.models import Instrument
 
 TICK_FIELDS = ("bid", "ask", "last", "mark", "change24h", "volume24h", "t")
-BAD_QUERY = {400: OpenApiResponse(serializers.Error, "VALIDATION_ERROR: a parameter is not right.")}
+BAD_QUERY = {400: OpenApiResponse(serializers.Error, "VALIDATION_ERROR: a query parameter is invalid.")}
 NOT_THERE = {404: OpenApiResponse(serializers.Error, "NOT_FOUND: no such venue or instrument.")}
-NOT_NOW = {503: OpenApiResponse(serializers.Error, "SERVICE_UNAVAILABLE: Redis or the feed does not answer.")}
+NOT_NOW = {503: OpenApiResponse(serializers.Error, "SERVICE_UNAVAILABLE: Redis or the feed is unavailable.")}
 
 
 class NotAvailable(APIException):
-    """Live values are not known now."""
+    """HTTP 503: live market data is unavailable."""
 
     status_code = 503
-    default_detail = "Live values are not known now."
+    default_detail = "Live market data is unavailable."
 
 
 class PublicView(APIView):
-    """Open to anybody, read only. A live value that nobody knows is a 503."""
+    """Base view: public and read-only. `LiveUnavailable` becomes HTTP 503."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -43,32 +43,36 @@ class PublicView(APIView):
         return super().handle_exception(exc)
 
 
-def _asked(serializer: type[Serializer[Any]], request: Request) -> dict[str, Any]:
-    question = serializer(data=request.query_params)
-    question.is_valid(raise_exception=True)
-    return dict(question.validated_data)
+def _validated(serializer: type[Serializer[Any]], request: Request) -> dict[str, Any]:
+    query = serializer(data=request.query_params)
+    query.is_valid(raise_exception=True)
+    return dict(query.validated_data)
 
 
-def _instrument(asked: dict[str, Any]) -> Instrument:
-    found = selectors.instrument_get(asked["venue"], asked["symbol"])
-    if found is None:
-        raise NotFound(f"There is no instrument {asked['symbol']} at {asked['venue']}.")
-    return found
+def _instrument(params: dict[str, Any]) -> Instrument:
+    instrument = selectors.instrument_get(params["venue"], params["symbol"])
+    if instrument is None:
+        raise NotFound(f"Unknown instrument {params['symbol']} on {params['venue']}.")
+    return instrument
 
 
-def _heading(found: Instrument) -> dict[str, Any]:
-    return {"venue": found.venue.name, "symbol": found.symbol, "simulated": found.venue.simulated}
+def _reference(instrument: Instrument) -> dict[str, Any]:
+    return {
+        "venue": instrument.venue.name,
+        "symbol": instrument.symbol,
+        "simulated": instrument.venue.simulated,
+    }
 
 
-def _venue_must_exist(name: str | None) -> None:
+def _check_venue(name: str | None) -> None:
     if name and selectors.venue_get(name) is None:
-        raise NotFound(f"There is no venue {name}.")
+        raise NotFound(f"Unknown venue {name}.")
 
 
 class VenueList(PublicView):
     @extend_schema(operation_id="venues_list", responses={200: serializers.VenuePage}, tags=["market"])
     def get(self, request: Request) -> Response:
-        """Every venue with the state of its feed."""
+        """All venues with the status of their feeds."""
         results = [asdict(venue) for venue in selectors.venue_states()]
         return Response({"next": None, "previous": None, "results": results})
 
@@ -81,7 +85,7 @@ class InstrumentCursor(CursorPagination):
 
 
 class InstrumentList(PublicView, ListAPIView[Instrument]):
-    """Instruments and the price and size rules that an order for them must obey."""
+    """Instruments with the price and size rules that orders must satisfy."""
 
     serializer_class = serializers.InstrumentBody
     pagination_class = InstrumentCursor
@@ -94,9 +98,9 @@ class InstrumentList(PublicView, ListAPIView[Instrument]):
         tags=["market"],
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        asked = _asked(serializers.InstrumentsQuery, request)
-        _venue_must_exist(asked.get("venue"))
-        self.queryset = selectors.instrument_list(**asked)
+        params = _validated(serializers.InstrumentsQuery, request)
+        _check_venue(params.get("venue"))
+        self.queryset = selectors.instrument_list(**params)
         return self.list(request)
 
 
@@ -109,17 +113,19 @@ class TickList(PublicView):
     )
     def get(self, request: Request) -> Response:
         """The latest tick of every instrument that has one."""
-        asked = _asked(serializers.TicksQuery, request)
-        _venue_must_exist(asked.get("venue"))
-        wanted = [venue for venue in selectors.venue_states() if asked.get("venue", venue.name) == venue.name]
-        results = [tick for venue in wanted for tick in _ticks(venue)]
+        params = _validated(serializers.TicksQuery, request)
+        _check_venue(params.get("venue"))
+        venues = [
+            venue for venue in selectors.venue_states() if params.get("venue", venue.name) == venue.name
+        ]
+        results = [tick for venue in venues for tick in _ticks(venue)]
         return Response({"next": None, "previous": None, "results": results})
 
 
 def _ticks(venue: selectors.VenueState) -> list[dict[str, Any]]:
-    heading = {"venue": venue.name, "simulated": venue.simulated, "status": venue.status}
+    venue_fields = {"venue": venue.name, "simulated": venue.simulated, "status": venue.status}
     return [
-        {**heading, "symbol": symbol, **{name: tick.get(name) for name in TICK_FIELDS}}
+        {**venue_fields, "symbol": symbol, **{name: tick.get(name) for name in TICK_FIELDS}}
         for symbol, tick in sorted(selectors.ticks_of(venue.name).items())
     ]
 
@@ -132,32 +138,32 @@ class CandleList(PublicView):
         tags=["market"],
     )
     def get(self, request: Request) -> Response:
-        """Candles, ascending: stored ones, and without `before` also the one that is still open."""
-        asked = _asked(serializers.CandlesQuery, request)
-        found = _instrument(asked)
-        interval, before, limit = asked["interval"], asked.get("before"), asked["limit"]
-        rows = selectors.candles_before(found, interval, before=before, limit=limit)
+        """Candles in ascending order: the stored ones and, without `before`, the open one."""
+        params = _validated(serializers.CandlesQuery, request)
+        instrument = _instrument(params)
+        interval, before, limit = params["interval"], params.get("before"), params["limit"]
+        rows = selectors.candles_before(instrument, interval, before=before, limit=limit)
         results = [_candle(selectors.candle_row(row), closed=True) for row in rows]
         if before is None:
-            results = _with_open(results, found, interval)[-limit:]
-        older = None
+            results = _with_open(results, instrument, interval)[-limit:]
+        next_url = None
         if len(results) == limit:
-            older = replace_query_param(request.build_absolute_uri(), "before", results[0]["t"])
-        page = {"next": older, "previous": None, "interval": interval, "results": results}
-        return Response({**_heading(found), **page})
+            next_url = replace_query_param(request.build_absolute_uri(), "before", results[0]["t"])
+        page = {"next": next_url, "previous": None, "interval": interval, "results": results}
+        return Response({**_reference(instrument), **page})
 
 
 def _candle(row: list[Any], *, closed: bool) -> dict[str, Any]:
     return {**dict(zip("tohlcv", row, strict=True)), "closed": closed}
 
 
-def _with_open(results: list[dict[str, Any]], found: Instrument, interval: str) -> list[dict[str, Any]]:
-    """`results` and the open candle. Only when nothing is stored is the feed waited for."""
-    topic = f"candles.{found.venue.name}.{found.symbol}.{interval}"
+def _with_open(results: list[dict[str, Any]], instrument: Instrument, interval: str) -> list[dict[str, Any]]:
+    """`results` plus the open candle. Waits for the feed only when no candle is stored."""
+    topic = f"candles.{instrument.venue.name}.{instrument.symbol}.{interval}"
     if results:
-        row = selectors.topic_known(topic)
+        row = selectors.topic_or_none(topic)
     else:
-        row = selectors.topic_fresh(topic, found.venue.name).whole
+        row = selectors.topic_fresh(topic, instrument.venue.name).whole
     if not row or (results and row[0] <= results[-1]["t"]):
         return results
     return [*results, _candle(row, closed=False)]
@@ -171,10 +177,14 @@ class BookDetail(PublicView):
         tags=["market"],
     )
     def get(self, request: Request) -> Response:
-        """The order book. One that nobody watched is fetched from the venue first, for up to 3 s."""
-        found = _instrument(_asked(serializers.InstrumentQuery, request))
-        snapshot = selectors.topic_fresh(f"book.{found.venue.name}.{found.symbol}", found.venue.name)
-        return Response({**_heading(found), "epoch": snapshot.epoch, "seq": snapshot.seq, **snapshot.whole})
+        """The order book. Without a subscriber it is first requested from the feed, for up to 3 s."""
+        instrument = _instrument(_validated(serializers.InstrumentQuery, request))
+        snapshot = selectors.topic_fresh(
+            f"book.{instrument.venue.name}.{instrument.symbol}", instrument.venue.name
+        )
+        return Response(
+            {**_reference(instrument), "epoch": snapshot.epoch, "seq": snapshot.seq, **snapshot.whole}
+        )
 
 
 class TradeList(PublicView):
@@ -185,9 +195,11 @@ class TradeList(PublicView):
         tags=["market"],
     )
     def get(self, request: Request) -> Response:
-        """The newest trades, oldest first. Those that nobody watched are waited for, up to 3 s."""
-        found = _instrument(_asked(serializers.InstrumentQuery, request))
-        snapshot = selectors.topic_fresh(f"trades.{found.venue.name}.{found.symbol}", found.venue.name)
+        """The newest trades, oldest first. Without a subscriber the request waits for them up to 3 s."""
+        instrument = _instrument(_validated(serializers.InstrumentQuery, request))
+        snapshot = selectors.topic_fresh(
+            f"trades.{instrument.venue.name}.{instrument.symbol}", instrument.venue.name
+        )
         results = [dict(zip(("px", "sz", "side", "t", "id"), item, strict=True)) for item in snapshot.whole]
         page = {"next": None, "previous": None, "epoch": snapshot.epoch, "seq": snapshot.seq}
-        return Response({**_heading(found), **page, "results": results})
+        return Response({**_reference(instrument), **page, "results": results})

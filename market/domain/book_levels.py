@@ -1,4 +1,4 @@
-"""What rests in an order book: orders, the queues of their prices, and the two halves these make."""
+"""Data structures of an order book: resting orders, price levels and book sides."""
 
 from bisect import bisect_left, insort
 from collections import OrderedDict
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 
 class Level(NamedTuple):
-    """All that rests at one price: total size and number of orders."""
+    """Aggregate of one price: total resting size in lots and number of orders."""
 
     price: int
     size: int
     orders: int
 
 
-class Resting:
-    """An order in the book. Read it; only the book writes it."""
+class RestingOrder:
+    """An order in the book. Read-only for callers; only the book modifies it."""
 
     __slots__ = ("client_id", "id", "owner", "price", "side", "size")
 
@@ -33,47 +33,47 @@ class Resting:
         self.client_id = order.client_id
 
 
-class Ration(Protocol):
-    """How much of a resting order may still trade; an owner can lose the right within one sweep."""
+class ReduceOnlyCap(Protocol):
+    """Limit of what a reduce-only resting order may still fill; it can change within one match."""
 
-    def spare(self, order: Resting) -> int:
-        """Lots of it that may be filled now; none cancels it, fewer than it has reduces it."""
+    def spare(self, order: RestingOrder) -> int:
+        """Lots that may be filled now: zero cancels the order, fewer than its size reduces it."""
 
-    def matched(self, order: Resting, size: int) -> None:
-        """So much of it was just filled."""
+    def matched(self, order: RestingOrder, size: int) -> None:
+        """Called after `size` lots of the order were filled."""
 
 
-class Queue:
-    """The orders of one price, oldest first."""
+class PriceLevel:
+    """FIFO queue of the orders at one price."""
 
     __slots__ = ("orders", "size")
 
     def __init__(self) -> None:
-        self.orders: OrderedDict[int, Resting] = OrderedDict()
+        self.orders: OrderedDict[int, RestingOrder] = OrderedDict()
         self.size = 0
 
 
-class Half:
-    """One side of the book. Prices are kept times `sign`, ascending, so that the best is the last."""
+class BookSide:
+    """One side of the book. `keys` are prices times `sign`, ascending, so that the best price is last."""
 
     __slots__ = ("keys", "queues", "sign")
 
     def __init__(self, sign: int) -> None:
         self.sign = sign
         self.keys: list[int] = []
-        self.queues: dict[int, Queue] = {}
+        self.queues: dict[int, PriceLevel] = {}
 
-    def add(self, order: Resting) -> None:
+    def add(self, order: RestingOrder) -> None:
         key = order.price * self.sign
         queue = self.queues.get(key)
         if queue is None:
-            queue = self.queues[key] = Queue()
+            queue = self.queues[key] = PriceLevel()
             insort(self.keys, key)
         queue.orders[order.id] = order
         queue.size += order.size
 
-    def shrink(self, order: Resting, by: int) -> None:
-        """Take `by` lots off the order; an order that comes to nothing leaves, and so may its price."""
+    def shrink(self, order: RestingOrder, by: int) -> None:
+        """Reduce the order by `by` lots; removes an order of size zero, and a price level without orders."""
         key = order.price * self.sign
         queue = self.queues[key]
         queue.size -= by

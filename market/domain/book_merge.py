@@ -1,4 +1,4 @@
-"""Two books of one instrument made one: a fast one of few levels over a slow one of many."""
+"""Merges two books of one instrument: a fast, shallow one on top of a slow, deep one."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -9,11 +9,11 @@ from market.domain.events import Book, Level
 
 
 class BookMerger:
-    """Keeps the newest fast and the newest deep book of one instrument.
+    """Book merger: stores the newest fast and the newest deep book of one instrument and combines them.
 
-    The newer of the two rules from the best price down to its own deepest price; below that the deep
-    book fills up. Levels of the deep book that would cross the other side are left out, so the result
-    is never crossed when neither input is.
+    The newer book defines the levels from the best price down to its own deepest price; the deep book
+    supplies the levels below. Levels of the deep book that would cross the other side are omitted, so
+    the result is never crossed when neither input is.
     """
 
     def __init__(self) -> None:
@@ -21,16 +21,16 @@ class BookMerger:
         self._fast: Book | None = None
 
     def apply(self, book: Book) -> None:
-        """Take a newer book; an older one than what is held of its kind is ignored."""
-        held = self._fast if book.shallow else self._deep
-        if held and book.time < held.time:
+        """Store a book; ignored when the stored book of the same depth is newer."""
+        stored = self._fast if book.shallow else self._deep
+        if stored and book.time < stored.time:
             return
         if book.shallow:
             self._fast = book
         else:
             self._deep = book
 
-    def body(self) -> dict[str, Any] | None:
+    def to_json(self) -> dict[str, Any] | None:
         """{"bids": [[px, sz]…], "asks": …, "t": ms}, best first; None before the first book."""
         deep, fast = self._deep, self._fast
         if deep and (not fast or fast.time <= deep.time):
@@ -56,6 +56,6 @@ def _below(
     opposite: tuple[Level, ...],
     worse: Callable[[Decimal, Decimal], bool],
 ) -> tuple[Level, ...]:
-    """`fast`, then the levels of `deep` that are `worse` than its deepest price and than the other side."""
+    """`fast` plus the levels of `deep` that are `worse` than its deepest price and the opposite best."""
     bounds = [Decimal(level[0]) for level in (*fast[-1:], *opposite[:1])]
     return fast + tuple(level for level in deep if all(worse(Decimal(level[0]), bound) for bound in bounds))

@@ -1,4 +1,4 @@
-"""Candles folded from shorter ones and from trades, and which of them are missing."""
+"""Candle aggregation: from trades to candles, from 1m candles to longer intervals, and gap detection."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -8,10 +8,10 @@ from decimal import Decimal
 from market.domain.events import INTERVALS, Candle, Trade
 
 MINUTE = INTERVALS["1m"]
-LONGER = tuple(interval for interval in INTERVALS if interval != "1m")
-WAITING_KEPT = 3000
-SETTLE_AFTER = 5_000  # a venue may still revise a minute this long (ms) after its end
-REWOUND = 5 * MINUTE
+LONGER_INTERVALS = tuple(interval for interval in INTERVALS if interval != "1m")
+MAX_PENDING = 3000
+FINALIZE_DELAY = 5_000  # ms after the end of a minute during which a venue may still revise it
+CLOCK_RESET_MS = 5 * MINUTE
 
 
 def bucket(time: int, interval: str) -> int:
@@ -20,7 +20,7 @@ def bucket(time: int, interval: str) -> int:
 
 
 def merged(earlier: Candle, later: Candle) -> Candle:
-    """Two adjacent parts of one candle."""
+    """One candle from two adjacent parts of it."""
     return replace(
         earlier,
         high=max(earlier.high, later.high),
@@ -31,31 +31,30 @@ def merged(earlier: Candle, later: Candle) -> Candle:
 
 
 def candle_of_trades(trades: Iterable[Trade], interval: str, part: Candle | None = None) -> list[Candle]:
-    """Fold trades, oldest first, into candles, oldest first; `part` is the candle to continue."""
+    """Aggregate trades (oldest first) into candles (oldest first); `part` is the candle to continue."""
     candles = [part] if part else []
     for trade in trades:
         price, opened = Decimal(trade.price), bucket(trade.time, interval)
-        single = Candle(trade.symbol, interval, opened, price, price, price, price, Decimal(trade.size))
+        addition = Candle(trade.symbol, interval, opened, price, price, price, price, Decimal(trade.size))
         if candles and candles[-1].open_time == opened:
-            candles[-1] = merged(candles[-1], single)
+            candles[-1] = merged(candles[-1], addition)
         else:
-            candles.append(single)
+            candles.append(addition)
     return candles
 
 
-def first_gap(have: Iterable[int], interval: str, start: int, end: int) -> int | None:
-    """Open time of the first candle of [start, end) that is not in `have`; None when all are there."""
-    width = INTERVALS[interval]
-    known = set(have)
-    return next((t for t in range(bucket(start, interval), end, width) if t not in known), None)
+def first_gap(existing: Iterable[int], interval: str, start: int, end: int) -> int | None:
+    """Open time (ms) of the first candle of [start, end) that is not in `existing`; None when complete."""
+    width, present = INTERVALS[interval], set(existing)
+    return next((t for t in range(bucket(start, interval), end, width) if t not in present), None)
 
 
-class Fold:
-    """The open candles of one instrument in all intervals, from its live 1m candle.
+class CandleAggregator:
+    """Candle aggregator: the open candles of one instrument in all intervals, from its live 1m candle.
 
-    It starts, and after `gap` continues, *unhealed*: minutes that close are kept waiting until `heal`
-    brings those in between. `covers` is the time from which on it knows every minute; a longer candle
-    that began before is neither shown nor reported as closed.
+    It starts without history, and `gap` returns it to that state: closed minutes are queued until
+    `backfill` supplies the minutes in between. `covered_since` is the time (ms) from which on every
+    minute is present; a longer candle that began earlier is neither returned nor reported as closed.
     """
 
     def __init__(self, symbol: str) -> None:
@@ -64,96 +63,105 @@ class Fold:
 
     def _begin(self) -> None:
         self._live: Candle | None = None
-        self._upto = -1  # open time of the newest closed minute that is folded in
-        self._covers: int | None = None
-        self._healed = False
-        self._waiting: deque[Candle] = deque(maxlen=WAITING_KEPT)
+        self._folded_until = -1  # open time of the newest closed minute that is included
+        self._covered_since: int | None = None
+        self._backfilled = False
+        self._pending: deque[Candle] = deque(maxlen=MAX_PENDING)
         self._parts: dict[str, Candle] = {}
 
     def live(self, minute: Candle) -> list[Candle]:
-        """The venue's newest word on a 1m candle. Returns candles that are now closed, of all intervals."""
+        """Apply an update of a 1m candle. Returns the candles of all intervals that are now closed."""
         newest = self._live.open_time if self._live else self._newest()
-        if minute.open_time < newest - REWOUND:
-            self._begin()  # the venue's clock went back: a simulator was started again
+        if minute.open_time < newest - CLOCK_RESET_MS:
+            self._begin()  # the venue's clock went back: a simulator was restarted
         elif minute.open_time < newest or (minute.open_time == newest and self._live is None):
-            return [minute]  # a late word on a minute that is closed already
+            return [minute]  # a late revision of a closed minute
         closed = []
         if self._live and minute.open_time > self._live.open_time:
             closed = self._close_live()
-        if self._healed:
+        if self._backfilled:
             closed += self._ended(minute.open_time)
         self._live = minute
         return closed
 
-    def settle(self, now: int) -> list[Candle]:
-        """Close what ended before `now` (venue ms) though no later trade proved it."""
+    def finalize(self, now: int) -> list[Candle]:
+        """Close the candles that ended before `now` (venue ms) without a later trade to show it."""
         closed: list[Candle] = []
-        if self._live and now >= self._live.open_time + MINUTE + SETTLE_AFTER:
+        if self._live and now >= self._live.open_time + MINUTE + FINALIZE_DELAY:
             closed = self._close_live()
-        if self._healed:
-            closed += self._ended(now - SETTLE_AFTER)
+        if self._backfilled:
+            closed += self._ended(now - FINALIZE_DELAY)
         return closed
 
     def gap(self) -> None:
-        """The connection was lost: minutes may be missing from here on, and the live one is unfinished."""
-        self._healed = False
+        """Record a lost connection: minutes may be missing from now on, and the live one is incomplete."""
+        self._backfilled = False
         self._live = None
 
-    def heal(self, minutes: Iterable[Candle], covers: int) -> list[Candle]:
-        """Minutes, oldest first, complete from `covers` (ms) on. Returns longer candles that closed."""
+    def backfill(self, minutes: Iterable[Candle], covered_since: int) -> list[Candle]:
+        """Add 1m candles, oldest first, complete from `covered_since` (ms) on.
+
+        Returns the longer candles that closed.
+        """
         minutes = list(minutes)
-        if minutes and minutes[-1].open_time < self._upto - REWOUND:
+        if minutes and minutes[-1].open_time < self._folded_until - CLOCK_RESET_MS:
             self._begin()
-        if self._covers is None or covers > self._upto + MINUTE:
+        if self._covered_since is None or covered_since > self._folded_until + MINUTE:
             self._parts.clear()
-            self._covers, self._upto = covers, max(self._upto, covers - MINUTE)
-        known = {minute.open_time: minute for minute in (*minutes, *self._waiting)}
+            self._covered_since, self._folded_until = (
+                covered_since,
+                max(self._folded_until, covered_since - MINUTE),
+            )
+        minutes_by_time = {minute.open_time: minute for minute in (*minutes, *self._pending)}
         if self._live:
-            known = {time: minute for time, minute in known.items() if time < self._live.open_time}
-        elif known:
-            self._live = known.pop(max(known))
-        self._waiting.clear()
-        self._healed = True
-        return [closed for time in sorted(known) for closed in self._fold(known[time])]
+            minutes_by_time = {
+                time: minute for time, minute in minutes_by_time.items() if time < self._live.open_time
+            }
+        elif minutes_by_time:
+            self._live = minutes_by_time.pop(max(minutes_by_time))
+        self._pending.clear()
+        self._backfilled = True
+        return [closed for time in sorted(minutes_by_time) for closed in self._fold(minutes_by_time[time])]
 
     def open(self, interval: str) -> Candle | None:
-        """The candle of that interval as it is now; None when it is not wholly known."""
+        """The open candle of that interval; None when minutes of it are missing."""
         if interval == "1m" or self._live is None:
-            return self._live if interval == "1m" else self._whole(self._parts.get(interval))
+            return self._live if interval == "1m" else self._complete(self._parts.get(interval))
         opened = bucket(self._live.open_time, interval)
         part = self._parts.get(interval)
         if part and part.open_time == opened:
-            return self._whole(merged(part, self._live))
-        return self._whole(replace(self._live, interval=interval, open_time=opened))
+            return self._complete(merged(part, self._live))
+        return self._complete(replace(self._live, interval=interval, open_time=opened))
 
     def _newest(self) -> int:
-        return self._waiting[-1].open_time if self._waiting else self._upto
+        return self._pending[-1].open_time if self._pending else self._folded_until
 
-    def _whole(self, candle: Candle | None) -> Candle | None:
-        known = self._healed and self._covers is not None and candle and candle.open_time >= self._covers
-        return candle if known else None
+    def _complete(self, candle: Candle | None) -> Candle | None:
+        if not self._backfilled or self._covered_since is None or candle is None:
+            return None
+        return candle if candle.open_time >= self._covered_since else None
 
     def _close_live(self) -> list[Candle]:
         assert self._live is not None
         minute, self._live = self._live, None
-        if not self._healed:
-            self._waiting.append(minute)
+        if not self._backfilled:
+            self._pending.append(minute)
             return [minute]
         return [minute, *self._fold(minute)]
 
     def _fold(self, minute: Candle) -> list[Candle]:
-        if minute.open_time <= self._upto:
+        if minute.open_time <= self._folded_until:
             return []
         closed = self._ended(minute.open_time)
-        for interval in LONGER:
+        for interval in LONGER_INTERVALS:
             opened = bucket(minute.open_time, interval)
             part = self._parts.get(interval)
-            single = replace(minute, interval=interval, open_time=opened)
-            self._parts[interval] = merged(part, single) if part else single
-        self._upto = minute.open_time
+            addition = replace(minute, interval=interval, open_time=opened)
+            self._parts[interval] = merged(part, addition) if part else addition
+        self._folded_until = minute.open_time
         return closed + self._ended(minute.open_time + MINUTE)
 
     def _ended(self, now: int) -> list[Candle]:
-        """Take out the parts whose time is over; those that are whole are closed candles."""
-        over = [i for i, part in self._parts.items() if part.open_time + INTERVALS[i] <= now]
-        return [whole for i in over if (whole := self._whole(self._parts.pop(i)))]
+        """Remove the parts that ended before `now`; returns the complete ones as closed candles."""
+        ended = [i for i, part in self._parts.items() if part.open_time + INTERVALS[i] <= now]
+        return [complete for i in ended if (complete := self._complete(self._parts.pop(i)))]

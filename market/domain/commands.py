@@ -1,6 +1,6 @@
-"""What a client of `/ws/stream` may say: text in, a command or a clear error out.
+"""Parser of client commands of `/ws/stream`: text in, a command or a `CommandError` out.
 
-Protocol: docs/stream-protocol.md. Limits are enforced here so that no shell has to remember them.
+Protocol: docs/stream-protocol.md. The limits are enforced here so that no I/O layer has to repeat them.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ TOKEN_LENGTH = 4096
 
 
 class CommandError(Exception):
-    """A command that is refused. `fatal`: the connection is closed with 1008 after saying so."""
+    """A rejected command. `fatal`: the connection is closed with 1008 after the error frame."""
 
     def __init__(self, code: str, message: str, *, topic: str | None = None, fatal: bool = False) -> None:
         super().__init__(message)
@@ -32,7 +32,7 @@ class CommandError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """`rate` is pushes per second; `epoch` and `seq` are what the client saw last, or None."""
+    """Subscribe command. `rate` is pushes per second; `epoch` and `seq` are the client's last, or None."""
 
     topic: TopicName
     rate: int
@@ -59,62 +59,62 @@ Command = Subscribe | Unsubscribe | Ping | Authenticate
 
 
 def command_parse(text: str) -> Command:
-    """One frame → one command. Raises `CommandError` and nothing else, whatever the text."""
+    """Parse one frame into one command. Raises only `CommandError`, for any text."""
     try:
-        said = orjson.loads(text)
+        message = orjson.loads(text)
     except (orjson.JSONDecodeError, UnicodeEncodeError):
-        raise CommandError("bad_json", "A frame is one JSON object.") from None
-    if not isinstance(said, dict):
-        raise CommandError("bad_json", "A frame is one JSON object.")
-    match said.get("op"):
-        case "sub":
-            return _subscribe(said)
-        case "unsub":
-            return Unsubscribe(_topic(said))
+        raise CommandError("bad_json", "A frame must be one JSON object.") from None
+    if not isinstance(message, dict):
+        raise CommandError("bad_json", "A frame must be one JSON object.")
+    match message.get("op"):
+        case "subscribe":
+            return _subscribe(message)
+        case "unsubscribe":
+            return Unsubscribe(_topic(message))
         case "ping":
             return Ping()
         case "auth":
-            return _authenticate(said)
-    raise CommandError("unknown_op", 'op is one of "sub", "unsub", "ping", "auth".')
+            return _authenticate(message)
+    raise CommandError("unknown_op", 'op must be one of "subscribe", "unsubscribe", "ping", "auth".')
 
 
-def _subscribe(said: dict[str, Any]) -> Subscribe:
-    topic = _topic(said)
-    rate = said.get("rate")
+def _subscribe(message: dict[str, Any]) -> Subscribe:
+    topic = _topic(message)
+    rate = message.get("rate")
     rate = DEFAULT_RATE if rate is None else rate
     if type(rate) is not int or rate not in RATES:
-        raise CommandError("bad_rate", "rate is one of 1, 2, 5, 10, 20 per second.", topic=topic.text)
-    return Subscribe(topic, rate, _whole(said, "epoch", topic), _whole(said, "seq", topic))
+        raise CommandError("bad_rate", "rate must be one of 1, 2, 5, 10, 20 per second.", topic=topic.text)
+    return Subscribe(topic, rate, _whole(message, "epoch", topic), _whole(message, "seq", topic))
 
 
-def _whole(said: dict[str, Any], name: str, topic: TopicName) -> int | None:
-    value = said.get(name)
+def _whole(message: dict[str, Any], name: str, topic: TopicName) -> int | None:
+    value = message.get(name)
     if value is None or (type(value) is int and value >= 0):
         return value
-    raise CommandError("bad_request", f"{name} is a whole number, zero or more.", topic=topic.text)
+    raise CommandError("bad_request", f"{name} must be a non-negative integer.", topic=topic.text)
 
 
-def _topic(said: dict[str, Any]) -> TopicName:
-    text = said.get("topic")
+def _topic(message: dict[str, Any]) -> TopicName:
+    text = message.get("topic")
     if not isinstance(text, str):
-        raise CommandError("bad_request", "topic is a string.")
+        raise CommandError("bad_request", "topic must be a string.")
     if text.startswith("me."):
-        raise CommandError("forbidden", "Private topics of other people are not for you.", topic=text[:80])
+        raise CommandError("forbidden", "You cannot subscribe to another user's topics.", topic=text[:80])
     try:
         return topic_parse(text)
     except UnknownTopic:
-        raise CommandError("unknown_topic", "There is no such topic.", topic=text[:80]) from None
+        raise CommandError("unknown_topic", "Unknown topic.", topic=text[:80]) from None
 
 
-def _authenticate(said: dict[str, Any]) -> Authenticate:
-    token = said.get("token")
+def _authenticate(message: dict[str, Any]) -> Authenticate:
+    token = message.get("token")
     if not isinstance(token, str) or not 0 < len(token) <= TOKEN_LENGTH:
-        raise CommandError("bad_request", "token is a string.", fatal=True)
+        raise CommandError("bad_request", "token must be a string.", fatal=True)
     return Authenticate(token)
 
 
 class CommandBudget:
-    """Twenty commands a second, forty at once (a page that opens subscribes to what it shows)."""
+    """Token bucket: 20 commands a second, bursts of 40 (an opening page subscribes to all it shows)."""
 
     __slots__ = ("_at", "_left")
 
@@ -123,10 +123,10 @@ class CommandBudget:
         self._at = now
 
     def spend(self, now: float) -> None:
-        """Raises a fatal `CommandError` when nothing is left."""
+        """Use one token. Raises a fatal `CommandError` when none is left."""
         refilled = self._left + (now - self._at) * COMMANDS_PER_SECOND
         self._left, self._at = min(refilled, COMMAND_BURST), now
         if self._left < 1:
-            message = f"More than {COMMANDS_PER_SECOND} commands a second."
+            message = f"More than {COMMANDS_PER_SECOND} commands per second."
             raise CommandError("rate_limited", message, fatal=True)
         self._left -= 1

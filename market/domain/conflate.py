@@ -1,4 +1,4 @@
-"""Latest wins: many events in, one tick per changed instrument out."""
+"""Tick conflation (the latest value wins): many events in, one tick per changed instrument out."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -11,29 +11,29 @@ TICK_KEYS = ("bid", "ask", "last", "mark", "change24h", "volume24h", "t")
 
 
 class Conflator:
-    """The current tick of every instrument, and which of them changed since the last `flush`.
+    """Conflator: the current tick of every instrument, and which of them changed since the last `flush`.
 
-    Symbols that were not announced by `instruments` are ignored. A newer time alone is no change.
+    Symbols that were not passed to `instruments` are ignored. A newer time alone is not a change.
     """
 
     def __init__(self) -> None:
         self._ticks: dict[str, dict[str, Any]] = {}
         self._previous_day: dict[str, Decimal] = {}
-        self._guessed: set[str] = set()
+        self._without_trade: set[str] = set()
         self._changed: set[str] = set()
 
     def instruments(self, symbols: Iterable[str]) -> None:
-        """Those that may tick. Values of known ones are kept, those of others dropped."""
+        """Replace the set of symbols; ticks of symbols that remain are kept, the others dropped."""
         symbols = set(symbols)
-        for gone in self._ticks.keys() - symbols:
-            del self._ticks[gone]
-        for new in symbols - self._ticks.keys():
-            self._ticks[new] = dict.fromkeys(TICK_KEYS)
-            self._guessed.add(new)
+        for removed in self._ticks.keys() - symbols:
+            del self._ticks[removed]
+        for added in symbols - self._ticks.keys():
+            self._ticks[added] = dict.fromkeys(TICK_KEYS)
+            self._without_trade.add(added)
         self._changed &= symbols
 
-    def offer(self, event: Event) -> None:
-        """Take a fact. Books, and candles other than 1m, do not make ticks."""
+    def update(self, event: Event) -> None:
+        """Apply an event. Books, and candles other than 1m, do not change ticks."""
         match event:
             case Quote(symbol, bid, ask, time):
                 self._set(symbol, time, bid=bid, ask=ask)
@@ -51,12 +51,12 @@ class Conflator:
         return bool(self._changed)
 
     def flush(self) -> dict[str, dict[str, Any]]:
-        """Whole ticks of the instruments that changed; then nothing is changed any more."""
+        """Full ticks of the instruments that changed since the last call; clears the set of changes."""
         changed, self._changed = self._changed, set()
         return {symbol: self._with_change(symbol) for symbol in sorted(changed)}
 
     def volume(self, symbol: str) -> Decimal:
-        """Quote volume of 24 hours; zero when unknown."""
+        """24-hour volume in quote units; zero when unknown."""
         return Decimal((self._ticks.get(symbol) or {}).get("volume24h") or 0)
 
     def _context(self, context: Context) -> None:
@@ -65,12 +65,12 @@ class Conflator:
         self._set(context.symbol, mark=context.mark, volume24h=context.volume24h)
 
     def _last(self, symbol: str, price: str, time: int | None = None) -> None:
-        self._guessed.discard(symbol)
+        self._without_trade.discard(symbol)
         self._set(symbol, time, last=price)
 
     def _mids(self, mids: dict[str, str]) -> None:
-        # Until the first trade is seen, the middle price stands in for the last one.
-        for symbol in self._guessed & mids.keys():
+        # Until the first trade arrives, the mid price is used as the last price.
+        for symbol in self._without_trade & mids.keys():
             self._set(symbol, last=mids[symbol])
 
     def _set(self, symbol: str, time: int | None = None, **values: str | None) -> None:
@@ -85,13 +85,13 @@ class Conflator:
 
     def _with_change(self, symbol: str) -> dict[str, Any]:
         tick = self._ticks[symbol]
-        price, before = tick["last"] or tick["mark"], self._previous_day.get(symbol)
-        if price and before:
-            per_cent = (Decimal(price) / before - 1) * 100
-            tick["change24h"] = plain(per_cent.quantize(CHANGE_STEP))
+        price, day_ago = tick["last"] or tick["mark"], self._previous_day.get(symbol)
+        if price and day_ago:
+            change = (Decimal(price) / day_ago - 1) * 100
+            tick["change24h"] = plain(change.quantize(CHANGE_STEP))
         return dict(tick)
 
 
 def plain(number: Decimal) -> str:
-    """A decimal without exponent: what venues write, and what browsers can compare."""
+    """A decimal without exponent: the format that venues send and browsers can compare."""
     return format(number, "f")

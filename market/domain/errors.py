@@ -1,27 +1,27 @@
-"""What can go wrong between us and a venue: one tree. Errors carry data and write their own sentence.
+"""Exception hierarchy of venue communication. Errors carry data and format their own message.
 
-Definitive (`VenueRefused`, `ParseError`) and transient (`VenueUnavailable`) failures are different
-types, because only the second may be tried again blindly.
+Definitive (`VenueRejected`, `ParseError`) and transient (`VenueUnavailable`) failures are different
+types, because only transient ones may be retried without further checks.
 """
 
-SAMPLE_KEPT = 120
+MAX_SAMPLE = 120
 
 
 class MarketError(Exception):
-    """Root of this tree."""
+    """Base class of all errors of this module."""
 
 
 class ParseError(MarketError):
-    """A venue said something that we do not understand. `sample` is the beginning of what it said."""
+    """A venue sent data that cannot be parsed. `sample` is the beginning of the data."""
 
     def __init__(self, problem: str, sample: object = "") -> None:
         self.problem = problem
-        self.sample = str(sample)[:SAMPLE_KEPT]
+        self.sample = str(sample)[:MAX_SAMPLE]
         super().__init__(f"{problem}: {self.sample}" if self.sample else problem)
 
 
 class VenueError(MarketError):
-    """A request to a venue was not answered as asked."""
+    """A request to a venue failed."""
 
     def __init__(self, venue: str, problem: str) -> None:
         self.venue = venue
@@ -29,9 +29,9 @@ class VenueError(MarketError):
         super().__init__(f"{venue}: {problem}")
 
 
-class VenueRefused(VenueError):
-    """The venue understood and said no; asking again will not help."""
+class VenueRejected(VenueError):
+    """The venue rejected the request; a retry will not help."""
 
 
 class VenueUnavailable(VenueError):
-    """The venue is away or asks us to slow down; asking later may help."""
+    """The venue is unreachable or rate-limits the client; a later retry may help."""

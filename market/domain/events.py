@@ -1,7 +1,7 @@
-"""Facts that a venue tells. Frozen, past tense, venue time in ms; numbers as the venue wrote them.
+"""Public market data events of a venue: immutable, times are venue times in ms.
 
-Prices and sizes are kept as the venue's decimal strings on the streaming path: they are forwarded,
-compared and shown, never computed with. `Candle` is Decimal because candles are folded and stored.
+On the streaming path prices and sizes stay the venue's decimal strings: they are forwarded, compared and
+displayed, never computed with. `Candle` uses Decimal because candles are aggregated and stored.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ INTERVALS: dict[str, int] = {
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Best bid and offer. A side that is empty is None."""
+    """Best bid and ask. An empty side is None."""
 
     symbol: str
     bid: str | None
@@ -31,7 +31,7 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Slow facts of an instrument: mark, price 24 h ago, volume in quote units, funding, open interest."""
+    """Asset context: mark price, price 24 h ago, volume in quote units, funding rate, open interest."""
 
     symbol: str
     mark: str
@@ -45,7 +45,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Mids:
-    """Middle prices of many instruments at once."""
+    """Mid prices of many instruments."""
 
     mids: dict[str, str]
 
@@ -75,9 +75,9 @@ Level = tuple[str, str]  # price, size
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """A whole book as the venue sent it: bids from the best down, asks from the best up.
+    """A full book snapshot: bids from the best down, asks from the best up.
 
-    `shallow` marks a fast, short book (the venue's top few levels only).
+    `shallow` marks a frequently sent book of the top few levels only.
     """
 
     symbol: str

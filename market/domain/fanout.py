@@ -1,10 +1,10 @@
-"""Who is told what, and when: the fan-out of topics to clients, without sockets.
+"""Fan-out of topics to clients (pure): decides which frames each client receives at each tick.
 
-Clients of equal rate and equal topics form a *cohort* and are written the same bytes. A *lane* is one
-topic at one rate; it remembers the `seq` up to which its cohorts have been told, so that every push
-begins exactly where the one before ended. A client whose socket does not take a frame at once leaves
-the step of its cohort: its *seat* remembers what it has seen, and when the socket is free again it
-gets one update from there to now (a topic can make an update from any `seq`) and is in step again.
+Clients of equal rate and equal topics form a *cohort* and receive the same bytes. A *lane* is one topic
+at one rate; it stores the `seq` up to which its cohorts have received updates, so that every push begins
+exactly where the previous one ended. A client with a blocked socket is detached from its cohort: its
+`Subscriber` stores what it has received, and when the socket is writable again it gets one update from
+there to now (a topic can produce an update from any `seq`) and rejoins the cohort.
 
 Nothing here awaits, reads a clock or copies per client.
 """
@@ -16,25 +16,25 @@ from typing import Any
 import orjson
 
 from market.domain.commands import RATES
-from market.domain.topic_reader import Part, Topic, encode_ok, encode_since, frames_of
+from market.domain.topic_reader import TopicReader, TopicUpdate, encode_ok, encode_since, frames_of
 from market.domain.topics import TopicClass, topic_state
 
 TICKS_PER_SECOND = max(RATES)
 
 
 @dataclass(eq=False, slots=True)
-class Lane:
-    """One topic at one rate. `epoch`, `sent`: up to where its cohorts have been told."""
+class TopicLane:
+    """One topic at one rate. `epoch`, `sent`: the last update that its cohorts have received."""
 
-    topic: Topic
+    topic: TopicReader
     epoch: int
     sent: int
-    seats: int = 0
+    subscribers: int = 0
 
 
 @dataclass(eq=False, slots=True)
-class Seat:
-    """A client at one rate. `seen` is None while in step with the cohort."""
+class Subscriber:
+    """A client at one rate. `seen` (topic → epoch, seq) is None while it follows its cohort."""
 
     client: Any
     rate: int
@@ -44,152 +44,152 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """The same frames for all these clients, to be written in order."""
+    """Frames to write, in order, to each of these subscribers."""
 
     frames: list[str]
-    seats: Iterable[Seat]
+    subscribers: Iterable[Subscriber]
 
 
 @dataclass(frozen=True, slots=True)
-class Join:
-    """A subscription that is answered at the next tick at which its topic has a value."""
+class PendingSubscribe:
+    """A subscribe request, answered at the first tick at which its topic has a value."""
 
     client: Any
-    topic: Topic
+    topic: TopicReader
     rate: int
     epoch: int | None
     seq: int | None
-    deadline: int  # the tick at which it is answered without a value
+    deadline: int  # number of the tick at which it is answered even without a value
 
 
 class Fanout:
-    """Topics, lanes and cohorts of one process. `tick(n)` yields what is to be written at tick n."""
+    """Fan-out: topics, lanes and cohorts of one process. `tick(n)` yields the deliveries of tick n."""
 
     def __init__(self) -> None:
-        self.topics: dict[str, Topic] = {}
-        self._lanes: dict[int, dict[str, Lane]] = {rate: {} for rate in RATES}
-        self._cohorts: dict[int, dict[frozenset[str], set[Seat]]] = {rate: {} for rate in RATES}
-        self._seats: dict[Any, dict[int, Seat]] = {}
+        self.topics: dict[str, TopicReader] = {}
+        self._lanes: dict[int, dict[str, TopicLane]] = {rate: {} for rate in RATES}
+        self._cohorts: dict[int, dict[frozenset[str], set[Subscriber]]] = {rate: {} for rate in RATES}
+        self._subscribers: dict[Any, dict[int, Subscriber]] = {}
         self._rates: dict[Any, dict[str, int]] = {}
-        self._joins: dict[Any, dict[str, Join]] = {}
+        self._pending: dict[Any, dict[str, PendingSubscribe]] = {}
         self._behind: set[Any] = set()
         self._numbers = 0
 
     # --- topics --------------------------------------------------------------------------------
-    def topic(self, key: str, cls: TopicClass, *, name: str | None = None) -> Topic:
-        """The topic of that key, made when new. `name` is what clients call it (default: the key)."""
+    def topic(self, key: str, cls: TopicClass, *, name: str | None = None) -> TopicReader:
+        """The topic of that key, created if missing. `name` is its name in the protocol (default: key)."""
         if key not in self.topics:
             self._numbers += 1
-            self.topics[key] = Topic(key, name or key, self._numbers, cls, topic_state(cls))
+            self.topics[key] = TopicReader(key, name or key, self._numbers, cls, topic_state(cls))
         return self.topics[key]
 
     def watched(self) -> set[str]:
-        """Keys of topics that somebody reads or waits for."""
+        """Keys of topics with at least one subscriber or pending subscription."""
         lanes = {key for lanes in self._lanes.values() for key in lanes}
-        return lanes.union(*self._joins.values())
+        return lanes.union(*self._pending.values())
 
     def forget(self, key: str) -> None:
-        """Drop a topic that nobody reads."""
+        """Drop a topic that has no subscribers."""
         if key not in self.watched():
             self.topics.pop(key, None)
 
     # --- clients -------------------------------------------------------------------------------
     def subscriptions(self, client: Any) -> int:
-        """How many topics the client reads or waits for."""
-        return len(self._rates.get(client, {}).keys() | self._joins.get(client, {}).keys())
+        """Number of topics the client is subscribed to, pending subscriptions included."""
+        return len(self._rates.get(client, {}).keys() | self._pending.get(client, {}).keys())
 
     def reads(self, client: Any, key: str) -> bool:
         return key in self._rates.get(client, ())
 
-    def join(self, join: Join) -> None:
-        """Queue a subscription; a repeated one replaces what was waiting or running."""
-        self._joins.setdefault(join.client, {})[join.topic.key] = join
+    def subscribe(self, request: PendingSubscribe) -> None:
+        """Queue a subscription; a repeated one replaces the pending or active one."""
+        self._pending.setdefault(request.client, {})[request.topic.key] = request
 
-    def leave(self, client: Any, key: str) -> bool:
+    def unsubscribe(self, client: Any, key: str) -> bool:
         """End one subscription. False when there was none."""
-        waited = self._joins.get(client, {}).pop(key, None)
-        return self._stand_up(client, key) or waited is not None
+        pending = self._pending.get(client, {}).pop(key, None)
+        return self._detach_topic(client, key) or pending is not None
 
-    def _stand_up(self, client: Any, key: str) -> bool:
+    def _detach_topic(self, client: Any, key: str) -> bool:
         rate = self._rates.get(client, {}).pop(key, None)
         if rate is None:
             return False
-        self._move(client, rate, self._seats[client][rate].topics - {key})
-        self._unseat(rate, key)
+        self._move(client, rate, self._subscribers[client][rate].topics - {key})
+        self._release_lane(rate, key)
         return True
 
     def remove(self, client: Any) -> list[str]:
-        """Forget a client. Returns the keys it read."""
-        self._joins.pop(client, None)
+        """Remove a client. Returns the keys of its subscriptions."""
+        self._pending.pop(client, None)
         self._behind.discard(client)
         rates = self._rates.pop(client, {})
-        for rate in list(self._seats.get(client, ())):
+        for rate in list(self._subscribers.get(client, ())):
             self._move(client, rate, frozenset())
         for key, rate in rates.items():
-            self._unseat(rate, key)
-        self._seats.pop(client, None)
+            self._release_lane(rate, key)
+        self._subscribers.pop(client, None)
         return list(rates)
 
-    def fall_behind(self, client: Any) -> None:
-        """The client's socket did not take a frame at once: remember what it has been told."""
+    def detach(self, client: Any) -> None:
+        """Detach a client with a blocked socket from its cohorts and store what it has received."""
         self._behind.add(client)
-        for rate, seat in self._seats.get(client, {}).items():
-            if seat.seen is None:
+        for rate, subscriber in self._subscribers.get(client, {}).items():
+            if subscriber.seen is None:
                 lanes = self._lanes[rate]
-                seat.seen = {key: (lanes[key].epoch, lanes[key].sent) for key in seat.topics}
+                subscriber.seen = {key: (lanes[key].epoch, lanes[key].sent) for key in subscriber.topics}
 
-    def behind(self) -> list[Any]:
-        """Clients that are out of step with their cohorts."""
+    def resume(self) -> list[Any]:
+        """Clients that are detached from their cohorts."""
         return list(self._behind)
 
     def _move(self, client: Any, rate: int, topics: frozenset[str]) -> None:
-        seats = self._seats.setdefault(client, {})
-        seat = seats.get(rate) or Seat(client, rate)
+        subscribers = self._subscribers.setdefault(client, {})
+        subscriber = subscribers.get(rate) or Subscriber(client, rate)
         cohorts = self._cohorts[rate]
-        if seat.topics:
-            cohorts[seat.topics].discard(seat)
-            if not cohorts[seat.topics]:
-                del cohorts[seat.topics]
+        if subscriber.topics:
+            cohorts[subscriber.topics].discard(subscriber)
+            if not cohorts[subscriber.topics]:
+                del cohorts[subscriber.topics]
         if not topics:
-            seats.pop(rate, None)
+            subscribers.pop(rate, None)
             return
-        seat.topics = topics
-        seats[rate] = seat
-        cohorts.setdefault(topics, set()).add(seat)
+        subscriber.topics = topics
+        subscribers[rate] = subscriber
+        cohorts.setdefault(topics, set()).add(subscriber)
 
-    def _unseat(self, rate: int, key: str) -> None:
+    def _release_lane(self, rate: int, key: str) -> None:
         lane = self._lanes[rate][key]
-        lane.seats -= 1
-        if not lane.seats:
+        lane.subscribers -= 1
+        if not lane.subscribers:
             del self._lanes[rate][key]
 
     # --- time ----------------------------------------------------------------------------------
     def tick(self, number: int, *, blocked: Any) -> Iterator[Delivery]:
-        """What to write at this tick, rate by rate; `blocked(client)` says whose socket is not free.
+        """The deliveries of this tick, rate by rate; `blocked(client)` is True for a blocked socket.
 
-        Write each delivery before asking for the next: `fall_behind` in between is taken into account.
+        Write each delivery before requesting the next one: a `detach` in between is taken into account.
         """
         ready = [
-            join
-            for joins in self._joins.values()
-            for join in joins.values()
-            if (join.topic.seq or number >= join.deadline) and not blocked(join.client)
+            request
+            for requests in self._pending.values()
+            for request in requests.values()
+            if (request.topic.seq or number >= request.deadline) and not blocked(request.client)
         ]
         early: dict[int, set[str]] = {}
-        for join in ready:
-            early.setdefault(join.rate, set()).add(join.topic.key)
+        for request in ready:
+            early.setdefault(request.rate, set()).add(request.topic.key)
         for rate in RATES:
             if number % (TICKS_PER_SECOND // rate) == 0:
                 yield from self._flush(rate, self._lanes[rate].keys())
                 yield from self._catch_up(rate, blocked)
             elif rate in early:
-                # A joiner's snapshot is of now, so its lane has to be told up to now as well.
+                # The snapshot of a new subscriber is current, so its lane must be flushed up to it, too.
                 yield from self._flush(rate, early[rate])
         yield from self._answer(ready, blocked)
 
     def _flush(self, rate: int, keys: Iterable[str]) -> Iterator[Delivery]:
         lanes = self._lanes[rate]
-        parts: dict[str, Part] = {}
+        parts: dict[str, TopicUpdate] = {}
         for key in keys & lanes.keys():
             lane, topic = lanes[key], lanes[key].topic
             if (lane.epoch, lane.sent) != (topic.epoch, topic.seq):
@@ -197,64 +197,75 @@ class Fanout:
                 lane.epoch, lane.sent = topic.epoch, topic.seq
         if not parts:
             return
-        for topics, seats in list(self._cohorts[rate].items()):
+        for topics, subscribers in list(self._cohorts[rate].items()):
             if changed := [parts[key] for key in parts.keys() & topics]:
-                yield Delivery(frames_of(changed), [seat for seat in seats if seat.seen is None])
+                yield Delivery(
+                    frames_of(changed), [subscriber for subscriber in subscribers if subscriber.seen is None]
+                )
 
     def _catch_up(self, rate: int, blocked: Any) -> Iterator[Delivery]:
-        """Give each free seat that is out of step one update from what it has seen to now.
+        """Send each detached, writable subscriber one update from its last received state to now.
 
-        Comes after a flush of the whole rate, so that every lane is level with its topic.
+        Runs after a flush of the whole rate, so that every lane is up to date with its topic.
         """
         lanes = self._lanes[rate]
-        late = [seat for seat in self._late() if seat.rate == rate and not blocked(seat.client)]
-        for seat in late:
-            seen, seat.seen = seat.seen or {}, None
+        recovering = [
+            subscriber
+            for subscriber in self._behind_subscribers()
+            if subscriber.rate == rate and not blocked(subscriber.client)
+        ]
+        for subscriber in recovering:
+            seen, subscriber.seen = subscriber.seen or {}, None
             behind = [
                 encode_since(lanes[key].topic, *at)
                 for key, at in seen.items()
-                if key in seat.topics and at != (lanes[key].epoch, lanes[key].sent)
+                if key in subscriber.topics and at != (lanes[key].epoch, lanes[key].sent)
             ]
-            if all(other.seen is None for other in self._seats[seat.client].values()):
-                self._behind.discard(seat.client)
+            if all(other.seen is None for other in self._subscribers[subscriber.client].values()):
+                self._behind.discard(subscriber.client)
             if behind:
-                yield Delivery(frames_of(behind), [seat])
+                yield Delivery(frames_of(behind), [subscriber])
 
-    def _late(self) -> list[Seat]:
+    def _behind_subscribers(self) -> list[Subscriber]:
         return [
-            s for client in self._behind for s in self._seats.get(client, {}).values() if s.seen is not None
+            s
+            for client in self._behind
+            for s in self._subscribers.get(client, {}).values()
+            if s.seen is not None
         ]
 
-    def _answer(self, joins: list[Join], blocked: Any) -> Iterator[Delivery]:
+    def _answer(self, requests: list[PendingSubscribe], blocked: Any) -> Iterator[Delivery]:
         encoded: dict[tuple[str, int | None, int | None], str] = {}
-        for join in joins:
-            waiting = self._joins.get(join.client, {}).get(join.topic.key)
-            if waiting is not join or blocked(join.client):
-                continue  # gone, or it fell behind while being told something else
-            key = (join.topic.key, join.epoch, join.seq)
+        for request in requests:
+            current = self._pending.get(request.client, {}).get(request.topic.key)
+            if current is not request or blocked(request.client):
+                continue  # unsubscribed, or blocked by an earlier delivery of this tick
+            key = (request.topic.key, request.epoch, request.seq)
             if key not in encoded:
-                encoded[key] = encode_ok(join.topic, epoch=join.epoch, seq=join.seq)
-            yield Delivery([encoded[key]], [self._sit_down(join)])
+                encoded[key] = encode_ok(request.topic, epoch=request.epoch, seq=request.seq)
+            yield Delivery([encoded[key]], [self._attach_topic(request)])
 
-    def _sit_down(self, join: Join) -> Seat:
-        key, rate, client = join.topic.key, join.rate, join.client
-        del self._joins[client][key]
-        self._stand_up(client, key)
+    def _attach_topic(self, request: PendingSubscribe) -> Subscriber:
+        key, rate, client = request.topic.key, request.rate, request.client
+        del self._pending[client][key]
+        self._detach_topic(client, key)
         self._rates.setdefault(client, {})[key] = rate
-        lane = self._lanes[rate].setdefault(key, Lane(join.topic, join.topic.epoch, join.topic.seq))
-        lane.seats += 1
-        seat = self._seats.get(client, {}).get(rate)
-        self._move(client, rate, (seat.topics if seat else frozenset()) | {key})
-        seat = self._seats[client][rate]
-        if seat.seen is not None:
-            seat.seen[key] = (lane.epoch, lane.sent)
-        return seat
+        lane = self._lanes[rate].setdefault(
+            key, TopicLane(request.topic, request.topic.epoch, request.topic.seq)
+        )
+        lane.subscribers += 1
+        subscriber = self._subscribers.get(client, {}).get(rate)
+        self._move(client, rate, (subscriber.topics if subscriber else frozenset()) | {key})
+        subscriber = self._subscribers[client][rate]
+        if subscriber.seen is not None:
+            subscriber.seen[key] = (lane.epoch, lane.sent)
+        return subscriber
 
-    def beats(self) -> Iterator[Delivery]:
-        """`{"op":"beat","seq":{id: seq}}` for every cohort, of what it has been told."""
+    def heartbeats(self) -> Iterator[Delivery]:
+        """`{"op":"heartbeat","seq":{id: seq}}` for every cohort: the last `seq` sent of each topic."""
         for rate, cohorts in self._cohorts.items():
             lanes = self._lanes[rate]
-            for topics, seats in list(cohorts.items()):
-                told = {str(lanes[key].topic.id): lanes[key].sent for key in topics}
-                frame = orjson.dumps({"op": "beat", "seq": told}).decode()
-                yield Delivery([frame], [seat for seat in seats if seat.seen is None])
+            for topics, subscribers in list(cohorts.items()):
+                sequences = {str(lanes[key].topic.id): lanes[key].sent for key in topics}
+                frame = orjson.dumps({"op": "heartbeat", "seq": sequences}).decode()
+                yield Delivery([frame], [subscriber for subscriber in subscribers if subscriber.seen is None])

@@ -1,7 +1,7 @@
-"""How figures are written: decimals, signs, units and ages, the same on the server and in the browser.
+"""Number formatting: decimals, signs, units and ages, identical on the server and in the browser.
 
-`static/js/format.js` is the other half; `tests/data/format_cases.json` holds both to the same answers.
-Rounding is half away from zero, because both sides can do that exactly on decimal strings.
+`static/js/format.js` is the JavaScript twin; `tests/data/format_cases.json` tests both with the same cases.
+Rounding is half away from zero, because both implementations can do that exactly on decimal strings.
 """
 
 from collections.abc import Callable
@@ -9,31 +9,31 @@ from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 
 MINUS = "\N{MINUS SIGN}"
 UNKNOWN = "\N{EN DASH}"
-MAGNITUDE = 60
-WIDE = Context(prec=2 * MAGNITUDE)
+MAX_DIGITS = 60
+DECIMAL_CONTEXT = Context(prec=2 * MAX_DIGITS)
 UNITS = ("", "K", "M", "B", "T")
 Figure = Decimal | str | int | None
 
 
 def decimal_parse(value: Figure) -> Decimal | None:
-    """The number written in `value`; None when it is none, or beyond 60 digits, which no market is."""
+    """`value` as Decimal; None when it is not a finite number or has more than 60 digits."""
     if value is None:
         return None
     try:
         number = Decimal(value)
     except InvalidOperation:
         return None
-    return number if number.is_finite() and abs(number.adjusted()) <= MAGNITUDE else None
+    return number if number.is_finite() and abs(number.adjusted()) <= MAX_DIGITS else None
 
 
 def plain(value: Decimal) -> str:
-    """All digits, no exponent, no trailing zeros: what programs read."""
+    """All digits, no exponent, no trailing zeros: the machine-readable form."""
     text = format(value or abs(value), "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def fixed(value: Figure, decimals: int, *, signed: bool = False) -> str:
-    """Thousands by comma, `decimals` digits after the point, a real minus; plus when `signed`."""
+    """Thousands separators, `decimals` decimals, a typographic minus; a plus sign when `signed`."""
     number = decimal_parse(value)
     if number is None:
         return UNKNOWN
@@ -51,9 +51,9 @@ def money(value: Figure, decimals: int = 2) -> str:
 
 
 def pct(value: Figure, decimals: int = 2) -> str:
-    """Per cent that is already per cent; always signed, because it is always a change."""
-    written = fixed(value, 2, signed=True)
-    return written if written == UNKNOWN else f"{written}%"
+    """A change that is already in per cent; always signed."""
+    text = fixed(value, 2, signed=True)
+    return text if text == UNKNOWN else f"{text}%"
 
 
 def bp(value: Figure, decimals: int = 1) -> str:
@@ -62,7 +62,7 @@ def bp(value: Figure, decimals: int = 1) -> str:
 
 
 def compact(value: Figure, decimals: int = 2) -> str:
-    """3.63B, 946.3M: for volume and open interest only."""
+    """Abbreviated number (3.63B, 946.3M), for volume and open interest only."""
     number = decimal_parse(value)
     if number is None:
         return UNKNOWN
@@ -71,11 +71,11 @@ def compact(value: Figure, decimals: int = 2) -> str:
         places = 1 if abs(scaled) >= 100 else 2
         if abs(_round(scaled, places)) < 1000 or unit == UNITS[-1]:
             return fixed(scaled, places) + unit
-    raise AssertionError("the last unit takes everything")
+    raise AssertionError("unreachable: the last unit has no upper bound")
 
 
 def age(milliseconds: Figure, decimals: int = 1) -> str:
-    """0.4 s, 12 s, 4 min, 2 h 14 m, 18 d. Cut off, not rounded: an age is never overstated."""
+    """Duration as 0.4 s, 12 s, 4 min, 2 h 14 m, 18 d. Truncated, so that an age is never overstated."""
     number = decimal_parse(milliseconds)
     if number is None:
         return UNKNOWN
@@ -94,14 +94,14 @@ def age(milliseconds: Figure, decimals: int = 1) -> str:
 
 
 def direction(value: Figure, decimals: int = 2) -> str:
-    """`up`, `down` or `flat`, of the figure as it is written: what rounds to zero is flat."""
+    """`up`, `down` or `flat` of the rounded number: a value that rounds to zero is flat."""
     number = decimal_parse(value)
     rounded = Decimal(0) if number is None else _round(number, decimals)
     return "up" if rounded > 0 else "down" if rounded < 0 else "flat"
 
 
 def _round(number: Decimal, decimals: int) -> Decimal:
-    return number.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP, context=WIDE)
+    return number.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP, context=DECIMAL_CONTEXT)
 
 
 FORMATS: dict[str, Callable[[Figure, int], str]] = {

@@ -1,4 +1,4 @@
-"""What may be traded and at which prices and sizes."""
+"""Instruments and their price and size rules."""
 
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
@@ -11,7 +11,7 @@ _MODES = {"down": ROUND_FLOOR, "up": ROUND_CEILING, "nearest": ROUND_HALF_EVEN}
 
 @dataclass(frozen=True)
 class Rules:
-    """Tick, lot and size rules.
+    """Price tick, lot size and minimum notional of an instrument.
 
     A price may have at most `price_decimals` decimals and, where `significant_figures` is given, at
     most that many significant figures, except that whole numbers are always valid (Hyperliquid:
@@ -25,7 +25,7 @@ class Rules:
     min_notional: Decimal = Decimal(0)
 
     def tick_at(self, price: Decimal) -> Decimal:
-        """The distance between two valid prices near `price` (which must be positive)."""
+        """The tick size near `price` (which must be positive)."""
         finest = Decimal(1).scaleb(-self.price_decimals)
         if self.significant_figures is None:
             return finest
@@ -33,16 +33,16 @@ class Rules:
         return max(finest, min(by_figures, Decimal(1)))
 
     def round_price(self, price: Decimal, rounding: Rounding = "nearest") -> Decimal:
-        """The valid price at or beside `price`."""
+        """`price` rounded to a valid price."""
         tick = self.tick_at(price)
         return (price / tick).quantize(Decimal(1), rounding=_MODES[rounding]) * tick
 
     def round_size(self, size: Decimal, rounding: Rounding = "down") -> Decimal:
-        """The valid size at or beside `size`."""
+        """`size` rounded to a valid size."""
         return size.quantize(Decimal(1).scaleb(-self.size_decimals), rounding=_MODES[rounding])
 
     def price_is_valid(self, price: Decimal) -> bool:
-        """True for a positive price on a tick."""
+        """True for a positive multiple of the tick size."""
         return price > 0 and price % self.tick_at(price) == 0
 
 

@@ -1,4 +1,4 @@
-"""The book as rows on a screen. `static/js/book.js` paints the same rows from the stream."""
+"""Order book ladder: the book as display rows. `static/js/book.js` renders the same rows from the stream."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,35 +11,37 @@ LEVELS = 22
 
 
 @dataclass(frozen=True)
-class Rung:
-    """One level, as written. `depth` is its share of the deeper side's sum, 0 to 1."""
+class LadderRow:
+    """One formatted level. `depth` is its cumulative size relative to the deeper side's total, 0 to 1."""
 
     price: str = ""
     size: str = ""
-    sum: str = ""
+    cumulative: str = ""
     depth: str = "0"
 
 
 @dataclass(frozen=True)
 class Ladder:
-    """22 rungs a side, empty ones included. `asks` run from the worst to the best: the best is lowest."""
+    """22 rows per side, padded with empty ones. `asks` run from the worst price to the best."""
 
-    asks: list[Rung]
-    bids: list[Rung]
+    asks: list[LadderRow]
+    bids: list[LadderRow]
     mid: Decimal | None
     spread: Decimal | None
-    known: bool
+    has_data: bool
 
 
 def ladder_of(book: dict[str, Any] | None, *, price_decimals: int, size_decimals: int) -> Ladder:
-    """`book` is the stream's body: {"bids": [[px, sz]…], "asks": …}, best first; None when unknown."""
-    sides = {side: _sums((book or {}).get(side, [])) for side in ("bids", "asks")}
+    """Build the ladder of a book body {"bids": [[px, sz]…], "asks": …}, best first; None when unknown."""
+    sides = {side: _cumulative((book or {}).get(side, [])) for side in ("bids", "asks")}
     deepest = max((levels[-1][2] for levels in sides.values() if levels), default=Decimal(0))
-    rungs = {
-        side: [_rung(level, deepest, price_decimals, size_decimals) for level in levels]
+    ladder_rows = {
+        side: [_row(level, deepest, price_decimals, size_decimals) for level in levels]
         for side, levels in sides.items()
     }
-    bids, asks = (rungs[side] + [Rung()] * (LEVELS - len(rungs[side])) for side in ("bids", "asks"))
+    bids, asks = (
+        ladder_rows[side] + [LadderRow()] * (LEVELS - len(ladder_rows[side])) for side in ("bids", "asks")
+    )
     mid = spread = None
     if sides["bids"] and sides["asks"]:
         bid, ask = sides["bids"][0][0], sides["asks"][0][0]
@@ -47,8 +49,8 @@ def ladder_of(book: dict[str, Any] | None, *, price_decimals: int, size_decimals
     return Ladder(asks[::-1], bids, mid, spread, bool(sides["bids"] or sides["asks"]))
 
 
-def _sums(levels: Iterable[list[str]]) -> list[tuple[Decimal, Decimal, Decimal]]:
-    """(price, size, sum from the best) of the first 22 levels."""
+def _cumulative(levels: Iterable[list[str]]) -> list[tuple[Decimal, Decimal, Decimal]]:
+    """(price, size, cumulative size from the best) of the first 22 levels."""
     total = Decimal(0)
     rows = []
     for price, size in list(levels)[:LEVELS]:
@@ -57,9 +59,11 @@ def _sums(levels: Iterable[list[str]]) -> list[tuple[Decimal, Decimal, Decimal]]
     return rows
 
 
-def _rung(
+def _row(
     level: tuple[Decimal, Decimal, Decimal], deepest: Decimal, price_decimals: int, size_decimals: int
-) -> Rung:
+) -> LadderRow:
     price, size, total = level
     depth = format(total / deepest, ".3f") if deepest else "0"
-    return Rung(fixed(price, price_decimals), fixed(size, size_decimals), fixed(total, size_decimals), depth)
+    return LadderRow(
+        fixed(price, price_decimals), fixed(size, size_decimals), fixed(total, size_decimals), depth
+    )

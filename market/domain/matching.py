@@ -1,20 +1,20 @@
-"""Price-time matching in whole ticks and lots: one order book, commands in, facts out.
+"""Matching engine with price-time priority in integer ticks and lots: commands in, match events out.
 
-The simulator, paper trading and backtests all trade on this one engine. It keeps no clock and mints
-no ids: the caller numbers its orders and knows when they came. A price is a count of the instrument's
-smallest step (`Rules.price_decimals`), a size a count of lots; whether a price lies on a tick, and who
-can afford what, is the caller's business.
+The simulator, paper trading and backtests use this one engine. It has no clock and creates no ids: the
+caller numbers the orders and records their times. A price is a count of the instrument's smallest step
+(`Rules.price_decimals`), a size a count of lots; the caller checks that prices lie on a tick and that
+accounts have sufficient funds.
 
 For every order: filled + resting + cancelled + rejected = submitted, and after every command the best
-bid is below the best ask. Commands and facts are named tuples: as immutable as a frozen dataclass and a
-third of the cost, which is most of the cost of a match.
+bid is below the best ask. Commands and events are named tuples: as immutable as a frozen dataclass at a
+third of the cost, and their creation is most of the cost of a match.
 """
 
 from collections.abc import Iterator
 from enum import Enum
 from typing import Literal, NamedTuple
 
-from market.domain.book_levels import Half, Level, Ration, Resting
+from market.domain.book_levels import BookSide, Level, ReduceOnlyCap, RestingOrder
 from market.domain.events import Side
 
 TimeInForce = Literal["gtc", "ioc", "alo"]
@@ -22,16 +22,16 @@ OTHER: dict[Side, Side] = {"buy": "sell", "sell": "buy"}
 
 
 class CancelReason(Enum):
-    """Why an order, or what was left of it, is gone without a fill."""
+    """Why an order, or the rest of it, was cancelled."""
 
     REQUESTED = "requested"
-    SELF_TRADE = "self_trade"  # it stood in the way of a newer order of its owner
+    SELF_TRADE = "self_trade"  # a newer order of the same owner would have matched it
     NO_LIQUIDITY = "no_liquidity"  # the rest of an immediate-or-cancel order
-    OVER_RATION = "over_ration"  # its owner may not trade it any more
+    REDUCE_ONLY_CAP = "over_ration"  # its owner may no longer trade it
 
 
 class RejectReason(Enum):
-    """Why a command changed nothing."""
+    """Why a command was rejected."""
 
     BAD_PRICE = "bad_price"
     BAD_SIZE = "bad_size"
@@ -43,7 +43,8 @@ class RejectReason(Enum):
 class NewOrder(NamedTuple):
     """A limit order. `id` is unique in the book; `price` in ticks and `size` in lots are positive.
 
-    `gtc` rests what it cannot match, `ioc` cancels it, `alo` (post-only) is rejected if it would match.
+    The unmatched rest of a `gtc` order rests, that of an `ioc` order is cancelled; an `alo` (post-only)
+    order is rejected if it would match.
     """
 
     id: int
@@ -56,7 +57,7 @@ class NewOrder(NamedTuple):
 
 
 class Rested(NamedTuple):
-    """The order, or what was left of it, joined the queue of its price."""
+    """The order, or the rest of it, was added to the queue of its price."""
 
     order_id: int
     owner: str
@@ -67,7 +68,7 @@ class Rested(NamedTuple):
 
 
 class Filled(NamedTuple):
-    """One match, at the maker's price. `side` is the taker's; `*_left` is open after it."""
+    """One match, at the maker's price. `side` is the taker's; `*_remaining` is the open size after it."""
 
     maker_id: int
     maker: str
@@ -76,12 +77,12 @@ class Filled(NamedTuple):
     side: Side
     price: int
     size: int
-    maker_left: int
-    taker_left: int
+    maker_remaining: int
+    taker_remaining: int
 
 
 class Reduced(NamedTuple):
-    """The order became smaller and kept its place. `size` is what is left, `cut` what is gone."""
+    """The order was reduced and kept its queue position. `size` remains, `cut` was removed."""
 
     order_id: int
     owner: str
@@ -90,7 +91,7 @@ class Reduced(NamedTuple):
 
 
 class Cancelled(NamedTuple):
-    """`size` lots of the order will never be filled; nothing of it rests any more."""
+    """The remaining `size` lots of the order were cancelled; no part of it rests any longer."""
 
     order_id: int
     owner: str
@@ -99,43 +100,43 @@ class Cancelled(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """The command was refused. `owner` is empty when the order is not known."""
+    """The command was rejected. `owner` is empty when the order is unknown."""
 
     order_id: int
     owner: str
     reason: RejectReason
 
 
-Fact = Rested | Filled | Reduced | Cancelled | Rejected
+MatchEvent = Rested | Filled | Reduced | Cancelled | Rejected
 
 
 class OrderBook:
-    """The book of one instrument."""
+    """Limit order book of one instrument. `ration` is the cap of reduce-only resting orders, if any."""
 
     def __init__(self) -> None:
-        self._halves: dict[Side, Half] = {"buy": Half(1), "sell": Half(-1)}
-        self._orders: dict[int, Resting] = {}
-        self.ration: Ration | None = None
+        self._sides: dict[Side, BookSide] = {"buy": BookSide(1), "sell": BookSide(-1)}
+        self._orders: dict[int, RestingOrder] = {}
+        self.ration: ReduceOnlyCap | None = None
 
     # --- commands ------------------------------------------------------------------------------
-    def submit(self, order: NewOrder) -> list[Fact]:
-        """Match the order and let the rest of it rest or go. Facts come in the order they happened."""
-        if refusal := self._refusal(order):
-            return [Rejected(order.id, order.owner, refusal)]
-        facts: list[Fact] = []
-        left = self._match(order, facts)
-        if not left:
-            return facts
+    def submit(self, order: NewOrder) -> list[MatchEvent]:
+        """Match the order; the rest of it rests or is cancelled. Events are in order of occurrence."""
+        if reason := self._reject_reason(order):
+            return [Rejected(order.id, order.owner, reason)]
+        events: list[MatchEvent] = []
+        remaining = self._match(order, events)
+        if not remaining:
+            return events
         if order.tif == "ioc":
-            facts.append(Cancelled(order.id, order.owner, left, CancelReason.NO_LIQUIDITY))
-            return facts
-        resting = self._orders[order.id] = Resting(order, left)
-        self._halves[order.side].add(resting)
-        facts.append(Rested(order.id, order.owner, order.side, order.price, left, order.client_id))
-        return facts
+            events.append(Cancelled(order.id, order.owner, remaining, CancelReason.NO_LIQUIDITY))
+            return events
+        resting = self._orders[order.id] = RestingOrder(order, remaining)
+        self._sides[order.side].add(resting)
+        events.append(Rested(order.id, order.owner, order.side, order.price, remaining, order.client_id))
+        return events
 
-    def cancel(self, order_id: int, reason: CancelReason = CancelReason.REQUESTED) -> list[Fact]:
-        """Take the order out of the book."""
+    def cancel(self, order_id: int, reason: CancelReason = CancelReason.REQUESTED) -> list[MatchEvent]:
+        """Remove the order from the book."""
         order = self._orders.get(order_id)
         if order is None:
             return [Rejected(order_id, "", RejectReason.UNKNOWN_ORDER)]
@@ -143,8 +144,8 @@ class OrderBook:
         self._shrink(order, size)
         return [Cancelled(order_id, order.owner, size, reason)]
 
-    def reduce(self, order_id: int, size: int) -> list[Fact]:
-        """Make the order `size` lots small; it keeps its place in the queue. It cannot grow."""
+    def reduce(self, order_id: int, size: int) -> list[MatchEvent]:
+        """Reduce the order to `size` lots; it keeps its queue position. It cannot be increased."""
         order = self._orders.get(order_id)
         if order is None:
             return [Rejected(order_id, "", RejectReason.UNKNOWN_ORDER)]
@@ -154,25 +155,25 @@ class OrderBook:
         self._shrink(order, cut)
         return [Reduced(order_id, order.owner, size, cut)]
 
-    # --- questions -----------------------------------------------------------------------------
+    # --- queries -------------------------------------------------------------------------------
     def best(self, side: Side) -> int | None:
         """The best price of that side, or None when it is empty."""
-        return self._halves[side].best()
+        return self._sides[side].best()
 
     def levels(self, side: Side) -> Iterator[Level]:
-        """From the best price outwards. Do not command the book while iterating."""
-        return self._halves[side].levels()
+        """Levels from the best price outwards. Do not modify the book while iterating."""
+        return self._sides[side].levels()
 
-    def order(self, order_id: int) -> Resting | None:
-        """The order while it rests."""
+    def order(self, order_id: int) -> RestingOrder | None:
+        """The resting order, or None."""
         return self._orders.get(order_id)
 
-    def orders(self) -> Iterator[Resting]:
+    def orders(self) -> Iterator[RestingOrder]:
         """Every resting order, oldest first."""
         return iter(self._orders.values())
 
     # --- matching ------------------------------------------------------------------------------
-    def _refusal(self, order: NewOrder) -> RejectReason | None:
+    def _reject_reason(self, order: NewOrder) -> RejectReason | None:
         if order.size <= 0:
             return RejectReason.BAD_SIZE
         if order.price <= 0:
@@ -184,45 +185,45 @@ class OrderBook:
         return None
 
     def _crosses(self, order: NewOrder) -> bool:
-        half = self._halves[OTHER[order.side]]
-        return bool(half.keys) and half.keys[-1] >= order.price * half.sign
+        opposite = self._sides[OTHER[order.side]]
+        return bool(opposite.keys) and opposite.keys[-1] >= order.price * opposite.sign
 
-    def _match(self, order: NewOrder, facts: list[Fact]) -> int:
-        """Fill against the other side, best price first, oldest order first. Returns what is left."""
-        half = self._halves[OTHER[order.side]]
-        limit = order.price * half.sign
-        keys, left = half.keys, order.size
-        while left and keys and keys[-1] >= limit:
-            maker = next(iter(half.queues[keys[-1]].orders.values()))
+    def _match(self, order: NewOrder, events: list[MatchEvent]) -> int:
+        """Fill against the opposite side, best price first, oldest order first. Returns the rest."""
+        opposite = self._sides[OTHER[order.side]]
+        limit = order.price * opposite.sign
+        keys, remaining = opposite.keys, order.size
+        while remaining and keys and keys[-1] >= limit:
+            maker = next(iter(opposite.queues[keys[-1]].orders.values()))
             if maker.owner == order.owner:
-                facts.extend(self.cancel(maker.id, CancelReason.SELF_TRADE))
+                events.extend(self.cancel(maker.id, CancelReason.SELF_TRADE))
                 continue
-            if self.ration and not self._rationed(maker, self.ration, facts):
+            if self.ration and not self._apply_cap(maker, self.ration, events):
                 continue
-            size = min(left, maker.size)
-            left -= size
+            size = min(remaining, maker.size)
+            remaining -= size
             self._shrink(maker, size)
             if self.ration:
                 self.ration.matched(maker, size)
-            facts.append(
+            events.append(
                 Filled(
                     maker.id, maker.owner, order.id, order.owner,
-                    order.side, maker.price, size, maker.size, left,
+                    order.side, maker.price, size, maker.size, remaining,
                 )
             )  # fmt: skip
-        return left
+        return remaining
 
-    def _rationed(self, maker: Resting, ration: Ration, facts: list[Fact]) -> bool:
-        """Cut the order to what it may trade. False when that is nothing."""
-        spare = ration.spare(maker)
+    def _apply_cap(self, maker: RestingOrder, cap: ReduceOnlyCap, events: list[MatchEvent]) -> bool:
+        """Reduce or cancel the order according to its cap. False when it was cancelled."""
+        spare = cap.spare(maker)
         if spare <= 0:
-            facts.extend(self.cancel(maker.id, CancelReason.OVER_RATION))
+            events.extend(self.cancel(maker.id, CancelReason.REDUCE_ONLY_CAP))
             return False
         if spare < maker.size:
-            facts.extend(self.reduce(maker.id, spare))
+            events.extend(self.reduce(maker.id, spare))
         return True
 
-    def _shrink(self, order: Resting, by: int) -> None:
-        self._halves[order.side].shrink(order, by)
+    def _shrink(self, order: RestingOrder, by: int) -> None:
+        self._sides[order.side].shrink(order, by)
         if not order.size:
             del self._orders[order.id]

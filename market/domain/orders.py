@@ -1,7 +1,7 @@
-"""Orders and accounts in words of our own: what a venue is asked to do, and the facts that it tells.
+"""Venue-independent order and account types: order requests, responses and account events.
 
-Facts are frozen, past tense and never refused. Times are the venue's, in ms. Money and quantities are
-Decimal. `address` is the account at the venue; `client_id` the id that we chose and the venue carries.
+Account events are immutable and are never rejected. Times are venue times in ms. Amounts and sizes are
+Decimal. `address` is the account at the venue; `client_id` is the id that the client assigns to an order.
 """
 
 from dataclasses import dataclass
@@ -10,21 +10,23 @@ from typing import Literal
 
 from market.domain.events import Side
 
-OrderKind = Literal["market", "limit", "stop_market", "stop_limit", "take_market", "take_limit"]
+OrderKind = Literal["market", "limit", "stop_market", "stop_limit", "take_profit_market", "take_profit_limit"]
 Tif = Literal["gtc", "ioc", "alo"]
 MarginMode = Literal["cross", "isolated"]
-# perp: collateral of perpetuals; spot: tokens. A venue keeps them apart, even of the same asset.
-Pot = Literal["perp", "spot"]
-TRIGGERED: frozenset[OrderKind] = frozenset({"stop_market", "stop_limit", "take_market", "take_limit"})
+# perp: collateral of perpetuals; spot: tokens. A venue keeps the two apart, even for the same asset.
+AccountType = Literal["perp", "spot"]
+TRIGGERED: frozenset[OrderKind] = frozenset(
+    {"stop_market", "stop_limit", "take_profit_market", "take_profit_limit"}
+)
 
 
-# --- what a venue is asked ---------------------------------------------------------------------
+# --- requests ----------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class OrderSpec:
-    """One order as it is sent. `price` is the worst that is accepted, also of a market order.
+    """One order as it is sent. `price` is the worst accepted price, for market orders too.
 
-    A market order is an immediate-or-cancel limit order at that price. `trigger_price` belongs to the
-    kinds in `TRIGGERED`. `client_id` is 0x and 32 hexadecimal digits.
+    A market order is an immediate-or-cancel limit order at that price. Only the kinds in `TRIGGERED` have a
+    `trigger_price`. `client_id` is 0x followed by 32 hexadecimal digits.
     """
 
     client_id: str
@@ -40,7 +42,7 @@ class OrderSpec:
 
 @dataclass(frozen=True, slots=True)
 class CancelSpec:
-    """An order to be cancelled: by the venue's id where it is known, else by ours."""
+    """An order to cancel: by the venue's id where it is known, else by client id."""
 
     symbol: str
     client_id: str | None = None
@@ -49,16 +51,16 @@ class CancelSpec:
 
 @dataclass(frozen=True, slots=True)
 class ModifySpec:
-    """Replace the order that stands under `target` by `order`, which has a client id of its own."""
+    """Replace the order identified by `target` with `order`, which has a client id of its own."""
 
     target: CancelSpec
     order: OrderSpec
 
 
-# --- what it answers ---------------------------------------------------------------------------
+# --- responses ---------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The venue has the order. `filled` is what it says was filled at once: a hint, fills are the truth."""
+    """The venue accepted the order. `filled` is the size filled at once: a hint; fills are authoritative."""
 
     venue_id: str | None = None
     resting: bool = True
@@ -66,27 +68,27 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """The venue said no. `status` is its own name for the refusal where there is one."""
+class Rejected:
+    """The venue rejected the order. `status` is the venue's name of the reason, if it has one."""
 
     reason: str
     status: str = ""
 
 
-Answer = Accepted | Refused
+OrderResponse = Accepted | Rejected
 
 
-# --- facts -------------------------------------------------------------------------------------
-# What an order's life at the venue can be, whatever the venue calls it.
+# --- account events ----------------------------------------------------------------------------
+# Normalised status of an order at the venue.
 VenueStatus = Literal["open", "triggered", "filled", "cancelled", "rejected"]
 
 
 @dataclass(frozen=True, slots=True)
 class VenueOrder:
-    """An order as the venue tells it. `remaining` may be stale: sizes are derived from fills only.
+    """An order as reported by the venue. `remaining` may be stale: sizes are derived from fills only.
 
-    `raw_status` is the venue's word: `marginCanceled`, `badAloPxRejected`… `partial` facts come from a
-    stream that does not tell kind, time in force and trigger: those are placeholders then.
+    `raw_status` is the venue's own status: `marginCanceled`, `badAloPxRejected`… `incomplete` events come
+    from a stream that omits kind, time in force and trigger price: these fields are placeholders then.
     """
 
     symbol: str
@@ -100,16 +102,16 @@ class VenueOrder:
     client_id: str | None
     status: VenueStatus
     raw_status: str
-    time: int  # of its placing
+    time: int  # when it was placed
     status_time: int
     reduce_only: bool = False
     trigger_price: Decimal | None = None
-    partial: bool = False
+    incomplete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class VenueFill:
-    """One trade of an account. `fee` above zero is paid; `closed_pnl` before fees, of perpetuals."""
+    """One fill of an account. A positive `fee` was paid; `closed_pnl` is before fees, perpetuals only."""
 
     symbol: str
     side: Side
@@ -129,7 +131,7 @@ class VenueFill:
 
 @dataclass(frozen=True, slots=True)
 class VenueFunding:
-    """A funding payment. `amount` above zero was received."""
+    """A funding payment. A positive `amount` was received."""
 
     symbol: str
     amount: Decimal
@@ -141,35 +143,35 @@ class VenueFunding:
 
 @dataclass(frozen=True, slots=True)
 class VenueMovement:
-    """Money that moved without a trade: `legs` are (pot, asset, amount), amount above zero came in.
+    """A transfer without a trade: `legs` are (account_type, asset, amount), a positive amount was received.
 
-    `ref` is unique within the account and the same whenever it is asked for.
+    `ref` is unique within the account and the same in every response.
     """
 
     ref: str
-    kind: str  # deposit, withdrawal, transfer, …: the venue's word where we have none
-    legs: tuple[tuple[Pot, str, Decimal], ...]
+    kind: str  # deposit, withdrawal, transfer, …; else the venue's own name
+    legs: tuple[tuple[AccountType, str, Decimal], ...]
     fee: Decimal
     fee_asset: str
     time: int
 
 
-Fact = VenueOrder | VenueFill | VenueFunding | VenueMovement
+AccountEvent = VenueOrder | VenueFill | VenueFunding | VenueMovement
 AccountStream = Literal["orders", "fills", "fundings", "movements"]
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """What a stream of an account says. No `fact`: the stream has begun, what comes from now on is told."""
+class AccountMessage:
+    """A message of an account stream. No `event`: the stream has started, later events will be sent."""
 
     address: str
     kind: AccountStream
-    fact: Fact | None = None
+    event: AccountEvent | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class VenuePosition:
-    """A perpetual position; `size` below zero is short, `cost` is the signed price paid for it."""
+    """A perpetual position; a negative `size` is short, `cost` is the signed notional paid for it."""
 
     symbol: str
     size: Decimal
@@ -177,27 +179,27 @@ class VenuePosition:
     leverage: int
     mode: MarginMode
     margin_used: Decimal
-    unrealised: Decimal
+    unrealised_pnl: Decimal
     liquidation_price: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
 class AccountState:
-    """An account at one moment. `cash` is (pot, asset) → amount: for the perp pot equity without the
-    unrealised profit of positions, for spot the total."""
+    """Snapshot of an account. `cash` is (account_type, asset) → amount: for the perp account the equity
+    without unrealised PnL, for spot the total."""
 
     time: int
-    cash: dict[tuple[Pot, str], Decimal]
+    cash: dict[tuple[AccountType, str], Decimal]
     positions: tuple[VenuePosition, ...]
-    equity: Decimal  # of the perp pot, unrealised profit included
+    equity: Decimal  # of the perp account, unrealised PnL included
     withdrawable: Decimal
     leverages: dict[str, int] | None = None
 
 
-# --- who a key is ------------------------------------------------------------------------------
+# --- keys --------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class KeyRole:
-    """What the venue says that an address is. `master` belongs to agents and sub-accounts."""
+    """Role of an address at the venue. `master` is set for agents and sub-accounts."""
 
     role: Literal["agent", "user", "sub_account", "vault", "missing"]
     master: str | None = None
@@ -205,7 +207,7 @@ class KeyRole:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """A key that may trade for an account. `valid_until` in ms; None does not end by itself."""
+    """Agent (API wallet): a key that may trade for an account. `valid_until` in ms; None: no expiry."""
 
     address: str
     name: str

@@ -1,9 +1,9 @@
-"""One connection to a venue's stream, without the connection: bytes and times in, events and frames out.
+"""Sans-I/O state machine of one venue stream connection: frames and times in, events and frames out.
 
-The shell opens a socket and calls `connected`, hands every frame to `receive`, sends what `due`
-returns, asks `is_stale` a few times a second, and calls `disconnected` at the end. Whatever happens
-in between, the set of acknowledged subscriptions converges to the desired one. Times are seconds of
-any monotonic clock.
+The I/O layer opens a socket and calls `connected`, passes every frame to `receive`, sends the frames that
+`due` returns, polls `is_stale` a few times a second, and calls `disconnected` at the end. Whatever happens
+in between, the set of acknowledged subscriptions converges to the desired one. Times are seconds of any
+monotonic clock.
 """
 
 from collections import Counter
@@ -13,13 +13,13 @@ from typing import Protocol
 
 from market.domain.errors import ParseError
 from market.domain.events import Event
-from market.domain.orders import News
-from market.domain.subscriptions import Limits, Pace, StreamKind, Subscription, kind_of
+from market.domain.orders import AccountMessage
+from market.domain.subscriptions import MessagePacer, StreamKind, StreamLimits, Subscription, kind_of
 
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """The venue confirmed: from now on it is (or is not) subscribed."""
+    """The venue confirmed a subscription, or its end when `subscribed` is False."""
 
     subscription: Subscription
     subscribed: bool
@@ -27,12 +27,12 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class Pong:
-    """The venue answered our ping: the line is open, which says nothing about data."""
+    """The venue answered a ping: the connection is open, which does not show that data arrives."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The venue sent an error frame; `subscription` when it says which one it refuses."""
+    """The venue sent an error frame; `subscription` is set when the frame names the rejected one."""
 
     text: str
     subscription: Subscription | None = None
@@ -40,17 +40,17 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Undecodable:
-    """A frame that the codec rejected. The session goes on."""
+    """A frame that the codec rejected. The session continues."""
 
     error: ParseError
 
 
-Message = Event | News | Ack | Pong | Refusal
-Received = Event | News | Refusal | Undecodable
+Message = Event | AccountMessage | Ack | Pong | Refusal
+Received = Event | AccountMessage | Refusal | Undecodable
 
 
 class Codec(Protocol):
-    """Translates one venue's frames. Pure; `decode` raises `ParseError` and nothing else."""
+    """Codec of one venue's frames. Pure; `decode` raises only `ParseError`."""
 
     def decode(self, frame: bytes) -> Sequence[Message]: ...
     def subscribe(self, subscription: Subscription) -> bytes: ...
@@ -59,38 +59,38 @@ class Codec(Protocol):
 
 
 class Session:
-    """The state of one connection and what it still has to say."""
+    """Session: subscription state of one connection and the frames that are still to be sent."""
 
-    def __init__(self, codec: Codec, limits: Limits, pace: Pace | None = None) -> None:
+    def __init__(self, codec: Codec, limits: StreamLimits, pace: MessagePacer | None = None) -> None:
         self._codec = codec
         self._limits = limits
-        self._pace = pace or Pace(limits)
-        self._wanted: dict[Subscription, None] = {}
+        self._pace = pace or MessagePacer(limits)
+        self._desired: dict[Subscription, None] = {}
         self._reset()
 
     def _reset(self) -> None:
         self.is_connected = False
-        self.data_at = self.heard_at = float("-inf")
+        self.data_at = self.frame_at = float("-inf")
         self._connected_at = 0.0
         self._pinged_at = 0.0
         self._acked: set[Subscription] = set()
         self._kinds: Counter[StreamKind] = Counter()
-        self._asked: dict[Subscription, float] = {}
-        self._leaving: dict[Subscription, float] = {}
+        self._requested: dict[Subscription, float] = {}
+        self._unsubscribing: dict[Subscription, float] = {}
         self._refused: dict[Subscription, float] = {}
-        self._moved_at: dict[StreamKind, float] = {}
+        self._progress_at: dict[StreamKind, float] = {}
         self._settled = False
 
-    # --- what the shell tells ------------------------------------------------------------------
+    # --- inputs --------------------------------------------------------------------------------
     def desired(self, subscriptions: Iterable[Subscription]) -> None:
-        """Replace the set of streams that we want. Asked for in this order."""
-        wanted = dict.fromkeys(subscriptions)
-        if len(wanted) > self._limits.subscriptions:
+        """Replace the set of desired subscriptions. They are requested in this order."""
+        target = dict.fromkeys(subscriptions)
+        if len(target) > self._limits.subscriptions:
             raise ValueError(
-                f"{len(wanted)} subscriptions, but one connection takes {self._limits.subscriptions}"
+                f"{len(target)} subscriptions, but one connection takes {self._limits.subscriptions}"
             )
-        if list(wanted) != list(self._wanted):
-            self._wanted = wanted
+        if list(target) != list(self._desired):
+            self._desired = target
             self._settled = False
 
     def connected(self, now: float) -> None:
@@ -100,12 +100,12 @@ class Session:
         self._connected_at = self._pinged_at = now
 
     def disconnected(self) -> None:
-        """It is gone, and the venue's memory of our subscriptions with it."""
+        """The connection was closed, which ends all its subscriptions at the venue."""
         self._reset()
 
     def receive(self, frame: bytes, now: float) -> list[Received]:
         """The events in a frame, in order. Acks and pongs are consumed here."""
-        self.heard_at = now
+        self.frame_at = now
         try:
             messages = self._codec.decode(frame)
         except ParseError as error:
@@ -115,25 +115,25 @@ class Session:
             if isinstance(message, Ack):
                 self._ack(message, now)
             elif isinstance(message, Refusal):
-                self._refuse(message, now)
+                self._on_refusal(message, now)
                 events.append(message)
             elif not isinstance(message, Pong):
-                self.data_at = self._moved_at[kind_of(message)] = now
+                self.data_at = self._progress_at[kind_of(message)] = now
                 events.append(message)
         return events
 
-    # --- what the shell asks -------------------------------------------------------------------
+    # --- outputs -------------------------------------------------------------------------------
     @property
     def acked(self) -> frozenset[Subscription]:
         """Streams that the venue confirmed on this connection."""
         return frozenset(self._acked)
 
     def due(self, now: float) -> list[bytes]:
-        """Frames to send now: a ping when it is time, then as many changes as the pace allows."""
+        """Frames to send now: a ping when it is due, then as many changes as the message rate allows."""
         if not self.is_connected:
             return []
         frames = []
-        if now - self._pinged_at >= self._limits.ping_every and self._pace.take(now):
+        if now - self._pinged_at >= self._limits.ping_every and self._pace.try_acquire(now):
             self._pinged_at = now
             frames.append(self._codec.ping())
         if not self._settled:
@@ -142,78 +142,82 @@ class Session:
         return frames
 
     def is_stale(self, now: float) -> str | None:
-        """Why this connection, though open, should be replaced; None while it makes progress."""
-        if not self.is_connected or not self._wanted:
+        """Why this open connection should be replaced; None while it makes progress."""
+        if not self.is_connected or not self._desired:
             return None
         if now - max(self.data_at, self._connected_at) > self._limits.silence:
             return f"no data for {self._limits.silence:g} s"
-        if now - max(self.heard_at, self._connected_at) > self._limits.quiet:
-            return f"no answer for {self._limits.quiet:g} s"
-        for kind, bearable in self._limits.progress.items():
-            many = self._kinds[kind] >= (1 if kind == "mids" else self._limits.crowd)
-            if many and now - self._moved_at[kind] > bearable:
-                return f"{kind} silent for {bearable:g} s"
+        if now - max(self.frame_at, self._connected_at) > self._limits.any_frame_timeout:
+            return f"no answer for {self._limits.any_frame_timeout:g} s"
+        for kind, timeout in self._limits.progress.items():
+            enough = self._kinds[kind] >= (1 if kind == "mids" else self._limits.min_subscriptions)
+            if enough and now - self._progress_at[kind] > timeout:
+                return f"{kind} silent for {timeout:g} s"
         return None
 
     # --- subscriptions -------------------------------------------------------------------------
     def _changes(self, now: float) -> list[bytes]:
         frames: list[bytes] = []
-        for subscription in [s for s in self._acked if s not in self._wanted and s not in self._leaving]:
-            if not self._pace.take(now):
+        for subscription in [
+            s for s in self._acked if s not in self._desired and s not in self._unsubscribing
+        ]:
+            if not self._pace.try_acquire(now):
                 return frames
-            self._leaving[subscription] = now
+            self._unsubscribing[subscription] = now
             frames.append(self._codec.unsubscribe(subscription))
-        for subscription in self._wanted:
-            if self._is_open_question(subscription):
+        for subscription in self._desired:
+            if self._is_pending(subscription):
                 continue
-            # A full connection first has to lose what it leaves.
-            if len(self._acked) + len(self._asked) >= self._limits.subscriptions or not self._pace.take(now):
+            # A full connection must complete its unsubscribes first.
+            if len(self._acked) + len(
+                self._requested
+            ) >= self._limits.subscriptions or not self._pace.try_acquire(now):
                 return frames
-            self._asked[subscription] = now
+            self._requested[subscription] = now
             frames.append(self._codec.subscribe(subscription))
-        self._settled = not (self._asked or self._leaving or self._refused)
+        self._settled = not (self._requested or self._unsubscribing or self._refused)
         return frames
 
-    def _is_open_question(self, subscription: Subscription) -> bool:
+    def _is_pending(self, subscription: Subscription) -> bool:
         return (
             subscription in self._acked
-            or subscription in self._asked
-            or subscription in self._leaving
+            or subscription in self._requested
+            or subscription in self._unsubscribing
             or subscription in self._refused
         )
 
     def _expire(self, now: float) -> None:
-        """Answers that never came are asked for again; refusals are not for ever."""
+        """Drop requests without an answer in time, and expired rejections, so that they are sent again."""
         late = now - self._limits.ack_within
-        for subscription in [s for s, at in self._asked.items() if at <= late]:
-            del self._asked[subscription]
-        for subscription in [s for s, at in self._leaving.items() if at <= late]:
-            self._forget(subscription)
+        for subscription in [s for s, at in self._requested.items() if at <= late]:
+            del self._requested[subscription]
+        for subscription in [s for s, at in self._unsubscribing.items() if at <= late]:
+            self._drop(subscription)
         for subscription in [s for s, until in self._refused.items() if until <= now]:
             del self._refused[subscription]
 
     def _ack(self, ack: Ack, now: float) -> None:
         self._settled = False
         if not ack.subscribed:
-            self._forget(ack.subscription)
+            self._drop(ack.subscription)
             return
-        self._asked.pop(ack.subscription, None)
+        self._requested.pop(ack.subscription, None)
         self._refused.pop(ack.subscription, None)
         if ack.subscription not in self._acked:
             kind = ack.subscription.kind
             self._acked.add(ack.subscription)
             self._kinds[kind] += 1
-            # Its silence counts from the first subscription, not from the last.
-            self._moved_at.setdefault(kind, now)
+            # The silence of a kind counts from its first subscription, not from the last.
+            self._progress_at.setdefault(kind, now)
 
-    def _forget(self, subscription: Subscription) -> None:
+    def _drop(self, subscription: Subscription) -> None:
         self._settled = False
-        self._leaving.pop(subscription, None)
+        self._unsubscribing.pop(subscription, None)
         if subscription in self._acked:
             self._acked.remove(subscription)
             self._kinds[subscription.kind] -= 1
 
-    def _refuse(self, refusal: Refusal, now: float) -> None:
+    def _on_refusal(self, refusal: Refusal, now: float) -> None:
         self._settled = False
-        if (subscription := refusal.subscription) and self._asked.pop(subscription, None) is not None:
+        if (subscription := refusal.subscription) and self._requested.pop(subscription, None) is not None:
             self._refused[subscription] = now + self._limits.refused_for

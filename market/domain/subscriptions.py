@@ -1,4 +1,4 @@
-"""Streams of a venue: their names, how many a connection takes, how fast one may ask. Times in seconds."""
+"""Stream subscriptions of a venue: names, limits per connection, message rate, sharding. Times in seconds."""
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from market.domain.events import Book, Candle, Context, Event, Mids, Quote, Trades
-from market.domain.orders import AccountStream, News
+from market.domain.orders import AccountMessage, AccountStream
 
 StreamKind = (
     Literal["mids", "quote", "context", "candle", "trades", "book", "fast_book"] | AccountStream
@@ -14,7 +14,7 @@ StreamKind = (
 
 
 class Subscription(NamedTuple):
-    """One stream of a venue. `symbol` is empty for `mids`, and the account for streams of accounts;
+    """One stream of a venue. `symbol` is empty for `mids`, and the account address for account streams;
     `interval` is set for `candle` only."""
 
     kind: StreamKind
@@ -31,9 +31,9 @@ _KINDS: dict[type[Event], StreamKind] = {
 }
 
 
-def kind_of(event: Event | News) -> StreamKind:
-    """The kind of stream that an event came from."""
-    if isinstance(event, News):
+def kind_of(event: Event | AccountMessage) -> StreamKind:
+    """The kind of stream that delivered the event."""
+    if isinstance(event, AccountMessage):
         return event.kind
     if isinstance(event, Book):
         return "fast_book" if event.shallow else "book"
@@ -41,12 +41,12 @@ def kind_of(event: Event | News) -> StreamKind:
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What a venue allows, and how long we bear its silence (seconds).
+class StreamLimits:
+    """Limits of a venue's streams and the timeouts after which silence counts as a failure (seconds).
 
-    `subscriptions` is per connection. `progress` names kinds that must keep moving while at least
-    `crowd` of them are subscribed: a venue may feed one channel and starve another. `quiet` is about
-    frames of any sort, answers to our pings included.
+    `subscriptions` is per connection. `progress` maps the kinds that must keep updating while at least
+    `min_subscriptions` of them are subscribed to their timeouts, because a venue may serve one channel and
+    stall another. `any_frame_timeout` is for frames of any type, pongs included.
     """
 
     subscriptions: int = 1000
@@ -57,23 +57,23 @@ class Limits:
     ack_within: float = 10.0
     refused_for: float = 60.0
     silence: float = 10.0
-    quiet: float = float("inf")
-    crowd: int = 10
+    any_frame_timeout: float = float("inf")
+    min_subscriptions: int = 10
     progress: Mapping[StreamKind, float] = field(
         default_factory=lambda: {"quote": 20.0, "mids": 30.0, "context": 60.0}
     )
 
 
-class Pace:
-    """Counts client messages of one address over a second and a minute; shared by its connections."""
+class MessagePacer:
+    """Rate limiter of client messages per second and minute; shared by all connections of one address."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: StreamLimits) -> None:
         self._second = limits.messages_per_second
         self._minute = limits.messages_per_minute
         self._sent: deque[float] = deque()
 
-    def take(self, now: float) -> bool:
-        """True when one more message may be sent now; it is then counted."""
+    def try_acquire(self, now: float) -> bool:
+        """Count one message and return True when it may be sent now."""
         while self._sent and self._sent[0] <= now - 60:
             self._sent.popleft()
         if len(self._sent) >= self._minute:
@@ -85,36 +85,36 @@ class Pace:
 
 
 def shard(
-    wanted: Iterable[Subscription], before: Sequence[Iterable[Subscription]], limits: Limits
+    desired: Iterable[Subscription], previous: Sequence[Iterable[Subscription]], limits: StreamLimits
 ) -> tuple[list[list[Subscription]], list[Subscription]]:
-    """Spread `wanted` over connections, and say what did not fit (the last of `wanted`).
+    """Distribute `desired` over connections; also returns those that did not fit (the last of `desired`).
 
-    A subscription stays on the connection that it was on (`before`), so that adding one never moves
+    A subscription stays on its connection of the `previous` distribution, so that adding one never moves
     another.
     """
-    most = limits.subscriptions * limits.connections
-    order = list(dict.fromkeys(wanted))
-    fits, dropped = set(order[:most]), order[most:]
-    home = {subscription: number for number, held in enumerate(before) for subscription in held}
+    maximum = limits.subscriptions * limits.connections
+    order = list(dict.fromkeys(desired))
+    fits, dropped = set(order[:maximum]), order[maximum:]
+    home = {subscription: number for number, assigned in enumerate(previous) for subscription in assigned}
     shards: list[list[Subscription]] = [[] for _ in range(limits.connections)]
     loads = Counter(home[s] for s in fits if s in home)
-    for subscription in order[:most]:
+    for subscription in order[:maximum]:
         number = home.get(subscription)
         if number is None:
-            # The first with room: few, full connections rather than many half-empty ones.
+            # The first connection with capacity: few full connections rather than many half-empty ones.
             number = next(n for n in range(limits.connections) if loads[n] < limits.subscriptions)
             loads[number] += 1
         shards[number].append(subscription)
     return shards, dropped
 
 
-def backoff(jitter: Callable[[], float], *, first: float = 0.5, most: float = 20.0) -> Iterator[float]:
-    """Seconds to wait before each try: doubling, capped, and spread over the upper half by `jitter`.
+def backoff(jitter: Callable[[], float], *, first: float = 0.5, maximum: float = 20.0) -> Iterator[float]:
+    """Exponential backoff: seconds to wait before each attempt, doubling, capped, with jitter.
 
-    `jitter` returns a number in [0, 1). The spread keeps clients of a venue that went away from
-    coming back all at once.
+    `jitter` returns a number in [0, 1) that spreads the delay over its upper half, so that clients do not
+    all reconnect to a recovered venue at once.
     """
     delay = first
     while True:
         yield delay * (0.5 + jitter() / 2)
-        delay = min(most, delay * 2)
+        delay = min(maximum, delay * 2)

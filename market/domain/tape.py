@@ -1,37 +1,37 @@
-"""The trades of one instrument as one line: in order, each once, with the hole after a gap filled first."""
+"""Trade tape of one instrument: trades in order and without duplicates, with gaps filled first."""
 
 from collections import deque
 from collections.abc import Iterable
 
 from market.domain.events import Trade
 
-KEPT = 2048
+MAX_TRADES = 2048
 
 
 class Tape:
-    """While it is on hold (after a gap, until the missing trades arrive) nothing newer is let through."""
+    """Trade tape. While paused (after a gap, until the missing trades arrive) live trades are buffered."""
 
     def __init__(self) -> None:
         self._seen: dict[tuple[int, str], None] = {}
-        self._held: deque[Trade] | None = None
+        self._paused: deque[Trade] | None = None
 
-    def hold(self) -> None:
-        """Keep live trades back until `fill`."""
-        if self._held is None:
-            self._held = deque(maxlen=KEPT)
+    def pause(self) -> None:
+        """Buffer live trades until `fill`."""
+        if self._paused is None:
+            self._paused = deque(maxlen=MAX_TRADES)
 
-    def take(self, trades: Iterable[Trade]) -> list[Trade]:
-        """Live trades, oldest first: those to publish now."""
-        if self._held is not None:
-            self._held.extend(trades)
+    def add(self, trades: Iterable[Trade]) -> list[Trade]:
+        """Add live trades, oldest first. Returns those to publish now."""
+        if self._paused is not None:
+            self._paused.extend(trades)
             return []
         return self._fresh(trades)
 
     def fill(self, missing: Iterable[Trade]) -> list[Trade]:
-        """Trades from the gap (none when they could not be had): they and the held ones, in time order."""
-        held, self._held = self._held or (), None
-        # Stable: trades of one millisecond keep the order in which the venue told them.
-        return self._fresh(sorted([*missing, *held], key=lambda trade: trade.time))
+        """Add the trades of the gap (none when unavailable). Returns them and the buffered ones by time."""
+        paused, self._paused = self._paused or (), None
+        # The sort is stable: trades of one millisecond keep the order in which the venue sent them.
+        return self._fresh(sorted([*missing, *paused], key=lambda trade: trade.time))
 
     def _fresh(self, trades: Iterable[Trade]) -> list[Trade]:
         fresh = []
@@ -40,6 +40,6 @@ class Tape:
             if key not in self._seen:
                 self._seen[key] = None
                 fresh.append(trade)
-        while len(self._seen) > KEPT:
+        while len(self._seen) > MAX_TRADES:
             del self._seen[next(iter(self._seen))]
         return fresh

@@ -1,4 +1,4 @@
-"""One topic as a reader holds it, and the frames in which it is told (docs/stream-protocol.md)."""
+"""Read side of one stream topic, and the encoding of its frames (docs/stream-protocol.md)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +9,8 @@ from market.domain.topics import AnyTopic, LogTopic, TopicClass, topic_state
 
 
 @dataclass(eq=False, slots=True)
-class Topic:
-    """The reading side of one topic. `id` is its number in this process."""
+class TopicReader:
+    """Topic reader: applies updates and snapshots of one topic. `id` is its number in this process."""
 
     key: str
     name: str
@@ -21,7 +21,7 @@ class Topic:
     seq: int = 0
 
     def update(self, *, epoch: int, first: int, last: int, body: Any) -> bool:
-        """Apply one update. False: something before it is missing, a snapshot is needed."""
+        """Apply one update. False: an earlier update is missing, a snapshot is needed."""
         if epoch < self.epoch or (epoch == self.epoch and last <= self.seq):
             return True
         if epoch > self.epoch and first == 1:
@@ -35,14 +35,14 @@ class Topic:
         return True
 
     def replace(self, *, epoch: int, seq: int, whole: Any) -> None:
-        """Take over a snapshot; an older one than what is known changes nothing."""
+        """Apply a snapshot; one that is older than the current state is ignored."""
         if (epoch, seq) <= (self.epoch, self.seq):
             return
         if epoch > self.epoch:
             self._begin(epoch)
-        missed = seq - self.seq
-        if isinstance(self.state, LogTopic) and 0 < missed <= len(whole) and self.seq:
-            self.state.apply(seq, whole[-missed:])
+        missing = seq - self.seq
+        if isinstance(self.state, LogTopic) and 0 < missing <= len(whole) and self.seq:
+            self.state.apply(seq, whole[-missing:])
         else:
             self.state.catch_up(seq, whole)
         self.seq = seq
@@ -53,23 +53,23 @@ class Topic:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """An element of a push frame, or a whole `ok` frame when no update can be made."""
+class TopicUpdate:
+    """An element of a push frame, or a full `ok` frame when no update is possible."""
 
     json: bytes
     is_ok: bool = False
 
 
-def encode_since(topic: Topic, epoch: int, seq: int) -> Part:
-    """The update from `seq` to now; a fresh `ok` when the epoch changed or what lies between is gone."""
+def encode_since(topic: TopicReader, epoch: int, seq: int) -> TopicUpdate:
+    """The update from `seq` to now; an `ok` frame when the epoch changed or older items were dropped."""
     body = topic.state.since(seq) if epoch == topic.epoch else None
     if body is None:
-        return Part(encode_ok(topic, epoch=None, seq=None).encode(), is_ok=True)
-    return Part(b"[%d,%d,%d,%b]" % (topic.id, seq + 1, topic.seq, orjson.dumps(body)))
+        return TopicUpdate(encode_ok(topic, epoch=None, seq=None).encode(), is_ok=True)
+    return TopicUpdate(b"[%d,%d,%d,%b]" % (topic.id, seq + 1, topic.seq, orjson.dumps(body)))
 
 
-def frames_of(parts: list[Part]) -> list[str]:
-    """One push frame for all updates, after the `ok` frames."""
+def frames_of(parts: list[TopicUpdate]) -> list[str]:
+    """The `ok` frames, then one push frame with all updates."""
     frames = [part.json.decode() for part in parts if part.is_ok]
     pushes = [part.json for part in parts if not part.is_ok]
     if pushes:
@@ -77,14 +77,14 @@ def frames_of(parts: list[Part]) -> list[str]:
     return frames
 
 
-def encode_ok(topic: Topic, *, epoch: int | None, seq: int | None) -> str:
-    """The answer to a subscription of somebody who last saw `seq` of `epoch`."""
-    known = epoch == topic.epoch and seq is not None and seq <= topic.seq and topic.seq > 0
-    snap = topic.state.whole() if topic.seq else None
-    if topic.cls is TopicClass.LOG and known:
-        missed = topic.state.since(seq or 0)
-        known = missed is not None
-        snap = missed if known else snap
+def encode_ok(topic: TopicReader, *, epoch: int | None, seq: int | None) -> str:
+    """The `ok` frame for a subscriber with last state `epoch`, `seq` (None: no state)."""
+    recoverable = epoch == topic.epoch and seq is not None and seq <= topic.seq and topic.seq > 0
+    snap = topic.state.full_value() if topic.seq else None
+    if topic.cls is TopicClass.LOG and recoverable:
+        missing = topic.state.since(seq or 0)
+        recoverable = missing is not None
+        snap = missing if recoverable else snap
     return orjson.dumps(
         {
             "op": "ok",
@@ -92,7 +92,7 @@ def encode_ok(topic: Topic, *, epoch: int | None, seq: int | None) -> str:
             "id": topic.id,
             "epoch": topic.epoch,
             "seq": topic.seq,
-            "recovered": known,
-            "snap": snap,
+            "recovered": recoverable,
+            "snapshot": snap,
         }
     ).decode()

@@ -1,8 +1,8 @@
-"""Topics of the stream: their names, their classes, and the state that a reader needs of each.
+"""Stream topics: names, classes, and the state of each class on both the write and the read side.
 
-Every topic has one writer, an `epoch` and a `seq` that rises by one per update. A topic keeps, beside
-its value, the `seq` at which each part of it last changed, so that the update from *any* earlier `seq`
-is one pass over the value. That is what conflation, slow clients and late joiners all need.
+Every topic has one writer, an `epoch` and a `seq` that increases by one per update. Beside its value a
+topic stores the `seq` at which each part last changed, so that the update from *any* earlier `seq` is one
+pass over the value. Conflation, slow clients and new subscribers rely on that.
 """
 
 import re
@@ -14,22 +14,22 @@ from typing import Any
 
 from market.domain.events import INTERVALS
 
-LOG_KEPT = 512
-TOMBSTONES_KEPT = 512
+MAX_LOG_ITEMS = 512
+MAX_TOMBSTONES = 512
 VENUE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 SYMBOL = re.compile(r"[A-Za-z0-9@/:._-]{1,60}")
 
 
 class UnknownTopic(ValueError):
-    """The name is not that of a topic."""
+    """The text is not a valid topic name."""
 
 
 class TopicClass(Enum):
-    """What a reader may rely on."""
+    """Delivery semantics of a topic."""
 
-    STATE = "state"  # latest wins; changed keys only
-    VALUE = "value"  # latest wins; the whole value each time
-    BOOK = "book"  # absolute sizes, mergeable
+    STATE = "state"  # the latest value wins; updates hold the changed keys only
+    VALUE = "value"  # the latest value wins; updates hold the full value
+    BOOK = "book"  # price levels with absolute sizes; updates can be merged
     LOG = "log"  # every item, in order, recoverable
 
 
@@ -49,9 +49,9 @@ _PER_INSTRUMENT = {"book": TopicClass.BOOK, "trades": TopicClass.LOG}
 
 
 def topic_parse(text: str) -> TopicName:
-    """`ticks.<venue>`, `book.<venue>.<symbol>`, `trades.…`, `candles.….<interval>`, `venues` or `me`.
+    """Parse `ticks.<venue>`, `book.<venue>.<symbol>`, `trades.…`, `candles.….<interval>`, `venues` or `me`.
 
-    A symbol may hold dots. Raises `UnknownTopic`.
+    A symbol may contain dots. Raises `UnknownTopic`.
     """
     if text == "venues":
         return TopicName(text, text, TopicClass.STATE)
@@ -71,7 +71,7 @@ def topic_parse(text: str) -> TopicName:
 
 
 class StateTopic:
-    """A map of keys to values. A delta holds the keys that changed."""
+    """State of a STATE topic: a map of keys to values. A delta contains the changed keys."""
 
     def __init__(self) -> None:
         self._seq_of: dict[str, int] = {}
@@ -85,16 +85,16 @@ class StateTopic:
     def since(self, seq: int) -> Any:
         return {key: self._values[key] for key, changed in self._seq_of.items() if changed > seq}
 
-    def whole(self) -> Any:
+    def full_value(self) -> Any:
         return dict(self._values)
 
     def catch_up(self, seq: int, whole: Mapping[str, Any]) -> None:
-        """Replace the value by `whole`, as of `seq`; only what differs counts as changed."""
+        """Replace the value with `whole`, as of `seq`; only different values count as changed."""
         self.apply(seq, {key: value for key, value in whole.items() if self._values.get(key) != value})
 
 
 class ValueTopic:
-    """One value; a delta is the whole of it."""
+    """State of a VALUE topic: one value; a delta is the full value."""
 
     def __init__(self) -> None:
         self._value: Any = None
@@ -105,7 +105,7 @@ class ValueTopic:
     def since(self, seq: int) -> Any:
         return self._value
 
-    def whole(self) -> Any:
+    def full_value(self) -> Any:
         return self._value
 
     def catch_up(self, seq: int, whole: Any) -> None:
@@ -113,17 +113,18 @@ class ValueTopic:
 
 
 class BookTopic:
-    """Price levels by side. Sizes are absolute and "0" removes, so merged deltas stay exact.
+    """State of a BOOK topic: price levels by side.
 
-    Removed levels are remembered as tombstones until there are too many; a reader older than the
-    oldest forgotten one cannot be given a delta (`since` returns None) and needs the whole book.
+    Sizes are absolute and "0" removes a level, so merged deltas stay exact. Removed levels are stored as
+    tombstones up to a maximum; for a reader older than the newest dropped tombstone no delta exists
+    (`since` returns None) and it needs the full book.
     """
 
     SIDES = ("bids", "asks")
 
     def __init__(self) -> None:
         self._levels: dict[str, dict[str, tuple[str, int]]] = {side: {} for side in self.SIDES}
-        self._forgotten = 0
+        self._oldest_delta = 0
         self._time = 0
 
     def apply(self, seq: int, body: Mapping[str, Any]) -> None:
@@ -135,16 +136,16 @@ class BookTopic:
             self._forget(levels)
 
     def _forget(self, levels: dict[str, tuple[str, int]]) -> None:
-        gone = [(changed, price) for price, (size, changed) in levels.items() if size == "0"]
-        if len(gone) <= TOMBSTONES_KEPT:
+        tombstones = [(changed, price) for price, (size, changed) in levels.items() if size == "0"]
+        if len(tombstones) <= MAX_TOMBSTONES:
             return
-        gone.sort()
-        for changed, price in gone[: len(gone) - TOMBSTONES_KEPT // 2]:
+        tombstones.sort()
+        for changed, price in tombstones[: len(tombstones) - MAX_TOMBSTONES // 2]:
             del levels[price]
-            self._forgotten = max(self._forgotten, changed)
+            self._oldest_delta = max(self._oldest_delta, changed)
 
     def since(self, seq: int) -> Any:
-        if seq < self._forgotten:
+        if seq < self._oldest_delta:
             return None
         changed = {
             side: [[price, size] for price, (size, at) in self._levels[side].items() if at > seq]
@@ -152,7 +153,7 @@ class BookTopic:
         }
         return {**changed, "t": self._time}
 
-    def whole(self) -> Any:
+    def full_value(self) -> Any:
         sides: dict[str, list[list[str]]] = {}
         for side in self.SIDES:
             live = [[price, size] for price, (size, _) in self._levels[side].items() if size != "0"]
@@ -160,16 +161,16 @@ class BookTopic:
         return {**sides, "t": self._time}
 
     def catch_up(self, seq: int, whole: Mapping[str, Any]) -> None:
-        self.apply(seq, book_delta(self.whole(), whole))
+        self.apply(seq, book_delta(self.full_value(), whole))
 
 
 def _price_of(level: list[str]) -> float:
-    # Ordering only: two prices of one book never differ by less than a float can tell.
+    # For sorting only: two prices of one book never differ by less than the precision of a float.
     return float(level[0])
 
 
 def book_delta(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> dict[str, Any]:
-    """The levels of `new` that differ from `old`, and size "0" for those that are gone."""
+    """The levels of `new` that differ from `old`, and size "0" for removed levels."""
     delta: dict[str, Any] = {"t": new["t"]}
     for side in BookTopic.SIDES:
         before = dict(map(tuple, old[side])) if old else {}
@@ -180,24 +181,24 @@ def book_delta(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> dict[st
 
 
 class LogTopic:
-    """Items in order, one `seq` each; the last 512 are kept for readers who fell behind."""
+    """State of a LOG topic: items in order, one `seq` each; the last 512 are stored for slow readers."""
 
     def __init__(self) -> None:
-        self._items: deque[tuple[int, Any]] = deque(maxlen=LOG_KEPT)
+        self._items: deque[tuple[int, Any]] = deque(maxlen=MAX_LOG_ITEMS)
 
     def apply(self, seq: int, body: Iterable[Any]) -> None:
-        """`seq` is that of the last item."""
+        """Append items; `seq` is the number of the last one."""
         items = list(body)
         for number, item in enumerate(items, start=seq - len(items) + 1):
             self._items.append((number, item))
 
     def since(self, seq: int) -> Any:
-        """Items after `seq`; None when some of them are no longer kept."""
+        """Items after `seq`; None when some of them were already dropped."""
         if self._items and seq < self._items[0][0] - 1:
             return None
         return [item for number, item in self._items if number > seq]
 
-    def whole(self) -> Any:
+    def full_value(self) -> Any:
         return [item for _, item in self._items]
 
     def catch_up(self, seq: int, whole: Iterable[Any]) -> None:
@@ -215,5 +216,5 @@ _STATES: dict[TopicClass, type[AnyTopic]] = {
 
 
 def topic_state(cls: TopicClass) -> AnyTopic:
-    """An empty state of that class."""
+    """A new, empty state of the given class."""
     return _STATES[cls]()

@@ -1,4 +1,4 @@
-"""EIP-712: the digest of typed, structured data. Flat structs only; no keys and no curves here."""
+"""EIP-712: digest of typed structured data. Supports flat structs only; contains no key handling."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ _DOMAIN: tuple[Field, ...] = (
 
 
 def _encoded(kind: str, value: Any) -> bytes:
-    """Raises `ValueError`, `TypeError` or `OverflowError` for a value that is not of that type."""
+    """ABI encoding of one value. Raises `ValueError`, `TypeError` or `OverflowError` for a wrong type."""
     if kind == "string":
         return keccak(str(value).encode())
     if kind == "bool":
@@ -29,18 +29,18 @@ def _encoded(kind: str, value: Any) -> bytes:
 
 
 def struct_hash(name: str, fields: Sequence[Field], values: Mapping[str, Any]) -> bytes:
-    """Raises `KeyError` when a field is missing."""
-    described = f"{name}({','.join(f'{kind} {field}' for field, kind in fields)})"
+    """EIP-712 `hashStruct` of a flat struct. Raises `KeyError` when a field is missing."""
+    signature = f"{name}({','.join(f'{kind} {field}' for field, kind in fields)})"
     encoded = b"".join(_encoded(kind, values[field]) for field, kind in fields)
-    return keccak(keccak(described.encode()) + encoded)
+    return keccak(keccak(signature.encode()) + encoded)
 
 
 def domain_separator(name: str, chain_id: int) -> bytes:
-    """Of version 1 and no contract, as Hyperliquid has it."""
+    """EIP-712 domain separator of version 1 without a contract, as Hyperliquid uses it."""
     values = {"name": name, "version": "1", "chainId": chain_id, "verifyingContract": NO_CONTRACT}
     return struct_hash("EIP712Domain", _DOMAIN, values)
 
 
 def digest(separator: bytes, struct: bytes) -> bytes:
-    """What is signed."""
+    """The 32-byte EIP-712 digest to sign."""
     return keccak(b"\x19\x01" + separator + struct)

@@ -1,5 +1,5 @@
-"""The feed worker: one task per leased venue, from its sockets to the publisher and to PostgreSQL.
+"""Feed worker: one task per leased venue, from its sockets to the publisher and to PostgreSQL.
 
-`worker` claims venues; `venue` runs one; `desk` keeps what the venue said; `history` fills what we
-missed; `recording` writes raw frames down and plays them again through the same path.
+`worker` claims venues; `venue_feed` runs one; `aggregator` holds its market data; `backfill` fetches missing
+candles; `recording` writes raw frames to a file and replays them through the same path.
 """

@@ -1,7 +1,8 @@
-"""What one venue said so far, and what the publisher and PostgreSQL should hear of it.
+"""Feed aggregator: turns the events of one venue into ticks, books, candles and trades.
 
-Synchronous and fast: it is called for every event. It holds the pure cores (`conflate`, `book`,
-`candles`, `tape`) of one venue, and knows which topics somebody watches.
+It is synchronous and fast, because it is called for every event. It holds the pure cores (`conflate`,
+`book_merge`, `candles`, `tape`) of one venue and the set of watched topics; its outputs go to the publisher
+and to PostgreSQL.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from market.domain.book_merge import BookMerger
-from market.domain.candles import Fold
+from market.domain.candles import CandleAggregator
 from market.domain.conflate import Conflator, plain
 from market.domain.events import Book, Candle, Event, Quote, Trade, Trades
 from market.domain.instruments import Instrument
@@ -23,31 +24,31 @@ from market.hub import Publisher
 logger = logging.getLogger(__name__)
 
 LATE_AFTER, DOWN_AFTER = 3.0, 10.0
-UNSTORED_KEPT = 200_000
+MAX_UNSTORED = 200_000
 
 
 def candle_body(candle: Candle) -> list[Any]:
-    """[t, o, h, l, c, v] as topics carry it."""
+    """Stream body of a candle: [t, o, h, l, c, v]."""
     prices = (candle.open, candle.high, candle.low, candle.close, candle.volume)
     return [candle.open_time, *map(plain, prices)]
 
 
 def trade_body(trade: Trade) -> list[Any]:
-    """[px, sz, side, t, id] as topics carry it."""
+    """Stream body of a trade: [px, sz, side, t, id]."""
     return [trade.price, trade.size, trade.side, trade.time, trade.id]
 
 
-class Desk:
-    """A `market.venues.base.Sink`."""
+class FeedAggregator:
+    """Feed aggregator of one venue; implements `market.venues.base.FeedListener`."""
 
     def __init__(
         self, publisher: Publisher, *, store_trades: bool, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.venue = publisher.venue
-        self.resumed = asyncio.Event()  # a connection was opened: what is in between was missed
+        self.resumed = asyncio.Event()  # a connection was opened; data since the previous one is missing
         self.refill = asyncio.Event()  # `to_refill` is not empty
         self.to_refill: set[str] = set()
-        self.symbols: list[str] = []  # trading, most traded first
+        self.symbols: list[str] = []  # trading symbols, highest volume first
         self._publisher = publisher
         self._store_trades = store_trades
         self._clock = clock
@@ -55,35 +56,35 @@ class Desk:
         self._connections = 0
         self._venue_ms: int | None = None
         self._ticks = Conflator()
-        self._folds: dict[str, Fold] = {}
+        self._aggregators: dict[str, CandleAggregator] = {}
         self._books: dict[str, BookMerger] = {}
         self._tapes: dict[str, Tape] = {}
         self._watched: dict[str, TopicName] = {}
-        self._moved: set[str] = set()  # symbols whose book moved
-        self._grew: set[str] = set()  # symbols whose candle moved
+        self._changed_books: set[str] = set()  # symbols with a changed book
+        self._changed_candles: set[str] = set()  # symbols with a changed candle
         self._closed: dict[tuple[str, str, int], Candle] = {}
         self._unstored: list[Trade] = []
-        self._printed = False  # trades are offered as they come
+        self._trades_queued = False  # trades were queued since the last `offer`
 
-    # --- Sink ----------------------------------------------------------------------------------
+    # --- FeedListener --------------------------------------------------------------------------
     def connected(self) -> None:
         self._connections += 1
         self.resumed.set()
         for tape in self._tapes.values():
-            tape.hold()
+            tape.pause()
         self._refill_trades(self._tapes)
 
     def disconnected(self, reason: str) -> None:
         self._connections -= 1
-        self._venue_ms = None  # a simulator may come back at another time of its market
-        for fold in self._folds.values():
-            fold.gap()
+        self._venue_ms = None  # a simulator may restart at another market time
+        for candles in self._aggregators.values():
+            candles.gap()
         for tape in self._tapes.values():
-            tape.hold()
+            tape.pause()
 
     def event(self, event: Event) -> None:
         self._frame_at = self._clock()
-        self._ticks.offer(event)
+        self._ticks.update(event)
         if isinstance(event, Quote):
             self._venue_ms = event.time
         elif isinstance(event, Candle):
@@ -93,58 +94,60 @@ class Desk:
         elif isinstance(event, Trades):
             self._trades(event)
 
-    # --- what there is and who looks ---------------------------------------------------------------
+    # --- instruments and watched topics ------------------------------------------------------------
     def announce(self, instruments: Iterable[Instrument]) -> None:
-        """The instruments of the venue; those that trade get ticks, candles and topics."""
+        """Set the instruments of the venue; those that are trading get ticks, candles and topics."""
         symbols = [instrument.symbol for instrument in instruments if instrument.trading]
-        if self._connections and self._folds.keys() != set(symbols):
-            self.resumed.set()  # the new ones have no history yet
+        if self._connections and self._aggregators.keys() != set(symbols):
+            self.resumed.set()  # the added symbols have no history yet
         self._ticks.instruments(symbols)
-        self._folds = {symbol: self._folds.get(symbol) or Fold(symbol) for symbol in symbols}
+        self._aggregators = {
+            symbol: self._aggregators.get(symbol) or CandleAggregator(symbol) for symbol in symbols
+        }
         self._publisher.symbols(symbols)
         self.symbols = symbols
         if self._store_trades:
             for symbol in set(symbols) - self._tapes.keys():
                 self._tapes[symbol] = Tape()
-                self._tapes[symbol].hold()
+                self._tapes[symbol].pause()
                 self._refill_trades([symbol])
 
     def rank(self) -> None:
-        """Put the most traded first: they are the last to be dropped, and the first to get history."""
+        """Sort symbols by volume: the highest are dropped last and backfilled first."""
         self.symbols.sort(key=self._ticks.volume, reverse=True)
 
     def watch(self, topics: Iterable[str]) -> bool:
-        """Somebody looks at exactly these topics. True when that changes what to subscribe to."""
-        watched = {name.text: name for name in map(self._known, topics) if name}
-        gone, new = self._watched.keys() - watched.keys(), watched.keys() - self._watched.keys()
-        before, self._watched = self._watched, watched
-        for topic in gone:
-            self._leave(before[topic])
-        for topic in new:
-            self._join(watched[topic])
-        return bool(gone or new)
+        """Set the watched topics. Returns True when the subscriptions change."""
+        watched = {name.text: name for name in map(self._parse_known, topics) if name}
+        removed, added = self._watched.keys() - watched.keys(), watched.keys() - self._watched.keys()
+        previous, self._watched = self._watched, watched
+        for topic in removed:
+            self._unwatch(previous[topic])
+        for topic in added:
+            self._start_watching(watched[topic])
+        return bool(removed or added)
 
-    def _known(self, topic: str) -> TopicName | None:
+    def _parse_known(self, topic: str) -> TopicName | None:
         try:
             name = topic_parse(topic)
         except UnknownTopic:
             return None
-        return name if name.symbol in self._folds else None
+        return name if name.symbol in self._aggregators else None
 
-    def _join(self, name: TopicName) -> None:
+    def _start_watching(self, name: TopicName) -> None:
         symbol = str(name.symbol)
         if name.kind == "trades":
-            self._tapes.setdefault(symbol, Tape()).hold()
+            self._tapes.setdefault(symbol, Tape()).pause()
             self._refill_trades([symbol])
         elif name.kind == "candles":
-            self._grew.add(symbol)
+            self._changed_candles.add(symbol)
 
-    def _leave(self, name: TopicName) -> None:
+    def _unwatch(self, name: TopicName) -> None:
         symbol = str(name.symbol)
         self._publisher.forget(name.text)
         if name.kind == "book":
             self._books.pop(symbol, None)
-            self._moved.discard(symbol)
+            self._changed_books.discard(symbol)
         elif name.kind == "trades" and not self._store_trades:
             self._tapes.pop(symbol, None)
 
@@ -154,114 +157,114 @@ class Desk:
             self.refill.set()
 
     def is_watched(self, symbol: str) -> bool:
-        """True when somebody looks at this very instrument."""
+        """True when a topic of this instrument is watched."""
         return any(name.symbol == symbol for name in self._watched.values())
 
     def subscriptions(self) -> list[Subscription]:
-        """What we want of the venue, the most important first."""
-        wanted = [Subscription("mids")]
+        """Desired subscriptions at the venue, the most important first."""
+        subscriptions = [Subscription("mids")]
         for name in self._watched.values():
             symbol = str(name.symbol)
             if name.kind == "book":
-                wanted += [Subscription("fast_book", symbol), Subscription("book", symbol)]
+                subscriptions += [Subscription("fast_book", symbol), Subscription("book", symbol)]
             elif name.kind == "trades":
-                wanted.append(Subscription("trades", symbol))
-        wanted += [Subscription("quote", symbol) for symbol in self.symbols]
-        wanted += [Subscription("context", symbol) for symbol in self.symbols]
-        wanted += [Subscription("candle", symbol, "1m") for symbol in self.symbols]
+                subscriptions.append(Subscription("trades", symbol))
+        subscriptions += [Subscription("quote", symbol) for symbol in self.symbols]
+        subscriptions += [Subscription("context", symbol) for symbol in self.symbols]
+        subscriptions += [Subscription("candle", symbol, "1m") for symbol in self.symbols]
         if self._store_trades:
-            wanted += [Subscription("trades", symbol) for symbol in self.symbols]
-        return wanted
+            subscriptions += [Subscription("trades", symbol) for symbol in self.symbols]
+        return subscriptions
 
     # --- events ----------------------------------------------------------------------------------
     def _candle(self, candle: Candle) -> None:
-        fold = self._folds.get(candle.symbol)
-        if fold and candle.interval == "1m":
-            self._close(fold.live(candle))
-            self._grew.add(candle.symbol)
+        candles = self._aggregators.get(candle.symbol)
+        if candles and candle.interval == "1m":
+            self._close(candles.live(candle))
+            self._changed_candles.add(candle.symbol)
 
     def _book(self, book: Book) -> None:
         if f"book.{self.venue}.{book.symbol}" in self._watched:
             self._books.setdefault(book.symbol, BookMerger()).apply(book)
-            self._moved.add(book.symbol)
+            self._changed_books.add(book.symbol)
 
     def _trades(self, event: Trades) -> None:
         if tape := self._tapes.get(event.symbol):
-            self._print(event.symbol, tape.take(event.trades))
+            self._queue_trades(event.symbol, tape.add(event.trades))
 
     def fill(self, symbol: str, missing: Iterable[Trade]) -> None:
-        """The venue's newest trades after a gap (none when they could not be had)."""
+        """Add the venue's newest trades after a gap (none when they are unavailable)."""
         if tape := self._tapes.get(symbol):
-            self._print(symbol, tape.fill(missing))
+            self._queue_trades(symbol, tape.fill(missing))
 
-    def _print(self, symbol: str, trades: list[Trade]) -> None:
+    def _queue_trades(self, symbol: str, trades: list[Trade]) -> None:
         if trades and f"trades.{self.venue}.{symbol}" in self._watched:
-            self._publisher.offer_trades(symbol, map(trade_body, trades))
-            self._printed = True
+            self._publisher.queue_trades(symbol, map(trade_body, trades))
+            self._trades_queued = True
         if self._store_trades:
-            self._unstored = (self._unstored + trades)[-UNSTORED_KEPT:]
+            self._unstored = (self._unstored + trades)[-MAX_UNSTORED:]
 
-    def heal(self, symbol: str, minutes: Iterable[Candle], covers: int) -> None:
-        """1m candles, oldest first, complete from `covers` (ms) on."""
-        if fold := self._folds.get(symbol):
-            self._close(fold.heal(minutes, covers))
-            self._grew.add(symbol)
+    def backfill_candles(self, symbol: str, minutes: Iterable[Candle], covered_since: int) -> None:
+        """Add 1m candles, oldest first, complete from `covered_since` (ms) on."""
+        if candles := self._aggregators.get(symbol):
+            self._close(candles.backfill(minutes, covered_since))
+            self._changed_candles.add(symbol)
 
     def settle(self) -> None:
-        """Close candles whose time is over though nothing traded since."""
-        for fold in self._folds.values():
-            self._close(fold.settle(self.venue_now()))
+        """Close the candles that ended without a later trade."""
+        for candles in self._aggregators.values():
+            self._close(candles.finalize(self.venue_now()))
 
     def _close(self, candles: Iterable[Candle]) -> None:
         for candle in candles:
             self._closed[candle.symbol, candle.interval, candle.open_time] = candle
 
-    # --- what goes out -----------------------------------------------------------------------------
+    # --- outputs -----------------------------------------------------------------------------------
     def offer(self) -> bool:
-        """Hand the publisher what changed. True when there was something."""
-        moved, self._moved = self._moved, set()
-        grew, self._grew = self._grew, set()
+        """Queue all changes at the publisher. Returns True when there were any."""
+        changed_books, self._changed_books = self._changed_books, set()
+        changed_candles, self._changed_candles = self._changed_candles, set()
         ticks = self._ticks.flush()
         if ticks:
-            self._publisher.offer_ticks(ticks)
-        for symbol in moved:
-            if body := self._books[symbol].body():
-                self._publisher.offer_book(symbol, body)
+            self._publisher.queue_ticks(ticks)
+        for symbol in changed_books:
+            if body := self._books[symbol].to_json():
+                self._publisher.queue_book(symbol, body)
         for name in self._watched.values():
-            if name.kind == "candles" and name.symbol in grew:
+            if name.kind == "candles" and name.symbol in changed_candles:
                 self._offer_candle(name.symbol, str(name.interval))
-        printed, self._printed = self._printed, False
-        return bool(ticks or moved or grew or printed)
+        trades_queued, self._trades_queued = self._trades_queued, False
+        return bool(ticks or changed_books or changed_candles or trades_queued)
 
     def _offer_candle(self, symbol: str, interval: str) -> None:
-        fold = self._folds.get(symbol)
-        if fold and (candle := fold.open(interval)):
-            self._publisher.offer_candle(symbol, interval, candle_body(candle))
+        candles = self._aggregators.get(symbol)
+        if candles and (candle := candles.open(interval)):
+            self._publisher.queue_candle(symbol, interval, candle_body(candle))
 
-    def take_closed(self) -> list[Candle]:
-        """Closed candles to store; give them back when that fails."""
+    def pop_closed(self) -> list[Candle]:
+        """Closed candles to store; return them with `restore_unstored` when that fails."""
         closed, self._closed = self._closed, {}
         return list(closed.values())
 
-    def take_trades(self) -> list[Trade]:
-        """Trades to store; give them back when that fails."""
+    def pop_trades(self) -> list[Trade]:
+        """Trades to store; return them with `restore_unstored` when that fails."""
         trades, self._unstored = self._unstored, []
         return trades
 
-    def give_back(self, candles: list[Candle], trades: list[Trade]) -> None:
-        """They could not be stored. Later words win; the oldest go when there are too many."""
+    def restore_unstored(self, candles: list[Candle], trades: list[Trade]) -> None:
+        """Take back rows that could not be stored. Newer values win; the oldest are dropped over the maximum."""
         closed, self._closed = self._closed, {}
-        self._close(candles[-UNSTORED_KEPT:])
+        self._close(candles[-MAX_UNSTORED:])
         self._closed |= closed
-        self._unstored = (trades + self._unstored)[-UNSTORED_KEPT:]
+        self._unstored = (trades + self._unstored)[-MAX_UNSTORED:]
 
-    # --- how it is ---------------------------------------------------------------------------------
+    # --- status ------------------------------------------------------------------------------------
     def venue_now(self) -> int:
-        """The venue's time in ms: that of its newest quote, else ours."""
+        """The venue's time in ms: that of its newest quote, else the local time."""
         return self._venue_ms if self._venue_ms is not None else int(time.time() * 1000)
 
     def status(self) -> tuple[str, int]:
-        """live, late or down, and the age of the newest frame in ms."""
+        """Status (live, late or down) and the age of the newest frame in ms."""
         age = self._clock() - self._frame_at
         if not self._connections or age >= DOWN_AFTER:
             return "down", int(age * 1000)

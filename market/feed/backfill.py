@@ -1,7 +1,7 @@
-"""Candles that we missed: since the last stop, since a gap, or since ever.
+"""Candle backfill: fetches missing candles after a start, a gap, or for a new instrument.
 
-One round after every (re)connection. A candle that is stored is not asked for again, so a round after
-a short gap is small. The venue's request budget paces it: whatever is watched comes first.
+One round runs after every (re)connection. Stored candles are not requested again, so a round after a short
+gap is small. The venue's request budget paces it; watched instruments come first.
 """
 
 import asyncio
@@ -12,23 +12,25 @@ from collections.abc import Mapping
 from django.db import DatabaseError, InterfaceError
 
 from market.domain.candles import bucket, first_gap
-from market.domain.errors import MarketError, VenueRefused
+from market.domain.errors import MarketError, VenueRejected
 from market.domain.events import INTERVALS, Candle
-from market.feed.aggregator import Desk
+from market.feed.aggregator import FeedAggregator
 from market.hub import in_thread
-from market.leases import Claim, task_goes_on
+from market.leases import Claim, task_is_running
 from market.models import Candle as CandleRow
 from market.services import candles_store
 from market.venues.base import Feed
 
 logger = logging.getLogger(__name__)
 
-# 1m: a day, so that the open 1d candle can be folded. The others: a screen of bars.
+# 1m: one day, so that the open 1d candle can be aggregated. The others: one screen of bars.
 DEPTH = {"1m": 1440, "5m": 500, "15m": 500, "1h": 500, "4h": 500, "1d": 500}
-RANK = {interval: number for number, interval in enumerate(("1m", "5m", "1h", "15m", "1d", "4h"))}
-TRIES = 4
-REST_AFTER_FAILURE = 2.0
-PROGRESS_EVERY = 25
+INTERVAL_PRIORITY = {
+    interval: number for number, interval in enumerate(("1m", "5m", "1h", "15m", "1d", "4h"))
+}
+MAX_ATTEMPTS = 4
+RETRY_DELAY = 2.0
+PROGRESS_LOG_JOBS = 25
 Job = tuple[str, str]  # symbol, interval
 
 
@@ -45,72 +47,75 @@ def stored_minutes(symbol: str, instrument_id: int, since: int) -> list[Candle]:
     return [Candle(symbol, "1m", *row) for row in values]
 
 
-class History:
-    """Fills candles of one venue until cancelled."""
+class Backfill:
+    """Backfill task: fetches the missing candles of one venue until cancelled."""
 
-    def __init__(self, feed: Feed, desk: Desk, held: Claim) -> None:
+    def __init__(self, feed: Feed, aggregator: FeedAggregator, claim: Claim) -> None:
         self.ids: Mapping[str, int] = {}
         self._feed = feed
-        self._desk = desk
-        self._held = held
+        self._aggregator = aggregator
+        self._claim = claim
 
     async def run(self) -> None:
-        while task_goes_on():
-            await self._desk.resumed.wait()
-            self._desk.resumed.clear()
-            await self._round()
+        while task_is_running():
+            await self._aggregator.resumed.wait()
+            self._aggregator.resumed.clear()
+            await self._run_round()
 
-    async def _round(self) -> None:
-        """Every instrument in every interval; broken off when a new gap asks for a new round."""
-        left = {(symbol, interval) for symbol in self._desk.symbols for interval in DEPTH}
-        total, failures = len(left), Counter[Job]()
-        while left and task_goes_on() and not self._desk.resumed.is_set():
-            job = self._next(left)
-            left.remove(job)
-            if not await self._succeeds(job) and failures[job] < TRIES - 1:
+    async def _run_round(self) -> None:
+        """Process every instrument and interval; stops when a reconnection requires a new round."""
+        jobs = {(symbol, interval) for symbol in self._aggregator.symbols for interval in DEPTH}
+        total, failures = len(jobs), Counter[Job]()
+        while jobs and task_is_running() and not self._aggregator.resumed.is_set():
+            job = self._next(jobs)
+            jobs.remove(job)
+            if not await self._try_fill(job) and failures[job] < MAX_ATTEMPTS - 1:
                 failures[job] += 1
-                left.add(job)
-                await asyncio.sleep(REST_AFTER_FAILURE)
-            elif len(left) % PROGRESS_EVERY == 0:
-                self._progress(total - len(left), total)
+                jobs.add(job)
+                await asyncio.sleep(RETRY_DELAY)
+            elif len(jobs) % PROGRESS_LOG_JOBS == 0:
+                self._log_progress(total - len(jobs), total)
 
-    def _next(self, left: set[Job]) -> Job:
-        """The watched, then all minutes (open candles need them), then by interval; big markets first."""
-        order = {symbol: number for number, symbol in enumerate(self._desk.symbols)}
-        watched = {symbol for symbol in order if self._desk.is_watched(symbol)}
-        return min(left, key=lambda job: (job[0] not in watched, RANK[job[1]], order.get(job[0], 0), job))
+    def _next(self, jobs: set[Job]) -> Job:
+        """Next job: watched symbols, then all 1m (open candles need them), then by interval and volume."""
+        order = {symbol: number for number, symbol in enumerate(self._aggregator.symbols)}
+        watched = {symbol for symbol in order if self._aggregator.is_watched(symbol)}
+        return min(
+            jobs,
+            key=lambda job: (job[0] not in watched, INTERVAL_PRIORITY[job[1]], order.get(job[0], 0), job),
+        )
 
-    async def _succeeds(self, job: Job) -> bool:
-        """False when it may be worth another try. Raises `LeaseLost`."""
+    async def _try_fill(self, job: Job) -> bool:
+        """Run one job. Returns False when a retry may succeed. Raises `LeaseLost`."""
         try:
             await self._fill(*job)
-        except VenueRefused as refusal:
-            self._complain(job, refusal)
+        except VenueRejected as rejection:
+            self._log_failure(job, rejection)
         except (MarketError, DatabaseError, InterfaceError) as problem:
-            self._complain(job, problem)
+            self._log_failure(job, problem)
             return False
         return True
 
     async def _fill(self, symbol: str, interval: str) -> None:
         if symbol not in self.ids:
             return
-        now, width = self._desk.venue_now(), INTERVALS[interval]
+        now, width = self._aggregator.venue_now(), INTERVALS[interval]
         since = bucket(now, interval) - (DEPTH[interval] - 1) * width
-        have = await in_thread(stored_times, self.ids[symbol], interval, since)
-        start = first_gap(have, interval, since, bucket(now, interval))
+        existing = await in_thread(stored_times, self.ids[symbol], interval, since)
+        start = first_gap(existing, interval, since, bucket(now, interval))
         fetched = [] if start is None else await self._feed.candles(symbol, interval, start, now)
         closed = [candle for candle in fetched if candle.open_time + width <= now]
-        await in_thread(candles_store, held=self._held, ids=self.ids, candles=closed)
+        await in_thread(candles_store, claim=self._claim, ids=self.ids, candles=closed)
         if interval == "1m":
             stored = await in_thread(stored_minutes, symbol, self.ids[symbol], since)
             minutes = {candle.open_time: candle for candle in (*stored, *fetched)}
-            self._desk.heal(symbol, [minutes[time] for time in sorted(minutes)], since)
+            self._aggregator.backfill_candles(symbol, [minutes[time] for time in sorted(minutes)], since)
 
-    def _progress(self, done: int, total: int) -> None:
-        logger.info("history", extra={"venue": self._feed.venue, "status": f"{done} of {total}"})
+    def _log_progress(self, done: int, total: int) -> None:
+        logger.info("candle backfill", extra={"venue": self._feed.venue, "status": f"{done} of {total}"})
 
-    def _complain(self, job: Job, problem: Exception) -> None:
+    def _log_failure(self, job: Job, problem: Exception) -> None:
         logger.warning(
-            "history is missing",
+            "candle backfill failed",
             extra={"venue": self._feed.venue, "symbol": job[0], "topic": job[1], "reason": str(problem)},
         )

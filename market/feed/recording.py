@@ -1,8 +1,8 @@
-"""Recordings: raw frames with their receive times, and a feed that plays them again.
+"""Recordings: files of raw frames with their receive times, and a feed that replays them.
 
-A file is gzipped JSON lines. The first is `{"recording": 1, "venue": …, "instruments": […]}`; each
-other one `{"at": <ns since 1970>, "frame": <text>}`. Logs of the older form `<ns> <frame>` without a
-first line are read too; their instruments are those that their frames name.
+A file is gzipped JSON lines. The first line is `{"recording": 1, "venue": …, "instruments": […]}`; the
+others are `{"at": <ns since 1970>, "frame": <text>}`. The older format, lines `<ns> <frame>` without a
+header, is supported too; its instruments are taken from the frames.
 """
 
 import asyncio
@@ -21,17 +21,17 @@ import orjson
 from market.domain.errors import ParseError
 from market.domain.events import Candle, Context, Mids, Trade
 from market.domain.instruments import Instrument, Rules
-from market.domain.orders import News
+from market.domain.orders import AccountMessage
 from market.domain.session import Codec, Refusal, Session, Undecodable
-from market.domain.subscriptions import Limits, Subscription
-from market.venues.base import Sink
+from market.domain.subscriptions import StreamLimits, Subscription
+from market.venues.base import FeedListener
 
 VERSION = 1
-QUIET_AT_START = 0.5  # s: lets the publisher announce the instruments before the first frame
+START_DELAY = 0.5  # seconds in which the publisher announces the instruments before the first frame
 
 
 class Recorder:
-    """A `Tap` that writes a file; use as a context manager."""
+    """Recorder: a `Tap` that writes frames to a file; use as a context manager."""
 
     def __init__(self, path: Path, venue: str, instruments: Iterable[Instrument]) -> None:
         self.frames = 0
@@ -57,44 +57,44 @@ class Recorder:
 
 @dataclass(frozen=True)
 class Recording:
-    """A file that was checked: what it is of, and where it lies."""
+    """A validated recording: path, venue and instruments."""
 
     path: Path
     venue: str | None
     instruments: tuple[Instrument, ...]
 
     def frames(self) -> Iterator[tuple[int, bytes]]:
-        """(receive time in ns, raw frame), in the order in which they came."""
+        """(receive time in ns, raw frame), in order of reception."""
         for line in _lines(self.path):
             if (row := _row(line)) is not None:
                 yield row
 
 
 def recording_open(path: Path, venue: str, codec: Codec) -> Recording:
-    """Read the first line, or all frames of a log that has none. Raises `ParseError` or `OSError`."""
-    head = next(_lines(path), b"{}")
-    if not head.startswith(b"{"):
-        bare = Recording(path, None, ())
-        symbols = {symbol for _, frame in bare.frames() for symbol in _symbols(codec, frame)}
-        return Recording(path, None, tuple(_unlisted(venue, symbol) for symbol in sorted(symbols)))
+    """Read the header, or all frames of a file without one. Raises `ParseError` or `OSError`."""
+    first_line = next(_lines(path), b"{}")
+    if not first_line.startswith(b"{"):
+        recording = Recording(path, None, ())
+        symbols = {symbol for _, frame in recording.frames() for symbol in _symbols(codec, frame)}
+        return Recording(path, None, tuple(_unknown_instrument(venue, symbol) for symbol in sorted(symbols)))
     try:
-        said = orjson.loads(head)
-        if said["recording"] != VERSION:
-            raise ParseError("a recording of another version", said["recording"])
-        instruments = tuple(_instrument(row) for row in said["instruments"])
-        return Recording(path, said["venue"], instruments)
+        header = orjson.loads(first_line)
+        if header["recording"] != VERSION:
+            raise ParseError("unsupported recording version", header["recording"])
+        instruments = tuple(_instrument(row) for row in header["instruments"])
+        return Recording(path, header["venue"], instruments)
     except (KeyError, TypeError, ValueError, ArithmeticError) as problem:
-        raise ParseError("not a recording", head[:100]) from problem
+        raise ParseError("not a recording", first_line[:100]) from problem
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    with gzip.open(path, "rb") as file, contextlib.suppress(EOFError):  # a recorder that was killed
+    with gzip.open(path, "rb") as file, contextlib.suppress(EOFError):  # the recorder was killed
         for line in file:
             yield line.strip()
 
 
 def _row(line: bytes) -> tuple[int, bytes] | None:
-    """One frame; None for the first line and for a last one that was cut off."""
+    """One frame; None for the header and for a truncated last line."""
     if line[:1].isdigit():
         at, _, frame = line.partition(b" ")
         return int(at), frame
@@ -108,7 +108,7 @@ def _row(line: bytes) -> tuple[int, bytes] | None:
 def _symbols(codec: Codec, frame: bytes) -> list[str]:
     try:
         messages = codec.decode(frame)
-    except ParseError:  # counted and logged when it is played
+    except ParseError:  # counted during replay
         return []
     return [
         symbol
@@ -123,12 +123,12 @@ def _instrument(row: dict[str, Any]) -> Instrument:
     return Instrument(**(row | {"rules": Rules(**rules)}))
 
 
-def _unlisted(venue: str, symbol: str) -> Instrument:
+def _unknown_instrument(venue: str, symbol: str) -> Instrument:
     return Instrument(venue, symbol, "perp", symbol, "USDC", Rules(8, 8))
 
 
 class ReplayFeed:
-    """`market.venues.base.Feed` that speaks from a recording, `speed` times as fast as it was heard."""
+    """Replay feed: a `market.venues.base.Feed` that plays a recording at `speed` times real time."""
 
     def __init__(self, venue: str, recording: Recording, codec: Codec, *, speed: float = 1.0) -> None:
         self.venue = venue
@@ -136,7 +136,7 @@ class ReplayFeed:
         self.played = 0
         self.rejected = 0
         self._recording = recording
-        self._session = Session(codec, Limits())
+        self._session = Session(codec, StreamLimits())
         self._speed = speed
         self._desired = asyncio.Event()
 
@@ -152,31 +152,31 @@ class ReplayFeed:
     async def recent_trades(self, symbol: str) -> list[Trade]:
         return []
 
-    def desire(self, subscriptions: Iterable[Subscription]) -> Sequence[Subscription]:
+    def set_subscriptions(self, subscriptions: Iterable[Subscription]) -> Sequence[Subscription]:
         self._desired.set()
         return []
 
-    async def run(self, sink: Sink) -> None:
+    async def run(self, listener: FeedListener) -> None:
         await self._desired.wait()
-        await asyncio.sleep(QUIET_AT_START)
-        sink.connected()
+        await asyncio.sleep(START_DELAY)
+        listener.connected()
         began, first = time.monotonic(), None
         for at, frame in self._recording.frames():
             first = at if first is None else first
             due = began + (at - first) / 1e9 / self._speed
-            # At least a breath per frame: the flush must get its turn at any speed.
+            # Always yield to the event loop: the flush task must run at any speed.
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            self._play(frame, sink)
+            self._play(frame, listener)
         self.finished.set()
         await asyncio.Event().wait()
 
     async def close(self) -> None:
         return
 
-    def _play(self, frame: bytes, sink: Sink) -> None:
+    def _play(self, frame: bytes, listener: FeedListener) -> None:
         self.played += 1
         for received in self._session.receive(frame, time.monotonic()):
             if isinstance(received, Undecodable | Refusal):
                 self.rejected += 1
-            elif not isinstance(received, News):
-                sink.event(received)
+            elif not isinstance(received, AccountMessage):
+                listener.event(received)

@@ -1,4 +1,4 @@
-"""`market-feed`: the Channels worker that claims venues and keeps one task for each."""
+"""Feed worker `market-feed`: a Channels worker that claims venues and runs one task for each."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from market.feed.venue_feed import VenueFeed
 from market.hub import Publisher, WorkerConsumer, in_thread
-from market.leases import Claim, LeaseLost, claim, release, still_owned
+from market.leases import Claim, LeaseLost, claim, is_still_owner, release
 from market.models import Venue
 from market.services import venue_ensure
 from market.venues import venue_feed, venue_kind
@@ -19,23 +19,23 @@ logger = logging.getLogger(__name__)
 
 CHANNEL = "market-feed"
 PAUSE_AFTER_CRASH = 5.0
-DATABASE_AWAY = (DatabaseError, InterfaceError)
+DATABASE_ERRORS = (DatabaseError, InterfaceError)
 
 
 def venues_free(worker: Any) -> list[tuple[Claim, bool]]:
-    """Claim the enabled venues of the settings that nobody drives: (claim, simulated) each."""
+    """Claim the enabled venues of the settings that have no live owner: (claim, simulated) each."""
     for name in settings.VENUES:
         kind = venue_kind(name)
         venue_ensure(name=name, title=kind.title, simulated=kind.simulated)
     claims = claim(Venue, worker, where=Q(enabled=True, name__in=settings.VENUES))
     simulated = dict(Venue.objects.values_list("name", "simulated"))
-    return [(held, simulated[held.pk]) for held in claims]
+    return [(venue_claim, simulated[venue_claim.pk]) for venue_claim in claims]
 
 
-def venues_to_leave(held: list[Claim]) -> list[Claim]:
-    """Those that were disabled, or that another worker has taken."""
+def venues_to_release(claims: list[Claim]) -> list[Claim]:
+    """The claims of venues that were disabled or that another worker has claimed."""
     enabled = set(Venue.objects.filter(enabled=True).values_list("name", flat=True))
-    return [one for one in held if one.pk not in enabled or not still_owned(one)]
+    return [item for item in claims if item.pk not in enabled or not is_still_owner(item)]
 
 
 def _crashed(task: asyncio.Task[None]) -> bool:
@@ -45,7 +45,7 @@ def _crashed(task: asyncio.Task[None]) -> bool:
 
 
 class FeedConsumer(WorkerConsumer):
-    """One task for each venue that this process has claimed."""
+    """Feed worker: runs one `VenueFeed` task for each venue that this process has claimed."""
 
     channel = CHANNEL
 
@@ -62,48 +62,48 @@ class FeedConsumer(WorkerConsumer):
                 feed.interest_changed()
 
     async def reconcile(self) -> None:
-        await self._sweep()
+        await self._stop_ended()
         assert self.keeper.worker is not None
-        for held, simulated in await in_thread(venues_free, self.keeper.worker):
-            self._start(held, simulated=simulated)
+        for venue_claim, simulated in await in_thread(venues_free, self.keeper.worker):
+            self._start(venue_claim, simulated=simulated)
 
-    def _start(self, held: Claim, *, simulated: bool) -> None:
-        name = str(held.pk)
-        publisher = Publisher(name, held.epoch, simulated=simulated)
-        feed = VenueFeed(venue_feed(name), publisher, held, safe=self.keeper.safe)
-        self._claims[name], self._feeds[name] = held, feed
+    def _start(self, venue_claim: Claim, *, simulated: bool) -> None:
+        name = str(venue_claim.pk)
+        publisher = Publisher(name, venue_claim.epoch, simulated=simulated)
+        feed = VenueFeed(venue_feed(name), publisher, venue_claim, safe=self.keeper.is_safe)
+        self._claims[name], self._feeds[name] = venue_claim, feed
         self._tasks[name] = asyncio.create_task(feed.run(), name=f"feed {name}")
-        logger.info("venue claimed", extra={"venue": name, "epoch": held.epoch})
+        logger.info("venue claimed", extra={"venue": name, "epoch": venue_claim.epoch})
 
-    async def _sweep(self) -> None:
-        """End what should not run, bury what ended, and let go of it."""
-        for held in await in_thread(venues_to_leave, list(self._claims.values())):
-            self._tasks[str(held.pk)].cancel()
+    async def _stop_ended(self) -> None:
+        """Cancel feeds of disabled or lost venues, reap ended tasks and release their claims."""
+        for venue_claim in await in_thread(venues_to_release, list(self._claims.values())):
+            self._tasks[str(venue_claim.pk)].cancel()
         now = asyncio.get_running_loop().time()
         ended = [name for name, task in self._tasks.items() if task.done() or task.cancelling()]
         for name in ended:
-            # Until then it stays ours, so that a venue that crashes us is not tried every second.
+            # A crashed venue stays claimed during the pause, so that it is not restarted every second.
             pause = PAUSE_AFTER_CRASH if _crashed(self._tasks[name]) else 0.0
             if now >= self._not_before.setdefault(name, now + pause):
-                await self._bury(name)
+                await self._reap(name)
 
-    async def _bury(self, name: str) -> None:
+    async def _reap(self, name: str) -> None:
         (result,) = await asyncio.gather(self._tasks.pop(name), return_exceptions=True)
-        held = self._claims.pop(name)
+        venue_claim = self._claims.pop(name)
         self._feeds.pop(name)
         self._not_before.pop(name, None)
         if isinstance(result, LeaseLost):
             logger.warning("venue lost", extra={"venue": name, "reason": str(result)})
         elif isinstance(result, Exception):
             logger.error("venue crashed", extra={"venue": name}, exc_info=result)
-        await in_thread(release, held)
+        await in_thread(release, venue_claim)
 
     async def drain(self) -> None:
-        """Stop all venues at once, then give everything back."""
+        """Stop all venues at once, then release their claims."""
         for task in self._tasks.values():
             task.cancel()
         for name in list(self._tasks):
             try:
-                await self._bury(name)
-            except DATABASE_AWAY as problem:
+                await self._reap(name)
+            except DATABASE_ERRORS as problem:
                 logger.warning("venue not released", extra={"venue": name, "reason": str(problem)})

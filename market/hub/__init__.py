@@ -1,26 +1,29 @@
-"""This app's only door to the channel layer and to the live values in Redis (docs/life-of-a-tick.md)."""
+"""Public interface of the hub: channel layer, live values in Redis, nudges (docs/market-data-pipeline.md).
+
+No other package of this app accesses the channel layer or these Redis keys.
+"""
 
 from market.hub.client import Client
 from market.hub.hub import Hub
-from market.hub.nudges import Nudges, nudge, nudge_on_commit
+from market.hub.nudges import NudgeSubscription, nudge, nudge_on_commit
 from market.hub.publisher import Publisher, user_event_publish, venue_group
 from market.hub.snapshots import Snapshot, VenueStatus, topic_read, topic_watch, venue_statuses
-from market.hub.threads import DATABASE_AWAY, in_thread, in_thread_ahead
-from market.hub.user_events import Announcer
+from market.hub.threads import DATABASE_ERRORS, in_poll_thread, in_thread
+from market.hub.user_events import UserEventPublisher
 from market.hub.workers import WorkerConsumer
 
 __all__ = [
-    "DATABASE_AWAY",
-    "Announcer",
+    "DATABASE_ERRORS",
     "Client",
     "Hub",
-    "Nudges",
+    "NudgeSubscription",
     "Publisher",
     "Snapshot",
+    "UserEventPublisher",
     "VenueStatus",
     "WorkerConsumer",
+    "in_poll_thread",
     "in_thread",
-    "in_thread_ahead",
     "nudge",
     "nudge_on_commit",
     "topic_read",

@@ -1,11 +1,11 @@
-"""One websocket, written to without ever being awaited by whoever writes.
+"""Websocket client: non-blocking writes of one connection with a bounded outbox.
 
-The hub steps the ASGI `send` coroutine once. Nearly always it ends there: the bytes are with the
-kernel. When it does not, the socket is full; the coroutine is finished by a task of its own, and the
-client counts as blocked until then. What a blocked client may hold is bounded in frames and seconds.
+The hub steps the ASGI `send` coroutine once. Nearly always the coroutine completes: the bytes are in the
+kernel's buffer. Otherwise the socket buffer is full; a separate task completes the coroutine, and the client
+counts as blocked until then. The backlog of a blocked client is bounded in frames and seconds.
 
-Our own server offers a shorter way (`Wire`): a text that goes to many is framed once, and each socket is
-given those same bytes. It refuses whenever `send` would wait, so that what is above stays true.
+The project's own server offers a faster path (`Wire`): a text for many clients is encoded as a frame once,
+and every socket is given the same bytes. It declines whenever `send` would wait, so the rules above hold.
 """
 
 import asyncio
@@ -16,26 +16,28 @@ from typing import Any, Protocol
 from prometheus_client import Counter
 
 OUTBOX_FRAMES = 64
-CLOSE_PATIENCE = 2.0
+CLOSE_TIMEOUT = 2.0
 
-FRAMES = Counter("hub_frames_sent_total", "Frames handed to clients by the fan-out")
-BEHIND = Counter("hub_clients_behind_total", "Times a client's socket did not take a frame at once")
-SLOW_CLOSED = Counter("hub_clients_slow_closed_total", "Clients closed with 1013")
+FRAMES = Counter("cryptotrade_hub_frames_sent_total", "Frames handed to clients by the fan-out")
+CLIENTS_BEHIND = Counter(
+    "cryptotrade_hub_clients_behind_total", "Times a client's socket did not take a frame at once"
+)
+SLOW_CLOSED = Counter("cryptotrade_hub_clients_slow_closed_total", "Clients closed with 1013")
 
-WIRE = "cryptotrade.wire"  # where an ASGI scope's extensions hold a `Wire`, if the server has one
+WIRE = "cryptotrade.wire"  # key of the `Wire` in the extensions of an ASGI scope, if the server offers one
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 GOING_AWAY, TRY_LATER, POLICY, UNSUPPORTED, TOO_BIG = 1012, 1013, 1008, 1003, 1009
 
 
 class Wire(Protocol):
-    """A socket that takes frames as they go over the network, offered by `cryptotrade.web`."""
+    """A socket that accepts encoded websocket frames, offered by `cryptotrade.web`."""
 
     def write_frame(self, frame: bytes) -> bool:
-        """Take one whole websocket frame, or return False: closed, closing, or not free just now."""
+        """Write one complete websocket frame; False when the socket is closed, closing or blocked."""
 
 
 class Text:
-    """A text for many clients, and its frame, made once."""
+    """A text for many clients together with its frame, which is encoded once."""
 
     __slots__ = ("frame", "text")
 
@@ -55,14 +57,14 @@ def text_frame(payload: bytes) -> bytes:
 
 
 class _Resumed:
-    """A coroutine that has been stepped once already and waits for `waiting`; await it to finish it."""
+    """A coroutine that was stepped once and waits for `future`; await this object to complete it."""
 
-    def __init__(self, coroutine: Coroutine[Any, Any, None], waiting: Any) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, None], future: Any) -> None:
         self._coroutine = coroutine
-        self._waiting = waiting
+        self._future = future
 
     def __await__(self) -> Generator[Any, Any, None]:
-        yield self._waiting  # the running task now waits for what the coroutine waits for
+        yield self._future  # the running task waits for the future of the coroutine
         yield from self._coroutine.__await__()
 
 
@@ -89,24 +91,22 @@ class Client:
         self.address = address
         self.on_blocked = on_blocked
         self.user_id: str | None = None
-        self.credential: str | None = (
-            None  # the handle of what it signed in with (market/hub/credential_monitor.py)
-        )
-        self.until: float | None = None  # Unix time at which that ends by itself
+        self.credential: str | None = None  # handle of its credential (see `CredentialMonitor`)
+        self.until: float | None = None  # Unix time at which the credential expires
         self.blocked_since: float | None = None
         self.closing = False
 
     @property
     def blocked(self) -> bool:
-        """True while a frame waits for the socket, and for good once the connection is closing."""
+        """True while a frame waits for the socket, and permanently once the connection is closing."""
         return self._finishing is not None or self.closing
 
     def write(self, text: str) -> None:
-        """Hand one text frame to the socket, or queue it behind the one that waits."""
+        """Write one text frame to the socket, or queue it behind a waiting frame."""
         self.write_shared(Text(text))
 
     def write_shared(self, text: Text) -> None:
-        """`write`, for a text that others are given too."""
+        """`write` for a text that is sent to several clients."""
         if self.closing:
             return
         if self._finishing is not None:
@@ -122,24 +122,24 @@ class Client:
     def _step(self, text: str) -> None:
         coroutine: Any = self._send({"type": "websocket.send", "text": text})
         try:
-            waiting = coroutine.send(None)
+            future = coroutine.send(None)
         except StopIteration:
             return
-        except Exception:  # noqa: BLE001  each server has its own "client is gone"; its receive() tells
+        except Exception:  # noqa: BLE001  each server raises its own error for a closed connection
             self.closing = True
             return
-        self._block(coroutine, waiting)
+        self._block(coroutine, future)
 
-    def _block(self, coroutine: Any, waiting: Any) -> None:
+    def _block(self, coroutine: Any, future: Any) -> None:
         loop = asyncio.get_running_loop()
-        BEHIND.inc()
+        CLIENTS_BEHIND.inc()
         self.blocked_since = loop.time()
-        self._finishing = loop.create_task(self._drain(coroutine, waiting))
+        self._finishing = loop.create_task(self._drain(coroutine, future))
         self.on_blocked(self)
 
-    async def _drain(self, coroutine: Any, waiting: Any) -> None:
+    async def _drain(self, coroutine: Any, future: Any) -> None:
         try:
-            await _Resumed(coroutine, waiting)
+            await _Resumed(coroutine, future)
             while self._outbox:
                 await self._send({"type": "websocket.send", "text": self._outbox.popleft()})
         except Exception:  # noqa: BLE001  as above
@@ -148,7 +148,7 @@ class Client:
         self.blocked_since = None
 
     def close(self, code: int) -> None:
-        """Say goodbye with this code; a socket that does not even take that is cut off."""
+        """Close with this code; a socket that does not accept the close frame in time is aborted."""
         if self.closing:
             return
         self.closing = True
@@ -157,16 +157,16 @@ class Client:
             SLOW_CLOSED.inc()
         if self._finishing is not None:
             self._finishing.cancel()
-        self._finishing = asyncio.get_running_loop().create_task(self._say_goodbye(code))
+        self._finishing = asyncio.get_running_loop().create_task(self._send_close(code))
 
-    async def _say_goodbye(self, code: int) -> None:
+    async def _send_close(self, code: int) -> None:
         try:
-            await asyncio.wait_for(self._send({"type": "websocket.close", "code": code}), CLOSE_PATIENCE)
-        except Exception:  # noqa: BLE001  gone already, or its buffer is full for good
+            await asyncio.wait_for(self._send({"type": "websocket.close", "code": code}), CLOSE_TIMEOUT)
+        except Exception:  # noqa: BLE001  closed already, or its buffer stays full
             self._abort()
 
     def _abort(self) -> None:
-        """Cut the connection. ASGI has no word for it; the servers' `send` is a method of the protocol."""
+        """Abort the transport. ASGI has no such message; the servers' `send` is a method of the protocol."""
         transport = getattr(getattr(self._send, "__self__", None), "transport", None)
         if transport is not None:
             transport.abort()

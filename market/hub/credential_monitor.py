@@ -1,7 +1,7 @@
-"""Closes the sockets of those whose credential has ended since they signed in.
+"""Credential monitor: closes websockets with a revoked or expired credential.
 
-Every two seconds the handles of all signed-in clients are asked for at once. A revocation is written to
-PostgreSQL; while that does not answer, nothing can have been revoked either, so nobody is closed.
+Every two seconds the handles of all authenticated clients are checked with one query. A revocation is
+written to PostgreSQL; while it does not answer, no credential can be revoked, so no socket is closed.
 """
 
 import asyncio
@@ -18,15 +18,18 @@ from market.hub.client import POLICY, Client
 logger = logging.getLogger(__name__)
 
 PERIOD_SECONDS = 2.0
-ENDED = orjson.dumps(
-    {"op": "error", "code": "unauthenticated", "message": "Your sign-in has ended. Sign in again."}
+CREDENTIAL_ENDED_FRAME = orjson.dumps(
+    {"op": "error", "code": "unauthenticated", "message": "Your session has ended. Sign in again."}
 ).decode()
 
-CredentialsLive = Callable[[Iterable[str]], set[str]]  # handles → those that still stand
+CredentialsLive = Callable[[Iterable[str]], set[str]]  # handles → those that are still valid
 
 
-class Guard:
-    """`ask` is handed in from the roof with the first connection; before that nobody has signed in."""
+class CredentialMonitor:
+    """Credential monitor of one hub.
+
+    The consumer sets `ask` with the first connection; before that no client is authenticated.
+    """
 
     def __init__(self, clients: set[Client]) -> None:
         self._clients = clients
@@ -41,14 +44,14 @@ class Guard:
                 logger.warning("hub: credentials cannot be checked", extra={"reason": str(error)[:200]})
 
     async def check(self, now: float) -> None:
-        """Close every client whose credential is over or ended, after a frame that says so."""
+        """Send an error frame to every client with a revoked or expired credential, and close it."""
         signed_in = {client: client.credential for client in self._clients if client.credential}
         if not signed_in or self.ask is None:
             return
         live = await database_sync_to_async(self.ask)(set(signed_in.values()))
         for client, credential in signed_in.items():
             if client.credential != credential:
-                continue  # it has signed in again while we asked
+                continue  # the client authenticated again during the query
             if credential not in live or (client.until is not None and client.until <= now):
-                client.write(ENDED)
+                client.write(CREDENTIAL_ENDED_FRAME)
                 client.close(POLICY)

@@ -1,7 +1,7 @@
-"""The reading side: one hub per web process, one channel-layer channel, any number of clients.
+"""Hub: the read side of the stream, one per web process, with one channel-layer channel for all clients.
 
-It holds the topics that its clients read, applies the venues' flushes to them, heals every gap from
-the snapshots in Redis, and twenty times a second writes what changed (docs/life-of-a-tick.md).
+It holds the topics of its clients, applies the venues' flushes to them, resyncs every gap from the
+snapshots in Redis, and writes the changes twenty times a second (docs/market-data-pipeline.md).
 """
 
 import asyncio
@@ -20,49 +20,49 @@ from django.conf import settings
 from prometheus_client import Gauge, Histogram
 
 from market.domain.commands import TOPICS_PER_CONNECTION, CommandError, Subscribe
-from market.domain.fanout import TICKS_PER_SECOND, Delivery, Fanout, Join
-from market.domain.topic_reader import Topic
+from market.domain.fanout import TICKS_PER_SECOND, Delivery, Fanout, PendingSubscribe
+from market.domain.topic_reader import TopicReader
 from market.domain.topics import TopicClass, TopicName
 from market.hub.client import FRAMES, GOING_AWAY, TRY_LATER, Client, Text
-from market.hub.credential_monitor import Guard
+from market.hub.credential_monitor import CredentialMonitor
 from market.hub.snapshots import INTEREST_SECONDS, interest_key
-from market.hub.upstream import Source
-from market.leases import task_goes_on
+from market.hub.upstream import UpstreamSubscriber
+from market.leases import task_is_running
 
 logger = logging.getLogger(__name__)
 
-BEAT_TICKS = 5 * TICKS_PER_SECOND
+HEARTBEAT_TICKS = 5 * TICKS_PER_SECOND
 ANSWER_WITHOUT_VALUE_TICKS = 2 * TICKS_PER_SECOND
 BLOCKED_SECONDS = 10.0
 VENUES = "venues"
 FEED_CHANNEL = "market-feed"
 
-CLIENTS = Gauge("hub_clients", "Connected websockets")
-TICK_SECONDS = Histogram("hub_tick_seconds", "Time to write one tick to all clients")
+CLIENTS = Gauge("cryptotrade_hub_clients", "Connected websockets")
+TICK_SECONDS = Histogram("cryptotrade_hub_tick_seconds", "Time to write one tick to all clients")
 
 
 class Hub:
-    """Everything streamed by this process. Use `Hub.current()`."""
+    """Hub of one web process: clients, topics and fan-out. Use `Hub.current()`."""
 
     _of_loop: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, Any]] = WeakKeyDictionary()
 
     def __init__(self) -> None:
         self.fanout = Fanout()
         self.clients: set[Client] = set()
-        self.guard = Guard(self.clients)
+        self.guard = CredentialMonitor(self.clients)
         self.per_address: Multiset[str] = Multiset()
         self.per_user: Multiset[str] = Multiset()
         self.draining = False
-        self._epoch = int(time.time() * 1000)  # of `venues`, which this process writes itself
+        self._epoch = int(time.time() * 1000)  # epoch of `venues`, which this process writes itself
         self._redis = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_timeout=5)
-        self.source = Source(self.fanout, self._redis)
+        self.upstream = UpstreamSubscriber(self.fanout, self._redis)
         self._ticks = 0
         self._tasks: list[asyncio.Task[None]] = []
-        self._nudges: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[None]] = set()
 
     @classmethod
     def current(cls) -> "Hub":
-        """The hub of the running loop, started on first use."""
+        """The hub of the running event loop, started on first use."""
         loop = asyncio.get_running_loop()
         if loop not in cls._of_loop:
             cls._of_loop[loop] = hub = cls()
@@ -72,15 +72,15 @@ class Hub:
 
     def start(self) -> None:
         loops = (
-            self.source.listen,
-            self.source.heal,
+            self.upstream.listen,
+            self.upstream.resync,
             self._tick_forever,
             self._watch_venues,
             self._refresh,
             self.guard.watch,
         )
-        for work in loops:
-            self._tasks.append(asyncio.create_task(self._persist(work), name=f"hub {work.__name__}"))
+        for loop in loops:
+            self._tasks.append(asyncio.create_task(self._run_forever(loop), name=f"hub {loop.__name__}"))
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -90,17 +90,17 @@ class Hub:
         self._of_loop.pop(asyncio.get_running_loop(), None)
         await self._redis.aclose()
 
-    async def _persist(self, work: Any) -> None:
-        """Run `work` for ever: when Redis is away it starts again, with growing pauses."""
+    async def _run_forever(self, loop: Any) -> None:
+        """Run the coroutine function `loop` until cancelled; after an error it restarts with backoff."""
         pause = 0.1
-        while task_goes_on():
+        while task_is_running():
             started = time.monotonic()
             try:
-                await work()
+                await loop()
             except (redis.exceptions.RedisError, OSError) as error:
                 logger.warning("hub: Redis is away", extra={"reason": str(error)[:200]})
             except Exception:
-                logger.exception("hub: a loop failed and starts again")
+                logger.exception("hub: a task failed and is restarted")
             pause = 0.1 if time.monotonic() - started > 10 else min(pause * 2, 2.0)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
 
@@ -122,7 +122,7 @@ class Hub:
         CLIENTS.set(len(self.clients))
 
     async def subscribe(self, client: Client, command: Subscribe) -> None:
-        """Answered at the next tick. Raises `CommandError` when there is no such topic, or too many."""
+        """Queue a subscription, answered at the next tick. Raises `CommandError`: unknown topic, or too many."""
         name = command.topic
         key = self._key(client, name)
         await self._check_exists(name)
@@ -131,13 +131,15 @@ class Hub:
             raise CommandError("too_many_topics", message, topic=name.text, fatal=True)
         topic = self._topic(client, key, name)
         deadline = self._ticks + ANSWER_WITHOUT_VALUE_TICKS
-        self.fanout.join(Join(client, topic, command.rate, command.epoch, command.seq, deadline))
+        self.fanout.subscribe(
+            PendingSubscribe(client, topic, command.rate, command.epoch, command.seq, deadline)
+        )
 
     def unsubscribe(self, client: Client, name: TopicName) -> int | None:
         """The topic's number, or None when it was not subscribed."""
         key = self._key(client, name)
         topic = self.fanout.topics.get(key)
-        return topic.id if self.fanout.leave(client, key) and topic else None
+        return topic.id if self.fanout.unsubscribe(client, key) and topic else None
 
     def _key(self, client: Client, name: TopicName) -> str:
         if name.kind != "me":
@@ -149,48 +151,48 @@ class Hub:
     async def _check_exists(self, name: TopicName) -> None:
         if name.venue is None:
             return
-        feed = self.source.venues.get(name.venue)
+        feed = self.upstream.venues.get(name.venue)
         if feed is None:
-            raise CommandError("unknown_topic", "There is no such venue.", topic=name.text)
+            raise CommandError("unknown_topic", "Unknown venue.", topic=name.text)
         if name.symbol is None or name.symbol in feed.symbols:
             return
-        with contextlib.suppress(redis.exceptions.RedisError, OSError):  # then we know what we knew
-            await self.source.read_symbols_if_old(asyncio.get_running_loop().time(), empty=not feed.symbols)
+        with contextlib.suppress(redis.exceptions.RedisError, OSError):  # keep the symbols read before
+            await self.upstream.read_symbols_if_old(asyncio.get_running_loop().time(), empty=not feed.symbols)
         if not feed.symbols:
             message = "The venue has not reported its instruments yet; try again shortly."
             raise CommandError("unavailable", message, topic=name.text)
         if name.symbol not in feed.symbols:
-            raise CommandError("unknown_topic", "There is no such instrument.", topic=name.text)
+            raise CommandError("unknown_topic", "Unknown instrument.", topic=name.text)
 
-    def _topic(self, client: Client, key: str, name: TopicName) -> Topic:
+    def _topic(self, client: Client, key: str, name: TopicName) -> TopicReader:
         if key in self.fanout.topics:
             return self.fanout.topics[key]
         topic = self.fanout.topic(key, name.cls, name=name.text)
         if name.kind != VENUES:
-            self.source.need(key)
+            self.upstream.request_snapshot(key)
         if name.symbol is not None and name.venue:
-            self._soon(self._ask_for(name.venue, key))
+            self._run_in_background(self._request_topic(name.venue, key))
         if name.kind == "me" and client.user_id:
-            self._soon(self.source.listen_to_user(client.user_id))
+            self._run_in_background(self.upstream.listen_to_user(client.user_id))
         return topic
 
-    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
-        """Nudge now; when it fails, `_refresh` and `listen` say the same again."""
-        task = asyncio.ensure_future(work)
-        self._nudges.add(task)
-        task.add_done_callback(self._nudged)
+    def _run_in_background(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a best-effort task; when it fails, `_refresh` and `listen` repeat its effect."""
+        task = asyncio.ensure_future(coroutine)
+        self._background.add(task)
+        task.add_done_callback(self._background_done)
 
-    def _nudged(self, task: asyncio.Task[None]) -> None:
-        self._nudges.discard(task)
+    def _background_done(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
         if not task.cancelled() and (error := task.exception()):
-            logger.warning("hub: a nudge failed", extra={"reason": str(error)[:200]})
+            logger.warning("hub: a background task failed", extra={"reason": str(error)[:200]})
 
     # --- time ----------------------------------------------------------------------------------
     async def _tick_forever(self) -> None:
         loop = asyncio.get_running_loop()
         period = 1 / TICKS_PER_SECOND
         due = loop.time()
-        while task_goes_on():
+        while task_is_running():
             due = max(due + period, loop.time() - 1)
             await asyncio.sleep(max(0.0, due - loop.time()))
             with TICK_SECONDS.time():
@@ -200,49 +202,49 @@ class Hub:
         self._ticks += 1
         for delivery in self.fanout.tick(self._ticks, blocked=_is_blocked):
             _deliver(delivery)
-        if self._ticks % BEAT_TICKS == 0:
-            for delivery in self.fanout.beats():
+        if self._ticks % HEARTBEAT_TICKS == 0:
+            for delivery in self.fanout.heartbeats():
                 _deliver(delivery)
-        for client in self.fanout.behind():
+        for client in self.fanout.resume():
             if client.blocked_since is not None and now - client.blocked_since > BLOCKED_SECONDS:
                 client.close(TRY_LATER)
 
     async def _watch_venues(self) -> None:
-        """Write `venues` once a second: it is each reader's proof of life for what does not move."""
+        """Write the topic `venues` once a second: readers use it as heartbeat of topics without changes."""
         topic = self.fanout.topic(VENUES, TopicClass.STATE)
         loop = asyncio.get_running_loop()
-        while task_goes_on():
-            body = {name: feed.state(loop.time()) for name, feed in self.source.venues.items()}
+        while task_is_running():
+            body = {name: feed.state(loop.time()) for name, feed in self.upstream.venues.items()}
             topic.update(epoch=self._epoch, first=topic.seq + 1, last=topic.seq + 1, body=body)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.source.status_changed.wait(), 1)
-            self.source.status_changed.clear()
+                await asyncio.wait_for(self.upstream.status_changed.wait(), 1)
+            self.upstream.status_changed.clear()
 
     async def _refresh(self) -> None:
-        """Keep the symbols current, tell the feeds what is watched, drop what nobody reads."""
-        while task_goes_on():
-            known = await self.source.read_symbols()
+        """Refresh the symbols, declare the watched topics to the feeds, drop topics without subscribers."""
+        while task_is_running():
+            all_known = await self.upstream.read_symbols()
             watched = self.fanout.watched()
-            for venue in self.source.venues:
+            for venue in self.upstream.venues:
                 keys = [key for key in watched if key.count(".") > 1 and key.split(".")[1] == venue]
                 await self._declare_interest(venue, keys)
             for key in [key for key in self.fanout.topics if key not in watched and key != VENUES]:
                 self.fanout.forget(key)
-            await asyncio.sleep(INTEREST_SECONDS / 5 if known else 0.25)
+            await asyncio.sleep(INTEREST_SECONDS / 5 if all_known else 0.25)
 
     async def _declare_interest(self, venue: str, keys: list[str]) -> None:
         if keys:
             until = time.time() + INTEREST_SECONDS
             await self._redis.zadd(interest_key(venue), dict.fromkeys(keys, until))
 
-    async def _ask_for(self, venue: str, key: str) -> None:
-        """The first reader of a topic: say so now, not at the feed's next look a second later."""
+    async def _request_topic(self, venue: str, key: str) -> None:
+        """Declare a new topic and nudge the feed worker now instead of waiting for its next poll."""
         await self._declare_interest(venue, [key])
         nudge = {"type": "interest.changed", "venue": venue}
         await get_channel_layer().send(FEED_CHANNEL, nudge)
 
     async def drain(self, seconds: float) -> None:
-        """Close every client with 1012, spread over `seconds` so that they do not return all at once."""
+        """Close every client with 1012, spread over `seconds` so that they do not reconnect all at once."""
         self.draining = True
         clients = list(self.clients)
         random.shuffle(clients)
@@ -257,8 +259,8 @@ def _is_blocked(client: Client) -> bool:
 
 
 def _deliver(delivery: Delivery) -> None:
-    seats = list(delivery.seats)
+    subscribers = list(delivery.subscribers)
     for text in map(Text, delivery.frames):
-        for seat in seats:
-            seat.client.write_shared(text)
-    FRAMES.inc(len(seats) * len(delivery.frames))
+        for subscriber in subscribers:
+            subscriber.client.write_shared(text)
+    FRAMES.inc(len(subscribers) * len(delivery.frames))

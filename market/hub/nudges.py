@@ -1,6 +1,6 @@
-"""A faster wake: "look at this row now", through Redis, to whoever works on a channel.
+"""Nudges: lossy wake-ups over Redis that make the workers of a channel poll a row at once.
 
-PostgreSQL holds what is to be done and every worker looks once a second, so a lost nudge costs a second.
+PostgreSQL holds the pending work and every worker polls it once a second, so a lost nudge costs one second.
 """
 
 import asyncio
@@ -13,14 +13,14 @@ import redis.asyncio
 from django.conf import settings
 from django.db import transaction
 
-from market.hub.redis_breaker import redis_ask
-from market.leases import task_goes_on
+from market.hub.redis_breaker import redis_call
+from market.leases import task_is_running
 
 logger = logging.getLogger(__name__)
 
-REDIS_AWAY = (redis.RedisError, OSError, TimeoutError)
-LOOK_SECONDS = 1.0
-PAUSE_WITHOUT_REDIS = 1.0
+REDIS_ERRORS = (redis.RedisError, OSError, TimeoutError)
+POLL_SECONDS = 1.0
+RECONNECT_SECONDS = 1.0
 
 
 def nudge_channel(channel: str) -> str:
@@ -29,36 +29,43 @@ def nudge_channel(channel: str) -> str:
 
 
 def nudge(channel: str, key: str) -> None:
-    """Tell the workers of `channel` that the row `key` has work. Call it after the commit; never raises."""
+    """Nudge the workers of `channel`: the row `key` has work. Call it after the commit; never raises."""
     try:
-        redis_ask(lambda client: client.publish(nudge_channel(channel), key))
-    except REDIS_AWAY as problem:
-        logger.debug("not nudged", extra={"channel": channel, "reason": str(problem)[:200]})
+        redis_call(lambda client: client.publish(nudge_channel(channel), key))
+    except REDIS_ERRORS as problem:
+        logger.debug("nudge not sent", extra={"channel": channel, "reason": str(problem)[:200]})
 
 
 def nudge_on_commit(channel: str, key: str) -> None:
-    """The same once this transaction is committed; a nudge that is lost costs a second."""
+    """`nudge` once this transaction is committed; a lost nudge costs one second."""
     transaction.on_commit(partial(nudge, channel, key))
 
 
-class Nudges:
-    """The keys that are nudged on a channel, from now on: `async for key in Nudges(channel)`.
+class NudgeSubscription:
+    """Subscription to the nudges of a channel: `async for key in NudgeSubscription(channel)`.
 
-    Every listener hears every nudge. Outlives Redis: what was nudged while it was away is lost.
+    Every subscription receives every nudge. It reconnects to Redis; nudges sent meanwhile are lost.
     """
 
     def __init__(self, channel: str) -> None:
         self._channel = channel
 
     async def __aiter__(self) -> AsyncIterator[str]:
-        while task_goes_on():
+        while task_is_running():
             try:
-                async with redis.asyncio.Redis.from_url(settings.REDIS_URL) as client, client.pubsub() as ear:
-                    await ear.subscribe(nudge_channel(self._channel))
-                    while task_goes_on():
-                        said = await ear.get_message(ignore_subscribe_messages=True, timeout=LOOK_SECONDS)
-                        if said is not None:
-                            yield said["data"].decode()
-            except REDIS_AWAY as problem:
-                logger.info("no nudges", extra={"channel": self._channel, "reason": str(problem)[:200]})
-                await asyncio.sleep(PAUSE_WITHOUT_REDIS)
+                async with (
+                    redis.asyncio.Redis.from_url(settings.REDIS_URL) as client,
+                    client.pubsub() as pubsub,
+                ):
+                    await pubsub.subscribe(nudge_channel(self._channel))
+                    while task_is_running():
+                        message = await pubsub.get_message(
+                            ignore_subscribe_messages=True, timeout=POLL_SECONDS
+                        )
+                        if message is not None:
+                            yield message["data"].decode()
+            except REDIS_ERRORS as problem:
+                logger.info(
+                    "nudges unavailable", extra={"channel": self._channel, "reason": str(problem)[:200]}
+                )
+                await asyncio.sleep(RECONNECT_SECONDS)

@@ -1,4 +1,4 @@
-"""Redis for whoever may not wait for it: pages, the API, and services in threads."""
+"""Circuit breaker around Redis for callers that may not wait for it: pages, the API, services in threads."""
 
 import logging
 import threading
@@ -15,70 +15,70 @@ from redis.retry import Retry
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-ANSWER_WITHIN = 1.0
-AGAIN_AFTER = 1.0
-AWAY = (redis.ConnectionError, redis.TimeoutError)
+TIMEOUT_SECONDS = 1.0
+RETRY_AFTER_SECONDS = 1.0
+REDIS_ERRORS = (redis.ConnectionError, redis.TimeoutError)
 
 
-class Asking:
-    """A Redis that did not answer is asked again by one caller a second; the others fail at once.
+class RedisCircuitBreaker:
+    """Circuit breaker: after a failure one caller per second retries Redis; all others fail at once.
 
-    A thread that waits for a Redis that hangs does nothing else meanwhile, and threads are few: so one
-    waits, for `ANSWER_WITHIN`, and what is known without Redis goes on.
+    A thread that waits for a hanging Redis is blocked, and there are few threads: so only one waits, for
+    `TIMEOUT_SECONDS`, and work that does not need Redis continues.
     """
 
     def __init__(self, client: Any, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
         self._clock = clock
         self._lock = threading.Lock()
-        self._again: float | None = None  # when the next one may ask; None while Redis answers
+        self._retry_at: float | None = None  # clock time of the next allowed call; None while Redis answers
 
-    def __call__(self, ask: Callable[[Any], Result]) -> Result:
-        """What `ask(client)` returns. Raises `redis.RedisError`."""
-        if not self._may_ask():
+    def __call__(self, call: Callable[[Any], Result]) -> Result:
+        """Returns `call(client)`. Raises `redis.RedisError`."""
+        if not self._is_allowed():
             raise redis.ConnectionError("Redis did not answer a moment ago.")
         try:
-            answer = ask(self._client)
-        except AWAY as problem:
-            self._away(problem)
+            answer = call(self._client)
+        except REDIS_ERRORS as problem:
+            self._record_failure(problem)
             raise
-        self._answers()
+        self._record_success()
         return answer
 
-    def _may_ask(self) -> bool:
+    def _is_allowed(self) -> bool:
         with self._lock:
-            if self._again is None:
+            if self._retry_at is None:
                 return True
-            if self._clock() < self._again:
+            if self._clock() < self._retry_at:
                 return False
-            # It is ours to ask; the next one's, if we never come back.
-            self._again = self._clock() + ANSWER_WITHIN + AGAIN_AFTER
+            # This caller is the one that retries; if it never returns, a later caller may.
+            self._retry_at = self._clock() + TIMEOUT_SECONDS + RETRY_AFTER_SECONDS
             return True
 
-    def _away(self, problem: Exception) -> None:
+    def _record_failure(self, problem: Exception) -> None:
         with self._lock:
-            news, self._again = self._again is None, self._clock() + AGAIN_AFTER
-        if news:
+            changed, self._retry_at = self._retry_at is None, self._clock() + RETRY_AFTER_SECONDS
+        if changed:
             logger.warning("Redis does not answer", extra={"reason": str(problem)[:200]})
 
-    def _answers(self) -> None:
+    def _record_success(self) -> None:
         with self._lock:
-            news, self._again = self._again is not None, None
-        if news:
+            changed, self._retry_at = self._retry_at is not None, None
+        if changed:
             logger.info("Redis answers again")
 
 
 @cache
-def _asking(url: str) -> Asking:
-    # Once more, on another connection: a pooled one may have died with the Redis before.
-    once_more = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
-    return Asking(
+def _breaker_for(url: str) -> RedisCircuitBreaker:
+    # Retry once on another connection: a pooled one may have been closed by a restart of Redis.
+    retry = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
+    return RedisCircuitBreaker(
         redis.Redis.from_url(
-            url, socket_timeout=ANSWER_WITHIN, socket_connect_timeout=ANSWER_WITHIN, retry=once_more
+            url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS, retry=retry
         )
     )
 
 
-def redis_ask(ask: Callable[[Any], Result]) -> Result:
-    """What `ask(client)` returns, from this process's one pool. Raises `redis.RedisError`."""
-    return _asking(settings.REDIS_URL)(ask)
+def redis_call(call: Callable[[Any], Result]) -> Result:
+    """Returns `call(client)` with the connection pool of this process. Raises `redis.RedisError`."""
+    return _breaker_for(settings.REDIS_URL)(call)

@@ -1,9 +1,9 @@
-"""Where the current value of every topic lies in Redis, so that a reader can start without PostgreSQL.
+"""Snapshots in Redis: the current value of every topic, so that a reader can start without PostgreSQL.
 
-`ct:snap:<venue>` is a hash: topic → `[epoch, seq, whole]`, and `_status` → the feed's own account of
-itself. `ct:log:<topic>` is a list of `[epoch, seq, item]` for LOG topics. `ct:interest:<venue>` is a
-sorted set: topic → time until which somebody watches it. Nothing here is truth: a lost Redis costs
-the seconds until the feed's next full write.
+`ct:snap:<venue>` is a hash: topic → `[epoch, seq, whole]`, and `_status` → the status reported by the feed.
+`ct:log:<topic>` is a list of `[epoch, seq, item]` for LOG topics. `ct:interest:<venue>` is a sorted set:
+topic → time until which it is watched. Redis is only a cache: after a loss of its data the values are back
+with the feed's next full write, a few seconds later.
 """
 
 import time
@@ -16,7 +16,7 @@ import redis
 from django.conf import settings
 
 from market.domain.topics import TopicClass, topic_parse
-from market.hub.redis_breaker import redis_ask
+from market.hub.redis_breaker import redis_call
 
 STATUS = "_status"
 SYMBOLS = "_symbols"
@@ -37,7 +37,7 @@ def interest_key(venue: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The whole value of a topic as of `seq` of `epoch`. For a LOG topic `whole` is its kept items."""
+    """Full value of a topic as of `seq` of `epoch`. For a LOG topic `whole` is the list of stored items."""
 
     epoch: int
     seq: int
@@ -46,9 +46,9 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class VenueStatus:
-    """What a feed worker last said of its venue.
+    """Status of a venue as last reported by its feed worker.
 
-    `age_ms`: age of the newest frame from the venue when it said so. `silent_ms`: since it said so.
+    `age_ms`: age of the venue's newest frame at the time of the report. `silent_ms`: time since the report.
     `status`: live, late or down.
     """
 
@@ -59,8 +59,8 @@ class VenueStatus:
 
 
 def status_decode(raw: bytes, now_ms: int) -> VenueStatus:
-    said = orjson.loads(raw)
-    return VenueStatus(said["status"], said["age_ms"], max(0, now_ms - said["at"]), said["simulated"])
+    status = orjson.loads(raw)
+    return VenueStatus(status["status"], status["age_ms"], max(0, now_ms - status["at"]), status["simulated"])
 
 
 def snapshot_decode(raw: bytes) -> Snapshot:
@@ -69,7 +69,7 @@ def snapshot_decode(raw: bytes) -> Snapshot:
 
 
 def log_decode(rows: Iterable[bytes]) -> Snapshot | None:
-    """The run of items of the newest epoch; None when the list is empty."""
+    """Snapshot of the items of the newest epoch; None when the list is empty."""
     items = [orjson.loads(row) for row in rows]
     if not items:
         return None
@@ -79,34 +79,34 @@ def log_decode(rows: Iterable[bytes]) -> Snapshot | None:
 
 # --- for pages, the API and services: synchronous ----------------------------------------------------
 def topic_read(topic: str) -> Snapshot | None:
-    """The current value of a topic, or None when nobody wrote it lately. Raises `redis.RedisError`."""
+    """The current value of a topic, or None when it was not written recently. Raises `redis.RedisError`."""
     name = topic_parse(topic)
     if name.cls is TopicClass.LOG:
-        return log_decode(redis_ask(lambda client: client.lrange(log_key(topic), 0, -1)))
-    raw = redis_ask(lambda client: client.hget(snap_key(name.venue or ""), topic))
+        return log_decode(redis_call(lambda client: client.lrange(log_key(topic), 0, -1)))
+    raw = redis_call(lambda client: client.hget(snap_key(name.venue or ""), topic))
     return snapshot_decode(raw) if raw else None
 
 
 def topic_watch(topic: str) -> None:
-    """Ask the feed to carry this topic for the next seconds. Raises `redis.RedisError`."""
+    """Mark a topic as watched for `INTEREST_SECONDS`, so that the feed publishes it.
+
+    Raises `redis.RedisError`.
+    """
     name = topic_parse(topic)
     until = time.time() + INTEREST_SECONDS
-    redis_ask(lambda client: client.zadd(interest_key(name.venue or ""), {topic: until}))
+    redis_call(lambda client: client.zadd(interest_key(name.venue or ""), {topic: until}))
 
 
 def venue_statuses(names: Iterable[str] | None = None) -> dict[str, VenueStatus]:
-    """By venue name; a venue whose feed never spoke is absent. Raises `redis.RedisError`."""
+    """Status by venue name; venues without a report are absent. Raises `redis.RedisError`."""
     now = int(time.time() * 1000)
-    wanted = list(settings.VENUES if names is None else names)
+    venues = list(settings.VENUES if names is None else names)
 
-    def ask(client: redis.Redis) -> list[bytes | None]:
+    def fetch(client: redis.Redis) -> list[bytes | None]:
         with client.pipeline(transaction=False) as pipe:
-            for name in wanted:
+            for name in venues:
                 pipe.hget(snap_key(name), STATUS)
-            said: list[bytes | None] = pipe.execute()
-        return said
+            return list(pipe.execute())
 
-    answers = redis_ask(ask)
-    return {
-        name: status_decode(raw, now) for name, raw in zip(wanted, answers, strict=True) if raw is not None
-    }
+    rows = redis_call(fetch)
+    return {name: status_decode(raw, now) for name, raw in zip(venues, rows, strict=True) if raw is not None}

@@ -1,4 +1,4 @@
-"""Services are synchronous; they run in threads of their own, several rows at a time."""
+"""Thread pools of the workers: services are synchronous and run in these threads."""
 
 import asyncio
 import logging
@@ -14,30 +14,30 @@ logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-# What a database that restarts raises; anything else is a bug, and ends whatever met it.
-DATABASE_AWAY = (OperationalError, InterfaceError)
-# Fewer than the connections of the pool (DATABASE_POOL): the lease's renewals must never wait for one.
+# Errors of a database that restarts. Any other database error is a bug and ends the task that raised it.
+DATABASE_ERRORS = (OperationalError, InterfaceError)
+# Fewer threads than pooled connections (DATABASE_POOL): lease renewals must never wait for a connection.
 _threads = ThreadPoolExecutor(5, thread_name_prefix="worker")
-_ahead = ThreadPoolExecutor(1, thread_name_prefix="look")
+_poll_thread = ThreadPoolExecutor(1, thread_name_prefix="poll")
 
 
 async def in_thread(work: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
-    """Call `work` in a thread that has a database connection while it runs.
+    """Run `work` in a worker thread with a database connection.
 
-    A caller that is cancelled still waits for the end of it: no transaction goes on behind its back.
+    A cancelled caller still waits for `work` to end, so that no transaction continues unnoticed.
     """
     return await _run(_threads, work, args, kwargs)
 
 
-async def in_thread_ahead(work: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
-    """The same in a thread of its own: for a worker's looks, which must not wait for what its rows have to do."""
-    return await _run(_ahead, work, args, kwargs)
+async def in_poll_thread(work: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
+    """`in_thread` in a separate thread for a worker's polls, which must not wait for the work on its rows."""
+    return await _run(_poll_thread, work, args, kwargs)
 
 
 async def _run(
     threads: ThreadPoolExecutor, work: Callable[..., Result], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Result:
-    call = database_sync_to_async(_reaching, thread_sensitive=False, executor=threads)
+    call = database_sync_to_async(_call_database, thread_sensitive=False, executor=threads)
     running: asyncio.Task[Result] = asyncio.create_task(call(work, *args, **kwargs))
     try:
         return await asyncio.shield(running)
@@ -48,9 +48,12 @@ async def _run(
         raise
 
 
-def _reaching(work: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
-    """A session that the database ended, because this process stood still in a transaction, is one more
-    database that was away: nothing of it was stored."""
+def _call_database(work: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
+    """Run `work`; convert `IdleInTransactionSessionTimeout` to `OperationalError`.
+
+    PostgreSQL ends the session when this process is suspended within a transaction. That counts as an
+    unavailable database: nothing of the transaction was stored.
+    """
     try:
         return work(*args, **kwargs)
     except InternalError as problem:

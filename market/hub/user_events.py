@@ -1,4 +1,7 @@
-"""Telling a user's pages what has been committed. A hint: whoever misses it reads PostgreSQL."""
+"""Publisher of a user's private events (`me` topic) after a commit.
+
+Delivery is best effort: a client that misses an event reads PostgreSQL.
+"""
 
 import asyncio
 import logging
@@ -8,30 +11,30 @@ from typing import Any
 import redis
 
 from market.hub.publisher import user_event_publish
-from market.leases import task_goes_on
+from market.leases import task_is_running
 
 logger = logging.getLogger(__name__)
 
-REDIS_AWAY = (redis.RedisError, OSError, TimeoutError)
-KEPT = 2_000
+REDIS_ERRORS = (redis.RedisError, OSError, TimeoutError)
+MAX_QUEUED = 2_000
 
 
-class Announcer:
-    """`tell` never waits and never fails: what Redis does not take is logged and gone."""
+class UserEventPublisher:
+    """User event publisher. `publish` never waits or fails; events that Redis rejects are logged and lost."""
 
     def __init__(self) -> None:
-        self._queue: asyncio.Queue[tuple[str, Mapping[str, Any]]] = asyncio.Queue(KEPT)
+        self._queue: asyncio.Queue[tuple[str, Mapping[str, Any]]] = asyncio.Queue(MAX_QUEUED)
 
-    def tell(self, user: str, events: Iterable[Mapping[str, Any]]) -> None:
+    def publish(self, user: str, events: Iterable[Mapping[str, Any]]) -> None:
         for event in events:
             if self._queue.full():
                 self._queue.get_nowait()
             self._queue.put_nowait((user, event))
 
     async def run(self) -> None:
-        while task_goes_on():
+        while task_is_running():
             user, event = await self._queue.get()
             try:
                 await user_event_publish(user, event)
-            except REDIS_AWAY as problem:
-                logger.info("not announced", extra={"user_id": user, "reason": str(problem)[:200]})
+            except REDIS_ERRORS as problem:
+                logger.info("user event not published", extra={"user_id": user, "reason": str(problem)[:200]})

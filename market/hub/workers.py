@@ -1,4 +1,4 @@
-"""What every worker process has in common: a lease, a wake a second, and a way to stop."""
+"""Base class of the Channels worker processes: a lease, a wake-up per second, and a graceful stop."""
 
 import asyncio
 import logging
@@ -7,17 +7,17 @@ from typing import Any, ClassVar
 from channels.consumer import AsyncConsumer
 from channels.utils import await_many_dispatch
 
-from market.leases import Keeper, task_goes_on
+from market.leases import LeaseKeeper, task_is_running
 
 logger = logging.getLogger(__name__)
 
 
 class WorkerConsumer(AsyncConsumer):  # type: ignore[misc]
-    """A Channels worker that makes reality match the rows, once for every `wake`.
+    """Channels worker that reconciles its tasks with the database rows, once per `wake`.
 
-    Handlers only set events; the work lives in tasks that the subclass owns. It listens to its
-    worker's queue alone: Channels would give it a second, private channel in Redis, and let it die
-    with its sockets whenever Redis does.
+    Handlers only set events; the work runs in tasks that the subclass owns. It listens only to the queue of
+    its worker: Channels would add a second, private channel in Redis, and the consumer would end with
+    that channel's sockets whenever Redis does.
     """
 
     channel: ClassVar[str]
@@ -25,27 +25,27 @@ class WorkerConsumer(AsyncConsumer):  # type: ignore[misc]
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.scope = scope
         self.base_send = send
-        self.keeper = Keeper(self.channel)
+        self.keeper = LeaseKeeper(self.channel)
         self._woken = asyncio.Event()
-        life = asyncio.create_task(self._live(), name=f"{self.channel} worker")
+        main_task = asyncio.create_task(self._reconcile_loop(), name=f"{self.channel} worker")
         try:
             await await_many_dispatch([receive], self.dispatch)
         finally:
-            life.cancel()
-            await asyncio.gather(life, return_exceptions=True)
+            main_task.cancel()
+            await asyncio.gather(main_task, return_exceptions=True)
             await self.drain()
             await self.keeper.stop()
 
     # --- for the subclass ----------------------------------------------------------------------
     async def reconcile(self) -> None:
-        """Claim what is free, start what should run, stop what should not. Runs under a safe lease."""
+        """Claim free rows, start their tasks and stop the others. Called while the lease is safe."""
 
     async def drain(self) -> None:
-        """Stop everything at once and give it back."""
+        """Stop all tasks at once and release their claims."""
 
     # --- messages ------------------------------------------------------------------------------
     async def dispatch(self, message: dict[str, Any]) -> None:
-        # Channels' own dispatch closes database connections in a thread first, for every message.
+        # The dispatch of Channels would close database connections in a thread for every message.
         handler = getattr(self, message["type"].replace(".", "_"), None)
         if message["type"].startswith("_") or handler is None:
             logger.warning("no handler", extra={"channel": self.channel, "reason": message["type"]})
@@ -55,14 +55,14 @@ class WorkerConsumer(AsyncConsumer):  # type: ignore[misc]
     async def wake(self, message: dict[str, Any]) -> None:
         self._woken.set()
 
-    async def _live(self) -> None:
-        while task_goes_on():
+    async def _reconcile_loop(self) -> None:
+        while task_is_running():
             await self._woken.wait()
             self._woken.clear()
             try:
                 if self.keeper.worker is None:
                     await self.keeper.start()
-                if self.keeper.safe():  # otherwise the tasks stop by themselves
+                if self.keeper.is_safe():  # otherwise the tasks stop on their own
                     await self.reconcile()
             except Exception:
-                logger.warning("a wake came to nothing", extra={"channel": self.channel}, exc_info=True)
+                logger.warning("reconciliation failed", extra={"channel": self.channel}, exc_info=True)

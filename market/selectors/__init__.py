@@ -1,4 +1,4 @@
-"""What pages and the API read of the market. Live values come from Redis, history from PostgreSQL."""
+"""Read queries of market data for pages and the API: live values from Redis, history from PostgreSQL."""
 
 from market.selectors.candles import candle_row, candles_before, sparklines
 from market.selectors.instruments import (
@@ -10,39 +10,39 @@ from market.selectors.instruments import (
 )
 from market.selectors.live import (
     LiveUnavailable,
-    ticks_known,
     ticks_of,
+    ticks_or_none,
     topic_fresh,
-    topic_known,
+    topic_or_none,
     topic_snapshot,
     venue_time,
 )
-from market.selectors.markets import Board, BoardRow, board_get, board_row
-from market.selectors.system_status import House, WorkerState, house_state
+from market.selectors.markets import MarketRow, MarketTable, market_row, market_table
+from market.selectors.system_status import SystemStatus, WorkerState, system_status
 from market.selectors.venues import VenueState, venue_ages, venue_get, venue_states
 
 __all__ = [
-    "Board",
-    "BoardRow",
-    "House",
     "LiveUnavailable",
+    "MarketRow",
+    "MarketTable",
+    "SystemStatus",
     "VenueState",
     "WorkerState",
-    "board_get",
-    "board_row",
     "candle_row",
     "candles_before",
-    "house_state",
     "instrument_get",
     "instrument_list",
     "instrument_rules",
     "instruments_named",
+    "market_row",
+    "market_table",
     "price_decimals",
     "sparklines",
-    "ticks_known",
+    "system_status",
     "ticks_of",
+    "ticks_or_none",
     "topic_fresh",
-    "topic_known",
+    "topic_or_none",
     "topic_snapshot",
     "venue_ages",
     "venue_get",

@@ -1,4 +1,4 @@
-"""Stored candles."""
+"""Queries of stored candles."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -25,13 +25,13 @@ def candles_before(
 
 
 def candle_row(candle: Candle) -> list[Any]:
-    """[t, o, h, l, c, v] as on the stream: t in ms, the others decimal strings."""
-    figures = (candle.open, candle.high, candle.low, candle.close, candle.volume)
-    return [candle.open_time, *map(plain, figures)]
+    """Stream body of a candle: [t, o, h, l, c, v]; t in ms, the others decimal strings."""
+    values = (candle.open, candle.high, candle.low, candle.close, candle.volume)
+    return [candle.open_time, *map(plain, values)]
 
 
 def sparklines(instruments: Iterable[int], now_ms: int) -> dict[int, list[float]]:
-    """By instrument id: at most 40 closing prices of the 24 h before `now_ms`, oldest first."""
+    """Instrument id → at most 40 closing prices of the 24 h before `now_ms`, oldest first."""
     closes: dict[int, list[float]] = {}
     rows = Candle.objects.filter(
         instrument__in=list(instruments),
@@ -41,11 +41,11 @@ def sparklines(instruments: Iterable[int], now_ms: int) -> dict[int, list[float]
     ).order_by("instrument", "open_time")
     for instrument, close in rows.values_list("instrument", Cast("close", FloatField())):
         closes.setdefault(instrument, []).append(close)
-    return {instrument: _thin(values) for instrument, values in closes.items()}
+    return {instrument: _downsample(values) for instrument, values in closes.items()}
 
 
-def _thin(values: list[float]) -> list[float]:
-    """At most 40 of them, evenly spread, both ends kept."""
+def _downsample(values: list[float]) -> list[float]:
+    """At most 40 of the values, evenly spaced, including the first and the last."""
     if len(values) <= SPARK_POINTS:
         return values
     step = (len(values) - 1) / (SPARK_POINTS - 1)

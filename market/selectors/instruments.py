@@ -1,4 +1,4 @@
-"""Instruments and how their prices are written."""
+"""Queries of instruments, and the number of decimals of their prices."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -12,9 +12,9 @@ from market.models import Instrument
 
 
 def instrument_get(venue: str, symbol: str) -> Instrument | None:
-    """The instrument with its venue, when the venue is enabled."""
-    found = Instrument.objects.select_related("venue").filter(venue__enabled=True)
-    return found.filter(venue=venue, symbol=symbol).first()
+    """The instrument with its venue, or None; instruments of disabled venues are excluded."""
+    rows = Instrument.objects.select_related("venue").filter(venue__enabled=True)
+    return rows.filter(venue=venue, symbol=symbol).first()
 
 
 def instrument_list(*, venue: str = "", kind: str = "", q: str = "") -> QuerySet[Instrument]:
@@ -30,7 +30,7 @@ def instrument_list(*, venue: str = "", kind: str = "", q: str = "") -> QuerySet
 
 
 def price_decimals(instrument: Instrument, last: Decimal | None) -> int:
-    """How many decimals the prices of this instrument are written with near `last`."""
+    """Number of decimals to display for prices of this instrument near `last`."""
     if last is None or last <= 0:
         return instrument.price_decimals
     rules = Rules(
@@ -43,13 +43,13 @@ def price_decimals(instrument: Instrument, last: Decimal | None) -> int:
 
 
 def instruments_named(venue: str, symbols: Iterable[str]) -> dict[str, Instrument]:
-    """By symbol, in one query, also what no longer trades; symbols that the venue never had are absent."""
+    """Symbol → instrument in one query, including those not trading; unknown symbols are absent."""
     rows = Instrument.objects.filter(venue=venue, symbol__in=set(symbols))
     return {row.symbol: row for row in rows}
 
 
 def instrument_rules(row: Instrument) -> DomainInstrument:
-    """The row in the words of the domain."""
+    """Convert a row to the domain type."""
     rules = Rules(row.size_decimals, row.price_decimals, row.significant_figures, row.min_notional)
     return DomainInstrument(
         venue=row.venue_id,

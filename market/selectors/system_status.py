@@ -1,4 +1,4 @@
-"""The state of the house itself, for the status page."""
+"""System status for the status page: database, Redis, workers and venue leases."""
 
 import logging
 from dataclasses import dataclass, field
@@ -17,9 +17,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class WorkerState:
-    """One worker process and how long its lease still runs by the database's clock, in seconds.
+    """One worker process and the remaining time of its lease by the database's clock, in seconds.
 
-    Host and process id stay inside the house: anybody may read this.
+    Host and process id are omitted, because the status page is public.
     """
 
     id: str
@@ -33,7 +33,7 @@ class WorkerState:
 
 
 @dataclass(frozen=True)
-class VenueCare:
+class VenueLease:
     """A venue and the worker that holds its feed."""
 
     state: VenueState
@@ -42,28 +42,30 @@ class VenueCare:
 
 
 @dataclass(frozen=True)
-class House:
-    """Without a database `workers` and `venues` are empty: they are not known."""
+class SystemStatus:
+    """System status. Without a database `workers` and `venues` are unknown and therefore empty."""
 
     database: bool
     redis: bool
     workers: list[WorkerState] = field(default_factory=list)
-    venues: list[VenueCare] = field(default_factory=list)
+    venues: list[VenueLease] = field(default_factory=list)
 
 
-def house_state() -> House:
-    """Never raises for what it reports on."""
-    answers = _redis_answers()
+def system_status() -> SystemStatus:
+    """Current system status. Does not raise when the database or Redis is unavailable."""
+    redis_available = _is_redis_available()
     try:
         workers = _workers()
-        return House(database=True, redis=answers, workers=list(workers.values()), venues=_venues(workers))
+        return SystemStatus(
+            database=True, redis=redis_available, workers=list(workers.values()), venues=_venues(workers)
+        )
     except DatabaseError:
         logger.warning("the database does not answer", exc_info=True)
-        return House(database=False, redis=answers)
+        return SystemStatus(database=False, redis=redis_available)
 
 
 def _workers() -> dict[str, WorkerState]:
-    """By id. Those whose lease has ended are included until they are swept."""
+    """Worker id → state. Workers with an expired lease are included until they are swept."""
     rows = Worker.objects.annotate(now=Now()).order_by("channel", "-started_at")
     return {
         str(row.pk): WorkerState(
@@ -73,19 +75,19 @@ def _workers() -> dict[str, WorkerState]:
     }
 
 
-def _venues(workers: dict[str, WorkerState]) -> list[VenueCare]:
-    held = {
+def _venues(workers: dict[str, WorkerState]) -> list[VenueLease]:
+    owners = {
         name: (str(owner), epoch)
         for name, owner, epoch in Venue.objects.values_list("name", "owner", "owner_epoch")
     }
     return [
-        VenueCare(state, workers.get(held[state.name][0]), held[state.name][1])
+        VenueLease(state, workers.get(owners[state.name][0]), owners[state.name][1])
         for state in venue_states()
-        if state.name in held
+        if state.name in owners
     ]
 
 
-def _redis_answers() -> bool:
+def _is_redis_available() -> bool:
     try:
         hub.venue_statuses(["none"])
     except redis.RedisError:

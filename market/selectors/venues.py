@@ -1,4 +1,4 @@
-"""Venues and what their feeds last said of themselves."""
+"""Queries of venues and the status last reported by their feeds."""
 
 import logging
 from collections.abc import Iterable
@@ -16,9 +16,9 @@ STALE_MS = 3_000
 
 @dataclass(frozen=True)
 class VenueState:
-    """`age_ms` is that of the venue's newest frame; None when the feed never spoke or Redis is away.
+    """State of a venue: `age_ms` is the age of its newest frame; None without a report or without Redis.
 
-    `status` is live, late or down; a feed that has been silent for more than 3 s is down.
+    `status` is live, late or down; a feed without a report for more than 3 s is down.
     """
 
     name: str
@@ -33,7 +33,7 @@ class VenueState:
 
 
 def venue_ages() -> dict[str, int]:
-    """Milliseconds since each venue's feed worker was last heard of, by venue name."""
+    """Venue name → milliseconds since the last report of its feed worker."""
     return {name: status.silent_ms for name, status in hub.venue_statuses().items()}
 
 
@@ -42,23 +42,23 @@ def venue_get(name: str) -> Venue | None:
 
 
 def venue_states() -> list[VenueState]:
-    """Every enabled venue, by title."""
+    """All enabled venues, ordered by title."""
     venues = list(Venue.objects.filter(enabled=True).order_by("title"))
-    said = _statuses(venue.name for venue in venues)
-    return [_state(venue, said.get(venue.name)) for venue in venues]
+    reports = _statuses(venue.name for venue in venues)
+    return [_state(venue, reports.get(venue.name)) for venue in venues]
 
 
 def _statuses(names: Iterable[str]) -> dict[str, hub.VenueStatus]:
     try:
         return hub.venue_statuses(names)
     except redis.RedisError:
-        logger.debug("venue states are unknown", exc_info=True)
+        logger.debug("venue states not read", exc_info=True)
         return {}
 
 
-def _state(venue: Venue, said: hub.VenueStatus | None) -> VenueState:
-    if said is None:
+def _state(venue: Venue, report: hub.VenueStatus | None) -> VenueState:
+    if report is None:
         return VenueState(venue.name, venue.title, venue.simulated, "down", None)
-    status = said.status if said.silent_ms <= STALE_MS else "down"
-    simulated = venue.simulated or said.simulated
-    return VenueState(venue.name, venue.title, simulated, status, said.age_ms + said.silent_ms)
+    status = report.status if report.silent_ms <= STALE_MS else "down"
+    simulated = venue.simulated or report.simulated
+    return VenueState(venue.name, venue.title, simulated, status, report.age_ms + report.silent_ms)

@@ -1,4 +1,4 @@
-"""Candles in units and lots: buckets of time, folding, and the tape of what was traded lately."""
+"""Candles in price units and lots: time buckets, aggregation, and the tape of recent one-minute candles."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -13,12 +13,12 @@ INTERVALS = {
     "1h": HOUR, "2h": 2 * HOUR, "4h": 4 * HOUR, "8h": 8 * HOUR, "12h": 12 * HOUR,
     "1d": DAY, "3d": 3 * DAY, "1w": 7 * DAY, "1M": 31 * DAY,
 }  # fmt: skip
-SNAPSHOT_MOST = 5000
-TAPE_KEPT = DAY
+MAX_SNAPSHOT = 5000
+TAPE_RETENTION = DAY
 
 
 class Bar(NamedTuple):
-    """Open time in ms, prices in units, volume in lots, number of trades."""
+    """Candle: open time in ms, prices in units, volume in lots, number of trades."""
 
     time: int
     open: int
@@ -30,21 +30,21 @@ class Bar(NamedTuple):
 
 
 class History(Protocol):
-    """Prices that can be asked for at any time since `start`, always with the same answer."""
+    """Deterministic price history since `start`: the same interval always gives the same bar."""
 
     start: int
 
     def span(self, begin: int, end: int) -> Bar:
-        """The bar of [begin, end); exact, and meant for minutes or less."""
+        """The bar of [begin, end): exact, for intervals of a few minutes at most."""
         ...
 
     def coarse(self, begin: int, end: int) -> Bar:
-        """The bar of a long stretch, cheaply: open and close exact, high and low plausible."""
+        """The bar of a long interval at low cost: open and close exact, high and low approximate."""
         ...
 
 
 def fold(bars: Iterable[Bar]) -> Bar:
-    """One bar out of consecutive ones; there must be at least one."""
+    """Aggregate consecutive bars into one; there must be at least one."""
     time, opened, high, low, close, volume, trades = next(iterator := iter(bars))
     for bar in iterator:
         high, low = max(high, bar.high), min(low, bar.low)
@@ -53,7 +53,7 @@ def fold(bars: Iterable[Bar]) -> Bar:
 
 
 def bucket(interval: str, time: int) -> tuple[int, int]:
-    """Begin and end of the interval that holds `time`. Months are those of the calendar, UTC."""
+    """Begin and end (ms) of the interval that contains `time`. Months are UTC calendar months."""
     if interval != "1M":
         length = INTERVALS[interval]
         return time - time % length, time - time % length + length
@@ -64,10 +64,10 @@ def bucket(interval: str, time: int) -> tuple[int, int]:
 
 
 def _buckets(interval: str, first: int, last: int) -> list[tuple[int, int]]:
-    """The buckets from the one that holds `first` to the one that holds `last`; the newest 5000."""
+    """The buckets from the one that contains `first` to the one that contains `last`; the newest 5000."""
     if interval != "1M":
         length = INTERVALS[interval]
-        first = max(first, last - (SNAPSHOT_MOST - 1) * length)
+        first = max(first, last - (MAX_SNAPSHOT - 1) * length)
     edges = [bucket(interval, first)[0]]
     while edges[-1] <= last:
         edges.append(bucket(interval, edges[-1])[1])
@@ -75,18 +75,18 @@ def _buckets(interval: str, first: int, last: int) -> list[tuple[int, int]]:
 
 
 class Tape:
-    """The minutes that were really traded, kept for a day; everything older comes from the history."""
+    """Tape: traded one-minute candles of the last day; older candles are computed from the history."""
 
     def __init__(self, history: History) -> None:
         self._history = history
         self._minutes: dict[int, Bar] = {}
         self._at = 0
-        self._before: dict[str, tuple[int, int, Bar | None]] = {}  # the open bars without their last minute
+        self._before: dict[str, tuple[int, int, Bar | None]] = {}  # the open bars without the current minute
 
     def roll(self, now: int) -> None:
-        """Begin the minute of `now` if it is new: a quiet minute is a flat bar, not a hole.
+        """Begin the minute of `now` if it is new: a minute without trades is a flat bar, not a gap.
 
-        The history tells what happened while nobody watched.
+        Minutes in which the simulator was not running are computed from the history.
         """
         minute = now - now % MINUTE
         if minute <= self._at:
@@ -98,13 +98,13 @@ class Tape:
             self._finish()
             self._minutes[minute] = self._history.span(minute, now + 1)
         self._at = minute
-        self._forget(minute - TAPE_KEPT)
+        self._forget(minute - TAPE_RETENTION)
 
     def _finish(self) -> None:
-        """Let the minute that a pause cut short end where the path was when it ended."""
-        if known := self._minutes.get(self._at):
+        """Complete a minute that was interrupted by a pause with the price path of its remainder."""
+        if partial := self._minutes.get(self._at):
             rest = self._history.span(self._at, self._at + MINUTE)._replace(volume=0, trades=0)
-            self._minutes[self._at] = fold((known, rest))
+            self._minutes[self._at] = fold((partial, rest))
 
     def _forget(self, before: int) -> None:
         while (oldest := next(iter(self._minutes))) < before:
@@ -118,12 +118,12 @@ class Tape:
         )
 
     def restore(self, minutes: Iterable[Bar]) -> None:
-        """Take up the `minutes` of an earlier life."""
+        """Load the `minutes` saved by an earlier process."""
         self._minutes = {bar.time: bar for bar in minutes}
         self._at = max(self._minutes, default=0)
 
     def minutes(self) -> Iterator[Bar]:
-        """What has to be remembered over a restart."""
+        """The minutes to be saved for a restart."""
         return iter(self._minutes.values())
 
     def bar(self, interval: str, now: int) -> Bar:
@@ -131,11 +131,11 @@ class Tape:
         begin = bucket(interval, now)[0]
         minute = now - now % MINUTE
         if self._before.get(interval, (0, 0))[:2] != (begin, minute):
-            known = self._bar(begin, minute, minute - 1) if begin < minute else None
-            self._before[interval] = (begin, minute, known)
-        known = self._before[interval][2]
+            partial = self._bar(begin, minute, minute - 1) if begin < minute else None
+            self._before[interval] = (begin, minute, partial)
+        partial = self._before[interval][2]
         current = self._minute(minute)
-        return fold((known, current)) if known else current
+        return fold((partial, current)) if partial else current
 
     def snapshot(self, interval: str, start: int, end: int, now: int) -> list[Bar]:
         """The bars that begin in or overlap [start, end], oldest first, the newest 5000."""
@@ -145,7 +145,7 @@ class Tape:
         return [self._bar(begin, stop, now) for begin, stop in _buckets(interval, start, end)]
 
     def _bar(self, begin: int, end: int, now: int) -> Bar:
-        if end <= now - TAPE_KEPT:
+        if end <= now - TAPE_RETENTION:
             return self._history.coarse(max(begin, self._history.start), end)._replace(time=begin)
         stop = min(end, now + 1)
         if end - begin > DAY:

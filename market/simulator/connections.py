@@ -1,4 +1,4 @@
-"""One websocket: a queue of frames with the time at which they may leave, and its writer."""
+"""Websocket connection of a client: queue of frames with their send times, and its writer task."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ ABNORMAL = 1006
 
 
 class Connection:
-    """A connection; `session` is what the core knows of it."""
+    """Websocket connection; `session` is its state in the streams core."""
 
     def __init__(self, request: web.Request, socket: web.WebSocketResponse) -> None:
         self._request = request
@@ -27,7 +27,7 @@ class Connection:
         self.session: Session | None = None
 
     def send(self, frame: bytes) -> None:
-        """Queue a frame. A reader that lets too much pile up is dropped."""
+        """Queue a frame. A slow consumer with a backlog above `BACKLOG_BYTES` is disconnected."""
         self._bytes += len(frame)
         if self._bytes > BACKLOG_BYTES:
             self.abort()
@@ -36,7 +36,7 @@ class Connection:
         self._waiting.set()
 
     async def write(self) -> None:
-        """Send what is queued, for as long as the connection lives."""
+        """Send queued frames until the connection ends."""
         while True:
             await self._waiting.wait()
             while self._queue:
@@ -51,7 +51,7 @@ class Connection:
                 self.session.pending_posts = 0
 
     async def close(self, code: int) -> None:
-        """Close properly, or with 1006 just cut the line."""
+        """Close with a close frame, or abort the TCP connection for code 1006."""
         if code == ABNORMAL:
             self.abort()
             return

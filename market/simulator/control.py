@@ -1,4 +1,4 @@
-"""The control plane, on a port of its own: what the world looks like inside, and what shall go wrong."""
+"""Control plane, an HTTP API on a port of its own: internal state, account funding, and fault injection."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -10,32 +10,32 @@ from aiohttp import web
 from market.simulator import wire
 from market.simulator.exchange import account_state, action_parser
 from market.simulator.exchange.account_audit import account_book, books
-from market.simulator.exchange.account_engine import House
+from market.simulator.exchange.account_engine import AccountEngine
 from market.simulator.exchange.errors import Unprocessable
 from market.simulator.exchange.fixed_point import USD, units_of
 from market.simulator.faults import BadFault, Faults, fault_parse
 from market.simulator.world import World
 
-USDC_MOST = 1_000_000_000
-SHOCK_MOST = 50_00  # hundredths of a per cent
-SHOCK_WANTED = (
+MAX_USDC = 1_000_000_000
+MAX_SHOCK = 50_00  # hundredths of a per cent
+SHOCK_ERROR = (
     'expected {"coin": "BTC", "percent": -5}: at most 50 either way, in hundredths at the finest, and a coin '
     "with a path of its own (a spot pair that tracks a perpetual has none)"
 )
 
 
-class Controlled(Protocol):
-    """What the control plane needs of the running venue."""
+class SimulatedVenue(Protocol):
+    """The part of the running venue that the control plane uses."""
 
-    house: House
+    account_engine: AccountEngine
     world: World
     faults: Faults
 
     def counters(self) -> dict[str, int]: ...
 
 
-def state(venue: Controlled) -> dict[str, Any]:
-    """Seed, time, middle prices, counters, faults, and the recorded price of each followed coin."""
+def state(venue: SimulatedVenue) -> dict[str, Any]:
+    """Seed, time, mid prices, counters, faults, and the recorded price of each coin that plays a recording."""
     world = venue.world
     listed = {coin: market.listing for coin, market in world.markets.items()}
     return {
@@ -50,9 +50,12 @@ def state(venue: Controlled) -> dict[str, Any]:
     }
 
 
-def control_app(venue: Controlled) -> web.Application:
-    """`GET /state`, `GET|POST|DELETE /faults`, `GET|POST /accounts`, `GET /accounts/{address}`,
-    `POST /funding`, `POST /shock`."""
+def control_app(venue: SimulatedVenue) -> web.Application:
+    """Web application of the control plane.
+
+    `GET /state`, `GET|POST|DELETE /faults`, `GET|POST /accounts`, `GET /accounts/{address}`,
+    `POST /funding`, `POST /shock`.
+    """
     app = web.Application(client_max_size=4096)
     routes: list[tuple[str, str, Callable[[web.Request], Any]]] = [
         ("GET", "/state", _Control(venue).state),
@@ -70,7 +73,7 @@ def control_app(venue: Controlled) -> web.Application:
 
 
 class _Control:
-    def __init__(self, venue: Controlled) -> None:
+    def __init__(self, venue: SimulatedVenue) -> None:
         self._venue = venue
 
     async def state(self, request: web.Request) -> web.Response:
@@ -94,27 +97,27 @@ class _Control:
         return _json([])
 
     async def accounts(self, request: web.Request) -> web.Response:
-        return _json(books(self._venue.house.exchange))
+        return _json(books(self._venue.account_engine.exchange))
 
     async def account(self, request: web.Request) -> web.Response:
-        exchange = self._venue.house.exchange
+        exchange = self._venue.account_engine.exchange
         account = exchange.accounts.get(request.match_info["address"].lower())
         if account is None:
             return _json({"error": "no such account"}, 404)
         return _json(account_book(exchange, account))
 
     async def funding(self, request: web.Request) -> web.Response:
-        return _json({"positions": self._venue.house.fund_positions()})
+        return _json({"positions": self._venue.account_engine.fund_positions()})
 
     async def shock(self, request: web.Request) -> web.Response:
         try:
             body = orjson.loads(await request.read())
             change = units_of(Decimal(str(body["percent"])), 2)
-            if not 0 < abs(change) <= SHOCK_MOST:
+            if not 0 < abs(change) <= MAX_SHOCK:
                 raise ValueError("out of bounds")
             self._venue.world.shock(body["coin"], change)
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, ArithmeticError):
-            return _json({"error": SHOCK_WANTED}, 400)
+            return _json({"error": SHOCK_ERROR}, 400)
         return _json({"coin": body["coin"], "percent": str(Decimal(change).scaleb(-2))})
 
     async def fund(self, request: web.Request) -> web.Response:
@@ -124,10 +127,10 @@ class _Control:
             units = units_of(Decimal(str(body["usdc"])), USD)
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, ArithmeticError, Unprocessable):
             return _json({"error": 'expected {"address": "0x…", "usdc": 1000}'}, 400)
-        if not 0 < units <= USDC_MOST * 10**USD:
-            return _json({"error": f"usdc must be above 0 and at most {USDC_MOST}"}, 400)
-        account = self._venue.house.fund(address, units)
-        return _json(account_state.clearinghouse(self._venue.house.exchange, account))
+        if not 0 < units <= MAX_USDC * 10**USD:
+            return _json({"error": f"usdc must be above 0 and at most {MAX_USDC}"}, 400)
+        account = self._venue.account_engine.fund(address, units)
+        return _json(account_state.clearinghouse(self._venue.account_engine.exchange, account))
 
 
 def _json(body: Any, status: int = 200) -> web.Response:

@@ -1,11 +1,11 @@
-"""What is made to go wrong, until when. Commands come from the control plane; the servers ask here."""
+"""Fault injection: active faults and their end times. Set by the control plane, queried by the servers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from random import Random
 from typing import Any, Literal, get_args
 
-from market.simulator.exchange.core import Notice
+from market.simulator.exchange.core import Notification
 from market.simulator.numbers import mix
 from market.simulator.world import World
 
@@ -21,14 +21,14 @@ DEFAULT_SECONDS = 10.0
 
 
 class BadFault(ValueError):
-    """The command is not one of ours; the text says what is wrong with it."""
+    """Invalid fault command; the text says what is wrong with it."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One command. `coin` None means every coin; `count` is how often it happens at most.
+    """One fault. `coin` None means every coin; `count` is the maximum number of occurrences.
 
-    `share` is the probability of a lost request or reply, `parts` how many pieces a fill comes in.
+    `share` is the probability of a lost request or reply, `parts` the number of parts of a fill.
     """
 
     kind: Kind
@@ -52,15 +52,15 @@ _NUMBERS = {
 
 
 def fault_parse(body: Any, coins: Mapping[str, Any]) -> Fault:
-    """Raises `BadFault`."""
+    """Parse a fault command. Raises `BadFault`."""
     if not isinstance(body, dict) or body.get("kind") not in get_args(Kind):
         raise BadFault(f"kind must be one of {', '.join(get_args(Kind))}")
     if unknown := set(body) - set(Fault.__dataclass_fields__):
         raise BadFault(f"unknown field {min(unknown)}")
-    for name, (least, most) in _NUMBERS.items():
-        value = body.get(name, least)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-            raise BadFault(f"{name} must be a number from {least} to {most}")
+    for name, (minimum, maximum) in _NUMBERS.items():
+        value = body.get(name, minimum)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not minimum <= value <= maximum:
+            raise BadFault(f"{name} must be a number from {minimum} to {maximum}")
     return _checked(Fault(**body), coins)
 
 
@@ -82,7 +82,7 @@ class _Active:
 
 
 class Faults:
-    """The faults of now."""
+    """The currently active faults."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -91,33 +91,33 @@ class Faults:
         self.disconnect: Callable[[int], None] = lambda _code: None
 
     def begin(self, fault: Fault, now: int) -> None:
-        """A new fault of a kind replaces the running one."""
+        """Start a fault; it replaces an active fault of the same kind."""
         until = now + int(fault.seconds * 1000)
         if fault.kind == "disconnect":
             self.disconnect(fault.code)
         elif fault.kind in ("stale", "empty_side"):
-            self._disturb(fault, until)
+            self._market_fault(fault, until)
         else:
             self._active[fault.kind] = _Active(fault, until, fault.count)
 
-    def _disturb(self, fault: Fault, until: int) -> None:
+    def _market_fault(self, fault: Fault, until: int) -> None:
         for coin, market in self._world.markets.items():
             if fault.coin not in (None, coin):
                 continue
             if fault.kind == "stale":
-                market.disturbed.frozen_until = until
+                market.faults.frozen_until = until
             else:
-                market.disturbed.empty_side = "buy" if fault.side == "bid" else "sell"
-                market.disturbed.empty_until = until
+                market.faults.empty_side = "buy" if fault.side == "bid" else "sell"
+                market.faults.empty_until = until
 
     def clear(self) -> None:
-        """End everything at once."""
+        """End all faults now."""
         self._active.clear()
         for market in self._world.markets.values():
-            market.disturbed.frozen_until = market.disturbed.empty_until = 0
+            market.faults.frozen_until = market.faults.empty_until = 0
 
     def listing(self, now: int) -> list[dict[str, Any]]:
-        """What runs, for the control plane."""
+        """The active faults, for the control plane."""
         return [
             {**asdict(active.fault), "ends_in_ms": active.until - now, "left": active.left}
             for active in self._active.values()
@@ -125,32 +125,32 @@ class Faults:
         ]
 
     def active(self, kind: Kind, now: int) -> Fault | None:
-        """The fault of that kind while it lasts."""
+        """The active fault of that kind, or None."""
         entry = self._active.get(kind)
         return entry.fault if entry and entry.until > now else None
 
     def frames(self, channel: str, coin: str | None, frame: bytes, now: int) -> list[bytes]:
-        """What is really sent in place of one data frame."""
+        """The frames to send in place of one data frame."""
         if not self._active:
             return [frame]
-        if channel in LOSSY and self._counts("gap", coin, now):
+        if channel in LOSSY and self._count_down("gap", coin, now):
             return []
-        if self._counts("malformed", coin, now):
+        if self._count_down("malformed", coin, now):
             return [frame[: len(frame) // 2]]
-        return [frame, frame] if self._counts("duplicate", coin, now) else [frame]
+        return [frame, frame] if self._count_down("duplicate", coin, now) else [frame]
 
-    def strikes(self, kind: Kind, now: int) -> bool:
-        """Whether a fault that comes with a probability happens this time."""
+    def occurs(self, kind: Kind, now: int) -> bool:
+        """Whether a probabilistic fault occurs this time; decrements its count."""
         entry = self._active.get(kind)
         if entry is None or entry.until <= now or self._rng.random() >= entry.fault.share:
             return False
-        return self._counts(kind, None, now)
+        return self._count_down(kind, None, now)
 
-    def notices(self, notices: list[Notice], now: int) -> list[Notice]:
-        """What the owners of accounts are told, in which order."""
+    def notices(self, notices: list[Notification], now: int) -> list[Notification]:
+        """The notifications in sending order: reversed while `reorder` is active."""
         return notices[::-1] if self.active("reorder", now) else notices
 
-    def _counts(self, kind: Kind, coin: str | None, now: int) -> bool:
+    def _count_down(self, kind: Kind, coin: str | None, now: int) -> bool:
         entry = self._active.get(kind)
         if entry is None or entry.until <= now or not entry.left:
             return False

@@ -1,4 +1,4 @@
-"""`POST /info`: one function from request to answer. Public market data; accounts are empty."""
+"""`POST /info` on market data: one function from request to response. Requests on accounts give empty ones."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,18 +11,18 @@ UNPROCESSABLE = "Failed to deserialize the JSON body into the target type"
 
 
 class Reply(NamedTuple):
-    """Status and body; a string body goes out as plain text, everything else as JSON."""
+    """HTTP status and body; a string body is sent as plain text, everything else as JSON."""
 
     status: int
     body: Any
 
 
 class BadRequest(Exception):
-    """The request is not one of the venue's: HTTP 422."""
+    """The request does not match the venue's schema: HTTP 422."""
 
 
 class _UnknownCoin(Exception):
-    """The venue answers null."""
+    """The coin or dex is unknown: the venue responds null."""
 
 
 Request = dict[str, Any]
@@ -30,7 +30,7 @@ Handler = Callable[[World, Request], Any]
 
 
 def answer(world: World, request: Any) -> Reply:
-    """The venue's answer to a decoded request body."""
+    """The venue's response to a decoded request body."""
     try:
         return Reply(200, _handler(request)(world, request))
     except BadRequest:
@@ -47,7 +47,7 @@ def _handler(request: Any) -> Handler:
         raise BadRequest
     if kind in _PUBLIC:
         return _PUBLIC[kind]
-    if kind in _OF_NOBODY:
+    if kind in _EMPTY_ACCOUNT:
         return _empty_account
     raise BadRequest
 
@@ -72,7 +72,7 @@ def _time(request: Request, name: str, default: int | None = None) -> int:
 
 
 def _first_dex(request: Request) -> None:
-    """There are no builder-deployed markets here."""
+    """Only the first dex exists: the simulator has no builder-deployed markets."""
     if request.get("dex") not in (None, ""):
         raise _UnknownCoin
 
@@ -150,11 +150,11 @@ _PUBLIC: dict[str, Handler] = {
     "exchangeStatus": _status,
 }
 
-# --- accounts: nobody has one yet, and that is what the answers say ----------------------------
-_NOTHING = {"accountValue": "0.0", "totalNtlPos": "0.0", "totalRawUsd": "0.0", "totalMarginUsed": "0.0"}
-_OF_NOBODY: dict[str, Any] = {
+# --- accounts: responses for an address without an account -------------------------------------
+_ZERO_MARGIN = {"accountValue": "0.0", "totalNtlPos": "0.0", "totalRawUsd": "0.0", "totalMarginUsed": "0.0"}
+_EMPTY_ACCOUNT: dict[str, Any] = {
     "clearinghouseState": {
-        "marginSummary": _NOTHING, "crossMarginSummary": _NOTHING, "crossMaintenanceMarginUsed": "0.0",
+        "marginSummary": _ZERO_MARGIN, "crossMarginSummary": _ZERO_MARGIN, "crossMaintenanceMarginUsed": "0.0",
         "withdrawable": "0.0", "assetPositions": [],
     },
     "spotClearinghouseState": {"balances": []},
@@ -171,5 +171,5 @@ _OF_NOBODY: dict[str, Any] = {
 
 
 def _empty_account(world: World, request: Request) -> Any:
-    answer = _OF_NOBODY[request["type"]]
+    answer = _EMPTY_ACCOUNT[request["type"]]
     return {**answer, "time": world.now} if request["type"] == "clearinghouseState" else answer

@@ -1,15 +1,15 @@
-"""The venue's limits as numbers, and the counters that hold somebody to them. No clock: ms come in."""
+"""Rate limits of the venue and their counters per client address. Has no clock: callers pass ms."""
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any
 
 MINUTE = 60_000
-CHEAP = 2
-USUAL = 20
+LOW_WEIGHT = 2
+DEFAULT_WEIGHT = 20
 WEIGHTS = dict.fromkeys(
     ("l2Book", "allMids", "clearinghouseState", "orderStatus", "spotClearinghouseState", "exchangeStatus"),
-    CHEAP,
+    LOW_WEIGHT,
 ) | {"userRole": 60}
 ITEMS_PER_WEIGHT = {"candleSnapshot": 60} | dict.fromkeys(
     ("recentTrades", "historicalOrders", "userFills", "userFillsByTime", "fundingHistory", "userFunding",
@@ -19,8 +19,8 @@ ITEMS_PER_WEIGHT = {"candleSnapshot": 60} | dict.fromkeys(
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Per address, as documented by the venue. None switches a limit off."""
+class VenueLimits:
+    """Limits per IP address, as documented by the venue. None switches a limit off."""
 
     weight_per_minute: int | None = 1200
     connections: int | None = 10
@@ -31,31 +31,31 @@ class Limits:
     users: int | None = 10
 
 
-DOCUMENTED = Limits()
-# Everything on one machine comes from one address; a page of tests would spend the documented budget.
-LENIENT = Limits(None, None, None, 10_000, None, 1000, None)
+DOCUMENTED = VenueLimits()
+# On one machine every client has the same address; a few tests would use up the documented limits.
+LENIENT = VenueLimits(None, None, None, 10_000, None, 1000, None)
 PROFILES = {"documented": DOCUMENTED, "lenient": LENIENT}
 
 
 def info_weight(kind: str, body: Any) -> int:
-    """What a request cost: by its type, and by how much it returned."""
+    """Request weight: by request type, plus one per so many returned items."""
     per_item = ITEMS_PER_WEIGHT.get(kind)
     extra = len(body) // per_item if per_item and isinstance(body, list) else 0
-    return WEIGHTS.get(kind, USUAL) + extra
+    return WEIGHTS.get(kind, DEFAULT_WEIGHT) + extra
 
 
 @dataclass
 class Window:
-    """Costs within the last minute."""
+    """Sliding window: the sum of costs in the last minute."""
 
     spent: deque[tuple[int, int]] = field(default_factory=deque)
     total: int = 0
 
-    def allows(self, most: int | None, now: int) -> bool:
-        """Whether one more is within `most`."""
+    def allows(self, maximum: int | None, now: int) -> bool:
+        """Whether one more request is within `maximum`; None means no limit."""
         while self.spent and self.spent[0][0] <= now - MINUTE:
             self.total -= self.spent.popleft()[1]
-        return most is None or self.total < most
+        return maximum is None or self.total < maximum
 
     def spend(self, cost: int, now: int) -> None:
         self.spent.append((now, cost))
@@ -63,8 +63,8 @@ class Window:
 
 
 @dataclass
-class Account:
-    """What one address used."""
+class ClientLimits:
+    """Usage counters of one client address."""
 
     weight: Window = field(default_factory=Window)
     arrivals: Window = field(default_factory=Window)

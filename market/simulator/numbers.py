@@ -1,4 +1,4 @@
-"""Whole numbers to the venue's decimal strings, and reproducible randomness without a state."""
+"""Integers to the venue's decimal strings, and stateless reproducible random numbers."""
 
 FIGURES = 5
 _MASK = (1 << 64) - 1
@@ -15,12 +15,12 @@ def decimal_text(units: int, decimals: int) -> str:
 
 
 def float_text(value: float, decimals: int) -> str:
-    """A statistic, rounded, in the same form."""
+    """A float, rounded, in the form of `decimal_text`; for statistics."""
     return decimal_text(round(value * 10**decimals), decimals)
 
 
 def mix(*parts: int) -> int:
-    """64 well-mixed bits that depend on nothing but `parts` (splitmix64)."""
+    """64-bit hash of `parts` (splitmix64)."""
     state = 0
     for part in parts:
         state = (state + part + 0x9E3779B97F4A7C15) & _MASK
@@ -31,17 +31,17 @@ def mix(*parts: int) -> int:
 
 
 def gauss(*parts: int) -> float:
-    """Nearly normal with deviation 1 and never beyond 3.5: the sum of four 16-bit uniforms."""
+    """Approximately normal number with standard deviation 1 and at most 3.5: the sum of four 16-bit uniforms."""
     bits = mix(*parts)
     total = (bits & 0xFFFF) + (bits >> 16 & 0xFFFF) + (bits >> 32 & 0xFFFF) + (bits >> 48)
     return (total / 65_535 - 2.0) * 1.732
 
 
 def uniform(*parts: int) -> float:
-    """In [0, 1)."""
+    """Uniform number in [0, 1)."""
     return mix(*parts) / (1 << 64)
 
 
 def seed_of(text: str) -> int:
-    """A number for a name, the same in every process."""
+    """Seed derived from a name, the same in every process."""
     return mix(*text.encode())

@@ -1,8 +1,7 @@
-"""Where prices go: a walk that is a pure function of seed and time.
+"""Price paths: random walks that are pure functions of seed and time.
 
-Because any moment's price can be computed without the moments before it, history, the present and the
-time that passed while nobody ran the simulator agree with each other by construction, and a restart
-needs no bridge.
+The price at any time can be computed without the prices before it. So history, the present and the time in
+which the simulator was not running are consistent by construction, and a restart needs no gap handling.
 """
 
 from collections.abc import Iterable
@@ -13,10 +12,10 @@ from market.simulator.candles import DAY, MINUTE, Bar, History, fold
 from market.simulator.numbers import gauss, mix, seed_of
 from market.simulator.universe import Listing
 
-LISTED = 1_685_577_600_000  # 2023-06-01: nothing is older
+LISTED = 1_685_577_600_000  # 2023-06-01: the start of all price history
 FASTEST = 2_000
 OCTAVES = 12  # 2 s, 8 s, ... 97 days
-LIKE_BROWNIAN = 0.55  # with periods four times apart, makes the deviation grow as the root of time
+LIKE_BROWNIAN = 0.55  # with a period ratio of four, makes the deviation grow as the square root of time
 COMMON_SIGMA = 0.016
 SLICES = 6
 EXACT_UP_TO = 15 * MINUTE
@@ -25,19 +24,19 @@ WHOLE = 10_000  # hundredths of a per cent
 
 
 class Path(History, Protocol):
-    """A price at any time, and how much is traded around it."""
+    """Price path: price at any time, and the usual trading volume at that time."""
 
     def price(self, time: int) -> int:
-        """Units, at least 1; not rounded to a tick."""
+        """Price in units, at least 1; not rounded to a tick."""
         ...
 
     def lots_per_second(self, time: int) -> float:
-        """What the market usually trades at that time."""
+        """Usual volume at that time."""
         ...
 
 
 class _Octave:
-    """Smooth noise of one period: a random value at each multiple of it, eased in between."""
+    """Smooth noise of one period: a random value at each multiple of it, interpolated by a cubic in between."""
 
     __slots__ = ("_amplitude", "_key", "_piece", "period")
 
@@ -48,7 +47,7 @@ class _Octave:
         self._piece = (-1, 0.0, 0.0)
 
     def piece(self, index: int) -> tuple[int, float, float]:
-        """Index, value at the beginning and rise. Two threads may ask at once, so it is replaced whole."""
+        """Index, value at the beginning and rise. The cached tuple is replaced in one step: two threads may call."""
         piece = self._piece
         if piece[0] != index:
             begin = self._amplitude * gauss(self._key, index)
@@ -57,7 +56,7 @@ class _Octave:
 
 
 class Walk:
-    """A wandering number that moves about 1 a day. The same for the same seed and time, in any order."""
+    """Random walk with a standard deviation of about 1 per day, a pure function of seed and time."""
 
     def __init__(self, seed: int) -> None:
         self._octaves = [_Octave(mix(seed, number), FASTEST * 4**number) for number in range(OCTAVES)]
@@ -73,7 +72,7 @@ class Walk:
 
 
 class SeededPath:
-    """The walk of one instrument: its own movements and its share of the common ones."""
+    """Price path of one instrument: its own walk plus its share (beta) of the common walk."""
 
     start = LISTED
 
@@ -89,7 +88,7 @@ class SeededPath:
         self._lots = lots_a_day / SECONDS_OF_DAY
 
     def price(self, time: int) -> int:
-        priced = self._priced  # neighbouring bars ask for the price between them twice
+        priced = self._priced  # adjacent bars need the price between them twice
         if priced[0] != time:
             priced = self._priced = (time, self._price(time))
         return priced[1]
@@ -100,7 +99,7 @@ class SeededPath:
         return max(1, round(exp(self._log + drift)))
 
     def lots_per_second(self, time: int) -> float:
-        # Busiest in the afternoon, UTC, as the recorded markets are.
+        # Volume is highest in the UTC afternoon, as in the recorded markets.
         return self._lots * (1.0 + 0.35 * sin(2 * pi * (time % DAY / DAY - 0.4)))
 
     def span(self, begin: int, end: int) -> Bar:
@@ -108,9 +107,9 @@ class SeededPath:
         reach = self._wick * sqrt((end - begin) / DAY)
         high = self._listing.floor(round(max(opened, close) * (1 + reach * abs(gauss(self._key, begin, 1)))))
         low = self._listing.floor(round(min(opened, close) * (1 - reach * abs(gauss(self._key, begin, 2)))))
-        busy = exp(0.5 * gauss(self._key, begin, 3) - 0.125) * (end - begin) / 1000
-        volume = round(self.lots_per_second(begin) * busy)
-        return Bar(begin, opened, high, max(1, low), close, volume, round(self._listing.rate * busy))
+        activity = exp(0.5 * gauss(self._key, begin, 3) - 0.125) * (end - begin) / 1000
+        volume = round(self.lots_per_second(begin) * activity)
+        return Bar(begin, opened, high, max(1, low), close, volume, round(self._listing.rate * activity))
 
     def coarse(self, begin: int, end: int) -> Bar:
         length = end - begin
@@ -119,14 +118,14 @@ class SeededPath:
 
 
 class Shock(NamedTuple):
-    """From `time` on, prices are `change` hundredths of a per cent off."""
+    """Price shock: from `time` on, prices differ by `change` hundredths of a per cent."""
 
     time: int
     change: int
 
 
 class ShockedPath:
-    """A path that was pushed: what it says, times every push until then. The past does not change."""
+    """A path with shocks: its price times every shock until then. Prices before a shock do not change."""
 
     def __init__(self, path: Path, shocks: Iterable[Shock] = ()) -> None:
         self._path = path
@@ -137,9 +136,9 @@ class ShockedPath:
         self.shocks.append(Shock(time, change))
 
     def price(self, time: int) -> int:
-        return self._pushed(self._path.price(time), time)
+        return self._shocked_price(self._path.price(time), time)
 
-    def _pushed(self, price: int, time: int) -> int:
+    def _shocked_price(self, price: int, time: int) -> int:
         for shock in self.shocks:
             if shock.time <= time:
                 price = max(1, price * (WHOLE + shock.change) // WHOLE)
@@ -149,28 +148,28 @@ class ShockedPath:
         return self._path.lots_per_second(time)
 
     def span(self, begin: int, end: int) -> Bar:
-        return self._pushed_bar(self._path.span(begin, end))
+        return self._shocked_bar(self._path.span(begin, end))
 
     def coarse(self, begin: int, end: int) -> Bar:
-        return self._pushed_bar(self._path.coarse(begin, end))
+        return self._shocked_bar(self._path.coarse(begin, end))
 
-    def _pushed_bar(self, bar: Bar) -> Bar:
-        """As if the push came between bars: live bars are folded from trades and show it where it was."""
+    def _shocked_bar(self, bar: Bar) -> Bar:
+        """Apply a shock as if it came between bars; live bars are built from trades and show its exact time."""
         if not self.shocks:
             return bar
-        opened, high, low, close = (self._pushed(price, bar.time) for price in bar[1:5])
+        opened, high, low, close = (self._shocked_price(price, bar.time) for price in bar[1:5])
         return Bar(bar.time, opened, high, low, close, bar.volume, bar.trades)
 
 
 class ScaledPath:
-    """The path of another instrument in this one's units: a spot pair that tracks its perpetual."""
+    """The path of another instrument in this instrument's units: for a spot pair that tracks a perpetual."""
 
     def __init__(self, listing: Listing, leader: Listing, path: Path) -> None:
         self._path = path
         self._scale: int = 10 ** (listing.price_decimals - leader.price_decimals)
         lots: float = 10 ** (listing.size_decimals - leader.size_decimals)
         self._share = listing.daily / leader.daily * lots
-        self._calm = listing.rate / leader.rate
+        self._trade_share = listing.rate / leader.rate
         self.start = path.start
 
     def price(self, time: int) -> int:
@@ -187,5 +186,5 @@ class ScaledPath:
 
     def _scaled(self, bar: Bar) -> Bar:
         opened, high, low, close = (price * self._scale for price in bar[1:5])
-        volume, trades = round(bar.volume * self._share), round(bar.trades * self._calm)
+        volume, trades = round(bar.volume * self._share), round(bar.trades * self._trade_share)
         return Bar(bar.time, opened, high, low, close, volume, trades)

@@ -1,4 +1,4 @@
-"""Recorded markets, played again: the price follows a file of candles, mapped onto the wall clock.
+"""Playback of recorded candles: the price follows a file, mapped onto the wall clock.
 
 Within a candle the path goes open, nearer extreme, other extreme, close. Before the anchor, recorded
 time is wall time minus a whole number of candles; after it, playback runs `speed` times as fast, and
@@ -17,7 +17,7 @@ from typing import NamedTuple
 from market.simulator.candles import DAY, INTERVALS, MINUTE, Bar, fold
 from market.simulator.universe import Listing
 
-LEFT_TO_PLAY = 7 * DAY
+MIN_REMAINING = 7 * DAY
 KNOTS = (0.0, 0.3, 0.7, 1.0)
 _NAME = re.compile(r"(?P<symbol>[A-Za-z0-9_]+)-(?P<interval>\d+[mhdw])\.csv\.gz")
 
@@ -40,7 +40,7 @@ class Recording(NamedTuple):
 
 @dataclass(frozen=True)
 class Playback:
-    """How recorded time lies on the wall clock: recorded time `at` is now at wall time `since`."""
+    """Mapping of recorded time to wall time: recorded time `at` plays at wall time `since`."""
 
     since: int
     at: int
@@ -53,8 +53,8 @@ class Playback:
             return self.at - (self.since - time)
         return self.at + int((time - self.since) * self.speed) % (self.end - self.at)
 
-    def stretches(self, begin: int, end: int) -> Iterator[tuple[int, int]]:
-        """The recorded stretches that play in wall time [begin, end), in order."""
+    def segments(self, begin: int, end: int) -> Iterator[tuple[int, int]]:
+        """The recorded intervals that play in wall time [begin, end), in order."""
         if begin < self.since:
             yield self.recorded(begin), self.recorded(min(end, self.since))
             begin = self.since
@@ -67,21 +67,21 @@ class Playback:
             at = self.at
 
 
-def playback_begin(
+def playback_start(
     recordings: Iterable[Recording], now: int, *, speed: float, start: int | None = None
 ) -> Playback:
-    """Begin at recorded time `start`, or so late that between seven and eight days are left to play.
+    """Start playback at recorded time `start`, by default with seven to eight days left to play.
 
-    Keeps the time of day, so that history before now has the hours it was recorded at; with `start`,
-    keeps the candles whole.
+    The time of day is preserved, so that history before now has the hours at which it was recorded; with
+    `start`, the shift is a whole number of candles.
     """
-    known = list(recordings)
-    end = min(recording.end for recording in known)
-    grain = DAY if start is None else max(recording.interval for recording in known)
-    wanted = max(end - LEFT_TO_PLAY, known[0].begin + grain) if start is None else start
-    shift = -((wanted - now) // grain) * grain
+    loaded = list(recordings)
+    end = min(recording.end for recording in loaded)
+    grain = DAY if start is None else max(recording.interval for recording in loaded)
+    target = max(end - MIN_REMAINING, loaded[0].begin + grain) if start is None else start
+    shift = -((target - now) // grain) * grain
     at = now - shift
-    if not min(recording.begin for recording in known) <= at < end:
+    if not min(recording.begin for recording in loaded) <= at < end:
         raise ValueError("the recordings hold nothing at that time")
     return Playback(now, at, end, speed)
 
@@ -134,7 +134,7 @@ def _recording_read(file: File, listing: Listing, interval: int) -> Recording:
 
 
 class RecordedPath:
-    """The path of a recording."""
+    """Price path of a recording."""
 
     def __init__(self, recording: Recording, playback: Playback) -> None:
         self._interval = recording.interval
@@ -153,7 +153,7 @@ class RecordedPath:
         return bar.volume / self._interval * 1000 * self._playback.speed
 
     def span(self, begin: int, end: int) -> Bar:
-        parts = [self._stretch(*stretch) for stretch in self._playback.stretches(begin, end)]
+        parts = [self._segment(*segment) for segment in self._playback.segments(begin, end)]
         trades = round((end - begin) * self._trades_per_ms)
         return fold(parts)._replace(time=begin, trades=trades)
 
@@ -167,7 +167,7 @@ class RecordedPath:
             time=begin, trades=round((end - begin) * self._trades_per_ms)
         )
 
-    # --- in recorded time ----------------------------------------------------------------------
+    # --- recorded time -------------------------------------------------------------------------
     def _index(self, at: int) -> int:
         return max(0, bisect_right(self._times, at) - 1)
 
@@ -179,7 +179,7 @@ class RecordedPath:
         return tuple(zip(times, (bar.open, near, far, bar.close), strict=True))
 
     def _price(self, at: int) -> int:
-        """A hole in the recording keeps the last close."""
+        """Price at a recorded time; a gap in the recording repeats the last close."""
         bar = self._bars[self._index(at)]
         before = self._knots(bar)[0]
         for knot in self._knots(bar)[1:]:
@@ -189,16 +189,16 @@ class RecordedPath:
             before = knot
         return bar.close
 
-    def _stretch(self, begin: int, end: int) -> Bar:
+    def _segment(self, begin: int, end: int) -> Bar:
         first, last = self._index(begin), self._index(end - 1)
         opened, close = self._price(begin), self._price(end - 1)
-        touched = [
+        knot_prices = [
             price
             for bar in self._bars[first : last + 1]
             for time, price in self._knots(bar)
             if begin <= time < end
         ]
-        high, low = max(opened, close, *touched), min(opened, close, *touched)
+        high, low = max(opened, close, *knot_prices), min(opened, close, *knot_prices)
         opened, high, low, close = (self._floor(price) for price in (opened, high, low, close))
         return Bar(begin, opened, high, low, close, self._volume(begin, end), 0)
 
@@ -207,5 +207,5 @@ class RecordedPath:
         return sum(self._traded(bar, end) - self._traded(bar, begin) for bar in self._bars[first : last + 1])
 
     def _traded(self, bar: Bar, at: int) -> int:
-        """Of the candle's volume, what was traded before `at`; evenly, and whole at its end."""
+        """The part of the candle's volume traded before `at`: linear in time, complete at its end."""
         return bar.volume * min(max(at - bar.time, 0), self._interval) // self._interval

@@ -1,4 +1,4 @@
-"""Which path each instrument takes, and how far it was pushed off."""
+"""Price model: the price path of each instrument, and its shocks."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,18 +12,18 @@ Shocks = Mapping[str, Iterable[Iterable[int]]]  # coin → rows of `Shock`
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where prices come from."""
+class PriceSource:
+    """Source of prices: a seed, or recordings with their playback."""
 
     seed: int
     recordings: Mapping[str, Recording] = field(default_factory=dict)
     playback: Playback | None = None
 
 
-class Terrain:
-    """All paths of one source. `paths` is by coin."""
+class PriceModel:
+    """Price paths of all instruments, by coin in `paths`."""
 
-    def __init__(self, listings: Iterable[Listing], source: Source, shocks: Shocks) -> None:
+    def __init__(self, listings: Iterable[Listing], source: PriceSource, shocks: Shocks) -> None:
         self._source = source
         self._common = Walk(mix(source.seed, 0))
         self._shocked: dict[str, ShockedPath] = {}
@@ -45,12 +45,14 @@ class Terrain:
         return self._shocked[coin]
 
     def shock(self, coin: str, time: int, change: int) -> None:
-        """From `time` on the price is `change` hundredths of a per cent higher (below zero: lower) than it
-        would be. Raises `KeyError` for a coin without a path of its own."""
+        """Add a shock: from `time` on the price is `change` hundredths of a per cent higher (negative: lower).
+
+        Raises `KeyError` for a coin without a path of its own.
+        """
         self._shocked[coin].shock(time, change)
 
     def shocks(self) -> dict[str, list[tuple[int, int]]]:
-        """All that was pushed, as plain rows."""
+        """All shocks, as plain rows."""
         return {
             coin: [(shock.time, shock.change) for shock in path.shocks]
             for coin, path in self._shocked.items()

@@ -1,4 +1,4 @@
-"""The shell: a clock, two HTTP servers and the sockets. Everything it says, the core decided."""
+"""Server of the simulated venue: clock, HTTP and control servers, websockets. The logic is in the core modules."""
 
 import asyncio
 import contextlib
@@ -14,11 +14,11 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from market.simulator.connections import STOP_SECONDS, Connection
 from market.simulator.control import control_app
-from market.simulator.exchange.account_engine import House
+from market.simulator.exchange.account_engine import AccountEngine
 from market.simulator.exchange.rules import LENIENT_RULES, Rules
 from market.simulator.faults import Faults
-from market.simulator.http_api import Posts, response
-from market.simulator.limits import LENIENT, Account, Limits
+from market.simulator.http_api import HttpApi, response
+from market.simulator.limits import LENIENT, ClientLimits, VenueLimits
 from market.simulator.state import state_encode, state_write
 from market.simulator.streams import Session, Streams
 from market.simulator.world import World
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 LOOPBACK = "127.0.0.1"
 BLOCK = 0.1
 SAVE_EVERY = 10.0
-BODY_MOST = 64 * 1024
+MAX_BODY = 64 * 1024
 
 
 def wall_clock() -> int:
@@ -37,54 +37,54 @@ def wall_clock() -> int:
 
 @dataclass(frozen=True)
 class Config:
-    """Where to listen, and how. Port 0 takes a free one. The control plane never leaves the loopback."""
+    """Server configuration. Port 0 selects a free port. The control plane always listens on the loopback only."""
 
     host: str = LOOPBACK
     port: int = 8010
     control_port: int = 8011
-    limits: Limits = LENIENT
+    limits: VenueLimits = LENIENT
     rules: Rules = LENIENT_RULES
     state: Path | None = None
     clock: Callable[[], int] = wall_clock
 
 
 class Simulator:
-    """The running venue. `start`, then `stop`; or `serve` until told to stop."""
+    """The running venue: call `start`, then `stop`; or `serve` until an event is set."""
 
     def __init__(self, world: World, config: Config) -> None:
         self.world = world
         self.config = config
         self.faults = Faults(world)
         self.faults.disconnect = self._disconnect
-        self.house = House(world, config.rules)
+        self.account_engine = AccountEngine(world, config.rules)
         if config.state is not None:
-            self.house.remember(config.state)
-        self.streams = Streams(world, config.limits, self.faults, self.house)
-        self.posts = Posts(self)
+            self.account_engine.restore(config.state)
+        self.streams = Streams(world, config.limits, self.faults, self.account_engine)
+        self.http_api = HttpApi(self)
         self.port = self.control_port = 0
-        self._accounts: dict[str, Account] = {}
+        self._accounts: dict[str, ClientLimits] = {}
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._runners: list[web.AppRunner] = []
-        # One, so that the last state to be saved is the one that stays.
+        # A single thread, so that saves are written in sequence and the newest state wins.
         self._saver = ThreadPoolExecutor(1, thread_name_prefix="saver")
 
-    # --- life ----------------------------------------------------------------------------------
+    # --- lifecycle -----------------------------------------------------------------------------
     async def start(self) -> None:
-        app = web.Application(client_max_size=BODY_MOST)
+        app = web.Application(client_max_size=MAX_BODY)
         app.add_routes(
             [
-                web.post("/info", self.posts.answer_info),
-                web.post("/exchange", self.posts.answer_exchange),
+                web.post("/info", self.http_api.answer_info),
+                web.post("/exchange", self.http_api.answer_exchange),
                 web.get("/ws", self._ws),
             ]
         )
         self.port = await self._listen(app, self.config.host, self.config.port)
         control = control_app(self)
         self.control_port = await self._listen(control, LOOPBACK, self.config.control_port)
-        self._spawn(self._live())
+        self._spawn(self._run_blocks())
         if self.config.state is not None:
-            self._spawn(self._save_now_and_then(self.config.state))
+            self._spawn(self._save_periodically(self.config.state))
         logger.info("control plane at http://%s:%d", LOOPBACK, self.control_port)
         logger.info("simulator at http://%s:%d", self.config.host, self.port)
 
@@ -106,14 +106,16 @@ class Simulator:
             logger.error("a task of the simulator failed", exc_info=problem)
 
     async def stop(self) -> None:
-        """Close the sockets with 1001, save, and give the ports back."""
-        await asyncio.gather(*(line.close(WSCloseCode.GOING_AWAY) for line in list(self._connections)))
+        """Close the websockets with 1001, stop the servers, and save the state."""
+        await asyncio.gather(
+            *(connection.close(WSCloseCode.GOING_AWAY) for connection in list(self._connections))
+        )
         for task in list(self._tasks):
             task.cancel()
         for runner in self._runners:
             await runner.cleanup()
-        self.posts.close()
-        self.house.close()
+        self.http_api.close()
+        self.account_engine.close()
         if self.config.state is not None:
             await self._save(self.config.state)
         self._saver.shutdown()
@@ -126,40 +128,40 @@ class Simulator:
         finally:
             await self.stop()
 
-    # --- time ----------------------------------------------------------------------------------
-    async def _live(self) -> None:
+    # --- blocks --------------------------------------------------------------------------------
+    async def _run_blocks(self) -> None:
         while True:
             began = time.monotonic()
             self.block()
             await asyncio.sleep(max(0.0, BLOCK - (time.monotonic() - began)))
 
     def block(self) -> None:
-        """One block: the world moves, the streams tell, the idle are hung up on."""
+        """Run one block: step the world, process accounts, publish streams, close idle connections."""
         now = self.config.clock()
         slow = self.faults.active("delay", now)
-        for line in self._connections:
-            line.delay = slow.ms / 1000 if slow else 0.0
+        for connection in self._connections:
+            connection.delay = slow.ms / 1000 if slow else 0.0
         try:
             events = self.world.step(now)
-            self._mood(now)
-            self.house.block(now)
+            self._apply_faults(now)
+            self.account_engine.block(now)
             self.streams.publish(events, now)
-        except Exception:  # a bad block must not stop the clock
+        except Exception:  # a failed block must not stop the block loop
             logger.exception("a block failed")
         idle = set(self.streams.idle(now))
-        for line in [line for line in self._connections if line.session in idle]:
-            self._spawn(line.close(WSCloseCode.OK))
+        for connection in [connection for connection in self._connections if connection.session in idle]:
+            self._spawn(connection.close(WSCloseCode.OK))
 
-    def _mood(self, now: int) -> None:
-        """The faults that the account side itself has to know of."""
-        exchange, partial = self.house.exchange, self.faults.active("partial_fills", now)
+    def _apply_faults(self, now: int) -> None:
+        """Pass on the faults that the account engine implements itself."""
+        exchange, partial = self.account_engine.exchange, self.faults.active("partial_fills", now)
         exchange.parts = partial.parts if partial else 1
         exchange.post_only = self.faults.active("post_only", now) is not None
         cap = self.faults.active("interest_cap", now)
         perps = {coin for coin, market in self.world.markets.items() if not market.listing.is_spot}
         exchange.capped = {coin for coin in perps if cap and cap.coin in (None, coin)}
 
-    async def _save_now_and_then(self, folder: Path) -> None:
+    async def _save_periodically(self, folder: Path) -> None:
         while True:
             try:
                 await self._save(folder)
@@ -172,11 +174,11 @@ class Simulator:
         await asyncio.get_running_loop().run_in_executor(self._saver, state_write, folder, encoded)
 
     # --- /ws -----------------------------------------------------------------------------------
-    def account(self, request: web.Request) -> Account:
-        """What the address that a request came from has used."""
-        return self._accounts.setdefault(request.remote or "", Account())
+    def account(self, request: web.Request) -> ClientLimits:
+        """The usage counters of the address that sent a request."""
+        return self._accounts.setdefault(request.remote or "", ClientLimits())
 
-    def _welcome(self, account: Account, now: int) -> bool:
+    def _may_connect(self, account: ClientLimits, now: int) -> bool:
         limits = self.config.limits
         if limits.connections is not None and account.connections >= limits.connections:
             return False
@@ -185,26 +187,28 @@ class Simulator:
     async def _ws(self, request: web.Request) -> web.StreamResponse:
         now = self.config.clock()
         account = self.account(request)
-        if not self._welcome(account, now):
+        if not self._may_connect(account, now):
             return response(429, None)
         account.arrivals.spend(1, now)
-        socket = web.WebSocketResponse(compress=False, max_msg_size=BODY_MOST)
+        socket = web.WebSocketResponse(compress=False, max_msg_size=MAX_BODY)
         await socket.prepare(request)
-        line = Connection(request, socket)
-        line.session = Session(line.send, account, now)
+        connection = Connection(request, socket)
+        connection.session = Session(connection.send, account, now)
         account.connections += 1
-        self._connections.add(line)
-        self.streams.open(line.session)
+        self._connections.add(connection)
+        self.streams.open(connection.session)
         try:
-            await self._converse(line, line.session, socket)
+            await self._receive_all(connection, connection.session, socket)
         finally:
             account.connections -= 1
-            self._connections.discard(line)
-            self.streams.close(line.session)
+            self._connections.discard(connection)
+            self.streams.close(connection.session)
         return socket
 
-    async def _converse(self, line: Connection, session: Session, socket: web.WebSocketResponse) -> None:
-        writer = asyncio.create_task(line.write())
+    async def _receive_all(
+        self, connection: Connection, session: Session, socket: web.WebSocketResponse
+    ) -> None:
+        writer = asyncio.create_task(connection.write())
         try:
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
@@ -215,17 +219,17 @@ class Simulator:
                 await writer
 
     def _disconnect(self, code: int) -> None:
-        for line in list(self._connections):
-            self._spawn(line.close(code))
+        for connection in list(self._connections):
+            self._spawn(connection.close(code))
 
-    # --- for those who answer ---------------------------------------------------------------
+    # --- used by the HTTP API ------------------------------------------------------------------
     def now(self) -> int:
         return self.config.clock()
 
-    def limits(self) -> Limits:
+    def limits(self) -> VenueLimits:
         return self.config.limits
 
-    # --- for the control plane -----------------------------------------------------------------
+    # --- used by the control plane -------------------------------------------------------------
     def counters(self) -> dict[str, int]:
         return {
             "connections": len(self._connections),

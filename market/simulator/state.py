@@ -1,4 +1,4 @@
-"""What the simulator remembers between two lives: one file, replaced whole."""
+"""Saved state of the simulated world: one JSON file, replaced atomically."""
 
 import logging
 from pathlib import Path
@@ -13,16 +13,16 @@ VERSION = 1
 
 
 def state_read(folder: Path) -> dict[str, Any] | None:
-    """What was saved last, or None: nothing, or nothing that this version can read."""
+    """The last saved state; None when there is none or it has another version."""
     try:
         saved = orjson.loads((folder / NAME).read_bytes())
     except FileNotFoundError:
         return None
     except (OSError, orjson.JSONDecodeError):
-        logger.exception("the saved world cannot be read; starting a new one")
+        logger.exception("saved world cannot be read; starting a new one")
         return None
     if not isinstance(saved, dict) or saved.get("version") != VERSION:
-        logger.warning("the saved world is of another version; starting a new one")
+        logger.warning("saved world has another version; starting a new one")
         return None
     return saved
 
@@ -32,7 +32,7 @@ def state_encode(dump: dict[str, Any]) -> bytes:
 
 
 def state_write(folder: Path, encoded: bytes) -> None:
-    """Replace the file; a crash leaves the old or the new one, never half of one."""
+    """Replace the file atomically: a crash leaves either the old or the new one."""
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / f"{NAME}.new"
     draft.write_bytes(encoded)

@@ -1,4 +1,4 @@
-"""How much the simulator can do: for the benchmark, without sockets, so that only its own work counts."""
+"""Throughput measurement of the simulator core, without sockets, for the benchmark."""
 
 import time
 from dataclasses import dataclass, replace
@@ -7,14 +7,14 @@ from typing import Any
 import orjson
 
 from market.simulator.faults import Faults
-from market.simulator.limits import LENIENT, Account
+from market.simulator.limits import LENIENT, ClientLimits
 from market.simulator.streams import Session, Streams
 from market.simulator.universe import UNIVERSE
 from market.simulator.world import World
 
 START = 1_763_650_000_000
 BLOCK_MS = 100
-HURRY = 20.0  # times the usual trades a second
+TIME_SCALE = 20.0  # multiple of the usual trades per second
 
 
 @dataclass(frozen=True)
@@ -27,21 +27,21 @@ class Throughput:
     market_seconds: float  # simulated per CPU second
 
 
-def simulator_throughput(seconds: float, hurry: float = HURRY) -> float:
-    """Events per CPU second of a busy market whose every stream is read."""
-    return simulator_measure(seconds, hurry).events
+def simulator_throughput(seconds: float, time_scale: float = TIME_SCALE) -> float:
+    """Events per CPU second of a busy market with a subscriber on every stream."""
+    return simulator_measure(seconds, time_scale).events
 
 
-def simulator_measure(seconds: float, hurry: float = HURRY) -> Throughput:
-    """Run a market with `hurry` times the usual trading for `seconds` of CPU time."""
-    listings = tuple(replace(listing, rate=listing.rate * hurry) for listing in UNIVERSE)
+def simulator_measure(seconds: float, time_scale: float = TIME_SCALE) -> Throughput:
+    """Run a market with `time_scale` times the usual trading for `seconds` of CPU time."""
+    listings = tuple(replace(listing, rate=listing.rate * time_scale) for listing in UNIVERSE)
     world = World(seed=1, now=START, listings=listings)
     streams = Streams(world, LENIENT, Faults(world))
-    session = Session(lambda _frame: None, Account(), START)
+    session = Session(lambda _frame: None, ClientLimits(), START)
     streams.open(session)
-    for subscription in _everything(world):
-        asked = orjson.dumps({"method": "subscribe", "subscription": subscription}).decode()
-        streams.receive(session, asked, START)
+    for subscription in _all_subscriptions(world):
+        request = orjson.dumps({"method": "subscribe", "subscription": subscription}).decode()
+        streams.receive(session, request, START)
     now = START
     began = time.process_time()
     while (spent := time.process_time() - began) < seconds:
@@ -55,7 +55,7 @@ def simulator_measure(seconds: float, hurry: float = HURRY) -> Throughput:
     )
 
 
-def _everything(world: World) -> list[dict[str, Any]]:
+def _all_subscriptions(world: World) -> list[dict[str, Any]]:
     per_coin = [
         {"type": kind, "coin": coin} for coin in world.markets for kind in ("bbo", "trades", "activeAssetCtx")
     ]

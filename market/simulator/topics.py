@@ -1,4 +1,4 @@
-"""What can be subscribed to on `/ws`: names, their normal form, and the frames of each."""
+"""Public topics of `/ws`: parsing, normal form, and the frames of each."""
 
 import base64
 import zlib
@@ -18,12 +18,12 @@ PER_BLOCK = {"bbo", "trades", "candle"}
 
 
 class InvalidSubscription(ValueError):
-    """There is nothing like it to subscribe to."""
+    """The subscription is unknown or malformed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A subscription in its normal form: equal ones are the same stream."""
+    """A subscription in normal form: equal topics are the same stream."""
 
     kind: str
     coin: str | None = None
@@ -35,35 +35,35 @@ class Topic:
     aggregate: bool = False
 
     def echo(self) -> dict[str, Any]:
-        """As the venue repeats it, defaults included."""
-        said: dict[str, Any] = {"type": self.kind}
+        """The subscription as the venue repeats it, including defaults."""
+        subscription: dict[str, Any] = {"type": self.kind}
         if self.user is not None:
-            said["user"] = self.user
+            subscription["user"] = self.user
         if self.coin is not None:
-            said["coin"] = self.coin
+            subscription["coin"] = self.coin
         if self.kind == "userFills":
-            said["aggregateByTime"] = self.aggregate
+            subscription["aggregateByTime"] = self.aggregate
         if self.kind == "candle":
-            said["interval"] = self.interval
+            subscription["interval"] = self.interval
         if self.kind == "l2Book":
-            said |= {"nSigFigs": self.figures, "mantissa": self.mantissa}
-            said |= {"fast": True} if self.fast else {}
-        return said
+            subscription |= {"nSigFigs": self.figures, "mantissa": self.mantissa}
+            subscription |= {"fast": True} if self.fast else {}
+        return subscription
 
 
-def topic_parse(asked: Any, world: World) -> Topic:
-    """Raises `InvalidSubscription`."""
-    kind = asked.get("type") if isinstance(asked, dict) else None
+def topic_parse(request: Any, world: World) -> Topic:
+    """Parse a public subscription. Raises `InvalidSubscription`."""
+    kind = request.get("type") if isinstance(request, dict) else None
     if not isinstance(kind, str):
         raise InvalidSubscription
-    if kind in NO_COIN and asked.get("dex") in (None, ""):
+    if kind in NO_COIN and request.get("dex") in (None, ""):
         return Topic(kind)
-    coin = asked.get("coin")
+    coin = request.get("coin")
     if kind not in PER_COIN or not isinstance(coin, str) or coin not in world.markets:
         raise InvalidSubscription
     if kind == "candle":
-        return _candle_topic(coin, asked.get("interval"))
-    return _book_topic(coin, asked) if kind == "l2Book" else Topic(kind, coin)
+        return _candle_topic(coin, request.get("interval"))
+    return _book_topic(coin, request) if kind == "l2Book" else Topic(kind, coin)
 
 
 def _candle_topic(coin: str, interval: Any) -> Topic:
@@ -72,17 +72,17 @@ def _candle_topic(coin: str, interval: Any) -> Topic:
     return Topic("candle", coin, interval)
 
 
-def _book_topic(coin: str, asked: dict[str, Any]) -> Topic:
-    figures, mantissa = asked.get("nSigFigs"), asked.get("mantissa")
+def _book_topic(coin: str, request: dict[str, Any]) -> Topic:
+    figures, mantissa = request.get("nSigFigs"), request.get("mantissa")
     try:
         wire.aggregation(figures, mantissa)
     except wire.BadAggregation:
         raise InvalidSubscription from None
-    return Topic("l2Book", coin, None, figures, mantissa, asked.get("fast") is True)
+    return Topic("l2Book", coin, None, figures, mantissa, request.get("fast") is True)
 
 
 def cadence(topic: Topic) -> str | None:
-    """The key of `EVERY_MS` that times the topic; None when events do."""
+    """The key of `EVERY_MS` for a topic published by the clock; None when it is published on events."""
     if topic.kind == "l2Book":
         return "l2Fast" if topic.fast else "l2Slow"
     if topic.kind == "allMids":
@@ -95,7 +95,7 @@ def frame(channel: str, data: Any) -> bytes:
 
 
 def frame_of(world: World, topic: Topic) -> bytes | None:
-    """The whole of the topic as it is now; None for trades, which have only events."""
+    """The current full frame of the topic; None for trades, which have events only."""
     if topic.coin is None:
         return frame(topic.kind, _of_all(world, topic.kind))
     market = world.markets[topic.coin]
@@ -140,6 +140,6 @@ def fast_contexts(world: World) -> dict[str, Any]:
 
 
 def deflated(value: Any) -> str:
-    """Base64 of raw DEFLATE of JSON."""
+    """JSON, compressed with raw DEFLATE, in Base64."""
     deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     return base64.b64encode(deflate.compress(orjson.dumps(value)) + deflate.flush()).decode()

@@ -1,6 +1,6 @@
-"""What is listed: names, tick and lot rules as the venue has them, and the temper of each market.
+"""Instrument universe: names, tick and lot rules as on the venue, and price model parameters of each market.
 
-Indices never shift: delisted instruments stay in their place, as on the venue.
+Indices never shift: delisted instruments keep their index, as on the venue.
 """
 
 from collections.abc import Iterable
@@ -16,11 +16,11 @@ FIRST_SPOT_ASSET = 10_000
 
 @dataclass(frozen=True)
 class Listing:
-    """One instrument. `price` is where its walk is centred, in USDC.
+    """One instrument. `price` is the centre of its random walk, in USDC.
 
     `daily` is traded USDC a day, `rate` trades a second, `sigma` the daily deviation of its own
-    movements and `beta` the share of the common one. `spread` is in ticks. `tracks` names the perpetual
-    whose price a spot pair follows.
+    movements and `beta` the share of the common one. `spread` is in ticks. `tracks` is the perpetual
+    with the price that a spot pair follows.
     """
 
     coin: str
@@ -52,11 +52,11 @@ class Listing:
         return tick
 
     def floor(self, units: int) -> int:
-        """The valid price at or below."""
+        """The highest valid price at or below `units`."""
         return units - units % self.tick_at(units)
 
     def ceil(self, units: int) -> int:
-        """The valid price at or above."""
+        """The lowest valid price at or above `units`."""
         tick = self.tick_at(units)
         return units + -units % tick
 
@@ -67,16 +67,16 @@ class Listing:
         return decimal_text(lots, self.size_decimals)
 
     def units(self, price: float) -> int:
-        """A price in units; exact for any price that the venue could have written."""
+        """A price in units; exact for any price in the venue's format."""
         scale: int = 10**self.price_decimals
         return max(1, round(price * scale))
 
     def notional(self, units: int, lots: int) -> float:
-        """USDC, for statistics."""
+        """Notional in USDC as a float, for statistics."""
         return units * lots / float(10 ** (self.price_decimals + self.size_decimals))
 
 
-def _gone(coin: str, size_decimals: int, price: float) -> Listing:
+def _delisted(coin: str, size_decimals: int, price: float) -> Listing:
     return Listing(coin, size_decimals, 3, price, 0.0, delisted=True)
 
 
@@ -85,7 +85,7 @@ PERPS = (
     Listing("BTC", 5, 40, 92_000.0, 2_800 * M, rate=4.0, sigma=0.008, beta=0.8),
     Listing("ETH", 4, 25, 3_050.0, 1_500 * M, rate=3.0, sigma=0.014, beta=1.1),
     Listing("ATOM", 2, 5, 2.45, 3 * M, rate=0.3, sigma=0.022),
-    _gone("MATIC", 1, 0.38),
+    _delisted("MATIC", 1, 0.38),
     Listing("DYDX", 1, 5, 0.235, 2 * M, rate=0.3, sigma=0.03),
     Listing("SOL", 2, 20, 140.0, 700 * M, rate=2.5, sigma=0.018, beta=1.2),
     Listing("AVAX", 2, 10, 14.6, 25 * M, rate=0.6, sigma=0.02, beta=1.2),
@@ -102,9 +102,9 @@ PERPS = (
     Listing("LDO", 1, 5, 0.66, 4 * M, rate=0.3, sigma=0.026),
     Listing("LINK", 1, 10, 13.4, 30 * M, rate=0.6, sigma=0.02, beta=1.1),
     Listing("STX", 1, 5, 0.31, 2 * M, rate=0.25, sigma=0.026),
-    _gone("RNDR", 1, 7.1),
+    _delisted("RNDR", 1, 7.1),
     Listing("CFX", 0, 3, 0.079, 2 * M, rate=0.25, sigma=0.03, spread=2),
-    _gone("FTM", 0, 0.7),
+    _delisted("FTM", 0, 0.7),
     Listing("GMX", 2, 3, 8.7, 1 * M, rate=0.25, sigma=0.024, spread=3),
     Listing("SNX", 1, 3, 0.61, 1 * M, rate=0.25, sigma=0.032, spread=3),
     Listing("XRP", 0, 20, 2.15, 260 * M, rate=1.6, sigma=0.018),
@@ -139,7 +139,7 @@ SPOT = (
 )  # fmt: skip
 UNIVERSE = PERPS + SPOT
 
-# Above `lowerBound` USDC of position the leverage falls; ids below 50 are one tier of that leverage.
+# Above `lowerBound` USDC of position the maximum leverage falls; an id below 50 is a table of one such tier.
 MARGIN_TABLES = {
     "BTC": (56, "tiered 40x", ((0, 40), (150_000_000, 20))),
     "ETH": (55, "tiered 25x", ((0, 25), (100_000_000, 15))),
@@ -159,14 +159,16 @@ def _perp(listing: Listing) -> dict[str, Any]:
 
 
 def meta(listings: Iterable[Listing]) -> dict[str, Any]:
-    """The answer to `meta`."""
+    """The response to `meta`."""
     perps = [listing for listing in listings if not listing.is_spot]
     tables = [
         [
             number,
             {
                 "description": description,
-                "marginTiers": [{"lowerBound": f"{above}.0", "maxLeverage": most} for above, most in tiers],
+                "marginTiers": [
+                    {"lowerBound": f"{lower}.0", "maxLeverage": max_leverage} for lower, max_leverage in tiers
+                ],
             },
         ]
         for number, description, tiers in (
@@ -197,18 +199,18 @@ def _token(
 
 
 def spot_meta(listings: Iterable[Listing]) -> dict[str, Any]:
-    """The answer to `spotMeta`.
+    """The response to `spotMeta`.
 
-    Clients look tokens up by place as well as by index, so the places between ours are filled.
+    Clients look tokens up by position as well as by index, so unused indexes are filled with placeholders.
     """
     pairs = [listing for listing in listings if listing.is_spot]
-    known = {USDC: _token(USDC, "USDC", 8, 8, canonical=True)}
+    by_index = {USDC: _token(USDC, "USDC", 8, 8, canonical=True)}
     for listing in pairs:
         name, index, wei = listing.tokens or ("", 0, 0)
-        known[index] = _token(index, name, listing.size_decimals, wei, canonical=index <= 1)
+        by_index[index] = _token(index, name, listing.size_decimals, wei, canonical=index <= 1)
     tokens = [
-        known.get(index) or _token(index, f"TOKEN{index}", 2, 8, canonical=False)
-        for index in range(max(known) + 1)
+        by_index.get(index) or _token(index, f"TOKEN{index}", 2, 8, canonical=False)
+        for index in range(max(by_index) + 1)
     ]
     universe = [
         {

@@ -1,4 +1,4 @@
-"""Facts of the world in the venue's words: plain dicts and lists, ready for JSON."""
+"""Market data in the venue's JSON format: plain dicts and lists."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -28,7 +28,7 @@ def _level(listing: Listing, level: Level) -> dict[str, Any]:
 
 
 def aggregation(figures: Any, mantissa: Any) -> tuple[int, int] | None:
-    """(figures, mantissa) to round a book to, or None for the full one. Raises `BadAggregation`."""
+    """(figures, mantissa) to round a book to, or None for full precision. Raises `BadAggregation`."""
     if figures is None and mantissa is None:
         return None
     if type(figures) is not int or figures not in (2, 3, 4, 5):
@@ -39,7 +39,7 @@ def aggregation(figures: Any, mantissa: Any) -> tuple[int, int] | None:
 
 
 def _rounded(levels: Iterator[Level], side: Side, figures: int, mantissa: int) -> Iterator[Level]:
-    """Levels merged into steps of that many figures: bids downwards, asks upwards."""
+    """Levels merged into steps of that many figures: bids rounded down, asks rounded up."""
     open_level: Level | None = None
     for level in levels:
         step = 10 ** max(0, len(str(level.price)) - figures) * mantissa
@@ -82,13 +82,13 @@ def _address(*parts: int) -> str:
 
 
 def trade_hash(trade: Trade) -> str:
-    """The same for all matches of one taker's order."""
+    """Transaction hash, the same for all matches of one taker order."""
     return _hash(trade.order, trade.time)
 
 
 def trade(listing: Listing, trade: Trade) -> dict[str, Any]:
     maker, taker = _address(trade.id), _address(trade.order, 7)
-    made_up = (taker, maker) if trade.side == "buy" else (maker, taker)
+    synthetic = (taker, maker) if trade.side == "buy" else (maker, taker)
     return {
         "coin": listing.coin,
         "side": TAKER_SIDE[trade.side],
@@ -97,7 +97,7 @@ def trade(listing: Listing, trade: Trade) -> dict[str, Any]:
         "time": trade.time,
         "hash": trade_hash(trade),
         "tid": trade.id,
-        "users": [known or other for known, other in zip(trade.users, made_up, strict=True)],
+        "users": [user or fallback for user, fallback in zip(trade.users, synthetic, strict=True)],
     }
 
 
@@ -121,15 +121,15 @@ def candle(listing: Listing, interval: str, bar: Bar) -> dict[str, Any]:
 
 
 def candles(market: Market, interval: str, start: int, end: int, now: int) -> list[dict[str, Any]]:
-    """Raises KeyError for an interval that the venue does not have."""
+    """Candles of [start, end]. Raises `KeyError` for an interval that the venue does not have."""
     INTERVALS[interval]
     bars = market.tape.snapshot(interval, start, end, now)
     return [candle(market.listing, interval, bar) for bar in bars]
 
 
-# --- slow facts --------------------------------------------------------------------------------
+# --- contexts and funding ----------------------------------------------------------------------
 def mid(market: Market) -> str | None:
-    """The middle of the best bid and offer, which may lie between two ticks; None on an empty side."""
+    """Mid price, which may lie between two ticks; None when a side is empty."""
     bid, ask = (market.best(side) for side in SIDES)
     if bid is None or ask is None:
         return None
@@ -145,14 +145,14 @@ def mids(world: World) -> dict[str, str]:
 def _impact(market: Market, side: Side) -> str:
     """The average price of a market order of the venue's impact size."""
     listing = market.listing
-    wanted = left = IMPACT_USDC.get(listing.coin, 6_000.0)
+    target = left = IMPACT_USDC.get(listing.coin, 6_000.0)
     paid = lots = 0.0
     for level in market.levels(side):
         share = min(1.0, left / listing.notional(level.price, level.size))
         lots += level.size * share
         paid += level.size * share * level.price
         left -= listing.notional(level.price, level.size) * share
-        if left <= wanted * 1e-9:
+        if left <= target * 1e-9:
             break
     return listing.price_text(round(paid / lots)) if lots else listing.price_text(market.mark)
 
@@ -203,7 +203,7 @@ def _delisted_context(listing: Listing) -> dict[str, Any]:
 
 
 def perp_contexts(world: World) -> list[dict[str, Any]]:
-    """In the order of the perpetual universe, delisted ones included."""
+    """Contexts in the order of the perpetual universe, including delisted instruments."""
     return [
         perp_context(world.markets[listing.coin]) if not listing.delisted else _delisted_context(listing)
         for listing in world.listings
@@ -212,7 +212,7 @@ def perp_contexts(world: World) -> list[dict[str, Any]]:
 
 
 def spot_contexts(world: World) -> list[dict[str, Any]]:
-    """By pair index, as clients look them up; an index without a pair has a context without a price."""
+    """Contexts by pair index, as clients look them up; an index without a pair has a context without a price."""
     by_index = {market.listing.spot_index: market for market in world.markets.values()}
     last = max((index for index in by_index if index is not None), default=-1)
     return [
@@ -228,7 +228,7 @@ def _unused_context(index: int) -> dict[str, Any]:
 
 
 def funding_history(market: Market, start: int, end: int) -> list[dict[str, Any]]:
-    """Hourly, oldest first, at most 500."""
+    """Hourly funding rates, oldest first, at most 500."""
     first = max(-(-start // HOUR) * HOUR, market.path.start)
     hours = range(first, min(end, market.time) + 1, HOUR)[:FUNDING_PAGE]
     return [

@@ -1,4 +1,4 @@
-"""The simulated venue without its sockets: stepped by whoever has a clock, the same for the same seed."""
+"""Simulated markets without sockets and clock: stepped by the caller, deterministic for a seed."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -7,30 +7,30 @@ from itertools import count
 from random import Random
 from typing import Any, NamedTuple
 
-from market.domain.book_levels import Level, Ration
+from market.domain.book_levels import Level, ReduceOnlyCap
 from market.domain.events import Side
-from market.domain.matching import CancelReason, Fact, Filled, NewOrder, OrderBook
+from market.domain.matching import CancelReason, Filled, MatchEvent, NewOrder, OrderBook
 from market.simulator.candles import DAY, HOUR, MINUTE, Bar, Tape
 from market.simulator.numbers import gauss, mix, seed_of
 from market.simulator.paths import Path
 from market.simulator.playback import Playback, Recording
-from market.simulator.price_model import Shocks, Source, Terrain
-from market.simulator.synthetic_traders import MAKERS, TAKERS, Desk
+from market.simulator.price_model import PriceModel, PriceSource, Shocks
+from market.simulator.synthetic_traders import MAKERS, TAKERS, SyntheticTraders
 from market.simulator.universe import UNIVERSE, Listing
 
-TRADES_KEPT = 200
+MAX_TRADES = 200
 TRADES_SAVED = 50
-IDS_SKIPPED = 1_000_000  # more trades than a life that ended by force can have told since it saved
-LONGEST_STEP = 1.0
+IDS_SKIPPED = 1_000_000  # more trades than a killed process can have published since its last save
+MAX_STEP = 1.0
 TRADE_IDS = 1 << 50
-SCATTER = 0x2545F4914F6CDD1D % TRADE_IDS | 1  # odd, so that scattered ids are still all different
+PRICE_JITTER = 0x2545F4914F6CDD1D % TRADE_IDS | 1  # odd, so that the scattered ids stay unique
 PREMIUM = 0.0003
 FUNDING_BASE = 0.0001
 FUNDING_CLAMP = 0.0005
 
 
 class Trade(NamedTuple):
-    """One match as the public sees it; `order` is the taker's and the same for all its matches."""
+    """Public trade; `order` is the taker's order, the same for all its matches."""
 
     time: int
     price: int
@@ -38,7 +38,7 @@ class Trade(NamedTuple):
     side: Side
     id: int
     order: int
-    users: tuple[str | None, str | None] = (None, None)  # buyer and seller, where they are known
+    users: tuple[str | None, str | None] = (None, None)  # buyer and seller; None for synthetic traders
 
 
 class Traded(NamedTuple):
@@ -49,19 +49,19 @@ class Traded(NamedTuple):
 
 
 class Quoted(NamedTuple):
-    """The best bid or offer is another, in price or size."""
+    """The best bid or ask changed in price or size."""
 
     coin: str
 
 
 Event = Traded | Quoted
 Listener = Callable[["Market", Filled, Trade], None]
-STRANGERS = (MAKERS, TAKERS)
+SYNTHETIC_USERS = (MAKERS, TAKERS)
 
 
 @dataclass
-class Disturbance:
-    """What is wrong with one market on purpose, until when (ms)."""
+class MarketFaults:
+    """Injected faults of one market, with their end times (ms)."""
 
     frozen_until: int = 0
     empty_side: Side | None = None
@@ -69,24 +69,24 @@ class Disturbance:
 
 
 class Market:
-    """One instrument: its book, its tape and its slow facts."""
+    """Market of one instrument: order book, candle tape, mark and oracle prices, funding."""
 
     def __init__(self, listing: Listing, path: Path, rng: Random, now: int) -> None:
         self.listing = listing
         self.path = path
         self.tape = Tape(path)
-        self.trades: deque[Trade] = deque(maxlen=TRADES_KEPT)
-        self.disturbed = Disturbance()
+        self.trades: deque[Trade] = deque(maxlen=MAX_TRADES)
+        self.faults = MarketFaults()
         self.time = now
-        self.listener: Listener | None = None  # told of matches that the population is not alone in
-        self._early: list[Trade] = []  # traded by commands since the last step
+        self.listener: Listener | None = None  # called for matches that involve an account
+        self._pending_trades: list[Trade] = []  # trades of client orders since the last step
         self._rng = rng
         self._key = seed_of(listing.coin)
-        self._desk = Desk(listing, rng, count(1))
-        self._ration: Ration | None = None
-        self._desk.step(path.price(now), 0.0, path.lots_per_second(now))
+        self._traders = SyntheticTraders(listing, rng, count(1))
+        self._reduce_only_cap: ReduceOnlyCap | None = None
+        self._traders.step(path.price(now), 0.0, path.lots_per_second(now))
         self._quote = self._top()
-        self.mark = self._middle()
+        self.mark = self._mid()
         self.oracle = path.price(now)
         self.previous_day = path.price(now - DAY)
         day = self._day_before(now)
@@ -98,30 +98,30 @@ class Market:
         begin = max(now - DAY, self.path.start)
         return [self.path.coarse(time, min(time + HOUR, now)) for time in range(begin, now, HOUR)]
 
-    # --- time passes ---------------------------------------------------------------------------
+    # --- step ----------------------------------------------------------------------------------
     def step(self, now: int, ids: Iterator[int]) -> list[Event]:
-        if self.disturbed.frozen_until > now:
+        if self.faults.frozen_until > now:
             return []
-        elapsed = min(LONGEST_STEP, (now - self.time) / 1000)
+        elapsed = min(MAX_STEP, (now - self.time) / 1000)
         self.time = now
         self.oracle = self.path.price(now)
         self.tape.roll(now)
-        fills = self._desk.step(self.oracle, elapsed, self.path.lots_per_second(now))
+        fills = self._traders.step(self.oracle, elapsed, self.path.lots_per_second(now))
         self._age(elapsed, now)
-        trades, self._early = self._early, []
+        trades, self._pending_trades = self._pending_trades, []
         trades += [self._print(fill, now, ids) for fill in fills]
         events: list[Event] = [Traded(self.listing.coin, tuple(trades))] if trades else []
         if (quote := self._top()) != self._quote:
             self._quote = quote
-            self.mark = self._middle()
+            self.mark = self._mid()
             events.append(Quoted(self.listing.coin))
         return events
 
     def _age(self, elapsed: float, now: int) -> None:
-        # A rolling day, without remembering it: what leaves the window is its average.
-        kept = 1.0 - elapsed * 1000 / DAY
-        self.day_lots *= kept
-        self.day_notional *= kept
+        # Approximates a rolling day without storing it: the volume that leaves the window is its average.
+        remaining = 1.0 - elapsed * 1000 / DAY
+        self.day_lots *= remaining
+        self.day_notional *= remaining
         if now // MINUTE != self._minute:
             self._minute = now // MINUTE
             self.previous_day = self.path.price(now - DAY)
@@ -130,7 +130,7 @@ class Market:
         self.tape.trade(fill.price, fill.size)
         self.day_lots += fill.size
         self.day_notional += self.listing.notional(fill.price, fill.size)
-        users = [None if name in STRANGERS else name for name in (fill.taker, fill.maker)]
+        users = [None if name in SYNTHETIC_USERS else name for name in (fill.taker, fill.maker)]
         buyer, seller = users if fill.side == "buy" else reversed(users)
         trade = Trade(now, fill.price, fill.size, fill.side, next(ids), fill.taker_id, (buyer, seller))
         self.trades.append(trade)
@@ -138,42 +138,44 @@ class Market:
             self.listener(self, fill, trade)
         return trade
 
-    # --- orders of somebody else ---------------------------------------------------------------
+    # --- client orders -------------------------------------------------------------------------
     @property
     def book(self) -> OrderBook:
-        """Read it; command it through the market, which keeps the tape."""
-        return self._desk.book
+        """The order book, for reading; change it through the market, which maintains the tape."""
+        return self._traders.book
 
-    def ration(self, ration: Ration) -> None:
-        """Ask it before an order that rests is filled, in this book and in those to come."""
-        self._ration = self._desk.book.ration = ration
+    def set_reduce_only_cap(self, cap: ReduceOnlyCap) -> None:
+        """Set the cap that is applied before a resting order is filled, in this book and after `reopen`."""
+        self._reduce_only_cap = self._traders.book.ration = cap
 
-    def submit(self, order: NewOrder, now: int, ids: Iterator[int]) -> list[Fact]:
-        """Match an order now. The listener hears of its fills; the public with the next block."""
+    def submit(self, order: NewOrder, now: int, ids: Iterator[int]) -> list[MatchEvent]:
+        """Match an order now. The listener is called at once; public trades are published with the next block."""
         self.tape.roll(now)
-        facts = self._desk.book.submit(order)
-        self._early += [self._print(fact, now, ids) for fact in facts if isinstance(fact, Filled)]
-        return facts
+        events = self._traders.book.submit(order)
+        self._pending_trades += [
+            self._print(event, now, ids) for event in events if isinstance(event, Filled)
+        ]
+        return events
 
-    def cancel(self, order_id: int, reason: CancelReason = CancelReason.REQUESTED) -> list[Fact]:
-        return self._desk.book.cancel(order_id, reason)
+    def cancel(self, order_id: int, reason: CancelReason = CancelReason.REQUESTED) -> list[MatchEvent]:
+        return self._traders.book.cancel(order_id, reason)
 
     def reopen(self, orders: Iterable[NewOrder], now: int, ids: Iterator[int]) -> None:
-        """Begin with these orders in the book; the population comes after them, and may trade with them."""
+        """Rebuild the book: these orders first, then the synthetic quotes, which may trade with them."""
         self.tape.roll(now)
-        self._desk = Desk(self.listing, self._rng, count(1))
-        self._desk.book.ration = self._ration
+        self._traders = SyntheticTraders(self.listing, self._rng, count(1))
+        self._traders.book.ration = self._reduce_only_cap
         for order in orders:
             self.submit(order, now, ids)
-        fills = self._desk.step(self.oracle, 0.0, self.path.lots_per_second(now))
-        self._early += [self._print(fill, now, ids) for fill in fills]
+        fills = self._traders.step(self.oracle, 0.0, self.path.lots_per_second(now))
+        self._pending_trades += [self._print(fill, now, ids) for fill in fills]
 
-    # --- what can be seen ----------------------------------------------------------------------
+    # --- market data ---------------------------------------------------------------------------
     def levels(self, side: Side) -> Iterator[Level]:
-        """Price levels from the best outwards; none while that side is disturbed."""
-        if self.disturbed.empty_side == side and self.disturbed.empty_until > self.time:
+        """Price levels from the best price outwards; none while a fault empties that side."""
+        if self.faults.empty_side == side and self.faults.empty_until > self.time:
             return iter(())
-        return self._desk.book.levels(side)
+        return self._traders.book.levels(side)
 
     def best(self, side: Side) -> Level | None:
         return next(self.levels(side), None)
@@ -181,23 +183,23 @@ class Market:
     def _top(self) -> tuple[Level | None, Level | None]:
         return self.best("buy"), self.best("sell")
 
-    def _middle(self) -> int:
-        bid, ask = (self._desk.book.best(side) for side in ("buy", "sell"))
+    def _mid(self) -> int:
+        bid, ask = (self._traders.book.best(side) for side in ("buy", "sell"))
         return self.listing.floor(((bid or 0) + (ask or 0)) // 2) if bid and ask else self.mark
 
     def premium_at(self, time: int) -> float:
-        """How far perpetual buyers go above the oracle; wanders over hours."""
+        """Premium of the perpetual over the oracle price; changes over hours."""
         begin, share = divmod(time, 8 * HOUR)
         before, after = gauss(self._key, begin), gauss(self._key, begin + 1)
         return PREMIUM * (before + (after - before) * share / (8 * HOUR))
 
     def funding_at(self, time: int) -> float:
-        """The hourly rate."""
+        """The hourly funding rate."""
         premium = self.premium_at(time)
         return (premium + max(-FUNDING_CLAMP, min(FUNDING_CLAMP, FUNDING_BASE - premium))) / 8
 
     def open_interest(self) -> int:
-        """Lots."""
+        """Open interest in lots."""
         usual = self.listing.daily * 0.7 / self.listing.notional(self.mark, 1)
         return round(usual * (1.0 + 100 * self.premium_at(self.time + HOUR)))
 
@@ -222,9 +224,9 @@ class World:
         self.recordings = dict(recordings or {})
         self.steps = self.trades = self.quotes = 0
         self.next_trade = 1
-        source = Source(seed, self.recordings, playback)
-        self._terrain = Terrain(self.listings, source, shocks or {})
-        paths = self._terrain.paths
+        source = PriceSource(seed, self.recordings, playback)
+        self._price_model = PriceModel(self.listings, source, shocks or {})
+        paths = self._price_model.paths
         self.markets = {
             listing.coin: self._market(listing, paths[listing.coin])
             for listing in self.listings
@@ -236,16 +238,16 @@ class World:
         return Market(listing, path, rng, self.now)
 
     def shock(self, coin: str, change: int) -> None:
-        """Push the price of now by hundredths of a per cent. Raises `KeyError` as `Terrain.shock`."""
-        self._terrain.shock(coin, self.now, change)
+        """Apply a price shock now, in hundredths of a per cent. Raises `KeyError` as `PriceModel.shock`."""
+        self._price_model.shock(coin, self.now, change)
 
     def trade_ids(self) -> Iterator[int]:
         while True:
-            self.next_trade += 1  # before the yield: the consumer may never come back
-            yield self.next_trade * SCATTER % TRADE_IDS
+            self.next_trade += 1  # before the yield: the consumer may not resume the generator
+            yield self.next_trade * PRICE_JITTER % TRADE_IDS
 
     def step(self, now: int) -> list[Event]:
-        """Let time pass until `now` (ms). Returns what happened, in order."""
+        """Advance to `now` (ms). Returns the events, in order."""
         self.now = now
         self.steps += 1
         ids = self.trade_ids()
@@ -255,19 +257,19 @@ class World:
         return events
 
     def followed(self) -> dict[str, int]:
-        """Coins that play a recording, with the recorded price of now in units."""
+        """Coins that play a recording, with the current recorded price in units."""
         return {coin: self.markets[coin].path.price(self.now) for coin in self.recordings}
 
-    # --- over a restart ------------------------------------------------------------------------
+    # --- saved state ---------------------------------------------------------------------------
     def dump(self) -> dict[str, Any]:
-        """All that cannot be computed again from seed and time."""
+        """All state that cannot be recomputed from seed and time."""
         return {
             "seed": self.seed,
             "now": self.now,
             "next_trade": self.next_trade,
             "playback": self.playback and vars(self.playback),
             "followed": sorted(self.recordings),
-            "shocks": self._terrain.shocks(),
+            "shocks": self._price_model.shocks(),
             "mids": {coin: market.listing.price_text(market.mark) for coin, market in self.markets.items()},
             "minutes": {
                 coin: [tuple(bar) for bar in market.tape.minutes()] for coin, market in self.markets.items()
@@ -279,7 +281,7 @@ class World:
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
-        """Take up the tapes of `dump`. Tapes of another seed, or of another recording, are left."""
+        """Load the tapes of a `dump`. Tapes of another seed or another recording are ignored."""
         self.next_trade = max(self.next_trade, saved["next_trade"] + IDS_SKIPPED)
         if saved["seed"] != self.seed or saved["playback"] != (self.playback and vars(self.playback)):
             return

@@ -1,4 +1,4 @@
-"""Opening a world: the saved one goes on, or a new one begins."""
+"""World loader: restores the saved world or creates a new one."""
 
 import logging
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from market.simulator.playback import Playback, Recording, playback_begin, recordings_load
+from market.simulator.playback import Playback, Recording, playback_start, recordings_load
 from market.simulator.state import state_read
 from market.simulator.universe import UNIVERSE
 from market.simulator.world import World
@@ -18,19 +18,19 @@ FIRST_SEED = 1
 
 @dataclass(frozen=True)
 class WorldOptions:
-    """What was asked for. `seed` None goes on with the saved one; `follow_from` in recorded ms."""
+    """Options of the world. `seed` None keeps the saved seed; `playback_from` is in recorded ms."""
 
     seed: int | None = None
-    follow: Path | None = None
-    follow_from: int | None = None
+    playback_dir: Path | None = None
+    playback_from: int | None = None
     speed: float = 1.0
 
 
 def world_open(options: WorldOptions, *, state: Path | None, now: int) -> World:
-    """Raises `ValueError` when the recordings cannot be played, `OSError` when not read."""
+    """Open a world. Raises `ValueError` when the recordings cannot be played, `OSError` when they cannot be read."""
     saved = state_read(state) if state else None
     seed = options.seed if options.seed is not None else (saved or {}).get("seed", FIRST_SEED)
-    recordings = _recordings(options.follow)
+    recordings = _recordings(options.playback_dir)
     playback = _playback(options, recordings, saved, now)
     shocks = (saved or {}).get("shocks") if saved and saved["seed"] == seed else None
     world = World(seed=seed, now=now, recordings=recordings, playback=playback, shocks=shocks)
@@ -47,22 +47,22 @@ def _recordings(folder: Path | None) -> dict[str, Recording]:
     found = recordings_load(folder, UNIVERSE)
     if not found:
         raise ValueError(f"{folder} holds no <SYMBOL>-<interval>.csv.gz of a listed instrument")
-    logger.info("following recorded prices of %s", ", ".join(found))
+    logger.info("playing recorded prices of %s", ", ".join(found))
     return found
 
 
 def _playback(
     options: WorldOptions, recordings: Mapping[str, Recording], saved: Mapping[str, Any] | None, now: int
 ) -> Playback | None:
-    """The saved playback goes on when it is of the same recordings and speed."""
+    """The saved playback if it has the same recordings and speed, else a new one."""
     if not recordings:
         return None
     if not 0 < options.speed <= 100_000:
         raise ValueError("speed must be above 0 and at most 100000")
-    fresh = playback_begin(recordings.values(), now, speed=options.speed, start=options.follow_from)
+    fresh = playback_start(recordings.values(), now, speed=options.speed, start=options.playback_from)
     if (
         saved
-        and options.follow_from is None
+        and options.playback_from is None
         and saved["playback"]
         and saved["followed"] == sorted(recordings)
     ):

@@ -1,4 +1,4 @@
-"""Our own 16 px icons, inlined: 1.4 px strokes in the colour of the text."""
+"""Template tag of inline SVG icons: 16 px, with 1.4 px strokes in the text colour."""
 
 from django import template
 from django.utils.html import format_html
@@ -36,7 +36,7 @@ PATHS = {
 
 @register.simple_tag
 def icon(name: str, size: str = "") -> SafeString:
-    """`{% icon "search" %}`; `size` is "small" or nothing. Hidden from screen readers."""
+    """`{% icon "search" %}`: inline SVG; `size` is "small" or empty. Hidden from screen readers."""
     kind = "icon icon-small" if size == "small" else "icon"
     return format_html(
         '<svg class="{}" viewBox="0 0 16 16" aria-hidden="true">{}</svg>',

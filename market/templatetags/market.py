@@ -1,4 +1,4 @@
-"""Figures, sparklines and the live parts of the shell."""
+"""Template tags and filters: number formatting, sparklines, status bar and sortable tables."""
 
 import logging
 from datetime import UTC, datetime
@@ -10,29 +10,30 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from market.domain import formatting
 from market.domain.formatting import Figure
-from market.selectors import BoardRow, VenueState, venue_states
+from market.selectors import MarketRow, VenueState, venue_states
 
 logger = logging.getLogger(__name__)
 register = template.Library()
 
 THEMES = ("dark", "light", "system")
 SPARK_WIDTH, SPARK_HEIGHT, SPARK_MARGIN = 96, 24, 2
-INTERVAL_WORDS = {
-    "1m": "1 minute",
-    "5m": "5 minutes",
-    "15m": "15 minutes",
-    "1h": "1 hour",
-    "4h": "4 hours",
-    "1d": "1 day",
+INTERVAL_LABELS = {
+    "1m": _("1 minute"),
+    "5m": _("5 minutes"),
+    "15m": _("15 minutes"),
+    "1h": _("1 hour"),
+    "4h": _("4 hours"),
+    "1d": _("1 day"),
 }
 
 
 @register.simple_tag(takes_context=True)
 def theme(context: dict[str, Any]) -> str:
-    """The reader's theme from their cookie; dark when unknown."""
+    """The theme from the user's cookie; dark when unknown."""
     request: HttpRequest | None = context.get("request")
     chosen = request.COOKIES.get("theme", "") if request else context.get("theme_of", "")
     return chosen if chosen in THEMES else THEMES[0]
@@ -70,30 +71,30 @@ def direction(value: Figure) -> str:
 
 @register.filter
 def as_clock(milliseconds: int) -> str:
-    """14:32:07, UTC."""
+    """UTC time of day: 14:32:07."""
     return format(datetime.fromtimestamp(milliseconds / 1000, tz=UTC), "%H:%M:%S")
 
 
 @register.filter
 def as_moment(milliseconds: int) -> str:
-    """20 Nov 14:30, UTC."""
+    """UTC date and time: 20 Nov 14:30."""
     return format(datetime.fromtimestamp(milliseconds / 1000, tz=UTC), "%d %b %H:%M").lstrip("0")
 
 
 @register.filter
-def interval_words(interval: str) -> str:
-    return INTERVAL_WORDS[interval]
+def interval_label(interval: str) -> str:
+    return str(INTERVAL_LABELS[interval])
 
 
 @register.filter
 def asset_mark(symbol: str) -> str:
-    """Up to four letters for the round mark."""
+    """Up to four characters for the asset badge."""
     return "".join(letter for letter in symbol if letter.isalnum())[:4]
 
 
 @register.simple_tag
-def spark(row: BoardRow) -> SafeString | str:
-    """A line of the last 24 h; dashed: the price 24 h ago. Nothing when no history is stored."""
+def spark(row: MarketRow) -> SafeString | str:
+    """SVG sparkline of the last 24 h; the dashed line is the price 24 h ago. Empty without history."""
     values = row.spark
     if len(values) < 2:
         return ""
@@ -111,11 +112,11 @@ def spark(row: BoardRow) -> SafeString | str:
 
 
 def _venues() -> list[VenueState]:
-    # The shell surrounds the status page too, which must say that the database is away.
+    # The status page uses this layout too, and must render while the database is unavailable.
     try:
         return venue_states()
     except DatabaseError:
-        logger.warning("the database does not answer: venues are unknown", exc_info=True)
+        logger.warning("database unavailable: venues not read", exc_info=True)
         return []
 
 
@@ -126,7 +127,7 @@ def statusbar() -> dict[str, Any]:
 
 @register.inclusion_tag("shell/worst_feed.html")
 def worst_feed() -> dict[str, Any]:
-    """The feed that needs attention most: what a small screen has room for."""
+    """The feed with the worst status, for small screens."""
     order = {"down": 0, "late": 1, "live": 2}
     venues = sorted(_venues(), key=lambda venue: (order.get(venue.status, 0), -(venue.age_ms or 0)))
     return {"venue": venues[0] if venues else None}
@@ -134,7 +135,10 @@ def worst_feed() -> dict[str, Any]:
 
 @register.simple_tag(takes_context=True)
 def sort_link(context: dict[str, Any], name: str) -> str:
-    """The board's query string with this column sorted: figures fall first, words rise first."""
+    """Query string that sorts the markets table by this column.
+
+    The first click sorts numbers descending and text ascending; the next one reverses the order.
+    """
     request: HttpRequest = context["request"]
     current = context["asked"]["sort"]
     first = name if name in ("name", "venue") else f"-{name}"
@@ -147,7 +151,7 @@ def sort_link(context: dict[str, Any], name: str) -> str:
 
 @register.simple_tag(takes_context=True)
 def query_with(context: dict[str, Any], name: str, value: str) -> str:
-    """The query string with one value replaced; an empty one is left out."""
+    """The query string with one parameter replaced; an empty value removes it."""
     request: HttpRequest = context["request"]
     query = request.GET.copy()
     query[name] = value
@@ -158,7 +162,7 @@ def query_with(context: dict[str, Any], name: str, value: str) -> str:
 
 @register.filter
 def sorted_as(sort: str, name: str) -> str:
-    """ascending, descending or nothing, for `aria-sort`."""
+    """`aria-sort` value of a column: "ascending", "descending" or empty."""
     if sort.lstrip("-") != name:
         return ""
     return "descending" if sort.startswith("-") else "ascending"

@@ -1,4 +1,4 @@
-"""Venues that this build can read and trade at, by name. A venue's module is imported when it is first used."""
+"""Registry of the supported venues by name. A venue's module is imported on first use."""
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -9,13 +9,15 @@ from django.utils.module_loading import import_string
 
 from market.domain.session import Codec
 from market.venues.base import Feed, Tap, Trader
-from market.venues.rate_limiter import WEIGHT_PER_MINUTE, Gate, SharedGate
+from market.venues.rate_limiter import WEIGHT_PER_MINUTE, RateLimiter, RedisRateLimiter
 
 
 @dataclass(frozen=True)
 class VenueKind:
-    """How a venue is shown, what reads it and trades there (dotted paths), and which settings hold its
-    address and, if it has several, its network."""
+    """Description of a venue: title, implementations (dotted paths) and the names of its settings.
+
+    The settings are the address and, for a venue with several networks, the network.
+    """
 
     title: str
     feed: str
@@ -35,11 +37,11 @@ KINDS = {
     "hyperliquid": VenueKind("Hyperliquid", *HYPERLIQUID, "HYPERLIQUID_URL", "HYPERLIQUID_NETWORK"),
 }
 MAINNET_HOST = "api.hyperliquid.xyz"
-WEIGHT_WHEN_LENIENT = 60_000
+LENIENT_WEIGHT_PER_MINUTE = 60_000
 
 
 def venue_kind(name: str) -> VenueKind:
-    """Raises `ImproperlyConfigured` for a name that is not in `KINDS`."""
+    """The venue's entry of `KINDS`. Raises `ImproperlyConfigured` for an unknown name."""
     try:
         return KINDS[name]
     except KeyError:
@@ -47,39 +49,39 @@ def venue_kind(name: str) -> VenueKind:
 
 
 def venue_feed(name: str, *, tap: Tap | None = None) -> Feed:
-    """A new reader of that venue, at the address that the settings give. `tap` sees its raw frames."""
+    """A new feed of the venue at the configured address. `tap` receives the raw frames."""
     kind = venue_kind(name)
     url = getattr(settings, kind.url_setting)
-    feed: Feed = import_string(kind.feed)(name, url, tap=tap, gate=_gate(name, kind))
+    feed: Feed = import_string(kind.feed)(name, url, tap=tap, rate_limiter=_rate_limiter(name, kind))
     return feed
 
 
 def trader_for(name: str) -> Trader:
-    """A new trader at that venue. Raises `ImproperlyConfigured` where address and network contradict."""
+    """A new trader at the venue. Raises `ImproperlyConfigured` when address and network do not match."""
     kind = venue_kind(name)
     url = getattr(settings, kind.url_setting)
     network = getattr(settings, kind.network_setting) if kind.network_setting else "testnet"
     if (urlsplit(url).hostname == MAINNET_HOST) != (network == "mainnet"):
-        raise ImproperlyConfigured(f"{kind.url_setting} {url} is not of the network {network!r}")
+        raise ImproperlyConfigured(f"{kind.url_setting} {url} does not belong to the network {network!r}")
     trader: Trader = import_string(kind.trader)(
-        name, url, network=network, gate=_gate(name, kind), slots=settings.PRIVATE_STREAMS
+        name, url, network=network, rate_limiter=_rate_limiter(name, kind), slots=settings.MAX_PRIVATE_STREAMS
     )
     return trader
 
 
-def _gate(name: str, kind: VenueKind) -> Gate:
-    """The budget that this host has at that venue. A lenient simulator counts nothing."""
+def _rate_limiter(name: str, kind: VenueKind) -> RateLimiter:
+    """Rate limiter of this host at the venue. A lenient simulator gets a budget that is never reached."""
     lenient = kind.simulated and settings.SIMULATOR_LIMITS == "lenient"
-    return SharedGate(
+    return RedisRateLimiter(
         name,
-        settings.EGRESS,
+        settings.EGRESS_ID,
         settings.REDIS_URL,
-        per_minute=WEIGHT_WHEN_LENIENT if lenient else WEIGHT_PER_MINUTE,
+        per_minute=LENIENT_WEIGHT_PER_MINUTE if lenient else WEIGHT_PER_MINUTE,
         burst=WEIGHT_PER_MINUTE,
     )
 
 
 def venue_codec(name: str) -> Codec:
-    """What translates that venue's stream."""
+    """The stream codec of the venue."""
     codec: Codec = import_string(venue_kind(name).codec)()
     return codec

@@ -1,4 +1,4 @@
-"""The ports to a venue: `Feed` hears its markets, `Trader` acts for accounts. One pair per protocol."""
+"""Interfaces to a venue: `Feed` delivers market data, `Trader` trades for accounts. One pair per protocol."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
@@ -9,11 +9,11 @@ from market.domain.instruments import Instrument
 from market.domain.orders import (
     AccountState,
     Agent,
-    Answer,
     CancelSpec,
     KeyRole,
     MarginMode,
     ModifySpec,
+    OrderResponse,
     OrderSpec,
     VenueFill,
     VenueFunding,
@@ -23,75 +23,78 @@ from market.domain.orders import (
 from market.domain.subscriptions import Subscription
 
 
-class Sink(Protocol):
-    """What a feed tells its owner, synchronously and in order."""
+class FeedListener(Protocol):
+    """Callbacks of a feed, called synchronously and in order."""
 
     def connected(self) -> None:
-        """A connection is open. Whatever happened since the last one was missed."""
+        """A connection was opened. Events since the previous connection are missing."""
 
     def disconnected(self, reason: str) -> None:
-        """A connection is gone."""
+        """A connection was lost."""
 
     def event(self, event: Event) -> None:
-        """The venue said this."""
+        """An event was received."""
 
 
 Tap = Callable[[bytes, int], None]  # raw frame, receive time in ns since 1970
 
 
 class Feed(Protocol):
-    """Public data of one venue. Requests raise `VenueError` or `ParseError`."""
+    """Public market data of one venue. Requests raise `VenueError` or `ParseError`."""
 
     venue: str
 
     async def instruments(self) -> list[Instrument]:
-        """All that the venue lists, also what no longer trades."""
+        """All listed instruments, including those that are no longer trading."""
 
     async def contexts(self) -> list[Context]:
-        """Mark, volume and price of yesterday of everything, in one go."""
+        """Asset contexts of all instruments (mark, volume, previous day's price)."""
 
     async def candles(self, symbol: str, interval: str, start: int, end: int) -> list[Candle]:
-        """Candles that opened in [start, end] (ms), oldest first, as many as the venue still has."""
+        """Candles with open time in [start, end] (ms), oldest first, as far as the venue has them."""
 
     async def recent_trades(self, symbol: str) -> list[Trade]:
         """The newest trades, oldest first."""
 
-    def desire(self, subscriptions: Iterable[Subscription]) -> Sequence[Subscription]:
-        """Replace the set of streams wanted, the most important first. Returns those over the limit."""
+    def set_subscriptions(self, subscriptions: Iterable[Subscription]) -> Sequence[Subscription]:
+        """Replace the desired subscriptions, most important first. Returns those over the limit."""
 
-    async def run(self, sink: Sink) -> None:
+    async def run(self, listener: FeedListener) -> None:
         """Stay connected until cancelled."""
 
     async def close(self) -> None:
-        """Give back what `instruments`, `candles`, … opened."""
+        """Close the connections that `instruments`, `candles`, … opened."""
 
 
 # --- accounts ----------------------------------------------------------------------------------
 class OutcomeUnknown(VenueError):
-    """The request may have arrived: nobody knows whether it was done until the venue is asked.
+    """The request may have arrived: its result is unknown until the venue is queried.
 
-    Everything else that a send raises (`VenueRefused`, and `VenueUnavailable` for a request that never
-    left us) means that nothing was done.
+    Every other error of a send (`VenueRejected`, and `VenueUnavailable` for a request that was never sent)
+    means that the venue did not execute it.
     """
 
 
 class Signer(Protocol):
-    """A key that signs and cannot be read. Made by the vault, held by `execution` alone."""
+    """A private key that can sign but not be read. Created by the vault, used only by `execution`."""
 
     address: str
 
     def sign(self, digest: bytes) -> dict[str, object]:
-        """r, s and v over a digest of 32 bytes."""
+        """The signature (r, s, v) of a 32-byte digest."""
 
 
-class AccountSink(Protocol):
-    """What the private streams tell, synchronously and in order. Facts may repeat, be late or be missed."""
+class AccountListener(Protocol):
+    """Callbacks of the private streams, called synchronously and in order.
+
+    Events may be repeated, late or missing.
+    """
 
     def connected(self) -> None:
-        """Streams are open. Whatever happened before is unknown: reconcile."""
+        """All streams are open. Earlier events may be missing: reconcile."""
 
     def disconnected(self, reason: str) -> None:
-        """Streams are gone; poll until they are back."""
+        """Streams were lost; poll until they are open again."""
 
     def order(self, address: str, order: VenueOrder) -> None: ...
 
@@ -103,32 +106,34 @@ class AccountSink(Protocol):
 
 
 class Trader(Protocol):
-    """What an account does at one venue. One instance per venue and process; safe for many tasks.
+    """Trading interface of one venue. One instance per venue and process; safe for concurrent tasks.
 
     `place`, `cancel`, `modify` and `leverage` send exactly once and never retry: they raise
-    `OutcomeUnknown`, `VenueRefused` (nothing was done, the text is the venue's) or `VenueUnavailable`
-    (nothing left us). Queries retry by themselves and raise `VenueRefused` or `VenueUnavailable`.
-    `address` is the account; `nonce` and `valid_until` are ms and were written down before the call.
+    `OutcomeUnknown`, `VenueRejected` (not executed, with the venue's text) or `VenueUnavailable` (not
+    sent). Queries retry and raise `VenueRejected` or `VenueUnavailable`. `address` is the account;
+    `nonce` and `valid_until` are ms and must be stored before the call.
     """
 
     venue: str
 
     @property
     def stream_slots(self) -> int:
-        """Accounts that private streams can carry for this process at once."""
+        """Maximum number of accounts with private streams in this process."""
 
     async def place(
         self, orders: Sequence[OrderSpec], *, signer: Signer, nonce: int, valid_until: int
-    ) -> list[Answer]:
-        """One answer per order, in order."""
+    ) -> list[OrderResponse]:
+        """Place orders. Returns one response per order, in the same order."""
 
-    async def cancel(self, cancels: Sequence[CancelSpec], *, signer: Signer, nonce: int) -> list[Answer]:
-        """`Refused` when the order is not open (any more, or not yet)."""
+    async def cancel(
+        self, cancels: Sequence[CancelSpec], *, signer: Signer, nonce: int
+    ) -> list[OrderResponse]:
+        """Cancel orders. The response is `Rejected` for an order that is not open (anymore, or yet)."""
 
     async def modify(
         self, changes: Sequence[ModifySpec], *, signer: Signer, nonce: int, valid_until: int
-    ) -> list[Answer]:
-        """Each takes the place of the order that stands, under a new id at the venue."""
+    ) -> list[OrderResponse]:
+        """Replace open orders; each replacement gets a new id at the venue."""
 
     async def leverage(
         self, symbol: str, leverage: int, mode: MarginMode, *, signer: Signer, nonce: int, valid_until: int
@@ -137,13 +142,13 @@ class Trader(Protocol):
     async def order_get(
         self, address: str, *, client_id: str | None = None, venue_id: str | None = None
     ) -> VenueOrder | None:
-        """The newest order under that id, or None when the venue never saw one."""
+        """The newest order with that id, or None when the venue has none."""
 
     async def orders_open(self, address: str) -> list[VenueOrder]:
-        """Everything that stands, triggers that wait included."""
+        """All open orders, including untriggered ones."""
 
     async def fills(self, address: str, since: int) -> list[VenueFill]:
-        """All with time >= `since`, oldest first; pages by itself."""
+        """All fills with time >= `since`, oldest first; handles pagination."""
 
     async def fundings(self, address: str, since: int) -> list[VenueFunding]: ...
 
@@ -156,9 +161,9 @@ class Trader(Protocol):
     async def agents(self, address: str) -> list[Agent]: ...
 
     def watch(self, addresses: Iterable[str]) -> None:
-        """Replace the set of accounts that the private streams carry; at most `stream_slots`."""
+        """Replace the set of accounts with private streams; at most `stream_slots`."""
 
-    async def run(self, sink: AccountSink) -> None:
+    async def run(self, listener: AccountListener) -> None:
         """Keep the private streams open until cancelled."""
 
     async def close(self) -> None: ...

@@ -1,8 +1,8 @@
-"""Who may ask a venue next: one budget of request weight for all processes of a host, in lanes.
+"""Rate limiter of venue requests: one weight budget, shared by all processes of a host, in priority lanes.
 
-A venue counts by network address, so a stop must not wait because history was being read, here or in
-another process. Each lane leaves a part of the budget to those before it. Within a process a lane is
-served in order; between processes whoever fits goes first.
+A venue counts requests by IP address, so a stop order must not wait for history requests of this or another
+process. Each lane leaves a share of the budget to the lanes before it. Within a process a lane is served in
+order; between processes the first request that fits is served.
 """
 
 import asyncio
@@ -13,26 +13,30 @@ from typing import Any, Literal, Protocol, cast
 import redis.asyncio
 from prometheus_client import Counter, Histogram
 
-from market.venues.token_bucket import Budget
+from market.venues.token_bucket import TokenBucket
 
 logger = logging.getLogger(__name__)
 
 Lane = Literal["urgent", "orders", "queries", "feed"]
-# The share of the capacity that a lane never touches. Cancels, stops and exits are urgent.
+# Share of the capacity that a lane must leave unused. Cancels, stops and exits are urgent.
 FLOORS: dict[Lane, float] = {"urgent": 0.0, "orders": 0.10, "queries": 0.35, "feed": 0.50}
-WEIGHT_PER_MINUTE = 1100  # the venue allows 1200 per address; other tools of the house ask too
-# Without Redis nobody knows what the others ask: a quarter each suits a feed and three that trade.
-ALONE = 0.25
-ANSWER_WITHIN = 0.5
-AWAY_SECONDS = 1.0  # how long Redis is not asked again
-REDIS_AWAY = (redis.RedisError, OSError, TimeoutError)
-WAITED = Histogram("cryptotrade_venue_budget_wait_seconds", "Waiting for a turn.", ["venue", "lane"])
-FALLBACKS = Counter("cryptotrade_venue_budget_alone_total", "Turns given without Redis.", ["venue"])
+WEIGHT_PER_MINUTE = 1100  # the venue allows 1200 per IP address; the rest is for other tools
+# Without Redis the other processes' usage is unknown: a quarter each suits one feed and three trading ones.
+STANDALONE_SHARE = 0.25
+REDIS_TIMEOUT = 0.5
+REDIS_RETRY_SECONDS = 1.0  # time after an error before Redis is called again
+REDIS_ERRORS = (redis.RedisError, OSError, TimeoutError)
+BUDGET_WAIT_SECONDS = Histogram(
+    "cryptotrade_venue_budget_wait_seconds", "Wait for request weight.", ["venue", "lane"]
+)
+FALLBACKS = Counter(
+    "cryptotrade_venue_rate_limiter_fallbacks_total", "Requests limited without Redis.", ["venue"]
+)
 
-# Level and time of the last change, by the clock of Redis. The answer is 0 (booked), or how many ms to
-# wait before asking again (nothing booked). A weight that never fits needs a full bucket. `book` does not
-# ask, `exhaust` leaves nothing.
-TAKE = """
+# Token bucket with level and time of the last change, by the clock of Redis. Returns 0 (weight charged) or the
+# ms to wait before the next try (nothing charged). A weight above the capacity needs a full bucket. `book`
+# charges without a check, `exhaust` empties the bucket.
+TAKE_SCRIPT = """
 local verb, capacity, per_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]) / 60000
 local weight, floor = tonumber(ARGV[4]), tonumber(ARGV[5])
 local clock = redis.call('TIME')
@@ -53,67 +57,67 @@ return wait
 Verb = Literal["take", "book", "exhaust"]
 
 
-class Gate(Protocol):
-    """Where a request waits for its turn."""
+class RateLimiter(Protocol):
+    """Rate limiter of requests to one venue."""
 
-    async def enter(self, weight: float, lane: Lane) -> None:
-        """Returns when the request may be sent; its weight is then booked."""
+    async def acquire(self, weight: float, lane: Lane) -> None:
+        """Wait until the request may be sent; its weight is then charged."""
 
-    async def book(self, weight: float) -> None:
-        """An answer turned out to cost so much more; nobody waits now, and those who come do."""
+    async def charge(self, weight: float) -> None:
+        """Charge the extra cost of a response; does not wait, but later requests do."""
 
     async def exhausted(self) -> None:
-        """The venue said 429: whatever we counted, there is nothing left."""
+        """Handle HTTP 429: the budget is empty, whatever was counted."""
 
     async def close(self) -> None: ...
 
 
-async def patiently(take: Callable[[], Awaitable[float]]) -> float:
-    """Ask `take` again after each wait (s) that it asks for, until it asks for none. Returns the sum."""
+async def retry_until_allowed(try_once: Callable[[], Awaitable[float]]) -> float:
+    """Call `try_once` after each wait (s) that it returns, until it returns none. Returns the total wait."""
     waited = 0.0
     while True:
-        wait = await take()
+        wait = await try_once()
         if wait <= 0:
             return waited
         waited += wait
         await asyncio.sleep(wait)
 
 
-class LocalGate:
-    """A budget of this process alone: `burst` at once (a minute's worth, if not said), then `per_minute`."""
+class LocalRateLimiter:
+    """Rate limiter of this process only: `burst` at once (default: one minute's weight), then `per_minute`."""
 
     def __init__(self, *, per_minute: float = WEIGHT_PER_MINUTE, burst: float | None = None) -> None:
         self._capacity = per_minute if burst is None else burst
-        self._budget = Budget(capacity=self._capacity, per_minute=per_minute)
-        self._turns = {lane: asyncio.Lock() for lane in FLOORS}
+        self._bucket = TokenBucket(capacity=self._capacity, per_minute=per_minute)
+        self._lane_locks = {lane: asyncio.Lock() for lane in FLOORS}
 
-    async def enter(self, weight: float, lane: Lane) -> None:
-        async with self._turns[lane]:
-            await patiently(lambda: self.take(weight, lane))
+    async def acquire(self, weight: float, lane: Lane) -> None:
+        async with self._lane_locks[lane]:
+            await retry_until_allowed(lambda: self.try_acquire(weight, lane))
 
-    async def take(self, weight: float, lane: Lane) -> float:
-        """Book it, or say how long to wait before asking again (s)."""
-        return self._budget.take(weight, self._now(), floor=FLOORS[lane] * self._capacity)
+    async def try_acquire(self, weight: float, lane: Lane) -> float:
+        """Charge the weight and return 0, or return the seconds to wait before the next try."""
+        return self._bucket.try_acquire(weight, self._now(), floor=FLOORS[lane] * self._capacity)
 
-    async def book(self, weight: float) -> None:
-        self._budget.book(weight, self._now())
+    async def charge(self, weight: float) -> None:
+        self._bucket.charge(weight, self._now())
 
     async def exhausted(self) -> None:
-        self._budget.exhaust(self._now())
+        self._bucket.drain(self._now())
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: there is no connection."""
 
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
 
 
-class SharedGate:
-    """A budget of all processes that ask `venue` through `egress`, kept in Redis.
+class RedisRateLimiter:
+    """Rate limiter shared through Redis by all processes that call `venue` from `egress`.
 
-    While Redis is away, and a second longer, each process has a quarter of the budget to itself: less
-    than there is for one alone, and never more than the venue allows for four.
+    While Redis is unavailable, and one second longer, each process uses a quarter of the budget: less than
+    one process could use, and never more than the venue allows for four.
     """
 
     def __init__(
@@ -130,56 +134,58 @@ class SharedGate:
         self._url = redis_url
         self._rate = per_minute
         self._capacity = per_minute if burst is None else burst
-        self._alone = LocalGate(per_minute=per_minute * ALONE, burst=self._capacity * ALONE)
-        self._turns = {lane: asyncio.Lock() for lane in FLOORS}
+        self._standalone = LocalRateLimiter(
+            per_minute=per_minute * STANDALONE_SHARE, burst=self._capacity * STANDALONE_SHARE
+        )
+        self._lane_locks = {lane: asyncio.Lock() for lane in FLOORS}
         self._client: Any = None
-        self._away_until = 0.0
+        self._retry_redis_at = 0.0
 
-    async def enter(self, weight: float, lane: Lane) -> None:
-        async with self._turns[lane]:
-            waited = await patiently(lambda: self.take(weight, lane))
-        WAITED.labels(self._venue, lane).observe(waited)
+    async def acquire(self, weight: float, lane: Lane) -> None:
+        async with self._lane_locks[lane]:
+            waited = await retry_until_allowed(lambda: self.try_acquire(weight, lane))
+        BUDGET_WAIT_SECONDS.labels(self._venue, lane).observe(waited)
 
-    async def take(self, weight: float, lane: Lane) -> float:
-        """Book it, or say how long to wait before asking again (s)."""
-        wait = await self._ask("take", weight, FLOORS[lane] * self._capacity)
+    async def try_acquire(self, weight: float, lane: Lane) -> float:
+        """Charge the weight and return 0, or return the seconds to wait before the next try."""
+        wait = await self._call_redis("take", weight, FLOORS[lane] * self._capacity)
         if wait is not None:
             return wait
         FALLBACKS.labels(self._venue).inc()
-        return await self._alone.take(weight, lane)
+        return await self._standalone.try_acquire(weight, lane)
 
-    async def book(self, weight: float) -> None:
-        if await self._ask("book", weight) is None:
-            await self._alone.book(weight)
+    async def charge(self, weight: float) -> None:
+        if await self._call_redis("book", weight) is None:
+            await self._standalone.charge(weight)
 
     async def exhausted(self) -> None:
-        await self._alone.exhausted()
-        await self._ask("exhaust")
+        await self._standalone.exhausted()
+        await self._call_redis("exhaust")
 
     async def close(self) -> None:
         if self._client is not None:
             await self._client.aclose()
             self._client = None
 
-    async def _ask(self, verb: Verb, weight: float = 0, floor: float = 0) -> float | None:
-        """Seconds to wait, or None: Redis is away."""
+    async def _call_redis(self, command: Verb, weight: float = 0, floor: float = 0) -> float | None:
+        """Seconds to wait, or None when Redis is unavailable."""
         now = asyncio.get_running_loop().time()
-        if now < self._away_until:
+        if now < self._retry_redis_at:
             return None
         try:
-            async with asyncio.timeout(ANSWER_WITHIN):
-                arguments = [verb, self._capacity, self._rate, weight, floor]
-                ms = await self._script()(keys=[self._key], args=arguments)
-        except REDIS_AWAY as problem:
-            self._away_until = now + AWAY_SECONDS
+            async with asyncio.timeout(REDIS_TIMEOUT):
+                arguments = [command, self._capacity, self._rate, weight, floor]
+                ms = await self._redis_script()(keys=[self._key], args=arguments)
+        except REDIS_ERRORS as problem:
+            self._retry_redis_at = now + REDIS_RETRY_SECONDS
             logger.warning(
-                "the budget is not shared", extra={"venue": self._venue, "reason": str(problem)[:200]}
+                "rate limiter without Redis", extra={"venue": self._venue, "reason": str(problem)[:200]}
             )
             return None
         return cast("int", ms) / 1000
 
-    def _script(self) -> Any:
+    def _redis_script(self) -> Any:
         if self._client is None:
-            self._client = redis.asyncio.Redis.from_url(self._url, socket_timeout=ANSWER_WITHIN)
-            self._take = self._client.register_script(TAKE)
-        return self._take
+            self._client = redis.asyncio.Redis.from_url(self._url, socket_timeout=REDIS_TIMEOUT)
+            self._registered_script = self._client.register_script(TAKE_SCRIPT)
+        return self._registered_script

@@ -1,4 +1,4 @@
-"""The shell around `market.domain.session`: sockets, clocks and patience. Any venue, any codec."""
+"""I/O layer of `market.domain.session`: websockets, reconnection and logging, for any venue and codec."""
 
 import asyncio
 import contextlib
@@ -22,26 +22,28 @@ from market.domain.session import (
     Session,
     Undecodable,
 )
-from market.domain.subscriptions import Limits, Pace, Subscription, backoff, shard
-from market.venues.base import Sink, Tap
-from market.venues.rate_limiter import patiently
+from market.domain.subscriptions import MessagePacer, StreamLimits, Subscription, backoff, shard
+from market.venues.base import FeedListener, Tap
+from market.venues.rate_limiter import retry_until_allowed
 
 logger = logging.getLogger(__name__)
 
-PULSE = 0.1
-SEND_WITHIN = 5.0
-HEALTHY_AFTER = 15.0
-FRAME_LIMIT = 4 << 20
-LOG_EVERY = 10.0
-DOOR_PULSE = 0.25
+POLL_SECONDS = 0.1
+SEND_TIMEOUT = 5.0
+HEALTHY_SECONDS = 15.0
+MAX_FRAME_BYTES = 4 << 20
+LOG_INTERVAL = 10.0
+CONNECT_POLL_SECONDS = 0.25
 FRAMES = Counter("cryptotrade_feed_frames_total", "Frames received.", ["venue"])
-DECODE_ERRORS = Counter("cryptotrade_feed_decode_errors_total", "Frames not understood.", ["venue"])
+DECODE_ERRORS = Counter(
+    "cryptotrade_feed_decode_errors_total", "Frames that could not be decoded.", ["venue"]
+)
 REFUSALS = Counter("cryptotrade_feed_refusals_total", "Error frames from the venue.", ["venue"])
 RECONNECTS = Counter("cryptotrade_feed_reconnects_total", "Connections lost.", ["venue"])
 
 
 def is_loopback(url: str) -> bool:
-    """True for an address on this machine, which no proxy should see."""
+    """True for an address on this machine, which must not go through a proxy."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -49,63 +51,67 @@ def is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
-class Hearer(Protocol):
-    """Whoever a connection tells: `market.venues.base.Sink`, or one like it for other events."""
+class StreamListener(Protocol):
+    """Callbacks of a connection: `market.venues.base.FeedListener`, or the same for other events."""
 
     def connected(self) -> None: ...
     def disconnected(self, reason: str) -> None: ...
     def event(self, event: Any) -> None: ...
 
 
-class Door:
-    """Lets so many connections a minute be opened, of all lines that share it."""
+class ConnectLimiter:
+    """Limits the connections opened per minute by all `StreamConnection`s that share it."""
 
     def __init__(self, per_minute: int) -> None:
-        self._pace = Pace(Limits(messages_per_second=per_minute, messages_per_minute=per_minute))
+        self._pace = MessagePacer(
+            StreamLimits(messages_per_second=per_minute, messages_per_minute=per_minute)
+        )
 
-    async def enter(self) -> None:
-        await patiently(self._wait)
+    async def acquire(self) -> None:
+        await retry_until_allowed(self._wait)
 
     async def _wait(self) -> float:
-        return 0.0 if self._pace.take(asyncio.get_running_loop().time()) else DOOR_PULSE
+        return 0.0 if self._pace.try_acquire(asyncio.get_running_loop().time()) else CONNECT_POLL_SECONDS
 
 
-class Stream:
-    """All connections to one venue's stream. Subscriptions are spread over as many as they need."""
+class StreamPool:
+    """Pool of the connections to one venue's stream; subscriptions are distributed over them."""
 
     def __init__(
         self,
         venue: str,
         url: str,
         codec: Codec,
-        limits: Limits,
+        limits: StreamLimits,
         *,
         tap: Tap | None = None,
         first: float = 0.5,
     ) -> None:
         self._limits = limits
-        pace = Pace(limits)
-        self._lines = [
-            Line(venue, url, Session(codec, limits, pace), tap=tap, first=first)
+        pace = MessagePacer(limits)
+        self._connections = [
+            StreamConnection(venue, url, Session(codec, limits, pace), tap=tap, first=first)
             for _ in range(limits.connections)
         ]
 
-    def desire(self, subscriptions: Iterable[Subscription]) -> list[Subscription]:
-        """Replace the set wanted. Returns those that do not fit."""
-        shards, dropped = shard(subscriptions, [line.wanted for line in self._lines], self._limits)
-        for line, wanted in zip(self._lines, shards, strict=True):
-            line.desire(wanted)
+    def set_subscriptions(self, subscriptions: Iterable[Subscription]) -> list[Subscription]:
+        """Replace the desired subscriptions. Returns those that do not fit."""
+        shards, dropped = shard(
+            subscriptions, [connection.desired for connection in self._connections], self._limits
+        )
+        for connection, desired in zip(self._connections, shards, strict=True):
+            connection.set_subscriptions(desired)
         return dropped
 
-    async def run(self, sink: Sink) -> None:
+    async def run(self, listener: FeedListener) -> None:
         """Keep every needed connection open until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for line in self._lines:
-                tasks.create_task(line.run(sink))
+            for connection in self._connections:
+                tasks.create_task(connection.run(listener))
 
 
-class Line:
-    """One connection, again and again."""
+class StreamConnection:
+    """One stream connection that reconnects with backoff."""
 
     def __init__(
         self,
@@ -115,34 +121,34 @@ class Line:
         *,
         tap: Tap | None = None,
         first: float,
-        door: Door | None = None,
+        connect_limiter: ConnectLimiter | None = None,
     ) -> None:
-        self.wanted: list[Subscription] = []
+        self.desired: list[Subscription] = []
         self._venue = venue
         self._url = url
         self._session = session
         self._tap = tap
         self._first = first
-        self._door = door
-        self._needed = asyncio.Event()
-        self._quiet_until = 0.0
-        self._reason = ""
+        self._connect_limiter = connect_limiter
+        self._has_subscriptions = asyncio.Event()
+        self._next_log_at = 0.0
+        self._close_reason = ""
 
-    def desire(self, wanted: Sequence[Subscription]) -> None:
-        self.wanted = list(wanted)
-        self._session.desired(wanted)
-        (self._needed.set if wanted else self._needed.clear)()
+    def set_subscriptions(self, desired: Sequence[Subscription]) -> None:
+        self.desired = list(desired)
+        self._session.desired(desired)
+        (self._has_subscriptions.set if desired else self._has_subscriptions.clear)()
 
-    async def run(self, sink: Hearer) -> None:
+    async def run(self, listener: StreamListener) -> None:
         pauses = backoff(random.random, first=self._first)
         while True:
-            await self._needed.wait()
-            if self._door:
-                await self._door.enter()
+            await self._has_subscriptions.wait()
+            if self._connect_limiter:
+                await self._connect_limiter.acquire()
             started = self._now()
-            reason = await self._once(sink)
-            # A venue that accepts and hangs up at once must not be called twice a second for ever.
-            if self._now() - started > HEALTHY_AFTER:
+            reason = await self._connect_once(listener)
+            # A venue that accepts and closes at once must not be called twice a second forever.
+            if self._now() - started > HEALTHY_SECONDS:
                 pauses = backoff(random.random, first=self._first)
             pause = next(pauses)
             RECONNECTS.labels(self._venue).inc()
@@ -151,76 +157,78 @@ class Line:
             )
             await asyncio.sleep(pause)
 
-    async def _once(self, sink: Hearer) -> str:
-        """One connection from open to end. Returns why it ended."""
+    async def _connect_once(self, listener: StreamListener) -> str:
+        """Run one connection from open to close. Returns the reason of the close."""
         try:
             async with self._socket() as socket:
-                await self._converse(socket, sink)
+                await self._read_frames(socket, listener)
         except (OSError, TimeoutError, WebSocketException) as problem:
-            return self._reason or f"{type(problem).__name__}: {problem}"
-        return self._reason or "closed"
+            return self._close_reason or f"{type(problem).__name__}: {problem}"
+        return self._close_reason or "closed"
 
     def _socket(self) -> connect:
-        self._reason = ""
+        self._close_reason = ""
         return connect(
             self._url,
             compression=None,
-            max_size=FRAME_LIMIT,
-            ping_interval=None,  # the venue's own ping is the session's business
+            max_size=MAX_FRAME_BYTES,
+            ping_interval=None,  # the session sends the venue's own ping
             open_timeout=10,
             close_timeout=1,
             proxy=None if is_loopback(self._url) else True,
         )
 
-    async def _converse(self, socket: ClientConnection, sink: Hearer) -> None:
+    async def _read_frames(self, socket: ClientConnection, listener: StreamListener) -> None:
         self._session.connected(self._now())
-        sink.connected()
-        pulse = asyncio.create_task(self._pulse(socket))
+        listener.connected()
+        writer = asyncio.create_task(self._write_frames(socket))
         try:
             while True:
-                self._take(await socket.recv(decode=False), sink)
+                self._on_frame(await socket.recv(decode=False), listener)
         finally:
-            pulse.cancel()
+            writer.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await pulse
+                await writer
             self._session.disconnected()
-            sink.disconnected(self._reason or "connection closed")
+            listener.disconnected(self._close_reason or "connection closed")
 
-    def _take(self, frame: bytes, sink: Hearer) -> None:
+    def _on_frame(self, frame: bytes, listener: StreamListener) -> None:
         if self._tap:
             self._tap(frame, time.time_ns())
         FRAMES.labels(self._venue).inc()
         for received in self._session.receive(frame, self._now()):
             if isinstance(received, Undecodable | Refusal):
-                self._complain(received)
+                self._log_error(received)
             else:
-                sink.event(received)
+                listener.event(received)
 
-    async def _pulse(self, socket: ClientConnection) -> None:
-        """Say what is due, and hang up on a connection that makes no progress."""
+    async def _write_frames(self, socket: ClientConnection) -> None:
+        """Send due frames, and abort a connection that makes no progress."""
         while True:
             try:
-                async with asyncio.timeout(SEND_WITHIN):
+                async with asyncio.timeout(SEND_TIMEOUT):
                     for frame in self._session.due(self._now()):
                         await socket.send(frame, text=True)
             except WebSocketException:
-                return  # the reader sees the same end and says why
+                return  # the reading task gets the same error and reports it
             except TimeoutError:
-                self._reason = f"it took nothing for {SEND_WITHIN:g} s"
-            self._reason = self._reason or self._session.is_stale(self._now()) or ""
-            if self._reason:
-                # Half-open lines never answer a closing handshake.
+                self._close_reason = f"send blocked for {SEND_TIMEOUT:g} s"
+            self._close_reason = self._close_reason or self._session.is_stale(self._now()) or ""
+            if self._close_reason:
+                # A half-open connection never answers a closing handshake.
                 socket.transport.abort()
                 return
-            await asyncio.sleep(PULSE)
+            await asyncio.sleep(POLL_SECONDS)
 
-    def _complain(self, received: Received) -> None:
-        """Count each, log some: a venue gone mad must not fill the disk."""
+    def _log_error(self, received: Received) -> None:
+        """Count every error but log at most one per interval, so that a faulty venue cannot fill the disk."""
         problem = received.error if isinstance(received, Undecodable) else received
         (DECODE_ERRORS if isinstance(problem, ParseError) else REFUSALS).labels(self._venue).inc()
-        if self._now() >= self._quiet_until:
-            self._quiet_until = self._now() + LOG_EVERY
-            logger.warning("venue said something odd", extra={"venue": self._venue, "reason": str(problem)})
+        if self._now() >= self._next_log_at:
+            self._next_log_at = self._now() + LOG_INTERVAL
+            logger.warning(
+                "invalid message from the venue", extra={"venue": self._venue, "reason": str(problem)}
+            )
 
     @staticmethod
     def _now() -> float:

@@ -1,8 +1,8 @@
-"""A request budget: weight that refills with time. Pure; the shell sleeps."""
+"""Token bucket of request weight. Pure; the caller sleeps."""
 
 
-class Budget:
-    """`capacity` units, refilled at `per_minute`. What is taken is booked; what has to wait is not."""
+class TokenBucket:
+    """Token bucket of `capacity` units, refilled at `per_minute`. Only granted weights are charged."""
 
     def __init__(self, *, capacity: float, per_minute: float) -> None:
         self._capacity = capacity
@@ -10,9 +10,12 @@ class Budget:
         self._level = capacity
         self._at = 0.0
 
-    def take(self, weight: float, now: float, *, floor: float = 0.0) -> float:
-        """Book `weight` at `now` (s) if `floor` is left then. Else book nothing, and say in how many
-        seconds to try again. A weight that never fits is let through when the budget is full."""
+    def try_acquire(self, weight: float, now: float, *, floor: float = 0.0) -> float:
+        """Charge `weight` at `now` (s) if at least `floor` remains; returns 0.
+
+        Otherwise charge nothing and return the seconds to wait. A weight above the capacity is granted when
+        the bucket is full.
+        """
         self._refill(now)
         need = min(weight + floor, self._capacity)
         if self._level >= need:
@@ -20,13 +23,13 @@ class Budget:
             return 0.0
         return (need - self._level) / self._rate
 
-    def book(self, weight: float, now: float) -> None:
-        """An answer turned out to cost this much more; those who come wait for it."""
+    def charge(self, weight: float, now: float) -> None:
+        """Charge weight without a check; later requests wait for it."""
         self._refill(now)
         self._level -= weight
 
-    def exhaust(self, now: float) -> None:
-        """The venue says that we asked too much, whatever we counted."""
+    def drain(self, now: float) -> None:
+        """Empty the bucket: the venue reported that the limit was exceeded."""
         self._refill(now)
         self._level = min(self._level, 0.0)
 

@@ -1,22 +1,21 @@
-// Bots: ages that count on between two readings, the question that a stop asks, the wizard, and what the chart
-// draws of a bot.
+// Bots: heartbeat ages, the stop dialog, the wizard form and the chart overlays of a bot.
 
 import { age } from "./format.js";
 import { setData, setText } from "./render.js";
 
-const seen = new WeakMap(); // element → when its age was written, by our clock
+const firstSeen = new WeakMap(); // element with `data-since` → time
 
 export function start() {
-  document.body.addEventListener("htmx:afterSwap", swapped);
-  document.body.addEventListener("change", chosen);
-  document.addEventListener("click", clicked);
+  document.body.addEventListener("htmx:afterSwap", onSwap);
+  document.body.addEventListener("change", onChange);
+  document.addEventListener("click", onClick);
 }
 
-/** Once a second: "heard 3 s ago" counts on, and is amber when it is too long ago. */
-export function paintBotAges() {
+/** Once a second: the age of each heartbeat grows from the one that the server rendered, and becomes late. */
+export function renderBotAges() {
   for (const element of document.querySelectorAll("[data-since]")) {
-    if (!seen.has(element)) seen.set(element, performance.now());
-    const elapsed = Number(element.dataset.since) + performance.now() - seen.get(element);
+    if (!firstSeen.has(element)) firstSeen.set(element, performance.now());
+    const elapsed = Number(element.dataset.since) + performance.now() - firstSeen.get(element);
     setText(element, age(elapsed));
     const limit = Number(element.dataset.lateAfter);
     const heartbeat = limit && element.closest(".heartbeat");
@@ -24,33 +23,33 @@ export function paintBotAges() {
   }
 }
 
-/** What `#bot-marks` says, for the chart: lines of levels and orders, arrows of fills. Null without it. */
-export function marks() {
+/** Chart overlays in `#bot-marks`: lines of levels and orders, arrows of fills. Null without the element. */
+export function readOverlays() {
   const element = document.getElementById("bot-marks");
   if (!element) return null;
-  const found = { lines: [], fills: [] };
+  const overlays = { lines: [], fills: [] };
   for (const { value, dataset } of element.children) {
     const { mark, side } = dataset;
-    if (mark === "fill") found.fills.push({ price: Number(value), side, time: Number(dataset.time) });
-    else found.lines.push({ price: Number(value), side, waiting: mark === "waiting" });
+    if (mark === "fill") overlays.fills.push({ side, time: Number(dataset.time) });
+    else overlays.lines.push({ price: Number(value), side, waiting: mark === "waiting" });
   }
-  return found;
+  return overlays;
 }
 
-function swapped({ detail }) {
+function onSwap({ detail }) {
   if (detail.target.id === "stop-dialog") detail.target.showModal();
 }
 
-function chosen({ target }) {
-  // The button says again what was chosen.
+function onChange({ target }) {
+  // The submit button of the stop dialog repeats the chosen policy.
   if (target.dataset.says) setText(document.getElementById("stop-submit"), target.dataset.says);
-  // Another instrument has another chart: the page comes again, with everything that was typed.
+  // Another instrument has another chart: the server renders the form again, with its values.
   if (target.matches('#bot-form [name="wallet"], #bot-form [name="symbol"]')) {
     target.form.elements.step.value = "edit";
     target.form.submit();
   }
 }
 
-function clicked({ target }) {
+function onClick({ target }) {
   if (target.closest("[data-closes]")) target.closest("dialog").close();
 }

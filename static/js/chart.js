@@ -1,16 +1,17 @@
-// The candle chart: history from the API, page by page to the left, and the open candle from the stream.
+// Candle chart: history from the REST API, page by page into the past, and the open candle from the stream.
 
 import { CandlestickSeries, HistogramSeries, createChart } from "../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
+import { readOverlays } from "./bots.js";
+import { ChartOverlays } from "./chart_overlays.js";
 import { fixed } from "./format.js";
-import { arrived, assumed } from "./staleness.js";
-import { marks } from "./bots.js";
-import { Marks } from "./chart_overlays.js";
 import { part, schedule, setData, setText } from "./render.js";
+import { recordUpdate, seedAge } from "./staleness.js";
 
-const PAGE = 500;
-const NEAR_EDGE = 60; // bars left of the screen at which the next page is fetched
-const RETRY = 5_000;
-const WORDS = { "1m": "1 minute", "5m": "5 minutes", "15m": "15 minutes", "1h": "1 hour", "4h": "4 hours", "1d": "1 day" };
+const PAGE_SIZE = 500;
+const PREFETCH_BARS = 60; // the next page is fetched when fewer bars are left of the visible range
+const RETRY_MS = 5_000;
+const LOADING_NOTE_DELAY_MS = 200;
+const INTERVAL_TEXT = { "1m": "1 minute", "5m": "5 minutes", "15m": "15 minutes", "1h": "1 hour", "4h": "4 hours", "1d": "1 day" };
 
 let view = null;
 
@@ -22,35 +23,35 @@ export function start(onTopicChange) {
 }
 
 export const candlesHandler = {
-  snap: (topic, row) => row && view && view.live(topic, row, true),
-  push: (topic, row) => view && view.live(topic, row, false),
+  onSnapshot: (topic, row) => row && view && view.onCandle(topic, row, true),
+  onUpdate: (topic, row) => view && view.onCandle(topic, row, false),
 };
 
-/** What belongs to the reader has changed on the page. */
-export const remark = () => view && view.marks.draw(view.bars);
+/** Draws the overlays again after an HTML fragment has changed. */
+export const redrawOverlays = () => view && view.overlays.draw(view.bars);
 
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const bar = ({ t, o, h, l, c, v, closed = false }) => ({ time: t / 1000, open: +o, high: +h, low: +l, close: +c, volume: +v, closed });
+const toBar = ({ t, o, h, l, c, v, closed = false }) => ({ time: t / 1000, open: +o, high: +h, low: +l, close: +c, volume: +v, closed });
 
 class ChartView {
   constructor(element, onTopicChange) {
     this.element = element;
     this.onTopicChange = onTopicChange;
     this.bars = []; // ascending
-    this.older = null; // address of the next page into the past
-    this.fetching = false;
-    this.generation = 0;
-    this.chart = createChart(element, { autoSize: true, ...options() });
+    this.nextPage = null; // URL of the next page into the past
+    this.isFetching = false;
+    this.generation = 0; // rises with each change of interval: answers of earlier ones are dropped
+    this.chart = createChart(element, { autoSize: true, ...chartOptions() });
     this.candles = this.chart.addSeries(CandlestickSeries, { borderVisible: false, ...candleColours(), ...this.priceFormat() });
     this.volume = this.chart.addSeries(HistogramSeries, { priceScaleId: "volume", priceFormat: { type: "volume" }, lastValueVisible: false, priceLineVisible: false });
     this.chart.priceScale("volume").applyOptions({ scaleMargins: { top: 0.83, bottom: 0 } });
     this.candles.priceScale().applyOptions({ scaleMargins: { top: 0.1, bottom: 0.2 } });
     this.candles.applyOptions({ priceLineStyle: 1 });
-    this.marks = new Marks(element, this.candles, marks, token);
-    this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => this.scrolled(range));
-    this.chart.subscribeCrosshairMove((move) => this.pointed(move));
-    document.addEventListener("theme", () => this.recolour());
-    document.getElementById("intervals").addEventListener("click", (event) => this.picked(event));
+    this.overlays = new ChartOverlays(element, this.candles, readOverlays, token);
+    this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => this.onVisibleRange(range));
+    this.chart.subscribeCrosshairMove((event) => this.onCrosshair(event));
+    document.addEventListener("themechange", () => this.applyTheme());
+    document.getElementById("intervals").addEventListener("click", (event) => this.onIntervalPick(event));
   }
 
   priceFormat() {
@@ -59,146 +60,146 @@ class ChartView {
   }
 
   // --- history -------------------------------------------------------------------------------------------
-  address() {
+  historyUrl() {
     const { history, venueName, symbolName, interval } = this.element.dataset;
-    return `${history}?${new URLSearchParams({ venue: venueName, symbol: symbolName, interval, limit: PAGE })}`;
+    return `${history}?${new URLSearchParams({ venue: venueName, symbol: symbolName, interval, limit: PAGE_SIZE })}`;
   }
 
   async load() {
-    const generation = this.generation;
-    const page = await this.fetchPage(this.address(), generation);
+    const page = await this.fetchPage(this.historyUrl());
     if (!page) return;
-    if (!this.fitted) this.older = page.next;
-    assumed(this.element.dataset.chart, null, 0);
-    this.merge(page.results.map(bar));
+    if (!this.hasLoaded) this.nextPage = page.next;
+    seedAge(this.element.dataset.chart, null, 0);
+    this.merge(page.results.map(toBar));
     this.draw();
-    if (!this.fitted) this.chart.timeScale().scrollToRealTime();
-    this.fitted = true;
+    if (!this.hasLoaded) this.chart.timeScale().scrollToRealTime();
+    this.hasLoaded = true;
   }
 
   async loadOlder() {
-    const page = await this.fetchPage(this.older, this.generation);
+    const page = await this.fetchPage(this.nextPage);
     if (!page) return;
-    this.older = page.next;
-    this.merge(page.results.map(bar));
+    this.nextPage = page.next;
+    this.merge(page.results.map(toBar));
     this.draw();
   }
 
-  /** The page, or null: another interval was chosen, or it failed and will be tried again. */
-  async fetchPage(address, generation) {
-    this.fetching = true;
-    const waiting = setTimeout(() => this.note("Loading candles\u2026"), 200);
+  /** The page, or null: the interval has changed, or the request failed and is retried later. */
+  async fetchPage(url) {
+    const { generation } = this;
+    this.isFetching = true;
+    const noteTimer = setTimeout(() => this.showNote("Loading candles\u2026"), LOADING_NOTE_DELAY_MS);
     try {
-      const answer = await fetch(address, { headers: { accept: "application/json" } });
-      if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
-      const page = await answer.json();
+      const response = await fetch(url, { headers: { accept: "application/json" } });
+      if (!response.ok) throw new Error(`HTTP ${response.status}`);
+      const page = await response.json();
       if (generation !== this.generation) return null;
-      this.note(page.results.length || this.bars.length ? "" : "No candles yet. The first one appears here.");
+      this.showNote(page.results.length || this.bars.length ? "" : "No candles yet. New candles appear here.");
       return page;
     } catch (error) {
-      if (generation === this.generation) this.failed(error, address);
+      if (generation === this.generation) this.retryLater(error, url);
       return null;
     } finally {
-      clearTimeout(waiting);
-      if (generation === this.generation) this.fetching = false;
+      clearTimeout(noteTimer);
+      if (generation === this.generation) this.isFetching = false;
     }
   }
 
-  failed(error, address) {
-    if (!this.bars.length) this.note(`Candles could not be loaded: ${error.message}. Trying again.`);
-    const generation = this.generation;
+  retryLater(error, url) {
+    if (!this.bars.length) this.showNote(`Could not load candles: ${error.message}. Retrying.`);
+    const { generation } = this;
     setTimeout(() => {
       if (generation !== this.generation) return;
-      if (address === this.older) this.loadOlder();
+      if (url === this.nextPage) this.loadOlder();
       else this.load();
-    }, RETRY);
+    }, RETRY_MS);
   }
 
   merge(bars) {
-    const byTime = new Map(bars.map((each) => [each.time, each]));
-    // Of an open candle the stream knows more than a page that was asked for earlier.
-    for (const each of this.bars) if (!byTime.get(each.time)?.closed) byTime.set(each.time, each);
+    const byTime = new Map(bars.map((bar) => [bar.time, bar]));
+    // For a candle that is not closed in the page, the stream has newer values.
+    for (const bar of this.bars) if (!byTime.get(bar.time)?.closed) byTime.set(bar.time, bar);
     this.bars = [...byTime.values()].sort((a, b) => a.time - b.time);
     setData(this.element, "bars", String(this.bars.length));
   }
 
   draw() {
     this.candles.setData(this.bars);
-    this.volume.setData(this.bars.map((each) => this.column(each)));
-    this.legend(this.bars.at(-1));
-    this.marks.draw(this.bars);
+    this.volume.setData(this.bars.map((bar) => this.volumeBar(bar)));
+    this.renderLegend(this.bars.at(-1));
+    this.overlays.draw(this.bars);
   }
 
-  column({ time, open, close, volume }) {
+  volumeBar({ time, open, close, volume }) {
     return { time, value: volume, color: token(close >= open ? "--chart-volume-up" : "--chart-volume-down") };
   }
 
-  scrolled(range) {
-    if (range && range.from < NEAR_EDGE && this.older && !this.fetching) this.loadOlder();
+  onVisibleRange(range) {
+    if (range && range.from < PREFETCH_BARS && this.nextPage && !this.isFetching) this.loadOlder();
   }
 
-  // --- the open candle -----------------------------------------------------------------------------------
-  live(topic, [t, o, h, l, c, v], isSnapshot) {
+  // --- open candle ---------------------------------------------------------------------------------------
+  onCandle(topic, [t, o, h, l, c, v], isSnapshot) {
     if (topic !== this.element.dataset.chart) return;
-    arrived(topic);
-    const next = bar({ t, o, h, l, c, v });
+    recordUpdate(topic);
+    const next = toBar({ t, o, h, l, c, v });
     const last = this.bars.at(-1);
     if (last && next.time < last.time) return;
-    if (isSnapshot && this.answered && !this.fetching) this.load(); // what closed while we were away
-    this.answered = true;
+    if (isSnapshot && this.isStreaming && !this.isFetching) this.load(); // candles that closed during a gap
+    this.isStreaming = true;
     if (last && last.time === next.time) this.bars[this.bars.length - 1] = next;
     else this.bars.push(next);
-    this.pending = true;
-    schedule(this.paint);
+    this.isDirty = true;
+    schedule(this.render);
   }
 
-  paint = () => {
+  render = () => {
     const last = this.bars.at(-1);
-    if (!this.pending || !last) return;
-    this.pending = false;
+    if (!this.isDirty || !last) return;
+    this.isDirty = false;
     if (this.bars.length === 1) this.draw();
     this.candles.update(last);
-    this.volume.update(this.column(last));
-    if (!this.hovering) this.legend(last);
-    this.note("");
+    this.volume.update(this.volumeBar(last));
+    if (!this.hasCrosshair) this.renderLegend(last);
+    this.showNote("");
   };
 
-  // --- around it -----------------------------------------------------------------------------------------
-  pointed({ time, seriesData }) {
+  // --- legend, theme, interval ---------------------------------------------------------------------------
+  onCrosshair({ time, seriesData }) {
     const data = seriesData.get(this.candles);
-    this.hovering = Boolean(time && data);
-    const volume = this.hovering ? seriesData.get(this.volume) : null;
-    this.legend(this.hovering ? { ...data, volume: volume ? volume.value : 0 } : this.bars.at(-1));
+    this.hasCrosshair = Boolean(time && data);
+    const volume = this.hasCrosshair ? seriesData.get(this.volume) : null;
+    this.renderLegend(this.hasCrosshair ? { ...data, volume: volume ? volume.value : 0 } : this.bars.at(-1));
   }
 
-  legend(shown) {
+  renderLegend(bar) {
     const element = document.getElementById("chart-legend");
-    if (!shown) return;
+    if (!bar) return;
     element.hidden = false;
     const { decimals, sizeDecimals } = this.element.dataset;
-    const way = shown.close >= shown.open ? "up" : "down";
+    const dir = bar.close >= bar.open ? "up" : "down";
     for (const name of ["open", "high", "low", "close"]) {
-      setText(part(element, name), fixed(shown[name].toFixed(Number(decimals)), Number(decimals)));
-      setData(part(element, name), "dir", way);
+      setText(part(element, name), fixed(bar[name].toFixed(Number(decimals)), Number(decimals)));
+      setData(part(element, name), "dir", dir);
     }
     const digits = Math.min(2, Number(sizeDecimals));
-    setText(part(element, "volume"), fixed(shown.volume.toFixed(digits), digits));
+    setText(part(element, "volume"), fixed(bar.volume.toFixed(digits), digits));
   }
 
-  note(text) {
+  showNote(text) {
     const element = document.getElementById("chart-note");
     element.hidden = !text;
     setText(element, text);
   }
 
-  recolour() {
-    this.chart.applyOptions(options());
+  applyTheme() {
+    this.chart.applyOptions(chartOptions());
     this.candles.applyOptions(candleColours());
-    this.volume.setData(this.bars.map((each) => this.column(each)));
-    this.marks.recolour(this.bars);
+    this.volume.setData(this.bars.map((bar) => this.volumeBar(bar)));
+    this.overlays.redraw(this.bars);
   }
 
-  picked(event) {
+  onIntervalPick(event) {
     const link = event.target.closest("a[data-interval]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
@@ -207,8 +208,9 @@ class ChartView {
     dataset.interval = link.dataset.interval;
     dataset.chart = `candles.${dataset.venueName}.${dataset.symbolName}.${dataset.interval}`;
     document.getElementById("chart-panel").dataset.panelTopic = dataset.chart;
-    this.element.setAttribute("aria-label", this.element.getAttribute("aria-label").replace(/, .*/, `, ${WORDS[dataset.interval]}`));
-    for (const each of link.parentElement.children) each.removeAttribute("aria-current");
+    const label = this.element.getAttribute("aria-label").replace(/, .*/, `, ${INTERVAL_TEXT[dataset.interval]}`);
+    this.element.setAttribute("aria-label", label);
+    for (const other of link.parentElement.children) other.removeAttribute("aria-current");
     link.setAttribute("aria-current", "true");
     history.replaceState(null, "", link.href);
     this.restart();
@@ -217,17 +219,17 @@ class ChartView {
   restart() {
     this.generation += 1;
     this.bars = [];
-    this.older = null;
-    this.fitted = false;
-    this.answered = false;
-    this.fetching = false;
+    this.nextPage = null;
+    this.hasLoaded = false;
+    this.isStreaming = false;
+    this.isFetching = false;
     this.draw();
     this.onTopicChange();
     this.load();
   }
 }
 
-function options() {
+function chartOptions() {
   return {
     layout: {
       background: { type: "solid", color: token("--panel") },
@@ -236,7 +238,7 @@ function options() {
       fontFamily: getComputedStyle(document.body).fontFamily,
       attributionLogo: false,
     },
-    grid: { vertLines: { color: halved(token("--line")) }, horzLines: { color: halved(token("--line")) } },
+    grid: { vertLines: { color: halfAlpha(token("--line")) }, horzLines: { color: halfAlpha(token("--line")) } },
     rightPriceScale: { borderVisible: false },
     timeScale: { borderVisible: false, timeVisible: true, rightOffset: 4 },
     crosshair: { mode: 0 },
@@ -249,5 +251,5 @@ function candleColours() {
   return { upColor: up, downColor: down, wickUpColor: up, wickDownColor: down };
 }
 
-/** rgb(…) at half alpha. */
-const halved = (colour) => colour.replace("rgb(", "rgba(").replace(")", ", 0.5)");
+/** Converts rgb(…) to half alpha. */
+const halfAlpha = (colour) => colour.replace("rgb(", "rgba(").replace(")", ", 0.5)");

@@ -1,70 +1,70 @@
-// What belongs to the reader on a chart: lines where orders rest or wait, arrows where they traded.
+// Chart overlays: price lines of the orders and waiting levels of a bot, arrows of its fills.
 
 import { createSeriesMarkers } from "../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { setData } from "./render.js";
 
 const [DOTTED, DASHED] = [1, 2];
+const MARKER_SHAPES = {
+  buy: { position: "belowBar", shape: "arrowUp" },
+  sell: { position: "aboveBar", shape: "arrowDown" },
+};
 
-export class Marks {
-  /** `read` gives {lines, fills} or null; `token` a colour by its name. */
+export class ChartOverlays {
+  /** `read` returns {lines, fills} or null, `token` the colour of a CSS custom property. */
   constructor(element, series, read, token) {
     this.element = element;
     this.series = series;
     this.read = read;
     this.token = token;
-    this.lines = new Map(); // what a line says → the line
-    this.arrows = createSeriesMarkers(series, []);
+    this.priceLines = new Map(); // "price side waiting" → price line
+    this.markers = createSeriesMarkers(series, []);
   }
 
   draw(bars) {
-    const said = this.read();
-    if (!said) return;
-    this.drawLines(said.lines);
-    this.arrows.setMarkers(arrowsOf(said.fills, bars, this.token("--you")));
+    const overlays = this.read();
+    if (!overlays) return;
+    this.drawLines(overlays.lines);
+    this.markers.setMarkers(fillMarkers(overlays.fills, bars, this.token("--you")));
   }
 
-  /** Lines that stay are left alone: they would flicker. */
-  drawLines(wanted) {
-    const named = new Map(wanted.map((line) => [`${line.price} ${line.side} ${line.waiting}`, line]));
-    for (const [name, line] of this.lines) {
-      if (named.has(name)) continue;
-      this.series.removePriceLine(line);
-      this.lines.delete(name);
+  /** Adds and removes only what differs: a line that is drawn again flickers. */
+  drawLines(lines) {
+    const target = new Map(lines.map((line) => [`${line.price} ${line.side} ${line.waiting}`, line]));
+    for (const [key, priceLine] of this.priceLines) {
+      if (target.has(key)) continue;
+      this.series.removePriceLine(priceLine);
+      this.priceLines.delete(key);
     }
-    for (const [name, line] of named) {
-      if (!this.lines.has(name)) this.lines.set(name, this.series.createPriceLine(this.options(line)));
+    for (const [key, line] of target) {
+      if (!this.priceLines.has(key)) this.priceLines.set(key, this.series.createPriceLine(this.lineOptions(line)));
     }
-    setData(this.element, "lines", String(this.lines.size));
+    setData(this.element, "lines", String(this.priceLines.size));
   }
 
-  options({ price, waiting }) {
+  lineOptions({ price, waiting }) {
     const color = this.token(waiting ? "--text-quiet" : "--you");
     return { price, color, lineWidth: 1, lineStyle: waiting ? DOTTED : DASHED, axisLabelVisible: !waiting };
   }
 
-  recolour(bars) {
-    for (const line of this.lines.values()) this.series.removePriceLine(line);
-    this.lines.clear();
+  redraw(bars) {
+    for (const priceLine of this.priceLines.values()) this.series.removePriceLine(priceLine);
+    this.priceLines.clear();
     this.draw(bars);
   }
 }
 
-/** An arrow at the bar in which each fill fell; what is older than the chart is not drawn. */
-function arrowsOf(fills, bars, color) {
-  const found = new Map();
+/** One marker per bar and side. Fills before the first bar are not drawn. */
+function fillMarkers(fills, bars, color) {
+  const markers = new Map();
   for (const { side, time } of fills) {
-    const at = barAt(bars, time / 1000);
-    if (at !== null) found.set(`${at} ${side}`, { time: at, color, ...SHAPES[side] });
+    const barTime = barTimeAt(bars, time / 1000);
+    if (barTime !== null) markers.set(`${barTime} ${side}`, { time: barTime, color, ...MARKER_SHAPES[side] });
   }
-  return [...found.values()].sort((a, b) => a.time - b.time);
+  return [...markers.values()].sort((a, b) => a.time - b.time);
 }
 
-const SHAPES = {
-  buy: { position: "belowBar", shape: "arrowUp" },
-  sell: { position: "aboveBar", shape: "arrowDown" },
-};
-
-function barAt(bars, seconds) {
+/** Time of the last bar that begins at or before `seconds`, or null. */
+function barTimeAt(bars, seconds) {
   let [low, high] = [0, bars.length];
   while (low < high) {
     const middle = (low + high) >> 1;

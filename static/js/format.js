@@ -1,8 +1,8 @@
-// How figures are written. The server's half is market/domain/formatting.py; tests/data/format_cases.json
-// holds both to the same answers. Decimal strings are rounded as strings: floats would differ in the last digit.
+// Number formatting, the same as market/domain/formatting.py; tests/data/format_cases.json tests both. Decimal
+// strings are rounded as strings: floats would differ in the last digit.
 
 const MINUS = "\u2212";
-export const UNKNOWN = "\u2013";
+const NO_VALUE = "\u2013";
 const UNITS = ["", "K", "M", "B", "T"];
 const NUMBER = /^([+-]?)(\d*)\.?(\d*)(?:[eE]([+-]?\d{1,3}))?$/;
 
@@ -15,15 +15,15 @@ function parse(value) {
   return { negative: match[1] === "-", digits, scale: Math.max(0, scale) };
 }
 
-/** Whole number of 10 ** -decimals, rounded half away from zero. */
-function rounded(number, decimals) {
+/** The value in units of 10 ** -decimals, rounded half away from zero. */
+function roundTo(number, decimals) {
   if (number.scale <= decimals) return number.digits * 10n ** BigInt(decimals - number.scale);
-  const cut = 10n ** BigInt(number.scale - decimals);
-  return (number.digits + cut / 2n) / cut;
+  const divisor = 10n ** BigInt(number.scale - decimals);
+  return (number.digits + divisor / 2n) / divisor;
 }
 
-function write(number, decimals, signed) {
-  const units = rounded(number, decimals);
+function toText(number, decimals, signed) {
+  const units = roundTo(number, decimals);
   const text = units.toString().padStart(decimals + 1, "0");
   const whole = text.slice(0, text.length - decimals).replace(/\B(?=(\d{3})+$)/g, ",");
   const sign = units === 0n ? "" : number.negative ? MINUS : signed ? "+" : "";
@@ -32,22 +32,22 @@ function write(number, decimals, signed) {
 
 export function fixed(value, decimals, signed = false) {
   const number = parse(value);
-  return number ? write(number, decimals, signed) : UNKNOWN;
+  return number ? toText(number, decimals, signed) : NO_VALUE;
 }
 
-export function compact(value) {
+function compact(value) {
   const number = parse(value);
-  if (!number) return UNKNOWN;
+  if (!number) return NO_VALUE;
   for (let step = 0; ; step += 1) {
     const scaled = { ...number, scale: number.scale + 3 * step };
-    const places = scaled.digits >= 100n * 10n ** BigInt(scaled.scale) ? 1 : 2;
-    const fits = rounded(scaled, places) < 1000n * 10n ** BigInt(places);
-    if (fits || step === UNITS.length - 1) return write(scaled, places, false) + UNITS[step];
+    const decimals = scaled.digits >= 100n * 10n ** BigInt(scaled.scale) ? 1 : 2;
+    const fits = roundTo(scaled, decimals) < 1000n * 10n ** BigInt(decimals);
+    if (fits || step === UNITS.length - 1) return toText(scaled, decimals, false) + UNITS[step];
   }
 }
 
 export function age(milliseconds) {
-  if (milliseconds === null || milliseconds === undefined || !Number.isFinite(milliseconds)) return UNKNOWN;
+  if (milliseconds === null || milliseconds === undefined || !Number.isFinite(milliseconds)) return NO_VALUE;
   const tenths = Math.max(0, Math.floor(milliseconds / 100));
   if (tenths < 100) return `${Math.floor(tenths / 10)}.${tenths % 10} s`;
   const seconds = Math.floor(tenths / 10);
@@ -58,15 +58,15 @@ export function age(milliseconds) {
   return `${Math.floor(minutes / 1440)} d`;
 }
 
-function pct(value, decimals) {
+function percent(value, decimals) {
   const text = fixed(value, decimals, true);
-  return text === UNKNOWN ? text : text + "%";
+  return text === NO_VALUE ? text : text + "%";
 }
 
-/** "up", "down" or "flat" of the figure as it is written: what rounds to zero is flat. */
+/** "up", "down" or "flat" of the rounded value: a value that rounds to zero is flat. */
 export function direction(value, decimals = 2) {
   const number = parse(value);
-  if (!number || rounded(number, decimals) === 0n) return "flat";
+  if (!number || roundTo(number, decimals) === 0n) return "flat";
   return number.negative ? "down" : "up";
 }
 
@@ -74,7 +74,7 @@ const FORMATS = {
   price: fixed,
   qty: fixed,
   money: (value) => fixed(value, 2),
-  pct: (value) => pct(value, 2),
+  pct: (value) => percent(value, 2),
   bp: (value) => fixed(value, 1),
   compact,
   age,
@@ -88,6 +88,6 @@ const twoDigits = (number) => String(number).padStart(2, "0");
 
 /** 14:32:07, UTC. */
 export function clock(milliseconds) {
-  const at = new Date(milliseconds);
-  return [at.getUTCHours(), at.getUTCMinutes(), at.getUTCSeconds()].map(twoDigits).join(":");
+  const date = new Date(milliseconds);
+  return [date.getUTCHours(), date.getUTCMinutes(), date.getUTCSeconds()].map(twoDigits).join(":");
 }

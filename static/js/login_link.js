@@ -1,4 +1,5 @@
-// The one-time code stands after the `#`, which browsers send to nobody. It leaves the address bar here.
+// Login link: submits the one-time code in the URL fragment, which browsers do not send to the server, and removes
+// it from the address bar.
 const form = document.getElementById("link-form");
 if (form && location.hash.length > 1) {
   form.elements.code.value = location.hash.slice(1);

@@ -1,62 +1,68 @@
-// The entrance: one stream, one painter, and the parts that this page has.
+// Entry point: opens the stream, binds its topics to the document and starts the modules of the page.
 
-import * as board from "./markets.js";
 import * as bots from "./bots.js";
 import { bookHandler, start as startBook } from "./book.js";
-import { paintClock, paintPanels, paintStream, paintVenues, venuesHandler } from "./feed_status.js";
-import { Interest } from "./visible_topics.js";
-import { LOOK_EVERY } from "./staleness.js";
-import * as keys from "./shortcuts.js";
-import { paintAges, paintStale, scan, ticksHandler } from "./ticks.js";
-import * as me from "./user_events.js";
+import { renderClock, renderPanels, renderStream, renderVenues, venuesHandler } from "./feed_status.js";
+import * as markets from "./markets.js";
 import { schedule } from "./render.js";
+import * as shortcuts from "./shortcuts.js";
+import { STALENESS_CHECK_MS } from "./staleness.js";
 import { Stream } from "./stream.js";
-import { tapeHandler } from "./trades.js";
 import * as theme from "./theme.js";
 import * as ticket from "./ticket.js";
+import { renderAges, renderStale, scan, ticksHandler } from "./ticks.js";
+import { tradesHandler } from "./trades.js";
+import * as userEvents from "./user_events.js";
+import { VisibleTopics } from "./visible_topics.js";
 
 const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-const stream = new Stream(`${scheme}//${location.host}/ws/stream`, { onState: () => schedule(paintState) });
-const handlers = { ticks: ticksHandler, venues: venuesHandler, book: bookHandler, trades: tapeHandler, me: me.meHandler };
-const interest = new Interest(stream, (topic) => handlers[topic.split(".")[0]]);
+const stream = new Stream(`${scheme}//${location.host}/ws/stream`, { onState: () => schedule(renderStreamState) });
+const handlers = {
+  ticks: ticksHandler,
+  venues: venuesHandler,
+  book: bookHandler,
+  trades: tradesHandler,
+  me: userEvents.userEventsHandler,
+};
+const visibleTopics = new VisibleTopics(stream, (topic) => handlers[topic.split(".")[0]]);
 
-const paintState = () => paintStream(stream.state, performance.now() - stream.since, stream.missed);
+const renderStreamState = () => renderStream(stream);
 
-function everySecond() {
-  paintVenues(stream.state);
-  paintAges();
-  bots.paintBotAges();
-  paintPanels(stream, { withAges: true });
-  paintClock();
+function renderEverySecond() {
+  renderVenues(stream.state);
+  renderAges();
+  bots.renderBotAges();
+  renderPanels(stream, { withAges: true });
+  renderClock();
 }
 
-function everyLook() {
-  paintStale();
-  paintPanels(stream, { withAges: false });
+function checkStaleness() {
+  renderStale();
+  renderPanels(stream, { withAges: false });
 }
 
-function bind() {
-  scan(interest.visible);
-  interest.scan();
+function scanDocument() {
+  scan(visibleTopics.isVisible);
+  visibleTopics.scan();
 }
 
 theme.start();
-keys.start();
-board.start();
+shortcuts.start();
+markets.start();
 startBook();
-me.start();
+userEvents.start();
 ticket.start();
 bots.start();
-bind();
-document.body.addEventListener("htmx:afterSettle", bind);
-setInterval(() => schedule(everySecond), 1_000);
-setInterval(() => schedule(everyLook), LOOK_EVERY);
+scanDocument();
+document.body.addEventListener("htmx:afterSettle", scanDocument);
+setInterval(() => schedule(renderEverySecond), 1_000);
+setInterval(() => schedule(checkStaleness), STALENESS_CHECK_MS);
 stream.start();
 
 if (document.querySelector("[data-chart]")) {
   const chart = await import("./chart.js");
   handlers.candles = chart.candlesHandler;
-  chart.start(bind);
-  document.body.addEventListener("htmx:afterSettle", chart.remark);
-  bind();
+  chart.start(scanDocument);
+  document.body.addEventListener("htmx:afterSettle", chart.redrawOverlays);
+  scanDocument();
 }

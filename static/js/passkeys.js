@@ -1,58 +1,58 @@
-// Passkeys. A form with `data-passkey="create|get"` asks the browser first and posts its answer as
-// `credential`. Options come with the form (`data-options`) or from the address it posts to.
+// Passkeys (WebAuthn). A form with `data-passkey="create|get"` calls the browser first and then posts its answer as
+// `credential`. The options come with the form (`data-options`) or from the form's action URL.
 
-const decode = (text) =>
+const decodeBase64Url = (text) =>
   Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0));
 
-const encode = (buffer) =>
+const encodeBase64Url = (buffer) =>
   btoa(String.fromCharCode(...new Uint8Array(buffer)))
     .replaceAll("+", "-")
     .replaceAll("/", "_")
     .replace(/=+$/, "");
 
-const withId = (one) => ({ ...one, id: decode(one.id) });
+const decodeId = (entity) => ({ ...entity, id: decodeBase64Url(entity.id) });
 
-async function optionsOf(form) {
+async function fetchOptions(form) {
   if (form.dataset.options) return JSON.parse(form.dataset.options).publicKey;
-  const answer = await fetch(form.action, { headers: { Accept: "application/json" } });
-  if (!answer.ok) throw new Error(`status ${answer.status}`);
-  return (await answer.json()).request_options.publicKey;
+  const response = await fetch(form.action, { headers: { Accept: "application/json" } });
+  if (!response.ok) throw new Error(`HTTP ${response.status}`);
+  return (await response.json()).request_options.publicKey;
 }
 
-function create(options, form) {
-  const alone = form.elements.passwordless?.checked ?? false;
+function createCredential(options, form) {
+  const passwordless = form.elements.passwordless?.checked ?? false;
   return navigator.credentials.create({
     publicKey: {
       ...options,
-      challenge: decode(options.challenge),
-      user: withId(options.user),
-      excludeCredentials: (options.excludeCredentials ?? []).map(withId),
+      challenge: decodeBase64Url(options.challenge),
+      user: decodeId(options.user),
+      excludeCredentials: (options.excludeCredentials ?? []).map(decodeId),
       authenticatorSelection: {
         ...options.authenticatorSelection,
-        residentKey: alone ? "required" : "discouraged",
-        requireResidentKey: alone,
-        userVerification: alone ? "required" : "preferred",
+        residentKey: passwordless ? "required" : "discouraged",
+        requireResidentKey: passwordless,
+        userVerification: passwordless ? "required" : "preferred",
       },
     },
   });
 }
 
-function get(options) {
-  const allowCredentials = (options.allowCredentials ?? []).map(withId);
+function getCredential(options) {
+  const allowCredentials = (options.allowCredentials ?? []).map(decodeId);
   return navigator.credentials.get({
-    publicKey: { ...options, challenge: decode(options.challenge), allowCredentials },
+    publicKey: { ...options, challenge: decodeBase64Url(options.challenge), allowCredentials },
   });
 }
 
-function asJson(credential) {
+function toJson(credential) {
   const response = {};
   for (const name of ["clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle"]) {
-    if (credential.response[name]) response[name] = encode(credential.response[name]);
+    if (credential.response[name]) response[name] = encodeBase64Url(credential.response[name]);
   }
   if (credential.response.getTransports) response.transports = credential.response.getTransports();
   return JSON.stringify({
     id: credential.id,
-    rawId: encode(credential.rawId),
+    rawId: encodeBase64Url(credential.rawId),
     type: credential.type,
     authenticatorAttachment: credential.authenticatorAttachment,
     clientExtensionResults: credential.getClientExtensionResults(),
@@ -60,33 +60,34 @@ function asJson(credential) {
   });
 }
 
-// A passkey belongs to a name. Browsers refuse 127.0.0.1, where localhost would do.
-const NAMELESS = /^[\d.]+$|:/.test(location.hostname);
+// Browsers offer passkeys under a host name only: localhost works, 127.0.0.1 does not.
+const IS_IP_ADDRESS = /^[\d.]+$|:/.test(location.hostname);
 
-async function ask(form) {
+async function submitWithPasskey(form) {
   const button = form.querySelector("button[type=submit]");
-  const problem = form.querySelector("[data-passkey-error]");
+  const errorText = form.querySelector("[data-passkey-error]");
   button.disabled = true;
-  problem.hidden = true;
+  errorText.hidden = true;
   try {
-    const options = await optionsOf(form);
-    const credential = await (form.dataset.passkey === "create" ? create(options, form) : get(options));
-    form.elements.credential.value = asJson(credential);
+    const options = await fetchOptions(form);
+    const isCreate = form.dataset.passkey === "create";
+    const credential = await (isCreate ? createCredential(options, form) : getCredential(options));
+    form.elements.credential.value = toJson(credential);
     form.submit();
   } catch (error) {
-    problem.textContent = NAMELESS
+    errorText.textContent = IS_IP_ADDRESS
       ? `Passkeys need a host name. Open this page under localhost instead of ${location.hostname}.`
-      : `The browser gave no passkey (${error.name}). Try again, or use another way.`;
-    problem.hidden = false;
+      : `The browser returned no passkey (${error.name}). Try again or use another method.`;
+    errorText.hidden = false;
     button.disabled = false;
   }
 }
 
 for (const form of document.querySelectorAll("form[data-passkey]")) {
   if (!window.PublicKeyCredential) continue;
-  form.hidden = NAMELESS && form.dataset.passkey === "get";
+  form.hidden = IS_IP_ADDRESS && form.dataset.passkey === "get";
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    ask(form);
+    submitWithPasskey(form);
   });
 }

@@ -1,19 +1,19 @@
-// One requestAnimationFrame for everything. Browsers do not run it while the page is hidden, so nothing
-// is painted then; each painter keeps only the latest of what it has to paint.
+// Rendering: DOM writes batched into one requestAnimationFrame. Browsers do not run it while the page is hidden,
+// so nothing is rendered then; each render function keeps only the latest values.
 
-const painters = new Set();
+const scheduled = new Set();
 let frame = 0;
 
 function flush() {
   frame = 0;
-  const due = [...painters];
-  painters.clear();
-  for (const paint of due) paint();
+  const callbacks = [...scheduled];
+  scheduled.clear();
+  for (const callback of callbacks) callback();
 }
 
-/** Run `paint` in the next frame, once however often it is asked for. */
-export function schedule(paint) {
-  painters.add(paint);
+/** Runs `callback` in the next frame, once per frame however often it is scheduled. */
+export function schedule(callback) {
+  scheduled.add(callback);
   frame ||= requestAnimationFrame(flush);
 }
 
@@ -31,7 +31,7 @@ export function setData(element, name, value) {
   if (element && element.dataset[name] !== value) element.dataset[name] = value;
 }
 
-/** `data-stale`, and nothing when it is fresh. */
+/** Sets `data-stale`, or removes it. */
 export function setStale(element, stale) {
   if (stale) setData(element, "stale", "true");
   else if (element && element.dataset.stale) delete element.dataset.stale;

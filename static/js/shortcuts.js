@@ -1,45 +1,45 @@
-// Keys. Single letters work outside fields only, and none of them commits anything.
+// Keyboard shortcuts. Single letters work outside form fields only, and none of them submits anything.
 
-const BOARD = "/market/";
-const CHORD = 1_000; // how long `g` waits for its letter
-const PLACES = { m: BOARD, b: "/bots/", o: "/orders/", w: "/wallets/" };
-let going = 0;
+const MARKETS_PATH = "/market/";
+const CHORD_TIMEOUT_MS = 1_000; // between `g` and the second letter
+const GO_TO_PATHS = { m: MARKETS_PATH, b: "/bots/", o: "/orders/", w: "/wallets/" };
+let chordStartedAt = 0;
 
 export function start() {
-  document.addEventListener("keydown", pressed);
-  const open = document.getElementById("keys-open");
-  if (open) open.addEventListener("click", showKeys);
+  document.addEventListener("keydown", onKeydown);
+  const button = document.getElementById("keys-open");
+  if (button) button.addEventListener("click", showHelp);
 }
 
-const inField = (element) => Boolean(element.closest("input, select, textarea, [contenteditable]"));
+const isInField = (element) => Boolean(element.closest("input, select, textarea, [contenteditable]"));
 
-function pressed(event) {
+function onKeydown(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-  if (event.key === "Escape" && inField(event.target)) event.target.blur();
-  if (event.key === "ArrowDown" || event.key === "ArrowUp") moveRow(event);
-  if (inField(event.target) || document.querySelector("dialog[open]")) return;
-  single(event);
+  if (event.key === "Escape" && isInField(event.target)) event.target.blur();
+  if (event.key === "ArrowDown" || event.key === "ArrowUp") focusNextRow(event);
+  if (isInField(event.target) || document.querySelector("dialog[open]")) return;
+  onCharacter(event);
 }
 
-function single(event) {
-  if (going && performance.now() - going < CHORD && PLACES[event.key]) {
-    location.assign(PLACES[event.key]);
+function onCharacter(event) {
+  if (chordStartedAt && performance.now() - chordStartedAt < CHORD_TIMEOUT_MS && GO_TO_PATHS[event.key]) {
+    location.assign(GO_TO_PATHS[event.key]);
     return;
   }
-  going = event.key === "g" ? performance.now() : 0;
-  if (event.key === "/") findInstrument(event);
-  else if (event.key === "?") showKeys();
+  chordStartedAt = event.key === "g" ? performance.now() : 0;
+  if (event.key === "/") focusSearch(event);
+  else if (event.key === "?") showHelp();
   else if (event.key >= "1" && event.key <= "6") pickInterval(Number(event.key) - 1);
 }
 
-function findInstrument(event) {
+function focusSearch(event) {
   event.preventDefault();
   const field = document.getElementById("find");
   if (field) field.focus();
-  else location.assign(`${BOARD}#find`);
+  else location.assign(`${MARKETS_PATH}#find`);
 }
 
-function showKeys() {
+function showHelp() {
   const dialog = document.getElementById("keys");
   if (dialog && !dialog.open) dialog.showModal();
 }
@@ -49,14 +49,14 @@ function pickInterval(index) {
   if (link) link.click();
 }
 
-/** From the focused row to the next one that is shown. From the filter field, to the first. */
-function moveRow(event) {
-  const down = event.key === "ArrowDown";
+/** Focuses the next visible row of the markets table; from the search field, the first. */
+function focusNextRow(event) {
+  const isDown = event.key === "ArrowDown";
   const rows = [...document.querySelectorAll("#board tbody tr:not([hidden])")];
-  const at = rows.indexOf(event.target.closest("tr"));
-  const fromField = event.target.id === "find" && down;
-  if (at < 0 && !fromField) return;
-  const next = rows[fromField ? 0 : at + (down ? 1 : -1)];
+  const current = rows.indexOf(event.target.closest("tr"));
+  const fromSearch = event.target.id === "find" && isDown;
+  if (current < 0 && !fromSearch) return;
+  const next = rows[fromSearch ? 0 : current + (isDown ? 1 : -1)];
   if (!next) return;
   event.preventDefault();
   next.querySelector("th a").focus();

@@ -1,47 +1,47 @@
-// How old what is on screen is. A row is as fresh as the later of its own last tick and its venue's last
-// proof of life: a live venue that says nothing about an instrument has nothing to say. When the stream is
-// lost nothing arrives, so everything ages by itself.
+// Staleness: the age of every value on screen. The age of a row counts from its last tick or from the newest frame
+// of its live venue, whichever is later: a live venue that sends nothing about an instrument has no new value.
+// While the stream is lost nothing is recorded, so every age grows.
 
-const arrivals = new Map(); // "topic symbol" or "topic" → time
-const venues = new Map(); // name → {status, seen: time of its newest frame}
+const updateTimes = new Map(); // "topic symbol" or "topic" → time of the last update
+const venues = new Map(); // name → {status, lastFrameAt}
 
-export const LOOK_EVERY = 250;
-const LATE_AFTER = 3_000;
-const DOWN_AFTER = 10_000;
+export const STALENESS_CHECK_MS = 250;
+const VENUE_LATE_MS = 3_000;
+const VENUE_DOWN_MS = 10_000;
 
-/** What will be too old before the next look is too old now, so that the limit is kept, not passed. */
-export const isOld = (age, limit) => age === null || age > limit - LOOK_EVERY;
+/** A value that would pass the limit before the next check is stale now, so that the limit is never exceeded. */
+export const isStale = (age, limit) => age === null || age > limit - STALENESS_CHECK_MS;
 
-export const now = () => performance.now();
-const key = (topic, symbol) => (symbol ? `${topic} ${symbol}` : topic);
+const now = () => performance.now();
+const keyOf = (topic, symbol) => (symbol ? `${topic} ${symbol}` : topic);
 
-export function arrived(topic, symbol, at = now()) {
-  arrivals.set(key(topic, symbol), at);
+export function recordUpdate(topic, symbol) {
+  updateTimes.set(keyOf(topic, symbol), now());
 }
 
-/** What the first paint knew: its age when the server wrote it. Later news wins. */
-export function assumed(topic, symbol, age) {
-  const name = key(topic, symbol);
-  if (!arrivals.has(name)) arrivals.set(name, now() - age);
+/** The age that the server rendered. It counts until the first update. */
+export function seedAge(topic, symbol, age) {
+  const key = keyOf(topic, symbol);
+  if (!updateTimes.has(key)) updateTimes.set(key, now() - age);
 }
 
-export function venueReported(name, { status, age_ms: age }) {
-  venues.set(name, { status, seen: now() - age });
+export function recordVenue(name, { status, age_ms: age }) {
+  venues.set(name, { status, lastFrameAt: now() - age });
 }
 
 export function venueState(name) {
   const venue = venues.get(name);
   if (!venue) return null;
-  const age = now() - venue.seen;
-  const late = venue.status === "live" && isOld(age, LATE_AFTER);
-  const status = age > DOWN_AFTER ? "down" : late ? "late" : venue.status;
+  const age = now() - venue.lastFrameAt;
+  const late = venue.status === "live" && isStale(age, VENUE_LATE_MS);
+  const status = age > VENUE_DOWN_MS ? "down" : late ? "late" : venue.status;
   return { status, age };
 }
 
-/** Milliseconds, or null when nothing was ever heard. `proven`: the venue's proof of life counts. */
-export function ageOf(topic, symbol, proven = true) {
+/** Milliseconds, or null without any update. `useVenue`: frames of a live venue count as updates. */
+export function ageOf(topic, symbol, useVenue = true) {
   const venue = venues.get(topic.split(".")[1]);
-  const proof = proven && venue && venue.status === "live" ? venue.seen : -Infinity;
-  const last = Math.max(arrivals.get(key(topic, symbol)) ?? -Infinity, proof);
-  return last === -Infinity ? null : Math.max(0, now() - last);
+  const venueFrameAt = useVenue && venue && venue.status === "live" ? venue.lastFrameAt : -Infinity;
+  const updatedAt = Math.max(updateTimes.get(keyOf(topic, symbol)) ?? -Infinity, venueFrameAt);
+  return updatedAt === -Infinity ? null : Math.max(0, now() - updatedAt);
 }

@@ -1,18 +1,21 @@
-// The client of /ws/stream: subscriptions, the proof that nothing was missed, and coming back.
+// Client of /ws/stream: subscriptions, gap detection, reconnecting.
 //
-// Each topic keeps the epoch and seq it has seen. A push that does not begin where the last one ended, or a
-// beat that is ahead, is a gap: the topic is subscribed again from what was seen. A handler gets `snap(body)`
-// for a whole value and `push(body)` for an update; LOG items that were missed and recovered come as a push.
+// Each topic keeps the epoch and seq of its last message. A push that does not begin at the next seq, or a heartbeat
+// with a higher seq, is a gap: the topic is subscribed again from the last seq. A handler gets
+// `onSnapshot(topic, body)` for a whole value and `onUpdate(topic, body)` for a change; recovered items of a log
+// topic come as an update.
 
-const FIRST_PAUSE = 400;
-const LONGEST_PAUSE = 15_000;
-const REFUSED_PAUSE = 5_000; // after a close for breaking a rule (1008)
-const RETRY_TOPIC = 3_000;
-const QUIET_AFTER = 3_000; // `venues` is pushed every second
-const DEAD_AFTER = 8_000;
-const POLICY = 1008;
+const RECONNECT_MIN_MS = 100;
+const RECONNECT_BASE_MS = 400;
+const RECONNECT_MAX_MS = 15_000;
+const CLOSE_POLICY_VIOLATION = 1008;
+const POLICY_RECONNECT_MIN_MS = 5_000;
+const RESUBSCRIBE_MS = 3_000;
+const QUIET_TIMEOUT_MS = 3_000; // `venues` is pushed every second
+const DEAD_TIMEOUT_MS = 8_000;
+const LIVENESS_CHECK_MS = 500;
 
-/** Topics of which every item counts; the others are values of which the latest wins. */
+/** Log topics: every item counts. Of other topics only the latest value counts. */
 const isLog = (topic) => topic === "me" || topic.startsWith("trades.");
 
 export class Stream {
@@ -21,167 +24,170 @@ export class Stream {
     this.onState = onState;
     this.open = open;
     this.random = random;
-    this.topics = new Map();
-    this.byId = new Map();
+    this.topics = new Map(); // name → subscription
+    this.topicsById = new Map();
     this.socket = null;
     this.attempts = 0;
-    this.missed = 0;
+    this.missedUpdates = 0;
     this.state = "connecting";
-    this.since = performance.now();
-    this.heard = performance.now();
-    this.timer = 0;
+    this.stateSince = performance.now();
+    this.lastMessageAt = performance.now();
+    this.reconnectTimer = 0;
   }
 
   start() {
     this.connect();
-    setInterval(() => this.check(), 500);
-    window.addEventListener("online", () => this.hurry());
-    document.addEventListener("visibilitychange", () => document.hidden || this.hurry());
+    setInterval(() => this.checkLiveness(), LIVENESS_CHECK_MS);
+    window.addEventListener("online", () => this.reconnectNow());
+    document.addEventListener("visibilitychange", () => document.hidden || this.reconnectNow());
     window.addEventListener("pagehide", () => this.socket && this.socket.close());
-    window.addEventListener("pageshow", (event) => event.persisted && this.hurry());
+    window.addEventListener("pageshow", (event) => event.persisted && this.reconnectNow());
   }
 
   subscribe(topic, handler) {
-    const known = this.topics.get(topic);
-    if (known) return;
-    const entry = { topic, handler, id: null, epoch: null, seq: null, answered: false, proven: false, asking: false };
-    this.topics.set(topic, entry);
-    this.ask(entry);
+    if (this.topics.has(topic)) return;
+    // `acknowledged` ends with the connection, `confirmed` when the next one opens.
+    const flags = { pending: false, acknowledged: false, confirmed: false };
+    const subscription = { topic, handler, id: null, epoch: null, seq: null, ...flags };
+    this.topics.set(topic, subscription);
+    this.request(subscription);
   }
 
   unsubscribe(topic) {
-    const entry = this.topics.get(topic);
-    if (!entry) return;
+    const subscription = this.topics.get(topic);
+    if (!subscription) return;
     this.topics.delete(topic);
-    this.byId.delete(entry.id);
-    this.send({ op: "unsub", topic });
+    this.topicsById.delete(subscription.id);
+    this.send({ op: "unsubscribe", topic });
   }
 
-  /** True when the server has answered for this topic on the last connection there was. */
-  carries(topic) {
-    const entry = this.topics.get(topic);
-    return Boolean(entry && entry.proven);
+  /** True when the server has confirmed the topic on the latest connection, which may be lost by now. */
+  isSubscribed(topic) {
+    return Boolean(this.topics.get(topic)?.confirmed);
   }
 
-  // --- the connection ------------------------------------------------------------------------------------
+  // --- connection ----------------------------------------------------------------------------------------
   connect() {
-    clearTimeout(this.timer);
-    this.timer = 0;
+    clearTimeout(this.reconnectTimer);
+    this.reconnectTimer = 0;
     const socket = this.open(this.url);
     this.socket = socket;
-    this.heard = performance.now();
-    socket.addEventListener("open", () => this.opened(socket));
-    socket.addEventListener("message", (event) => this.received(socket, event.data));
-    socket.addEventListener("close", (event) => this.closed(socket, event.code));
+    this.lastMessageAt = performance.now();
+    socket.addEventListener("open", () => this.onOpen(socket));
+    socket.addEventListener("message", (event) => this.onMessage(socket, event.data));
+    socket.addEventListener("close", (event) => this.onClose(socket, event.code));
   }
 
-  opened(socket) {
+  onOpen(socket) {
     if (socket !== this.socket) return;
-    this.heard = performance.now();
-    for (const entry of this.topics.values()) {
-      entry.proven = false;
-      this.ask(entry);
+    this.lastMessageAt = performance.now();
+    for (const subscription of this.topics.values()) {
+      subscription.confirmed = false;
+      this.request(subscription);
     }
   }
 
-  closed(socket, code) {
+  onClose(socket, code) {
     if (socket !== this.socket) return;
     this.socket = null;
-    this.byId.clear();
-    for (const entry of this.topics.values()) Object.assign(entry, { id: null, answered: false, asking: false });
+    this.topicsById.clear();
+    for (const subscription of this.topics.values()) {
+      Object.assign(subscription, { id: null, acknowledged: false, pending: false });
+    }
     this.setState("lost");
-    const ceiling = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** this.attempts);
-    const least = code === POLICY ? REFUSED_PAUSE : 100;
+    const backoff = Math.min(RECONNECT_MAX_MS, RECONNECT_BASE_MS * 2 ** this.attempts);
+    const minimum = code === CLOSE_POLICY_VIOLATION ? POLICY_RECONNECT_MIN_MS : RECONNECT_MIN_MS;
     this.attempts += 1;
-    this.timer = setTimeout(() => this.connect(), least + this.random() * ceiling);
+    this.reconnectTimer = setTimeout(() => this.connect(), minimum + this.random() * backoff);
   }
 
-  /** Something changed for the better: do not sit out the pause. */
-  hurry() {
-    if (this.socket || !this.timer) return;
+  /** Skips the backoff: the network or the page is back. */
+  reconnectNow() {
+    if (this.socket || !this.reconnectTimer) return;
     this.attempts = 0;
     this.connect();
   }
 
-  check() {
-    const silent = performance.now() - this.heard;
-    if (this.socket && silent > DEAD_AFTER) {
+  checkLiveness() {
+    const silence = performance.now() - this.lastMessageAt;
+    if (this.socket && silence > DEAD_TIMEOUT_MS) {
       const socket = this.socket;
-      this.closed(socket, 0);
+      this.onClose(socket, 0);
       socket.close();
-    } else if (this.socket && this.state === "live" && silent > QUIET_AFTER) {
-      this.setState("quiet", this.heard);
+    } else if (this.socket && this.state === "live" && silence > QUIET_TIMEOUT_MS) {
+      this.setState("quiet", this.lastMessageAt);
     }
-    this.onState(this.state, performance.now() - this.since);
+    this.onState(this.state, performance.now() - this.stateSince);
   }
 
   setState(state, since = performance.now()) {
     if (state === this.state) return;
-    // Lost after quiet: it was lost when it fell silent.
-    if (!(state === "lost" && this.state === "quiet")) this.since = since;
+    // A quiet connection that is lost was lost when it became quiet.
+    if (!(state === "lost" && this.state === "quiet")) this.stateSince = since;
     this.state = state;
-    this.onState(state, performance.now() - this.since);
+    this.onState(state, performance.now() - this.stateSince);
   }
 
   send(command) {
     if (this.socket && this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(command));
   }
 
-  ask(entry) {
-    if (entry.asking || !this.socket || this.socket.readyState !== WebSocket.OPEN) return;
-    entry.asking = true;
-    const seen = entry.epoch === null ? {} : { epoch: entry.epoch, seq: entry.seq };
-    this.send({ op: "sub", topic: entry.topic, ...seen });
+  request(subscription) {
+    if (subscription.pending || !this.socket || this.socket.readyState !== WebSocket.OPEN) return;
+    subscription.pending = true;
+    const { topic, epoch, seq } = subscription;
+    this.send({ op: "subscribe", topic, ...(epoch === null ? {} : { epoch, seq }) });
   }
 
-  // --- what the server says ------------------------------------------------------------------------------
-  received(socket, text) {
+  // --- messages ------------------------------------------------------------------------------------------
+  onMessage(socket, text) {
     if (socket !== this.socket) return;
-    this.heard = performance.now();
-    const said = JSON.parse(text);
-    if (said.op === "push") for (const part of said.m) this.pushed(part);
-    else if (said.op === "ok" && said.epoch !== undefined) this.answered(said);
-    else if (said.op === "beat") this.beat(said.seq);
-    else if (said.op === "error") this.refused(said);
+    this.lastMessageAt = performance.now();
+    const message = JSON.parse(text);
+    if (message.op === "push") for (const item of message.m) this.push(item);
+    else if (message.op === "ok" && message.epoch !== undefined) this.acknowledge(message);
+    else if (message.op === "heartbeat") this.heartbeat(message.seq);
+    else if (message.op === "error") this.retryLater(message);
     this.attempts = 0;
     this.setState("live");
   }
 
-  answered({ topic, id, epoch, seq, recovered, snap }) {
-    const entry = this.topics.get(topic);
-    if (!entry) return;
-    if (entry.epoch === epoch && seq > entry.seq) this.missed += seq - entry.seq;
-    const isRest = recovered && isLog(topic);
-    this.byId.delete(entry.id);
-    this.byId.set(id, entry);
-    Object.assign(entry, { id, epoch, seq, answered: true, proven: true, asking: false });
-    if (isRest) entry.handler.push(topic, snap);
-    else entry.handler.snap(topic, snap);
+  acknowledge({ topic, id, epoch, seq, recovered, snapshot }) {
+    const subscription = this.topics.get(topic);
+    if (!subscription) return;
+    if (subscription.epoch === epoch && seq > subscription.seq) this.missedUpdates += seq - subscription.seq;
+    this.topicsById.delete(subscription.id);
+    this.topicsById.set(id, subscription);
+    Object.assign(subscription, { id, epoch, seq, pending: false, acknowledged: true, confirmed: true });
+    if (recovered && isLog(topic)) subscription.handler.onUpdate(topic, snapshot);
+    else subscription.handler.onSnapshot(topic, snapshot);
   }
 
-  pushed([id, from, to, body]) {
-    const entry = this.byId.get(id);
-    if (!entry || entry.asking || to <= entry.seq) return;
-    if (from > entry.seq + 1) {
-      this.ask(entry);
+  push([id, from, to, body]) {
+    const subscription = this.topicsById.get(id);
+    if (!subscription || subscription.pending || to <= subscription.seq) return;
+    if (from > subscription.seq + 1) {
+      this.request(subscription);
       return;
     }
-    const fresh = isLog(entry.topic) && from <= entry.seq ? body.slice(entry.seq - from + 1) : body;
-    entry.seq = to;
-    entry.handler.push(entry.topic, fresh);
+    const { topic, seq, handler } = subscription;
+    subscription.seq = to;
+    handler.onUpdate(topic, isLog(topic) && from <= seq ? body.slice(seq - from + 1) : body);
   }
 
-  beat(told) {
-    for (const [id, seq] of Object.entries(told)) {
-      const entry = this.byId.get(Number(id));
-      if (entry && !entry.asking && seq > entry.seq) this.ask(entry);
+  heartbeat(seqs) {
+    for (const [id, seq] of Object.entries(seqs)) {
+      const subscription = this.topicsById.get(Number(id));
+      if (subscription && !subscription.pending && seq > subscription.seq) this.request(subscription);
     }
   }
 
-  refused({ topic }) {
-    const entry = this.topics.get(topic);
-    if (!entry) return;
-    entry.asking = false;
-    setTimeout(() => this.topics.get(topic) === entry && !entry.answered && this.ask(entry), RETRY_TOPIC);
+  retryLater({ topic }) {
+    const subscription = this.topics.get(topic);
+    if (!subscription) return;
+    subscription.pending = false;
+    setTimeout(() => {
+      if (this.topics.get(topic) === subscription && !subscription.acknowledged) this.request(subscription);
+    }, RESUBSCRIBE_MS);
   }
 }

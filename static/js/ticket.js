@@ -1,71 +1,72 @@
-// The ticket and the account tables, beyond what htmx does: keys, ticks, the ladder's prices, what a preview means
-// for the button. Figures are whole numbers of ticks (BigInt): no price passes through a float.
+// Order ticket and account tables, beyond htmx: keyboard, price steps, prices from the ladder, the state of the
+// submit button. Prices are BigInt numbers of ticks: no price becomes a float.
 
-const FIGURE = /^\d*\.?\d*$/;
+const NUMBER = /^\d*\.?\d*$/;
+const SLOW_RESPONSE_MS = 5_000;
 
 const byId = (id) => document.getElementById(id);
 const ticketForm = () => document.querySelector("form#order-ticket");
-const changed = (field) => field.dispatchEvent(new Event("input", { bubbles: true }));
+const dispatchInput = (field) => field.dispatchEvent(new Event("input", { bubbles: true }));
 
 export function start() {
-  document.addEventListener("keydown", keyPressed);
-  document.addEventListener("click", clicked);
-  document.body.addEventListener("input", (event) => event.target.closest("#order-ticket") && reopened());
-  document.body.addEventListener("htmx:beforeSwap", keepEdits);
-  document.body.addEventListener("htmx:afterSwap", swapped);
-  document.body.addEventListener("htmx:beforeRequest", busy);
-  document.body.addEventListener("htmx:afterRequest", answered);
+  document.addEventListener("keydown", onKeydown);
+  document.addEventListener("click", onClick);
+  document.body.addEventListener("input", (event) => event.target.closest("#order-ticket") && enableSubmit());
+  document.body.addEventListener("htmx:beforeSwap", keepEditedRows);
+  document.body.addEventListener("htmx:afterSwap", onSwap);
+  document.body.addEventListener("htmx:beforeRequest", onRequest);
+  document.body.addEventListener("htmx:afterRequest", onResponse);
 }
 
-// --- what is typed -----------------------------------------------------------------------------------------
-const plainOf = (text) => text.replace(/[\s,]/g, "");
+// --- input ---------------------------------------------------------------------------------------------------
+const stripSeparators = (text) => text.replace(/[\s,]/g, "");
 
-/** `text` moved by `ticks` of 10 ** -decimals, never below zero; null when it is no figure. */
-export function stepped(text, ticks, decimals) {
-  const plain = plainOf(text);
-  if (!plain || !FIGURE.test(plain)) return null;
-  const [whole, fraction = ""] = plain.split(".");
-  const units = BigInt((whole || "0") + fraction.padEnd(decimals, "0").slice(0, decimals)) + BigInt(ticks);
-  const digits = (units < 0n ? 0n : units).toString().padStart(decimals + 1, "0");
+/** `text` plus `ticks` of 10 ** -decimals, at least zero; null when the text is not a number. */
+function addTicks(text, ticks, decimals) {
+  const number = stripSeparators(text);
+  if (!number || !NUMBER.test(number)) return null;
+  const [whole, fraction = ""] = number.split(".");
+  const sum = BigInt((whole || "0") + fraction.padEnd(decimals, "0").slice(0, decimals)) + BigInt(ticks);
+  const digits = (sum < 0n ? 0n : sum).toString().padStart(decimals + 1, "0");
   return decimals ? `${digits.slice(0, -decimals)}.${digits.slice(-decimals)}` : digits;
 }
 
-function keyPressed(event) {
+function onKeydown(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
   const { target } = event;
   if (target.matches('#order-ticket [name="price"], #order-ticket [name="trigger_price"]')) stepPrice(event);
   if (target.closest("input, select, textarea, [contenteditable]") || document.querySelector("dialog[open]")) return;
-  if (event.key === "b" || event.key === "s") openTicket(event, event.key === "b" ? "buy" : "sell");
-  else if (event.key === "x") cancelFocused(event);
+  if (event.key === "b" || event.key === "s") focusTicket(event, event.key === "b" ? "buy" : "sell");
+  else if (event.key === "x") cancelFocusedOrder(event);
 }
 
 function stepPrice(event) {
   if (event.key !== "ArrowUp" && event.key !== "ArrowDown") return;
   const ticks = (event.key === "ArrowUp" ? 1 : -1) * (event.shiftKey ? 10 : 1);
-  const moved = stepped(event.target.value, ticks, Number(ticketForm().dataset.decimals));
-  if (moved === null) return;
+  const price = addTicks(event.target.value, ticks, Number(ticketForm().dataset.decimals));
+  if (price === null) return;
   event.preventDefault();
-  event.target.value = moved;
-  changed(event.target);
+  event.target.value = price;
+  dispatchInput(event.target);
 }
 
-function openTicket(event, side) {
+function focusTicket(event, side) {
   const form = ticketForm();
   if (!form) return;
   event.preventDefault();
-  pickSide(form, side);
+  selectSide(form, side);
   byId("ticket-size").focus();
 }
 
-function pickSide(form, side) {
+function selectSide(form, side) {
   const pane = byId("pane-ticket");
   if (pane) pane.checked = true;
   const radio = form.querySelector(`[name="side"][value="${side}"]`);
   radio.checked = true;
-  changed(radio);
+  dispatchInput(radio);
 }
 
-function cancelFocused(event) {
+function cancelFocusedOrder(event) {
   const row = event.target.closest("tr[data-order]");
   const button = row && row.querySelector("[data-cancels]");
   if (!button) return;
@@ -73,37 +74,36 @@ function cancelFocused(event) {
   button.click();
 }
 
-function clicked(event) {
-  const { target } = event;
-  const opens = target.closest("[data-opens]");
-  if (opens && ticketForm()) pickSide(ticketForm(), opens.dataset.opens);
+function onClick({ target }) {
+  const sideButton = target.closest("[data-opens]");
+  if (sideButton && ticketForm()) selectSide(ticketForm(), sideButton.dataset.opens);
   if (target.closest('[data-act="mid"]')) fillPrice(document.querySelector('.ladder [data-part="mid"]'));
-  const rung = target.closest(".ladder tbody tr");
-  if (rung) fillPrice(rung.cells[0]);
-  const copies = target.closest("[data-copies]");
-  if (copies) copy(copies);
+  const ladderRow = target.closest(".ladder tbody tr");
+  if (ladderRow) fillPrice(ladderRow.cells[0]);
+  const copyButton = target.closest("[data-copies]");
+  if (copyButton) copyText(copyButton);
 }
 
 function fillPrice(source) {
   const field = byId("ticket-price");
-  const price = source && plainOf(source.textContent).replace(/[^\d.]/g, "");
+  const price = source && stripSeparators(source.textContent).replace(/[^\d.]/g, "");
   if (!field || !price) return;
   field.value = price;
-  changed(field);
+  dispatchInput(field);
 }
 
-async function copy(button) {
+async function copyText(button) {
   try {
     await navigator.clipboard.writeText(byId(button.dataset.copies).textContent.trim());
     button.lastChild.textContent = " Copied";
   } catch (error) {
-    button.lastChild.textContent = ` Select it by hand: ${error.name}`;
+    button.lastChild.textContent = ` Copy failed (${error.name}). Select the text instead`;
   }
 }
 
-// --- what the server said ------------------------------------------------------------------------------------
-/** A judgement holds for what was typed then; until the next one the server's answer decides. */
-function reopened() {
+// --- answers of the server -----------------------------------------------------------------------------------
+/** A denied preview is valid for its input only: after a change the button works until the next preview. */
+function enableSubmit() {
   const button = byId("ticket-submit");
   if (button && button.dataset.denied) {
     delete button.dataset.denied;
@@ -111,7 +111,7 @@ function reopened() {
   }
 }
 
-function judged() {
+function applyPreview() {
   const verdict = byId("preview-verdict");
   const button = byId("ticket-submit");
   if (!verdict || !button) return;
@@ -120,46 +120,45 @@ function judged() {
     button.dataset.denied = "true";
     button.disabled = true;
   } else {
-    reopened();
+    enableSubmit();
   }
-  const said = verdict.textContent.replace(/\s+/g, " ").trim();
+  const text = verdict.textContent.replace(/\s+/g, " ").trim();
   const announcer = byId("announcer");
-  if (announcer.textContent !== said && verdict.dataset.verdict !== "open") announcer.textContent = said;
+  if (announcer.textContent !== text && verdict.dataset.verdict !== "open") announcer.textContent = text;
 }
 
-function swapped({ detail }) {
-  if (detail.target.id === "order-preview") judged();
-  else if (detail.target.id === "order-ticket") settled();
+function onSwap({ detail }) {
+  if (detail.target.id === "order-preview") applyPreview();
+  else if (detail.target.id === "order-ticket") focusAfterSubmit();
 }
 
-/** A refusal takes the focus to what is wrong; an order leaves it ready for the next. */
-function settled() {
-  const wrong = document.querySelector("#order-ticket [aria-invalid]") || byId("ticket-denied");
-  if (wrong) wrong.focus();
+/** Focuses the error, or after success the size of the next order. */
+function focusAfterSubmit() {
+  const error = document.querySelector("#order-ticket [aria-invalid]") || byId("ticket-denied");
+  if (error) error.focus();
   else if (byId("ticket-result")) byId("ticket-size").focus();
 }
 
-/** Tables read themselves again at any moment; a row that somebody is changing or has opened waits for them. */
-function keepEdits(event) {
+/** A table that reloads itself is not swapped while one of its rows is edited or open. */
+function keepEditedRows(event) {
   const { target, requestConfig } = event.detail;
-  const own = requestConfig && requestConfig.elt === target;
-  if (own && target.querySelector("[data-editing], details[open]")) event.detail.shouldSwap = false;
+  const reloadsItself = requestConfig && requestConfig.elt === target;
+  if (reloadsItself && target.querySelector("[data-editing], details[open]")) event.detail.shouldSwap = false;
 }
 
-const SLOW = 5_000;
-
-function busy({ detail }) {
+function onRequest({ detail }) {
   const button = detail.elt.id === "order-ticket" ? byId("ticket-submit") : null;
   if (!button) return;
   byId("ticket-act").textContent = button.dataset.busy;
-  button.slow = setTimeout(() => (byId("ticket-act").textContent = "Still working; nothing was sent twice"), SLOW);
+  const showSlow = () => (byId("ticket-act").textContent = "Waiting for confirmation");
+  button.slowTimer = setTimeout(showSlow, SLOW_RESPONSE_MS);
 }
 
-function answered({ detail }) {
+function onResponse({ detail }) {
   if (detail.elt.id !== "order-ticket") return;
   const button = byId("ticket-submit");
-  clearTimeout(button?.slow);
+  clearTimeout(button?.slowTimer);
   if (!detail.successful && detail.xhr.status !== 422) {
-    byId("ticket-act").textContent = "Not sent: no answer. Press again, it stays one order";
+    byId("ticket-act").textContent = "Not confirmed. Submit again (no duplicate order)";
   }
 }

@@ -1,76 +1,76 @@
-// Paints `data-field` leaves of `data-live` scopes from ticks, and greys what is too old.
+// Ticks: renders the `data-field` elements of `data-live` scopes, and greys out stale scopes.
 
 import { direction, format } from "./format.js";
-import { ageOf, arrived, assumed, isOld } from "./staleness.js";
+import { ageOf, isStale, recordUpdate, seedAge } from "./staleness.js";
 import { schedule, setData, setStale, setText } from "./render.js";
 
-const FLASH = 240;
-const FLASH_APART = 333;
-const DECIMALS = { spread: 1, mid: 1 }; // extra digits to compute with
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const FLASH_MS = 240;
+const FLASH_INTERVAL_MS = 333;
+const EXTRA_DECIMALS = { spread: 1, mid: 1 }; // computed with more digits than are shown
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
-const ticks = new Map(); // "topic symbol" → {tick, before}
-const dirty = new Set();
-let scopes = new Map(); // "topic symbol" → [{element, fields}]
-let visible = () => true;
+const ticks = new Map(); // "topic symbol" → {tick, previous}
+const dirty = new Set(); // keys of ticks to render
+let scopes = new Map(); // "topic symbol" → [{element, topic, symbol, fields}]
+let isVisible = () => true;
 
-export function scan(isVisible = visible) {
-  visible = isVisible;
+export function scan(isElementVisible) {
+  isVisible = isElementVisible;
   scopes = new Map();
   for (const element of document.querySelectorAll("[data-live][data-symbol]")) {
     const { live: topic, symbol, ageMs } = element.dataset;
-    const name = `${topic} ${symbol}`;
+    const key = `${topic} ${symbol}`;
     const scope = { element, topic, symbol, fields: [...element.querySelectorAll("[data-field]")] };
-    scopes.set(name, [...(scopes.get(name) || []), scope]);
-    if (ageMs !== undefined) assumed(topic, symbol, Number(ageMs));
-    if (ticks.has(name)) dirty.add(name);
+    scopes.set(key, [...(scopes.get(key) || []), scope]);
+    if (ageMs !== undefined) seedAge(topic, symbol, Number(ageMs));
+    if (ticks.has(key)) dirty.add(key);
   }
   for (const { dataset } of document.querySelectorAll("[data-panel-topic][data-age-ms]")) {
-    assumed(dataset.panelTopic, null, Number(dataset.ageMs));
+    seedAge(dataset.panelTopic, null, Number(dataset.ageMs));
   }
-  schedule(paint);
+  schedule(render);
 }
 
 export const ticksHandler = {
-  snap(topic, body) {
-    for (const [symbol, tick] of Object.entries(body || {})) keep(topic, symbol, tick);
-    schedule(paint);
+  onSnapshot(topic, body) {
+    for (const [symbol, tick] of Object.entries(body || {})) storeTick(topic, symbol, tick);
+    schedule(render);
   },
-  push(topic, body) {
+  onUpdate(topic, body) {
     for (const [symbol, tick] of Object.entries(body)) {
-      keep(topic, symbol, tick);
-      arrived(topic, symbol);
+      storeTick(topic, symbol, tick);
+      recordUpdate(topic, symbol);
     }
-    schedule(paint);
+    schedule(render);
   },
 };
 
-function keep(topic, symbol, tick) {
-  const name = `${topic} ${symbol}`;
-  const known = ticks.get(name);
-  // Conflated between two frames, direction is against what was last on screen.
-  const before = known && dirty.has(name) ? known.before : known && known.tick;
-  ticks.set(name, { tick, before: before || tick });
-  dirty.add(name);
+/** Of several ticks in one frame, `previous` stays the tick that is on screen. */
+function storeTick(topic, symbol, tick) {
+  const key = `${topic} ${symbol}`;
+  const stored = ticks.get(key);
+  const previous = stored && dirty.has(key) ? stored.previous : stored && stored.tick;
+  ticks.set(key, { tick, previous: previous || tick });
+  dirty.add(key);
 }
 
-function paint() {
-  for (const name of dirty) {
-    const { tick, before } = ticks.get(name);
-    for (const scope of scopes.get(name) || []) paintScope(scope, tick, before);
+function render() {
+  for (const key of dirty) {
+    const { tick, previous } = ticks.get(key);
+    for (const scope of scopes.get(key) || []) renderScope(scope, tick, previous);
   }
   dirty.clear();
 }
 
-function paintScope({ element, fields }, tick, before) {
+function renderScope({ element, fields }, tick, previous) {
   const decimals = Number(element.dataset.decimals || 2);
-  for (const leaf of fields) {
-    const { field } = leaf.dataset;
+  for (const target of fields) {
+    const { field } = target.dataset;
     if (field === "age") continue;
     const value = valueOf(tick, field, decimals);
-    setText(leaf, format(value, leaf.dataset.format, decimals));
-    if (field === "last") paintMove(leaf, Number(value) - Number(before.last));
-    else if (leaf.dataset.dir) setData(leaf, "dir", direction(value));
+    setText(target, format(value, target.dataset.format, decimals));
+    if (field === "last") renderPriceChange(target, Number(value) - Number(previous.last));
+    else if (target.dataset.dir) setData(target, "dir", direction(value));
   }
 }
 
@@ -80,51 +80,49 @@ function valueOf(tick, field, decimals) {
   const [bid, ask] = [Number(tick.bid), Number(tick.ask)];
   if (field === "spread_bp") return bid + ask > 0 ? (((ask - bid) / (bid + ask)) * 20_000).toFixed(4) : null;
   const value = field === "mid" ? (bid + ask) / 2 : ask - bid;
-  return value.toFixed(decimals + DECIMALS[field]);
+  return value.toFixed(decimals + EXTRA_DECIMALS[field]);
 }
 
-function paintMove(leaf, move) {
-  if (!move) return;
-  const way = move > 0 ? "up" : "down";
-  if (leaf.dataset.dir) setData(leaf, "dir", way);
-  const at = performance.now();
-  if (calm.matches || at - (leaf.flashedAt || -FLASH_APART) < FLASH_APART) return;
-  leaf.flashedAt = at;
-  leaf.dataset.flash = way;
-  setTimeout(() => delete leaf.dataset.flash, FLASH);
+function renderPriceChange(target, change) {
+  if (!change) return;
+  const dir = change > 0 ? "up" : "down";
+  if (target.dataset.dir) setData(target, "dir", dir);
+  const now = performance.now();
+  if (reducedMotion.matches || now - (target.flashedAt || -FLASH_INTERVAL_MS) < FLASH_INTERVAL_MS) return;
+  target.flashedAt = now;
+  target.dataset.flash = dir;
+  setTimeout(() => delete target.dataset.flash, FLASH_MS);
 }
 
-/** Once a second: the ages of what is on screen. */
-export function paintAges() {
-  for (const { scope, age } of agesOnScreen()) {
-    for (const leaf of scope.fields) if (leaf.dataset.field === "age") setText(leaf, format(age, "age"));
+/** Once a second: the ages on screen and the document title. */
+export function renderAges() {
+  for (const { scope, age } of scopeAges()) {
+    for (const target of scope.fields) if (target.dataset.field === "age") setText(target, format(age, "age"));
   }
-  paintTitle();
+  renderTitle();
 }
 
-/** At every look: what is too old goes grey. */
-export function paintStale() {
-  for (const { scope, age } of agesOnScreen()) {
+export function renderStale() {
+  for (const { scope, age } of scopeAges()) {
     const limit = Number(scope.element.dataset.staleAfter);
-    if (limit) setStale(scope.element, isOld(age, limit));
+    if (limit) setStale(scope.element, isStale(age, limit));
   }
 }
 
-/** What was greyed on screen is looked at until it is fresh, also when it slid out of sight meanwhile. */
-function* agesOnScreen() {
-  for (const sharing of scopes.values()) {
-    for (const scope of sharing) {
-      if (!visible(scope.element) && !scope.element.dataset.stale) continue;
+/** Scopes on screen, and stale ones that left it: these are checked until they are not stale. */
+function* scopeAges() {
+  for (const sharingOneTick of scopes.values()) {
+    for (const scope of sharingOneTick) {
       const { element, topic, symbol } = scope;
-      yield { scope, age: ageOf(topic, symbol, hasTick(element, topic, symbol)) };
+      if (isVisible(element) || element.dataset.stale) yield { scope, age: ageOf(topic, symbol, hasTick(scope)) };
     }
   }
 }
 
-// An instrument that never had a tick has no value that a live venue could vouch for.
-const hasTick = (element, topic, symbol) => ticks.has(`${topic} ${symbol}`) || "ageMs" in element.dataset;
+// Frames of a live venue say nothing about an instrument that never had a tick.
+const hasTick = ({ element, topic, symbol }) => ticks.has(`${topic} ${symbol}`) || "ageMs" in element.dataset;
 
-function paintTitle() {
+function renderTitle() {
   const main = document.querySelector("main[data-title]");
   const last = document.querySelector('.last-price[data-field="last"]');
   if (main && last) document.title = `${main.dataset.title} ${last.textContent.trim()} \u00b7 CryptoTrade`;

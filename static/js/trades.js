@@ -1,86 +1,88 @@
-// The trade tape: newest on top, at most 60 rows, recycled from the bottom.
+// Trades: the newest on top, at most 60 rows. The row at the bottom is reused for the next trade.
 
 import { clock, fixed } from "./format.js";
-import { arrived } from "./staleness.js";
+import { recordUpdate } from "./staleness.js";
 import { part, schedule, setText } from "./render.js";
 
-const ROWS = 60;
-const SIZES = 500; // the sample in which a trade is large
-const MINUTE = 60_000;
+const MAX_ROWS = 60;
+const SAMPLE_SIZE = 500; // recent trades from which the size of a large one is computed
+const MIN_SAMPLE_SIZE = 50;
+const MINUTE_MS = 60_000;
 
-const waiting = new Map(); // topic → {items, whole}
-const seen = new Map(); // topic → recent items, newest last
+const pending = new Map(); // topic → {items, isSnapshot}
+const recent = new Map(); // topic → items, newest last
 
-export const tapeHandler = {
-  snap(topic, items) {
+export const tradesHandler = {
+  onSnapshot(topic, items) {
     if (!items) return;
-    waiting.set(topic, { items: items.slice(-ROWS), whole: true });
-    seen.set(topic, items.slice(-SIZES));
-    arrived(topic);
-    schedule(paint);
+    pending.set(topic, { items: items.slice(-MAX_ROWS), isSnapshot: true });
+    recent.set(topic, items.slice(-SAMPLE_SIZE));
+    recordUpdate(topic);
+    schedule(render);
   },
-  push(topic, items) {
-    const before = waiting.get(topic) || { items: [], whole: false };
-    waiting.set(topic, { items: [...before.items, ...items].slice(-ROWS), whole: before.whole });
-    seen.set(topic, [...(seen.get(topic) || []), ...items].slice(-SIZES));
-    arrived(topic);
-    schedule(paint);
+  onUpdate(topic, items) {
+    const before = pending.get(topic) || { items: [], isSnapshot: false };
+    pending.set(topic, { ...before, items: [...before.items, ...items].slice(-MAX_ROWS) });
+    recent.set(topic, [...(recent.get(topic) || []), ...items].slice(-SAMPLE_SIZE));
+    recordUpdate(topic);
+    schedule(render);
   },
 };
 
-function paint() {
+function render() {
   for (const table of document.querySelectorAll("[data-tape]")) {
     const topic = table.dataset.tape;
-    const due = waiting.get(topic);
-    if (due) paintTape(table, due, largeFrom(seen.get(topic)));
-    if (due) paintShare(table, seen.get(topic));
+    if (!pending.has(topic)) continue;
+    renderTrades(table, pending.get(topic), largeTradeSize(recent.get(topic)));
+    renderTakerBuyShare(table, recent.get(topic));
   }
-  waiting.clear();
+  pending.clear();
 }
 
-/** Size from which a trade is among the largest 1 in 100. */
-function largeFrom(items) {
+/** 99th percentile of the recent sizes: larger trades are highlighted. */
+function largeTradeSize(items) {
   const sizes = items.map((item) => Number(item[1])).sort((a, b) => a - b);
-  return sizes.length < 50 ? Infinity : sizes[Math.floor(sizes.length * 0.99)];
+  return sizes.length < MIN_SAMPLE_SIZE ? Infinity : sizes[Math.floor(sizes.length * 0.99)];
 }
 
-function paintTape(table, { items, whole }, large) {
+function renderTrades(table, { items, isSnapshot }, largeSize) {
   const body = table.tBodies[0];
-  if (whole) while (body.rows.length > items.length) body.lastElementChild.remove();
-  for (const item of whole ? items.slice(-ROWS) : items) {
-    const row = body.rows.length >= (whole ? Math.max(items.length, 1) : ROWS) ? body.lastElementChild : newRow();
-    write(row, item, large, table.dataset);
+  if (isSnapshot) while (body.rows.length > items.length) body.lastElementChild.remove();
+  const maxRows = isSnapshot ? Math.max(items.length, 1) : MAX_ROWS;
+  for (const item of items) {
+    const row = body.rows.length >= maxRows ? body.lastElementChild : createRow();
+    renderRow(row, item, largeSize, table.dataset);
     body.prepend(row);
   }
-  const note = table.parentElement.querySelector(".tape-empty");
-  if (note) note.hidden = body.rows.length > 0;
+  const empty = table.parentElement.querySelector(".tape-empty");
+  if (empty) empty.hidden = body.rows.length > 0;
 }
 
-function newRow() {
+function createRow() {
   const row = document.createElement("tr");
   for (let cell = 0; cell < 3; cell += 1) row.append(document.createElement("td"));
   row.cells[0].className = "with-arrow";
   return row;
 }
 
-function write(row, [price, size, side, time], large, { decimals, sizeDecimals }) {
-  const [first, second, third] = row.cells;
-  first.dataset.dir = side === "buy" ? "up" : "down";
-  setText(first, fixed(price, Number(decimals)));
-  setText(second, fixed(size, Number(sizeDecimals)));
-  setText(third, clock(time));
-  row.toggleAttribute("data-large", Number(size) > large);
+function renderRow(row, [price, size, side, time], largeSize, { decimals, sizeDecimals }) {
+  const [priceCell, sizeCell, timeCell] = row.cells;
+  priceCell.dataset.dir = side === "buy" ? "up" : "down";
+  setText(priceCell, fixed(price, Number(decimals)));
+  setText(sizeCell, fixed(size, Number(sizeDecimals)));
+  setText(timeCell, clock(time));
+  row.toggleAttribute("data-large", Number(size) > largeSize);
 }
 
-/** Share of the last minute's volume that takers bought, by the venue's clock. */
-function paintShare(table, items) {
+/** Share of taker buys in the volume of the last minute, in venue time. */
+function renderTakerBuyShare(table, items) {
   const newest = items.length ? items[items.length - 1][3] : 0;
-  let [bought, all] = [0, 0];
+  let [buyVolume, volume] = [0, 0];
   for (const [, size, side, time] of items) {
-    if (time <= newest - MINUTE) continue;
-    all += Number(size);
-    if (side === "buy") bought += Number(size);
+    if (time <= newest - MINUTE_MS) continue;
+    volume += Number(size);
+    if (side === "buy") buyVolume += Number(size);
   }
   const note = part(table.closest(".panel"), "share");
-  if (note && all) setText(note, `${Math.round((100 * bought) / all)} % bought, 1 min`);
+  if (note && volume) setText(note, `Taker buy ${Math.round((100 * buyVolume) / volume)}% (1m)`);
 }

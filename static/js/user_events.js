@@ -1,89 +1,91 @@
-// Private events. Each is a nudge: it becomes `me:order`, `me:fill`… on `body`, at most two a second of a kind,
-// and fragments that listen read themselves again. What a person should hear of becomes a toast.
+// User events (topic `me`). Each is dispatched on `body` as `me:order`, `me:fill`…, at most two a second per type,
+// and fragments that listen reload. Fills, failed orders and alerts are also shown as toasts.
 
 import { fixed } from "./format.js";
 
-const APART = 500;
-const KINDS = ["order", "fill", "balance", "position", "wallet", "bot", "alert"];
-const TOAST_SECONDS = 6;
-const MOST_TOASTS = 4;
-const SAID = {
-  denied: "denied",
-  rejected: "rejected by the venue",
-  unknown: "not known yet: the venue is being asked",
-  expired: "expired before it could be sent",
+const MIN_INTERVAL_MS = 500;
+const RETRY_MS = 50;
+const EVENT_TYPES = ["order", "fill", "balance", "position", "wallet", "bot", "alert"];
+const TOAST_MS = 6_000;
+const MAX_TOASTS = 4;
+const STATUS_TEXT = {
+  denied: "denied by risk check",
+  rejected: "rejected by the exchange",
+  unknown: "waiting for confirmation",
+  expired: "expired before it was sent",
 };
 
-const told = new Map(); // kind → when fragments were told last
-const waiting = new Map(); // kind → timer
-let pressed = false; // between pointerdown and pointerup nothing is swapped away
+const lastDispatched = new Map(); // event type → time
+const timers = new Map(); // event type → timer
+let pointerIsDown = false; // no fragment reloads between pointerdown and pointerup
 
-export const meHandler = {
-  // What lies behind us was read with the page; but between reading and subscribing something may have happened.
-  snap: () => KINDS.forEach(nudge),
-  push(_topic, events) {
+export const userEventsHandler = {
+  // Events between the rendering of the page and the subscription are not sent: all fragments reload once.
+  onSnapshot: () => EVENT_TYPES.forEach(scheduleDispatch),
+  onUpdate(_topic, events) {
     for (const event of events) {
-      nudge(event.type);
-      announce(event);
+      scheduleDispatch(event.type);
+      notify(event);
     }
   },
 };
 
 export function start() {
-  document.addEventListener("pointerdown", () => (pressed = true), true);
-  for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => setTimeout(released), true);
-  document.body.addEventListener("house:said", ({ detail }) => toast(detail.kind || "warn", detail.title, detail.text || ""));
+  document.addEventListener("pointerdown", () => (pointerIsDown = true), true);
+  for (const type of ["pointerup", "pointercancel"]) {
+    document.addEventListener(type, () => setTimeout(() => (pointerIsDown = false)), true);
+  }
+  document.body.addEventListener("toast:show", ({ detail }) => {
+    showToast(detail.kind || "warn", detail.title, detail.text || "");
+  });
 }
 
-function released() {
-  pressed = false;
+function scheduleDispatch(type) {
+  if (timers.has(type)) return;
+  const elapsed = performance.now() - (lastDispatched.get(type) ?? -Infinity);
+  timers.set(type, setTimeout(() => dispatch(type), Math.max(0, MIN_INTERVAL_MS - elapsed)));
 }
 
-function nudge(kind) {
-  if (waiting.has(kind)) return;
-  const wait = Math.max(0, (told.get(kind) ?? -APART) + APART - performance.now());
-  waiting.set(kind, setTimeout(() => tell(kind), wait));
-}
-
-function tell(kind) {
-  if (pressed) {
-    waiting.set(kind, setTimeout(() => tell(kind), 50));
+function dispatch(type) {
+  if (pointerIsDown) {
+    timers.set(type, setTimeout(() => dispatch(type), RETRY_MS));
     return;
   }
-  waiting.delete(kind);
-  told.set(kind, performance.now());
-  document.body.dispatchEvent(new CustomEvent(`me:${kind}`));
+  timers.delete(type);
+  lastDispatched.set(type, performance.now());
+  document.body.dispatchEvent(new CustomEvent(`me:${type}`));
 }
 
-function announce(event) {
+function notify(event) {
   if (event.type === "fill") {
     const { side, size, symbol, price, fee, fee_asset: asset } = event;
-    toast("fill", `Filled: ${symbol} ${side} ${size} at ${price}`, fee ? `Fee ${fixed(fee, 4)} ${asset}.` : "");
-  } else if (event.type === "order" && SAID[event.status]) {
+    showToast("fill", `Filled: ${symbol} ${side} ${size} at ${price}`, fee ? `Fee ${fixed(fee, 4)} ${asset}.` : "");
+  } else if (event.type === "order" && STATUS_TEXT[event.status]) {
     const { symbol, side, size, status, message } = event;
-    toast(status === "unknown" ? "unknown" : "denied", `${symbol} ${side} ${size}: ${SAID[status]}`, message || "");
+    const kind = status === "unknown" ? "unknown" : "denied";
+    showToast(kind, `${symbol} ${side} ${size}: ${STATUS_TEXT[status]}`, message || "");
   } else if (event.type === "alert") {
-    toast(event.level === "error" ? "fault" : "warn", event.text, "");
+    showToast(event.level === "error" ? "fault" : "warn", event.text, "");
   }
 }
 
-/** At most four; faults stay until they are clicked away. */
-export function toast(kind, title, text) {
+/** Faults stay until they are clicked; other toasts end by themselves. */
+function showToast(kind, title, text) {
   const stack = document.getElementById("toasts");
   if (!stack || !title) return;
-  const item = document.createElement("div");
-  item.className = "toast";
-  item.dataset.kind = kind;
-  const head = document.createElement("b");
-  head.textContent = title;
-  item.append(head);
+  const toast = document.createElement("div");
+  toast.className = "toast";
+  toast.dataset.kind = kind;
+  const heading = document.createElement("b");
+  heading.textContent = title;
+  toast.append(heading);
   if (text) {
-    const more = document.createElement("p");
-    more.textContent = text;
-    item.append(more);
+    const paragraph = document.createElement("p");
+    paragraph.textContent = text;
+    toast.append(paragraph);
   }
-  stack.append(item);
-  while (stack.children.length > MOST_TOASTS) stack.firstElementChild.remove();
-  item.addEventListener("click", () => item.remove());
-  if (kind !== "fault") setTimeout(() => item.remove(), TOAST_SECONDS * 1000);
+  stack.append(toast);
+  while (stack.children.length > MAX_TOASTS) stack.firstElementChild.remove();
+  toast.addEventListener("click", () => toast.remove());
+  if (kind !== "fault") setTimeout(() => toast.remove(), TOAST_MS);
 }

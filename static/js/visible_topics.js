@@ -1,58 +1,58 @@
-// Subscribes to what is in the document and on screen, and to `venues`, which proves that it is fresh.
+// Visible topics: subscribes to the topics of elements on screen, and to `venues`, which staleness needs.
 
 const SELECTOR = "[data-topic], [data-live], [data-book], [data-tape], [data-chart]";
-const GRACE = 5_000; // a topic scrolled out of sight is kept this long
+const UNSUBSCRIBE_DELAY_MS = 5_000; // a topic that leaves the screen stays subscribed this long
 
 const topicOf = ({ dataset }) => dataset.book || dataset.tape || dataset.chart || dataset.live || dataset.topic;
 
-export class Interest {
+export class VisibleTopics {
   constructor(stream, handlerFor) {
     this.stream = stream;
     this.handlerFor = handlerFor;
-    this.seen = new Set();
-    this.leaving = new Map();
-    this.observer = new IntersectionObserver((changes) => this.changed(changes), { rootMargin: "200px" });
+    this.elements = new Set(); // on screen
+    this.timers = new Map(); // topic → timer of its unsubscribing
+    this.observer = new IntersectionObserver((entries) => this.onIntersection(entries), { rootMargin: "200px" });
   }
 
   scan() {
     this.observer.disconnect();
-    this.seen.clear();
+    this.elements.clear();
     for (const element of document.querySelectorAll(SELECTOR)) this.observer.observe(element);
     this.sync();
   }
 
-  visible = (element) => this.seen.has(element);
+  isVisible = (element) => this.elements.has(element);
 
-  changed(changes) {
-    for (const { target, isIntersecting } of changes) {
-      if (isIntersecting) this.seen.add(target);
-      else this.seen.delete(target);
+  onIntersection(entries) {
+    for (const { target, isIntersecting } of entries) {
+      if (isIntersecting) this.elements.add(target);
+      else this.elements.delete(target);
     }
     this.sync();
   }
 
-  wanted() {
+  visibleTopics() {
     const topics = new Set(["venues"]);
-    for (const element of this.seen) if (element.isConnected) topics.add(topicOf(element));
+    for (const element of this.elements) if (element.isConnected) topics.add(topicOf(element));
     return topics;
   }
 
   sync() {
-    const wanted = this.wanted();
-    for (const topic of wanted) {
-      clearTimeout(this.leaving.get(topic));
-      this.leaving.delete(topic);
+    const visible = this.visibleTopics();
+    for (const topic of visible) {
+      clearTimeout(this.timers.get(topic));
+      this.timers.delete(topic);
       const handler = this.handlerFor(topic);
       if (handler) this.stream.subscribe(topic, handler);
     }
     for (const topic of this.stream.topics.keys()) {
-      if (wanted.has(topic) || this.leaving.has(topic)) continue;
-      this.leaving.set(topic, setTimeout(() => this.leave(topic), GRACE));
+      if (visible.has(topic) || this.timers.has(topic)) continue;
+      this.timers.set(topic, setTimeout(() => this.unsubscribe(topic), UNSUBSCRIBE_DELAY_MS));
     }
   }
 
-  leave(topic) {
-    this.leaving.delete(topic);
-    if (!this.wanted().has(topic)) this.stream.unsubscribe(topic);
+  unsubscribe(topic) {
+    this.timers.delete(topic);
+    if (!this.visibleTopics().has(topic)) this.stream.unsubscribe(topic);
   }
 }

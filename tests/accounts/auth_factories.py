@@ -1,4 +1,4 @@
-"""What tests about credentials need: people who can sign in, programs that have, codes that are right."""
+"""Factories of credential tests: verified users, authenticated API clients, API keys, valid codes."""
 
 import re
 import time
@@ -28,7 +28,7 @@ def verified(user):
 
 
 def program(user, *, fresh=True):
-    """A client that carries an access token; `client.pair` has both tokens and the session."""
+    """An API client with an access token; `client.pair` has both tokens and the session."""
     now = timezone.now() if fresh else None
     session = session_open(user=user, kind=AuthSession.Kind.API, request=request(), step_up_at=now)
     client = APIClient()

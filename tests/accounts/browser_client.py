@@ -1,4 +1,4 @@
-"""How a person at a browser gets around, for the tests of the account pages."""
+"""Browser flows for tests of the account pages: sign-up, login, mailed codes, TOTP."""
 
 import re
 import time
@@ -15,7 +15,7 @@ PERIOD = 30
 
 
 def confirm(user):
-    """The user's address has been confirmed, as after a sign-up."""
+    """Mark the user's e-mail address as confirmed, as after a sign-up."""
     EmailAddress.objects.update_or_create(
         user=user, email=user.email, defaults={"verified": True, "primary": True}
     )
@@ -31,18 +31,18 @@ def sign_up(client, email="carol@example.org", password=PASSWORD):
 
 
 def code_in(mail):
-    """The six digits of a mail."""
+    """The six-digit code in a mail."""
     return re.search(r"^Your code: (\d{6})$", mail.body, re.MULTILINE)[1]
 
 
 def totp_code(secret, *, ahead=0):
-    """What an authenticator shows, `ahead` half-minutes from now."""
+    """The TOTP code `ahead` periods of 30 s from now."""
     counter = int(time.time()) // PERIOD + ahead
     return totp.format_hotp_value(totp.hotp_value(secret, counter))
 
 
 def totp_enable(user):
-    """Turn an authenticator on; its secret."""
+    """Enable TOTP for the user. Returns the secret."""
     secret = totp.generate_totp_secret()
     Authenticator.objects.create(
         user=user, type=Authenticator.Type.TOTP, data={"secret": totp_secrets.seal(secret, user=str(user.pk))}

@@ -1,9 +1,9 @@
-"""Counts and codes in Redis do not outlive a test."""
+"""Clears rate limit counts and codes in Redis before each test."""
 
 import pytest
 from django.core.cache import cache
 
 
 @pytest.fixture(autouse=True)
-def _forget():
+def _clear_cache():
     cache.clear()

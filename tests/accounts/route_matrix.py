@@ -1,9 +1,9 @@
-"""Who may call what: every route of the house, classified. A new route fails the matrix until it is here.
+"""Access matrix: every route of the project with its access class. An unlisted route fails the tests.
 
-`verbs` are those that the route takes; whatever else is sent must be refused. A route with a `kind`
-has an object: `make(owner)` makes one and returns what stands in the path; the rules of that kind
-(accounts/domain/permissions.py) say who else may touch it, unless the route is `OWNER` only. `keys` are the
-verbs that an API key with every scope may use there; None: what its class says.
+`verbs` are the allowed methods; all others must be refused. A route with a `kind` has an object:
+`make(owner)` creates one and returns the path arguments; the rules of that kind
+(accounts/domain/permissions.py) define the other users with access, unless the route is `OWNER` only.
+`keys` are the methods allowed to an API key with every scope; None: as the access class defines.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,11 +23,11 @@ from wallets.models import Order, Wallet
 
 
 class Access(StrEnum):
-    OPEN = "anybody"
-    PERSON = "whoever has signed in; no API key"
-    USER = "whoever has signed in, or an API key that may read"
-    OWNER = "the owner of the object alone"
-    RULES = "whom the rules of the object's kind let"
+    OPEN = "anonymous visitors"
+    PERSON = "signed-in users; no API key"
+    USER = "signed-in users, and API keys with the scope read"
+    OWNER = "only the owner of the object"
+    RULES = "users allowed by the rules of the object's kind"
     STAFF = "staff with a second factor"
 
 
@@ -110,7 +110,7 @@ def _bot_export(owner):
 OPEN, PERSON, USER, OWNER, RULES, STAFF = Access
 FORM = "GET POST PUT"  # Django's form views take a PUT as a POST
 ROUTES: dict[str, Route] = {
-    # --- the market, and the house itself
+    # --- market data and monitoring
     "": Route(OPEN),
     "market/": Route(OPEN),
     "market/<slug:venue>/<path:symbol>/": Route(OPEN, make=_instrument),
@@ -126,7 +126,7 @@ ROUTES: dict[str, Route] = {
     "api/v1/candles": Route(OPEN),
     "api/v1/book": Route(OPEN),
     "api/v1/trades": Route(OPEN),
-    # --- the way in
+    # --- login, sign-up, recovery
     "accounts/login/": Route(OPEN, FORM),
     "accounts/login/passkey/": Route(OPEN, FORM),
     "accounts/login/second-factor/": Route(OPEN, FORM),
@@ -142,7 +142,7 @@ ROUTES: dict[str, Route] = {
     "api/v1/auth/verify": Route(OPEN, "POST"),
     "api/v1/auth/login": Route(OPEN, "POST"),
     "api/v1/auth/refresh": Route(OPEN, "POST"),
-    # --- one's own account
+    # --- the user's account
     "account/": Route(PERSON, FORM),
     "account/security/": Route(PERSON),
     "account/password/": Route(PERSON, FORM),
@@ -172,14 +172,14 @@ ROUTES: dict[str, Route] = {
     "api/v1/api-keys": Route(PERSON, "GET POST"),
     "api/v1/api-keys/<uuid:pk>": Route(RULES, "GET PATCH DELETE", "api_key", _key),
     "api/v1/me": Route(USER, "GET PATCH"),
-    # --- what is yours
+    # --- orders, wallets, bots
     "orders/": Route(PERSON),
     "orders/ticket/<slug:venue>/<path:symbol>/": Route(OPEN, make=_instrument),
     "orders/preview/<slug:venue>/<path:symbol>/": Route(PERSON, make=_instrument),
     "orders/share/<slug:venue>/<path:symbol>/": Route(PERSON, make=_instrument),
     "orders/place/<slug:venue>/<path:symbol>/": Route(PERSON, "POST", make=_instrument),
     "orders/leverage/<slug:venue>/<path:symbol>/": Route(PERSON, "POST", make=_instrument),
-    "orders/desk/<slug:venue>/<path:symbol>/": Route(PERSON, make=_instrument),
+    "orders/tables/<slug:venue>/<path:symbol>/": Route(PERSON, make=_instrument),
     "orders/cancel/": Route(PERSON, "POST"),
     "orders/<uuid:pk>/": Route(OWNER, "GET", "order", _order),
     "orders/<uuid:pk>/row/": Route(OWNER, "GET", "order", _order),
@@ -190,7 +190,7 @@ ROUTES: dict[str, Route] = {
     "wallets/<uuid:pk>/": Route(OWNER, "GET", "wallet", _wallet),
     "wallets/<uuid:pk>/card/": Route(OWNER, "GET", "wallet", _wallet),
     "wallets/<uuid:pk>/check/": Route(OWNER, "GET", "wallet", _wallet),
-    "wallets/<uuid:pk>/books/": Route(OWNER, "GET", "wallet", _wallet),
+    "wallets/<uuid:pk>/account/": Route(OWNER, "GET", "wallet", _wallet),
     "wallets/<uuid:pk>/limits/": Route(OWNER, FORM, "wallet", _wallet),
     "wallets/<uuid:pk>/rename/": Route(OWNER, "POST", "wallet", _wallet),
     "wallets/<uuid:pk>/state/": Route(OWNER, "POST", "wallet", _wallet),
@@ -205,8 +205,8 @@ ROUTES: dict[str, Route] = {
     "api/v1/wallets/<uuid:pk>/positions": Route(RULES, "GET", "wallet", _wallet, keys="GET"),
     "api/v1/wallets/<uuid:pk>/orders": Route(RULES, "GET", "wallet", _wallet, keys="GET"),
     "api/v1/wallets/<uuid:pk>/fills": Route(RULES, "GET", "wallet", _wallet, keys="GET"),
-    "api/v1/wallets/<uuid:pk>/entries": Route(RULES, "GET", "wallet", _wallet, keys="GET"),
-    "api/v1/wallets/<uuid:pk>/transfers": Route(RULES, "GET", "wallet", _wallet, keys="GET"),
+    "api/v1/wallets/<uuid:pk>/ledger-entries": Route(RULES, "GET", "wallet", _wallet, keys="GET"),
+    "api/v1/wallets/<uuid:pk>/ledger-transactions": Route(RULES, "GET", "wallet", _wallet, keys="GET"),
     "api/v1/wallets/<uuid:pk>/attribution": Route(RULES, "GET", "wallet", _wallet, keys="GET"),
     "api/v1/orders": Route(USER, "GET POST", keys="GET POST"),
     "api/v1/orders/batch": Route(USER, "POST", keys="POST"),
@@ -219,10 +219,10 @@ ROUTES: dict[str, Route] = {
     "bots/cards/": Route(PERSON),
     "bots/new/<slug:key>/preview/": Route(PERSON, make=_strategy),
     "bots/new/load/": Route(PERSON, "POST"),
-    "bots/<uuid:pk>/live/": Route(OWNER, "GET", "bot", _bot),
-    "bots/<uuid:pk>/records/": Route(OWNER, "GET", "bot", _bot),
+    "bots/<uuid:pk>/summary/": Route(OWNER, "GET", "bot", _bot),
+    "bots/<uuid:pk>/history/": Route(OWNER, "GET", "bot", _bot),
     "bots/<uuid:pk>/equity/": Route(OWNER, "GET", "bot", _bot),
-    "bots/<uuid:pk>/why/<uuid:order>/": Route(OWNER, "GET", "bot", _bot_order),
+    "bots/<uuid:pk>/orders/<uuid:order>/": Route(OWNER, "GET", "bot", _bot_order),
     "bots/of/<uuid:pk>/attribution/": Route(OWNER, "GET", "wallet", _wallet),
     "bots/<uuid:pk>/start/": Route(OWNER, "POST", "bot", _bot),
     "bots/<uuid:pk>/stop/": Route(OWNER, "GET POST", "bot", _bot),
@@ -247,7 +247,7 @@ PREFIXES: dict[str, Route] = {"admin/": Route(STAFF)}
 
 
 def walk(patterns: Any = None, prefix: str = "") -> Iterator[str]:
-    """Every route of the URL conf, as it is written there."""
+    """Every route pattern of the URL conf."""
     for pattern in get_resolver().url_patterns if patterns is None else patterns:
         route = prefix + str(pattern.pattern)
         if isinstance(pattern, URLResolver):
@@ -257,7 +257,7 @@ def walk(patterns: Any = None, prefix: str = "") -> Iterator[str]:
 
 
 def classified(route: str) -> Route | None:
-    """The class of a route; both spellings of an API route are one."""
+    """The entry of a route; an API route with a trailing slash has the entry of the one without."""
     if route.startswith("api/v1/"):
         route = route.rstrip("/")
     if route in ROUTES:

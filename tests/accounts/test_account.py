@@ -1,4 +1,4 @@
-"""What one does with one's own account, and what nobody does with another's."""
+"""Account pages: profile, export, deletion, step-up, sessions, API keys, activity; isolation of users."""
 
 import json
 from datetime import timedelta
@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts import audit
-from accounts.domain.user_agents import agent_words
+from accounts.domain.user_agents import describe_user_agent
 from accounts.models import ApiKey, AuditEntry, AuthSession, User
 from accounts.selectors import api_key_find
 from accounts.services import api_key_create, session_open
@@ -27,12 +27,12 @@ def signed_in(client, alice):
 
 @pytest.fixture
 def stale(signed_in):
-    """Signed in, but eleven minutes ago."""
+    """A client that authenticated last eleven minutes ago."""
     AuthSession.objects.update(step_up_at=timezone.now() - timedelta(minutes=11))
     return signed_in
 
 
-def key_make(user, name="desk"):
+def key_make(user, name="trading script"):
     return api_key_create(user=user, name=name, scopes=["read"], days=7)
 
 
@@ -48,18 +48,18 @@ def test_new_address_counts_once_its_code_is_entered(signed_in, alice):
     signed_in.post("/account/email/", {"email": "Alice@new.example", "action_add": ""})
     alice.refresh_from_db()
     assert alice.email == "alice@example.org"
-    (letter,) = mail.outbox
-    assert letter.to == ["alice@new.example"]
-    signed_in.post("/accounts/verify/", {"code": browser_client.code_in(letter), "action": "verify"})
+    (message,) = mail.outbox
+    assert message.to == ["alice@new.example"]
+    signed_in.post("/accounts/verify/", {"code": browser_client.code_in(message), "action": "verify"})
     alice.refresh_from_db()
     assert alice.email == "alice@new.example"
     assert EmailAddress.objects.get(user=alice).email == "alice@new.example"
-    assert mail.outbox[-1].to == ["alice@example.org"]  # the old address is told
+    assert mail.outbox[-1].to == ["alice@example.org"]  # a notification to the old address
     assert sign_in(Client(), email="alice@new.example").headers["Location"] == "/market/"
     assert sign_in(Client()).status_code == 422
 
 
-def test_address_of_somebody_else_cannot_be_taken(signed_in, alice, bob):
+def test_address_of_another_user_cannot_be_taken(signed_in, alice, bob):
     browser_client.confirm(bob)
     signed_in.post("/account/email/", {"email": "bob@example.org", "action_add": ""})
     code = browser_client.code_in(mail.outbox[-1])
@@ -69,22 +69,22 @@ def test_address_of_somebody_else_cannot_be_taken(signed_in, alice, bob):
     assert alice.email == "alice@example.org"
 
 
-# --- data and the end --------------------------------------------------------------------------------
+# --- export and deletion -----------------------------------------------------------------------------
 def test_export_holds_everything_and_opens_nothing(signed_in, alice, bob):
     secret = browser_client.totp_enable(alice)
     key, key_secret = key_make(alice)
     key_make(bob, name="bob's")
     answer = signed_in.post("/account/export/")
     assert answer.headers["Content-Disposition"].startswith("attachment; ")
-    held = json.loads(answer.content)
-    assert held["profile"]["email"] == alice.email
-    assert [row["name"] for row in held["api_keys"]] == ["desk"]
-    assert held["second_factors"][0]["type"] == "totp"
-    assert held["sessions"]
-    assert "user.signed_in" in {row["action"] for row in held["audit"]}
+    exported = json.loads(answer.content)
+    assert exported["profile"]["email"] == alice.email
+    assert [row["name"] for row in exported["api_keys"]] == ["trading script"]
+    assert exported["second_factors"][0]["type"] == "totp"
+    assert exported["sessions"]
+    assert "user.signed_in" in {row["action"] for row in exported["audit"]}
     alice.refresh_from_db()
-    for never in (secret, key_secret, key.digest, alice.password, "bob"):
-        assert never not in answer.content.decode()
+    for secret_text in (secret, key_secret, key.digest, alice.password, "bob"):
+        assert secret_text not in answer.content.decode()
     assert AuditEntry.objects.filter(action="user.exported", actor=alice.pk).exists()
 
 
@@ -107,12 +107,12 @@ def test_delete_removes_the_person_and_keeps_the_trail(signed_in, alice):
     assert sign_in(Client()).status_code == 422
 
 
-def test_delete_wants_the_address(signed_in, alice):
+def test_delete_requires_the_address(signed_in, alice):
     assert signed_in.post("/account/delete/", {"email": "bob@example.org"}).status_code == 422
     assert User.objects.filter(pk=alice.pk).exists()
 
 
-# --- fresh proof -------------------------------------------------------------------------------------
+# --- step-up -----------------------------------------------------------------------------------------
 GATED = [
     "/account/password/",
     "/account/email/",
@@ -126,27 +126,27 @@ GATED = [
 
 
 @pytest.mark.parametrize("path", GATED)
-def test_sensitive_act_wants_a_fresh_proof(stale, path):
+def test_sensitive_action_requires_recent_authentication(stale, path):
     answer = stale.post(path)
     assert answer.status_code == 302
     assert answer.headers["Location"].startswith("/account/step-up/?")
 
 
-def test_password_is_a_proof(stale):
-    asked = stale.get("/account/keys/new/").headers["Location"]
-    assert "Create an API key" in stale.get(asked).content.decode()
-    proof = {"password": PASSWORD, "next": "/account/keys/new/", "act": "api_key.create"}
-    assert stale.post("/account/step-up/", proof).headers["Location"] == "/account/keys/new/"
+def test_password_confirms_the_identity(stale):
+    step_up_url = stale.get("/account/keys/new/").headers["Location"]
+    assert "Create an API key" in stale.get(step_up_url).content.decode()
+    credentials = {"password": PASSWORD, "next": "/account/keys/new/", "act": "api_key.create"}
+    assert stale.post("/account/step-up/", credentials).headers["Location"] == "/account/keys/new/"
     assert stale.get("/account/keys/new/").status_code == 200
 
 
-def test_with_an_authenticator_only_its_code_is_a_proof(stale, alice):
+def test_with_an_authenticator_only_its_code_confirms_the_identity(stale, alice):
     secret = browser_client.totp_enable(alice)
     assert stale.post("/account/step-up/", {"password": PASSWORD}).status_code == 422
     assert stale.post("/account/step-up/", {"code": totp_code(secret)}).status_code == 302
 
 
-def test_wrong_proof_is_refused_in_place(stale):
+def test_wrong_password_is_refused_on_the_same_page(stale):
     answer = stale.post("/account/step-up/", {"password": "wrong", "next": "/account/keys/new/"})
     assert answer.status_code == 422
     assert 'value="/account/keys/new/"' in answer.content.decode()
@@ -154,7 +154,7 @@ def test_wrong_proof_is_refused_in_place(stale):
 
 
 @pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "javascript:alert(1)"])
-def test_proof_never_leads_elsewhere(stale, target):
+def test_step_up_never_redirects_to_another_site(stale, target):
     answer = stale.post("/account/step-up/", {"password": PASSWORD, "next": target})
     assert answer.headers["Location"] == "/account/security/"
 
@@ -173,7 +173,7 @@ def test_one_session_is_ended_and_the_others_live(signed_in):
     assert [client.get("/account/").status_code for client in (first, second, signed_in)] == [302, 200, 200]
 
 
-def test_htmx_gets_the_list_alone(signed_in):
+def test_htmx_gets_only_the_list(signed_in):
     other = Client()
     sign_in(other)
     answer = signed_in.post(f"/account/sessions/{sid_of(other)}/revoke/", headers={"hx-request": "true"})
@@ -192,7 +192,7 @@ def test_all_others_are_ended(signed_in, alice, rf):
     assert program.revoked_at is not None
 
 
-def test_foreign_session_is_not_there(signed_in, bob, rf):
+def test_session_of_another_user_is_not_found(signed_in, bob, rf):
     foreign = session_open(user=bob, kind="api", request=rf.get("/"))
     assert signed_in.post(f"/account/sessions/{foreign.sid}/revoke/").status_code == 404
     foreign.refresh_from_db()
@@ -217,12 +217,14 @@ def test_foreign_session_is_not_there(signed_in, bob, rf):
     ],
 )
 def test_browser_is_named_in_words(agent, words):
-    assert agent_words(agent) == words
+    assert describe_user_agent(agent) == words
 
 
 # --- keys --------------------------------------------------------------------------------------------
 def test_key_is_shown_once(signed_in, alice):
-    answer = signed_in.post("/account/keys/new/", {"name": "desk", "scopes": ["read", "trade"], "days": "30"})
+    answer = signed_in.post(
+        "/account/keys/new/", {"name": "trading script", "scopes": ["read", "trade"], "days": "30"}
+    )
     assert "no-store" in answer.headers["Cache-Control"]
     secret = answer.content.decode().split('id="key-secret">')[1].split("<")[0]
     key = ApiKey.objects.get(user=alice)
@@ -249,11 +251,11 @@ def test_incomplete_key_is_refused(signed_in, form):
 def test_revoked_key_leaves_the_list(signed_in, alice):
     key, secret = key_make(alice)
     page = signed_in.post(f"/account/keys/{key.pk}/revoke/", headers={"hx-request": "true"})
-    assert "No keys yet" in page.content.decode()
+    assert "No API keys yet" in page.content.decode()
     assert api_key_find(secret) is None
 
 
-def test_foreign_key_is_not_there(signed_in, bob):
+def test_key_of_another_user_is_not_found(signed_in, bob):
     key, secret = key_make(bob)
     assert signed_in.post(f"/account/keys/{key.pk}/revoke/").status_code == 404
     assert api_key_find(secret) == key
@@ -265,7 +267,7 @@ def test_names_are_inert(signed_in, alice):
     assert "<x " not in page
 
 
-# --- trail -------------------------------------------------------------------------------------------
+# --- activity ----------------------------------------------------------------------------------------
 def test_trail_shows_ones_own_newest_first_and_turns_pages(signed_in, alice, bob):
     audit.record(action="user.changed", actor=bob, subject=f"user:{bob.pk}")
     for _ in range(60):

@@ -1,4 +1,4 @@
-"""The administration: a second factor to enter, a fresh proof to act, and nothing secret to see."""
+"""Admin site: requires a second factor, recent authentication for actions, and shows no secrets."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts import services
-from accounts.admin import inert
+from accounts.admin import escape_formula
 from accounts.audit import record
 from accounts.domain.permissions import Role
 from accounts.models import ApiKey, AuditEntry, AuthSession, User
@@ -33,7 +33,7 @@ LISTS = [
     "market/instrument",
     "market/worker",
 ]
-MARKER = "marker-that-nobody-may-see"
+MARKER = "marker-of-a-secret"
 
 
 def staff(role, *, second_factor=True, fresh=True):
@@ -52,21 +52,21 @@ def staff(role, *, second_factor=True, fresh=True):
 
 
 @pytest.fixture
-def boss(db):
+def administrator(db):
     return staff(Role.ADMINISTRATOR)
 
 
 @pytest.fixture
-def helper(db):
+def supporter(db):
     return staff(Role.SUPPORT)
 
 
 @pytest.fixture
-def things(alice):
-    """One of everything, with secrets where secrets are kept."""
+def objects(alice):
+    """One object of each model, with marked secrets in all secret fields."""
     factories.market_make()
     session = AuthSession.objects.create(
-        user=alice, kind="api", password_mark=MARKER, refresh_jti=MARKER[:32]
+        user=alice, kind="api", password_fingerprint=MARKER, refresh_jti=MARKER[:32]
     )
     key = ApiKey.objects.create(
         user=alice, name="my key", hint="ctk_abcd", digest=MARKER, scopes=["read"], expires_at=timezone.now()
@@ -82,8 +82,8 @@ def act(client, model, name, *rows, **more):
     return client.post(f"/admin/accounts/{model}/", data, follow=False)
 
 
-# --- who gets in ----------------------------------------------------------------------------------------
-def test_visitors_are_sent_to_the_houses_own_sign_in(client, db):
+# --- access ---------------------------------------------------------------------------------------------
+def test_visitors_are_redirected_to_the_login_page(client, db):
     answer = client.get("/admin/")
     assert answer.status_code == 302
     assert answer["Location"].startswith("/admin/login/")
@@ -91,7 +91,7 @@ def test_visitors_are_sent_to_the_houses_own_sign_in(client, db):
     assert answer["Location"] == "/accounts/login/?next=/admin/"
 
 
-def test_nobody_signs_in_at_the_admin_itself(client, alice):
+def test_the_admin_site_has_no_login_form(client, alice):
     answer = client.post("/admin/login/", {"username": alice.email, "password": "correct horse battery"})
     assert answer.status_code == 302
     assert answer["Location"].startswith("/accounts/login/")
@@ -111,161 +111,168 @@ def test_staff_without_a_second_factor_are_told_so(db, role):
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_administrators_see_every_list(boss, things, path):
-    assert boss.get(f"/admin/{path}/").status_code == 200
+def test_administrators_see_every_list(administrator, objects, path):
+    assert administrator.get(f"/admin/{path}/").status_code == 200
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_support_reads_people_and_markets_and_nothing_that_gives_access(helper, things, path):
-    wanted = 403 if path in ("accounts/authsession", "accounts/apikey", "accounts/auditentry") else 200
-    assert helper.get(f"/admin/{path}/").status_code == wanted
+def test_support_reads_people_and_markets_and_nothing_that_gives_access(supporter, objects, path):
+    expected = 403 if path in ("accounts/authsession", "accounts/apikey", "accounts/auditentry") else 200
+    assert supporter.get(f"/admin/{path}/").status_code == expected
 
 
-def test_only_our_own_models_are_shown(db):
+def test_only_models_of_the_project_are_shown(db):
     shown = {model._meta.app_label for model in admin.site._registry}
     assert shown == {"accounts", "market", "wallets", "bots"}
 
 
-# --- nothing secret -------------------------------------------------------------------------------------
-def test_no_page_of_the_admin_shows_a_secret(boss, things):
+# --- secrets --------------------------------------------------------------------------------------------
+def test_no_page_of_the_admin_shows_a_secret(administrator, objects):
     paths = [f"/admin/{path}/" for path in LISTS]
-    paths += [f"/admin/accounts/user/{things['user'].pk}/change/"]
-    paths += [f"/admin/accounts/authsession/{things['session'].pk}/change/"]
-    paths += [f"/admin/accounts/apikey/{things['key'].pk}/change/"]
+    paths += [f"/admin/accounts/user/{objects['user'].pk}/change/"]
+    paths += [f"/admin/accounts/authsession/{objects['session'].pk}/change/"]
+    paths += [f"/admin/accounts/apikey/{objects['key'].pk}/change/"]
     paths += ["/admin/accounts/auditentry/1/change/", "/admin/", f"/admin/search/?s={MARKER}"]
     for path in paths:
-        answer = boss.get(path)
+        answer = administrator.get(path)
         assert answer.status_code == 200, path
         assert MARKER not in answer.content.decode().replace(f"s={MARKER}", ""), path
 
 
 @pytest.mark.parametrize("path", LISTS[:4])
-def test_nothing_is_edited_added_or_deleted_by_hand(boss, things, path):
+def test_nothing_is_edited_added_or_deleted_by_hand(administrator, objects, path):
     first = admin.site._registry
     model = next(model for model in first if f"{model._meta.app_label}/{model._meta.model_name}" == path)
     row = model.objects.first()
-    assert boss.get(f"/admin/{path}/add/").status_code == 403
-    assert boss.post(f"/admin/{path}/{row.pk}/change/", {"email": "x@y.z", "subject": "x"}).status_code == 403
-    assert boss.post(f"/admin/{path}/{row.pk}/delete/", {"post": "yes"}).status_code == 403
-    assert act(boss, path.split("/")[1], "delete_selected", row, post="yes").status_code in (200, 302)
+    assert administrator.get(f"/admin/{path}/add/").status_code == 403
+    assert (
+        administrator.post(f"/admin/{path}/{row.pk}/change/", {"email": "x@y.z", "subject": "x"}).status_code
+        == 403
+    )
+    assert administrator.post(f"/admin/{path}/{row.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert act(administrator, path.split("/")[1], "delete_selected", row, post="yes").status_code in (
+        200,
+        302,
+    )
     assert model.objects.filter(pk=row.pk).exists()
 
 
-# --- dangerous acts -------------------------------------------------------------------------------------
+# --- actions --------------------------------------------------------------------------------------------
 ACTS = ["disable", "enable", "end_credentials", "make_trader", "make_support", "make_administrator"]
 
 
 @pytest.mark.parametrize("name", ACTS)
-def test_act_without_a_fresh_proof_asks_for_one(db, things, name):
-    boss = staff(Role.ADMINISTRATOR, fresh=False)
-    answer = act(boss, "user", name, things["user"])
+def test_act_without_a_fresh_proof_asks_for_one(db, objects, name):
+    administrator = staff(Role.ADMINISTRATOR, fresh=False)
+    answer = act(administrator, "user", name, objects["user"])
     assert answer.status_code == 302
     assert answer["Location"].startswith("/account/step-up/")
-    things["session"].refresh_from_db()
-    assert things["session"].revoked_at is None
+    objects["session"].refresh_from_db()
+    assert objects["session"].revoked_at is None
 
 
 @pytest.mark.parametrize("name", ACTS)
-def test_support_may_not_act(helper, things, name):
-    act(helper, "user", name, things["user"])
-    things["user"].refresh_from_db()
-    things["session"].refresh_from_db()
-    assert things["user"].is_active
-    assert not things["user"].is_staff
-    assert things["session"].revoked_at is None
+def test_support_may_not_act(supporter, objects, name):
+    act(supporter, "user", name, objects["user"])
+    objects["user"].refresh_from_db()
+    objects["session"].refresh_from_db()
+    assert objects["user"].is_active
+    assert not objects["user"].is_staff
+    assert objects["session"].revoked_at is None
 
 
-def test_disabling_ends_everything_and_is_audited(boss, things):
-    assert act(boss, "user", "disable", things["user"]).status_code == 302
-    for thing in things.values():
+def test_disabling_ends_everything_and_is_audited(administrator, objects):
+    assert act(administrator, "user", "disable", objects["user"]).status_code == 302
+    for thing in objects.values():
         thing.refresh_from_db()
-    assert not things["user"].is_active
-    assert things["session"].revoked_at
-    assert things["key"].revoked_at
+    assert not objects["user"].is_active
+    assert objects["session"].revoked_at
+    assert objects["key"].revoked_at
     entry = AuditEntry.objects.get(action="user.disabled")
-    assert (entry.actor, entry.subject) == (boss.user.pk, f"user:{things['user'].pk}")
+    assert (entry.actor, entry.subject) == (administrator.user.pk, f"user:{objects['user'].pk}")
 
 
-def test_roles_are_given_and_taken(boss, things):
-    act(boss, "user", "make_support", things["user"])
-    things["user"].refresh_from_db()
-    assert things["user"].is_staff
-    act(boss, "user", "make_trader", things["user"])
-    things["user"].refresh_from_db()
-    assert not things["user"].is_staff
+def test_roles_are_given_and_taken(administrator, objects):
+    act(administrator, "user", "make_support", objects["user"])
+    objects["user"].refresh_from_db()
+    assert objects["user"].is_staff
+    act(administrator, "user", "make_trader", objects["user"])
+    objects["user"].refresh_from_db()
+    assert not objects["user"].is_staff
 
 
-def test_nobody_acts_on_oneself(boss):
-    act(boss, "user", "disable", boss.user)
-    act(boss, "user", "make_trader", boss.user)
-    boss.user.refresh_from_db()
-    assert boss.user.is_active
-    assert boss.user.is_superuser
+def test_administrator_cannot_act_on_the_own_account(administrator):
+    act(administrator, "user", "disable", administrator.user)
+    act(administrator, "user", "make_trader", administrator.user)
+    administrator.user.refresh_from_db()
+    assert administrator.user.is_active
+    assert administrator.user.is_superuser
 
 
-def test_session_and_key_are_ended(boss, things):
-    act(boss, "authsession", "end", things["session"])
-    act(boss, "apikey", "end", things["key"])
+def test_session_and_key_are_ended(administrator, objects):
+    act(administrator, "authsession", "end", objects["session"])
+    act(administrator, "apikey", "end", objects["key"])
     for name in ("session", "key"):
-        things[name].refresh_from_db()
-        assert things[name].revoked_at
+        objects[name].refresh_from_db()
+        assert objects[name].revoked_at
 
 
 # --- the audit trail ------------------------------------------------------------------------------------
-def test_trail_is_filtered_and_exported(boss, things):
+def test_trail_is_filtered_and_exported(administrator, objects):
     record(action="user.changed", actor=None, subject="user:1", data={"name": "=1+1"})
     assert (
-        "user.changed" in boss.get("/admin/accounts/auditentry/?action__exact=user.changed").content.decode()
+        "user.changed"
+        in administrator.get("/admin/accounts/auditentry/?action__exact=user.changed").content.decode()
     )
     rows = list(AuditEntry.objects.filter(action="user.changed"))
-    answer = act(boss, "auditentry", "export_json", *rows)
+    answer = act(administrator, "auditentry", "export_json", *rows)
     lines = [json.loads(line) for line in answer.content.decode().splitlines()]
     assert [line["action"] for line in lines] == ["user.changed"] * 2
-    assert AuditEntry.objects.filter(action="audit.exported", actor=boss.user.pk).count() == 1
+    assert AuditEntry.objects.filter(action="audit.exported", actor=administrator.user.pk).count() == 1
 
 
-def test_csv_holds_no_formula(boss, db):
+def test_csv_holds_no_formula(administrator, db):
     for number, text in enumerate(("=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1", "plain")):
         record(action="user.changed", actor=None, subject=text, data={"n": number})
     rows = AuditEntry.objects.filter(action="user.changed")
-    answer = act(boss, "auditentry", "export_csv", *rows)
+    answer = act(administrator, "auditentry", "export_csv", *rows)
     table = list(csv.DictReader(io.StringIO(answer.content.decode())))
     assert [row["subject"][:2] for row in table] == ["'=", "'+", "'-", "'@", "'\t", "pl"]
     assert table[0]["seq"].isdigit()
 
 
 def test_cells_are_inert():
-    assert inert(None) == ""
-    assert inert({"a": "=1"}) == '{"a": "=1"}'
-    assert inert(-5) == "'-5"
+    assert escape_formula(None) == ""
+    assert escape_formula({"a": "=1"}) == '{"a": "=1"}'
+    assert escape_formula(-5) == "'-5"
 
 
-def test_export_asks_for_a_fresh_proof(db, things):
-    boss = staff(Role.ADMINISTRATOR, fresh=False)
-    answer = act(boss, "auditentry", "export_csv", AuditEntry.objects.first())
+def test_export_requires_recent_authentication(db, objects):
+    administrator = staff(Role.ADMINISTRATOR, fresh=False)
+    answer = act(administrator, "auditentry", "export_csv", AuditEntry.objects.first())
     assert answer["Location"].startswith("/account/step-up/")
 
 
-def test_exports_are_limited(boss, things, settings):
-    settings.LIMITS = {**settings.LIMITS, "export": "1/3600"}
+def test_exports_are_limited(administrator, objects, settings):
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "export": "1/3600"}
     entry = AuditEntry.objects.first()
-    assert act(boss, "auditentry", "export_csv", entry).status_code == 200
-    assert act(boss, "auditentry", "export_csv", entry).status_code == 302
+    assert act(administrator, "auditentry", "export_csv", entry).status_code == 200
+    assert act(administrator, "auditentry", "export_csv", entry).status_code == 302
 
 
-def test_only_the_administration_has_the_looser_policy(boss, things):
-    assert "'unsafe-eval'" in boss.get("/admin/")["Content-Security-Policy"]
-    assert "unsafe" not in boss.get("/market/")["Content-Security-Policy"]
+def test_only_the_administration_has_the_looser_policy(administrator, objects):
+    assert "'unsafe-eval'" in administrator.get("/admin/")["Content-Security-Policy"]
+    assert "unsafe" not in administrator.get("/market/")["Content-Security-Policy"]
     assert "unsafe" not in str(django_settings.CONTENT_SECURITY_POLICY)
 
 
 # --- clean-up -------------------------------------------------------------------------------------------
-def test_cleanup_removes_what_had_its_day_and_nothing_else(alice, bob, capsys):
+def test_cleanup_removes_expired_rows_only(alice, bob, capsys):
     now = timezone.now()
     old, new = now - timedelta(days=31), now - timedelta(days=29)
     for when in (old, new):
-        AuthSession.objects.create(user=alice, kind="api", password_mark="x", revoked_at=when)
-        AuthSession.objects.create(user=alice, kind="web", password_mark="x", last_seen_at=when)
+        AuthSession.objects.create(user=alice, kind="api", password_fingerprint="x", revoked_at=when)
+        AuthSession.objects.create(user=alice, kind="web", password_fingerprint="x", last_seen_at=when)
         ApiKey.objects.create(
             user=alice, name="k", hint="h", digest=str(when), scopes=["read"], expires_at=when
         )

@@ -1,4 +1,4 @@
-"""API keys: shown once, stored hashed, scoped, expiring, ended."""
+"""API keys: shown once, stored as a hash, scoped, expiring, revoked."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 from accounts.authentication import ScopePermission
 from accounts.models import ApiKey, AuditEntry
 from accounts.services import TooManyKeys, api_key_create, api_key_revoke
-from accounts.services.api_keys import MOST_KEYS
+from accounts.services.api_keys import MAX_KEYS
 from tests.accounts.auth_factories import bearer, key_of, program
 
 KEYS, ME = "/api/v1/api-keys", "/api/v1/me"
@@ -166,7 +166,7 @@ def test_the_database_refuses_a_scope_that_does_not_exist(alice):
 
 
 def test_there_is_a_most_that_one_may_hold(alice):
-    for _ in range(MOST_KEYS):
+    for _ in range(MAX_KEYS):
         key_of(alice)
     with pytest.raises(TooManyKeys):
         key_of(alice)
@@ -175,7 +175,7 @@ def test_there_is_a_most_that_one_may_hold(alice):
 
 @pytest.mark.django_db(transaction=True)
 def test_two_at_once_cannot_hold_more_than_the_most(alice):
-    for _ in range(MOST_KEYS - 1):
+    for _ in range(MAX_KEYS - 1):
         key_of(alice)
 
     def make(_):

@@ -1,4 +1,4 @@
-"""The audit trail: append-only, in line, and honest about what was done to it."""
+"""Audit log: append-only, serialised writers, detection of changed, removed and reordered entries."""
 
 import json
 import threading
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from accounts import audit
 from accounts.audit import AuditAction, record
-from accounts.domain.hash_chain import FIELDS, GENESIS, NOTHING, Head, Link, digest, faults, plain
+from accounts.domain.hash_chain import FIELDS, GENESIS, NOTHING, Head, Link, canonical, digest, verify_chain
 from accounts.models import AuditEntry, AuditHead
 from tests.conftest import TRUNCATE_GUARDS
 
@@ -23,7 +23,7 @@ def write(count, actor=None):
 
 
 def as_owner(sql, *arguments):
-    """What the owner of the database can do: switch the triggers off first."""
+    """Execute SQL as the database owner, who can disable the triggers first."""
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE accounts_auditentry DISABLE TRIGGER USER")
         cursor.execute("ALTER TABLE accounts_audithead DISABLE TRIGGER USER")
@@ -54,7 +54,7 @@ def test_any_one_change_of_a_chain_is_found_where_it_was_made(data):
     match data.draw(st.sampled_from(["change", "remove", "swap", "rehash"])):
         case "change":
             links[at] = Link(
-                {**links[at].body, "subject": "somebody else"}, links[at].previous_hash, links[at].hash
+                {**links[at].body, "subject": "another subject"}, links[at].previous_hash, links[at].hash
             )
         case "remove":
             del links[at]
@@ -62,30 +62,32 @@ def test_any_one_change_of_a_chain_is_found_where_it_was_made(data):
             at = max(at, 1)
             links[at - 1], links[at] = links[at], links[at - 1]
             at -= 1
-        case "rehash":  # a forger who knows the rule, but not what was noted elsewhere
-            body = {**links[at].body, "subject": "somebody else"}
+        case "rehash":  # an attacker can recompute the hashes, but not change a head noted elsewhere
+            body = {**links[at].body, "subject": "another subject"}
             links[at] = Link(body, links[at].previous_hash, digest(body, links[at].previous_hash))
             at += links[at].head != links[-1].head
-    found = list(faults(links, noted))
+    found = list(verify_chain(links, noted))
     assert found
     assert found[0].seq == at + 1
 
 
 def test_whole_chain_has_no_faults():
-    assert list(faults(chain(20), [chain(20)[-1].head, chain(20)[4].head])) == []
-    assert list(faults([], [NOTHING])) == []
+    assert list(verify_chain(chain(20), [chain(20)[-1].head, chain(20)[4].head])) == []
+    assert list(verify_chain([], [NOTHING])) == []
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.decimals() | st.binary(),
                     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))  # fmt: skip
 def test_anything_becomes_plain_json_that_reads_back_the_same(value):
-    told = plain(value)
-    assert json.loads(json.dumps(told)) == told
-    assert digest({"data": told}, GENESIS) == digest({"data": json.loads(json.dumps(told))}, GENESIS)
+    canonical_value = canonical(value)
+    assert json.loads(json.dumps(canonical_value)) == canonical_value
+    assert digest({"data": canonical_value}, GENESIS) == digest(
+        {"data": json.loads(json.dumps(canonical_value))}, GENESIS
+    )
 
 
 # --- writing --------------------------------------------------------------------------------------------
-def test_entry_says_who_did_what_to_what_and_from_where(alice, rf):
+def test_entry_has_actor_action_subject_and_address(alice, rf):
     request = rf.get("/", REMOTE_ADDR="192.0.2.7")
     request.META["REQUEST_ID"] = "request-1"
     thing = uuid.uuid4()
@@ -159,11 +161,11 @@ def test_twenty_parallel_writers_keep_one_chain():
     assert audit.verify() == []
 
 
-def test_own_trail_holds_what_one_did_and_what_was_done_to_one(alice, bob):
+def test_entries_of_a_user_are_those_as_actor_and_as_subject(alice, bob):
     record(action="user.signed_in", actor=alice, subject=f"user:{alice.pk}")
     record(action="user.disabled", actor=bob, subject=f"user:{alice.pk}")
     record(action="user.signed_in", actor=bob, subject=f"user:{bob.pk}")
-    assert [entry.seq for entry in audit.trail(alice)] == [2, 1]
+    assert [entry.seq for entry in audit.audit_entries(alice)] == [2, 1]
 
 
 # --- tampering ------------------------------------------------------------------------------------------
@@ -181,7 +183,7 @@ def test_own_trail_holds_what_one_did_and_what_was_done_to_one(alice, bob):
 def test_database_refuses_to_change_the_trail(db, sql):
     write(3)
     with connection.cursor() as cursor:
-        for table, trigger in TRUNCATE_GUARDS:  # as migrated; the tests' own clean-up switches them off
+        for table, trigger in TRUNCATE_GUARDS:  # as migrated; the test set-up disables them
             cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER {trigger}")
     with (
         pytest.raises(DatabaseError, match="audit trail"),
@@ -199,7 +201,9 @@ def test_application_role_may_add_entries_and_nothing_else(db, capsys):
     with connection.cursor() as cursor:
         cursor.execute("CREATE ROLE audit_test_role")
         cursor.execute(grants)
-        cursor.execute("ALTER TABLE accounts_auditentry DISABLE TRIGGER USER")  # the role alone must hold
+        cursor.execute(
+            "ALTER TABLE accounts_auditentry DISABLE TRIGGER USER"
+        )  # the rights of the role alone must suffice
         cursor.execute("SET LOCAL ROLE audit_test_role")
         for verb in ("UPDATE accounts_auditentry SET action = ''", "DELETE FROM accounts_auditentry"):
             with pytest.raises(DatabaseError, match="permission denied"), transaction.atomic():
@@ -212,7 +216,7 @@ def test_application_role_may_add_entries_and_nothing_else(db, capsys):
 def test_update_by_the_owner_is_found_and_named(db):
     write(5)
     as_owner("UPDATE accounts_auditentry SET data = '{\"n\": 99}' WHERE seq = 3")
-    assert problems() == ["entry 3: was changed: its content does not give its hash"]
+    assert problems() == ["entry 3: was changed: its content does not match its hash"]
 
 
 def test_delete_by_the_owner_is_found_and_named(db):
@@ -243,7 +247,7 @@ def test_rewritten_history_is_found_by_a_noted_head(db):
     write(1)
     for number in (7, 8):
         record(action="user.changed", actor=None, subject=f"user:{number}")
-    assert audit.verify() == []  # a forger who rewrites everything leaves a chain that is whole
+    assert audit.verify() == []  # a completely rewritten chain is consistent in itself
     assert [fault.seq for fault in audit.verify(noted=noted)] == [3]
 
 
@@ -264,11 +268,11 @@ def test_export_is_verified_without_the_database(export, capsys, django_db_block
     path = export()
     with django_db_blocker.block():
         call_command("audit", "verify", "--file", str(path))
-    assert "whole: 4 entries" in capsys.readouterr().out
+    assert "intact: 4 entries" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "problem"),
     [
         (
             lambda lines: [*lines[:1], lines[1].replace("user:1", "user:9"), *lines[2:]],
@@ -278,12 +282,12 @@ def test_export_is_verified_without_the_database(export, capsys, django_db_block
         (lambda lines: [lines[1], lines[0], *lines[2:]], "entry 1: missing"),
     ],
 )
-def test_tampered_export_is_refused_and_the_row_is_named(export, capsys, change, said):
+def test_tampered_export_is_refused_and_the_row_is_named(export, capsys, change, problem):
     write(4)
     path = export(change)
     with pytest.raises(CommandError):
         call_command("audit", "verify", "--file", str(path))
-    assert said in capsys.readouterr().err
+    assert problem in capsys.readouterr().err
 
 
 def test_shortened_export_needs_the_noted_head(export):
@@ -299,7 +303,7 @@ def test_verify_of_the_database_prints_the_head(db, capsys):
     write(2)
     call_command("audit", "verify")
     head = AuditHead.objects.get()
-    assert capsys.readouterr().out == f"whole: 2 entries, head {Head(head.seq, head.hash)}\n"
+    assert capsys.readouterr().out == f"intact: 2 entries, head {Head(head.seq, head.hash)}\n"
     as_owner("DELETE FROM accounts_auditentry WHERE seq = 1")
     with pytest.raises(CommandError):
         call_command("audit", "verify")

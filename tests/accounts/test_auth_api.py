@@ -1,4 +1,4 @@
-"""The way of a program: sign up, verify, sign in, second factor, key, call, revoke. And of a browser's tokens."""
+"""Authentication API: sign-up, verification, login, second factor, keys, logout; tokens in cookies."""
 
 from importlib import import_module
 
@@ -23,8 +23,8 @@ def anyone():
     return APIClient(enforce_csrf_checks=True)
 
 
-def login(client, who, **more):
-    return client.post(f"{AUTH}/login", {"email": f"{who}@example.org", "password": PASSWORDS[who], **more})
+def login(client, name, **more):
+    return client.post(f"{AUTH}/login", {"email": f"{name}@example.org", "password": PASSWORDS[name], **more})
 
 
 def code_of(response):
@@ -36,14 +36,14 @@ def store_of(handle):
 
 
 def second_factor(client):
-    """Turn TOTP on; returns the secret and the recovery codes."""
+    """Enable TOTP; returns the secret and the recovery codes."""
     secret = client.post(f"{AUTH}/2fa").json()["secret"]
-    turned_on = client.put(f"{AUTH}/2fa", {"code": totp(secret, step=-1)})
-    assert turned_on.status_code == 200, turned_on.json()
-    return secret, turned_on.json()["recovery_codes"]
+    enabled = client.put(f"{AUTH}/2fa", {"code": totp(secret, step=-1)})
+    assert enabled.status_code == 200, enabled.json()
+    return secret, enabled.json()["recovery_codes"]
 
 
-def test_the_whole_way_of_a_program(db, anyone):
+def test_an_api_client_signs_up_verifies_signs_in_and_revokes(db, anyone):
     pending = anyone.post(f"{AUTH}/signup", NEWCOMER)
     assert pending.status_code == 202, pending.json()
     early = anyone.post(f"{AUTH}/login", {key: NEWCOMER[key] for key in ("email", "password")})
@@ -57,8 +57,8 @@ def test_the_whole_way_of_a_program(db, anyone):
     secret, _ = second_factor(first)
     assert first.post(f"{AUTH}/logout").status_code == 204
     assert first.get(ME).status_code == 401
-    asked = anyone.post(f"{AUTH}/login", credentials)
-    assert (asked.status_code, code_of(asked)) == (401, "SECOND_FACTOR_REQUIRED")
+    refused_login = anyone.post(f"{AUTH}/login", credentials)
+    assert (refused_login.status_code, code_of(refused_login)) == (401, "SECOND_FACTOR_REQUIRED")
     again = anyone.post(f"{AUTH}/login", {**credentials, "code": totp(secret)})
     client = bearer(again.json()["access"])
     assert client.get(ME).json()["second_factor"] is True
@@ -71,11 +71,11 @@ def test_the_whole_way_of_a_program(db, anyone):
 # --- signing up ------------------------------------------------------------------------------------------
 def test_known_and_unknown_addresses_are_answered_alike(alice, anyone):
     verified(alice)
-    known = anyone.post(f"{AUTH}/signup", {**NEWCOMER, "email": alice.email})
+    existing = anyone.post(f"{AUTH}/signup", {**NEWCOMER, "email": alice.email})
     unknown = anyone.post(f"{AUTH}/signup", NEWCOMER)
-    assert known.status_code == unknown.status_code == 202
-    assert {**known.json(), "verification": ""} == {**unknown.json(), "verification": ""}
-    assert len(known.json()["verification"]) == len(unknown.json()["verification"])
+    assert existing.status_code == unknown.status_code == 202
+    assert {**existing.json(), "verification": ""} == {**unknown.json(), "verification": ""}
+    assert len(existing.json()["verification"]) == len(unknown.json()["verification"])
     assert User.objects.count() == 2
 
 
@@ -121,8 +121,8 @@ def test_an_expired_code_is_refused(db, anyone, settings):
 
 def test_a_handle_leads_to_the_code_and_to_no_half_finished_sign_in(db, anyone):
     handle = anyone.post(f"{AUTH}/signup", NEWCOMER).json()["verification"]
-    kept = {key for key in store_of(handle).keys() if not key.startswith("_session")}  # noqa: SIM118
-    assert kept == {"account_email_verification_code", "program_verification"}
+    stored = {key for key in store_of(handle).keys() if not key.startswith("_session")}  # noqa: SIM118
+    assert stored == {"account_email_verification_code", "program_verification"}
 
 
 def test_the_session_of_a_page_is_no_handle(client, db, anyone):
@@ -151,17 +151,17 @@ def test_weak_passwords_are_refused(db, anyone, password):
 
 
 # --- signing in ------------------------------------------------------------------------------------------
-def test_wrong_password_unknown_address_and_disabled_user_are_told_the_same(alice, bob, anyone):
+def test_wrong_password_unknown_address_and_disabled_user_get_the_same_response(alice, bob, anyone):
     verified(alice)
     verified(bob)
     User.objects.filter(pk=bob.pk).update(is_active=False)
     answers = [
         anyone.post(f"{AUTH}/login", {"email": alice.email, "password": "wrong"}),
-        anyone.post(f"{AUTH}/login", {"email": "nobody@example.org", "password": "wrong"}),
+        anyone.post(f"{AUTH}/login", {"email": "unknown@example.org", "password": "wrong"}),
         login(anyone, "bob"),
     ]
-    said = {(a.status_code, code_of(a), a.json()["error"]["message"]) for a in answers}
-    assert said == {(401, "AUTHENTICATION_ERROR", "E-mail and password do not match.")}
+    responses = {(a.status_code, code_of(a), a.json()["error"]["message"]) for a in answers}
+    assert responses == {(401, "AUTHENTICATION_ERROR", "E-mail and password do not match.")}
 
 
 def test_five_wrong_passwords_lock_the_guesser_out_of_the_api_too(alice, anyone):
@@ -175,7 +175,7 @@ def test_five_wrong_passwords_lock_the_guesser_out_of_the_api_too(alice, anyone)
     assert anyone.post(f"{AUTH}/login", right, REMOTE_ADDR="192.0.2.7").status_code == 200
 
 
-def test_a_right_password_forgives_the_wrong_ones_before_it(alice, anyone):
+def test_a_correct_password_resets_the_failure_count(alice, anyone):
     verified(alice)
     for _ in range(2):
         for _ in range(4):
@@ -240,7 +240,7 @@ def test_a_second_offer_is_refused_while_a_factor_is_on(alice):
     assert client.post(f"{AUTH}/2fa").status_code == 409
 
 
-# --- oneself ---------------------------------------------------------------------------------------------
+# --- profile and password --------------------------------------------------------------------------------
 def test_only_the_name_can_be_changed(alice):
     client = program(alice)
     change = {"name": "Al", "email": "x@example.org", "is_staff": True, "role": "administrator", "id": "1"}
@@ -274,7 +274,7 @@ def test_a_browser_that_changes_its_password_stays_signed_in(alice):
     [({"current": "wrong"}, "current"), ({"new": "short"}, "new"), ({"new": "password123"}, "new")],
     ids=str,
 )
-def test_a_password_change_wants_the_old_one_and_a_good_new_one(alice, change, field):
+def test_a_password_change_requires_the_old_one_and_a_valid_new_one(alice, change, field):
     body = {"current": PASSWORDS["alice"], "new": "an entirely new phrase", **change}
     response = program(alice).post(f"{AUTH}/password", body)
     assert response.status_code == 400
@@ -326,7 +326,7 @@ def test_a_foreign_origin_is_refused_even_with_the_token(page):
     assert page.patch(ME, {"name": "evil"}, headers=headers).status_code == 403
 
 
-def test_refreshing_by_cookie_wants_the_csrf_token_too(page):
+def test_refreshing_by_cookie_requires_the_csrf_token_too(page):
     assert page.post(f"{AUTH}/refresh").status_code == 403
     before = page.cookies["refresh"].value
     answer = page.post(f"{AUTH}/refresh", headers={"X-CSRFToken": page.token})
@@ -335,7 +335,7 @@ def test_refreshing_by_cookie_wants_the_csrf_token_too(page):
     assert page.cookies["refresh"].value != before
 
 
-def test_nobodys_page_can_sign_a_visitor_in(alice):
+def test_a_foreign_page_cannot_sign_a_visitor_in(alice):
     verified(alice)
     for site in ("cross-site", "same-site"):
         answer = APIClient().post(

@@ -1,4 +1,4 @@
-"""Whether an address has an account is told to its mailbox only: same answers, same work."""
+"""User enumeration: responses and work are the same whether or not an address has an account."""
 
 import re
 from typing import ClassVar
@@ -30,7 +30,7 @@ def _alice(alice):
 
 @pytest.fixture
 def hashed(monkeypatch, settings):
-    """How often a password was hashed: what a sign-in costs, told without a clock."""
+    """Count of password hashes: the cost of a login, measured without a clock."""
     count = []
 
     settings.PASSWORD_HASHERS = [f"{__name__}.Counting"]
@@ -38,21 +38,21 @@ def hashed(monkeypatch, settings):
     return count
 
 
-def told(answer, email):
-    """The answer without what differs between any two requests."""
+def comparable(answer, email):
+    """The response without the parts that differ between any two requests."""
     body = re.sub(
-        r'name="csrfmiddlewaretoken" value="\w+"|request <code>\w+</code>', "", answer.content.decode()
+        r'name="csrfmiddlewaretoken" value="\w+"|request ID <code>\w+</code>', "", answer.content.decode()
     )
     headers = {name: value for name, value in answer.headers.items() if name not in OF_THE_MOMENT}
     return answer.status_code, headers, sorted(answer.cookies), body.replace(email, "<address>")
 
 
 def both(act):
-    """What is told of a known and of an unknown address, by browsers that know nothing."""
-    return [told(act(Client(), email), email) for email in (KNOWN, UNKNOWN)]
+    """Responses for a known and for an unknown address, each in a new browser."""
+    return [comparable(act(Client(), email), email) for email in (KNOWN, UNKNOWN)]
 
 
-def test_sign_in_tells_nothing():
+def test_sign_in_reveals_nothing():
     known, unknown = both(lambda client, email: sign_in(client, email=email, password="wrong wrong"))
     assert known == unknown
     assert known[0] == 422
@@ -67,7 +67,7 @@ def test_sign_in_costs_the_same(hashed):
     assert costs == [1, 1]
 
 
-def test_lockout_tells_nothing():
+def test_lockout_reveals_nothing():
     def guess(client, email):
         for _ in range(4):
             sign_in(client, email=email, password="wrong wrong")
@@ -84,7 +84,7 @@ def test_sign_up_tells_nothing():
     assert known[1]["Location"] == "/accounts/verify/"
 
 
-def test_page_after_sign_up_tells_nothing():
+def test_page_after_sign_up_reveals_nothing():
     def next_page(client, email):
         sign_up(client, email=email)
         return client.get("/accounts/verify/")
@@ -95,7 +95,7 @@ def test_page_after_sign_up_tells_nothing():
 
 
 @pytest.mark.parametrize("path", ["/accounts/verify/", "/accounts/recover/code/"])
-def test_wrong_codes_tell_nothing(path):
+def test_wrong_codes_reveal_nothing(path):
     def try_codes(client, email):
         if "verify" in path:
             sign_up(client, email=email)
@@ -121,7 +121,7 @@ def test_sign_up_costs_the_same_work_and_one_mail(hashed):
     assert costs == [(1, 1), (1, 1)]
 
 
-def test_recovery_tells_nothing():
+def test_recovery_reveals_nothing():
     known, unknown = both(lambda client, email: client.post("/accounts/recover/", {"email": email}))
     assert known == unknown
     assert [letter.to for letter in mail.outbox] == [[KNOWN], [UNKNOWN]]
@@ -139,13 +139,13 @@ def test_mail_to_an_unknown_address_holds_no_code(client):
     assert not any(re.search(r"\b\d{6}\b", letter.body) for letter in mail.outbox)
 
 
-def test_password_is_judged_before_the_address():
+def test_password_is_validated_before_the_address():
     known, unknown = both(lambda client, email: sign_up(client, email=email, password="short"))
     assert known == unknown
     assert known[0] == 422
 
 
-def test_new_address_of_somebody_else_is_not_told(client, bob):
+def test_new_address_of_another_user_is_not_revealed(client, bob):
     browser_client.confirm(bob)
     sign_in(client, password=PASSWORD)
     answers = []

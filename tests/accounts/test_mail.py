@@ -1,4 +1,4 @@
-"""Mail: every template renders, nothing leaks or breaks out, and production never falls back in silence."""
+"""Mail: every template renders, user data cannot inject headers, production requires a transport."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from accounts.models import User
-from cryptotrade.mail import NOWHERE, NowhereBackend, backend, mail_check, smtp_server
+from cryptotrade.mail import UNCONFIGURED, UnconfiguredBackend, backend, mail_check, smtp_server
 from tests.accounts import browser_client
 
 TEMPLATES = sorted((Path(__file__).resolve().parents[2] / "templates/mail").glob("*.txt"))
@@ -17,9 +17,9 @@ TEMPLATES = sorted((Path(__file__).resolve().parents[2] / "templates/mail").glob
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
 def test_mail_has_a_subject_and_a_text(path):
-    known = {"code": "123456", "email": "a&b@example.org", "timestamp": timezone.now(), "ip": "203.0.113.7"}
-    known |= {"user_agent": "A <b>", "from_email": "a@x.example", "to_email": "b@x.example"}
-    text = render_to_string(f"mail/{path.name}", known).strip()
+    context = {"code": "123456", "email": "a&b@example.org", "timestamp": timezone.now(), "ip": "203.0.113.7"}
+    context |= {"user_agent": "A <b>", "from_email": "a@x.example", "to_email": "b@x.example"}
+    text = render_to_string(f"mail/{path.name}", context).strip()
     subject, _, body = text.partition("\n\n")
     assert subject
     assert len(body) > 60
@@ -33,7 +33,7 @@ def test_a_name_cannot_add_headers(client, db):
     assert mail.outbox == []
 
 
-def test_owner_is_told_what_changed_and_from_where(client, db):
+def test_owner_is_mailed_what_changed_and_from_where(client, db):
     browser_client.confirm(User.objects.create_user("carol@example.org", browser_client.PASSWORD))
     browser_client.sign_in(client, email="carol@example.org")
     client.post(
@@ -55,7 +55,7 @@ def test_owner_is_told_what_changed_and_from_where(client, db):
         ("SG.x", "smtp://h", True, "anymail.backends.sendgrid.EmailBackend"),
         (None, "smtp://h", True, "django.core.mail.backends.smtp.EmailBackend"),
         (None, None, False, "django.core.mail.backends.filebased.EmailBackend"),
-        (None, None, True, NOWHERE),
+        (None, None, True, UNCONFIGURED),
     ],
 )
 def test_first_transport_that_is_configured_is_used(key, url, production, name):
@@ -63,11 +63,11 @@ def test_first_transport_that_is_configured_is_used(key, url, production, name):
 
 
 def test_production_without_a_transport_is_an_error(settings):
-    settings.EMAIL_BACKEND = NOWHERE
+    settings.EMAIL_BACKEND = UNCONFIGURED
     (fault,) = mail_check(None)
     assert fault.id == "cryptotrade.E010"
     with pytest.raises(ImproperlyConfigured):
-        NowhereBackend().send_messages([])
+        UnconfiguredBackend().send_messages([])
 
 
 @pytest.mark.parametrize(

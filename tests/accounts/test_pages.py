@@ -1,4 +1,4 @@
-"""Every account page is there for its owner, asks visitors in, and keeps to the house's markup."""
+"""Account pages: available to their owner, redirect visitors to the login, comply with the markup rules."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Passkeys on the server's side; tests/browser/test_accounts.py makes and uses a real one."""
+"""Passkeys, server side; tests/browser/test_accounts.py creates and uses a real one."""
 
 import html
 import json
@@ -58,14 +58,14 @@ def test_junk_is_refused_when_signing_in(client, db, credential):
     assert client.get("/account/").status_code == 302
 
 
-def test_challenge_for_signing_in_names_nobody(client, db):
+def test_challenge_for_signing_in_names_no_user(client, db):
     answer = client.get("/accounts/login/passkey/", headers={"accept": "application/json"})
-    asked = answer.json()["request_options"]["publicKey"]
-    assert not asked.get("allowCredentials")
-    assert asked["userVerification"] == "required"
+    options_sent = answer.json()["request_options"]["publicKey"]
+    assert not options_sent.get("allowCredentials")
+    assert options_sent["userVerification"] == "required"
 
 
-def test_nobody_removes_anothers_passkey(signed_in, bob):
+def test_passkey_of_another_user_cannot_be_removed(signed_in, bob):
     foreign = Authenticator.objects.create(user=bob, type=Authenticator.Type.WEBAUTHN, data={"name": "b"})
     assert signed_in.post(f"/account/passkeys/{foreign.pk}/remove/").status_code == 404
     assert Authenticator.objects.filter(pk=foreign.pk).exists()

@@ -1,4 +1,4 @@
-"""Recovery by a mailed code, and the change of a password: both end everything else."""
+"""Password recovery by a mailed code and password change: both revoke all other credentials."""
 
 import time
 
@@ -35,7 +35,7 @@ def recover(client, password=NEW_PASSWORD):
     return client.post(SET, {"password1": password})
 
 
-def test_code_sets_a_new_password_and_signs_nobody_in(client, alice):
+def test_code_sets_a_new_password_and_does_not_sign_in(client, alice):
     assert recover(client).headers["Location"] == "/accounts/login/"
     assert not is_in(client)
     assert sign_in(client).status_code == 422
@@ -46,7 +46,7 @@ def test_code_sets_a_new_password_and_signs_nobody_in(client, alice):
 def test_new_password_by_code_ends_sessions_and_keys(client, alice):
     elsewhere = Client()
     sign_in(elsewhere)
-    _, secret = api_key_create(user=alice, name="desk", scopes=["read"], days=7)
+    _, secret = api_key_create(user=alice, name="trading script", scopes=["read"], days=7)
     recover(client)
     assert not is_in(elsewhere)
     assert api_key_find(secret) is None
@@ -108,7 +108,7 @@ def test_change_keeps_this_browser_and_ends_the_others(client, alice):
     elsewhere = Client()
     sign_in(elsewhere)
     sign_in(client)
-    _, secret = api_key_create(user=alice, name="desk", scopes=["read"], days=7)
+    _, secret = api_key_create(user=alice, name="trading script", scopes=["read"], days=7)
     assert change(client).headers["Location"] == "/account/security/"
     assert is_in(client)
     assert session_find(client.session["sid"]) is not None
@@ -119,16 +119,16 @@ def test_change_keeps_this_browser_and_ends_the_others(client, alice):
     assert AuditEntry.objects.filter(action="password.changed", actor=alice.pk).exists()
 
 
-def test_change_wants_the_present_password(client, alice):
+def test_change_requires_the_current_password(client, alice):
     sign_in(client)
     answer = change(client, old="wrong")
     assert answer.status_code == 422
-    assert "This is not your present password." in answer.content.decode()
+    assert "Incorrect current password." in answer.content.decode()
     alice.refresh_from_db()
     assert alice.check_password(PASSWORD)
 
 
-def test_change_wants_a_fresh_proof(client, alice):
+def test_change_requires_recent_authentication(client, alice):
     sign_in(client)
     AuthSession.objects.update(step_up_at=None)
     assert change(client).headers["Location"].startswith("/account/step-up/")

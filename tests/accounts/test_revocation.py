@@ -1,7 +1,7 @@
-"""Whatever ends a user's sign-in ends all of it: cookie, access token, refresh token, key, socket, proof.
+"""Revocation: each event revokes all credentials: cookie, access and refresh token, key, socket, step-up.
 
-Nothing here waits for time to pass but one test, which waits (at most five seconds) for the house's own
-re-check; elsewhere the re-check is driven.
+Only one test waits for real time: at most five seconds for the periodic check of the web process. All
+others call the check themselves.
 """
 
 import asyncio
@@ -22,22 +22,22 @@ from websockets.sync.client import connect
 
 from accounts.domain.permissions import Role
 from accounts.models import AuditEntry, User
-from accounts.selectors import credentials_live, session_find
+from accounts.selectors import live_credentials, session_find
 from accounts.services import (
     SID,
-    CredentialRefused,
+    InvalidCredential,
     credentials_end_all,
+    principal_from_session,
+    principal_from_token,
     role_set,
-    session_is_live,
+    session_is_active,
     session_revoke,
-    session_user,
     sessions_revoke_all,
     step_up_is_fresh,
-    token_user,
     tokens_refresh,
     user_disable,
 )
-from market.hub.credential_monitor import PERIOD_SECONDS, Guard
+from market.hub.credential_monitor import PERIOD_SECONDS, CredentialMonitor
 from tests.accounts.auth_factories import PASSWORDS, bearer, browser, key_of, program, request
 from tests.stream.server import ServerThread
 
@@ -46,7 +46,7 @@ transactional = pytest.mark.django_db(transaction=True)
 
 
 class Holdings:
-    """One user with one of every credential."""
+    """A user with one credential of each kind."""
 
     def __init__(self, user):
         self.user = user
@@ -58,24 +58,24 @@ class Holdings:
         self.sids = [self.page.session[SID], str(self.pair.session.sid)]
 
     def alive(self):
-        """The names of the credentials that still open something."""
+        """The names of the credentials that are still valid."""
         trials = {
             "cookie": lambda: self.page.get(ME).status_code == 200,
             "access token": lambda: self.program.get(ME).status_code == 200,
             "refresh token": self._refreshes,
             "key": lambda: bearer(self.key).get(ME).status_code == 200,
-            "cookie on a socket": lambda: session_user(self.session_key) is not None,
-            "token on a socket": lambda: token_user(self.pair.access) is not None,
-            "key on a socket": lambda: token_user(self.key) is not None,
+            "cookie on a socket": lambda: principal_from_session(self.session_key) is not None,
+            "token on a socket": lambda: principal_from_token(self.pair.access) is not None,
+            "key on a socket": lambda: principal_from_token(self.key) is not None,
             "proof": lambda: step_up_is_fresh(session_find(self.pair.session.sid)),
-            "open socket": lambda: bool(credentials_live([f"session:{sid}" for sid in self.sids])),
+            "open socket": lambda: bool(live_credentials([f"session:{sid}" for sid in self.sids])),
         }
         return {name for name, works in trials.items() if works()}
 
     def _refreshes(self):
         try:
             tokens_refresh(refresh=self.pair.refresh, request=request())
-        except CredentialRefused:
+        except InvalidCredential:
             return False
         return True
 
@@ -114,7 +114,7 @@ def test_everything_is_alive_before(alice):
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.__name__)
 def test_after_the_event_nothing_is_alive(alice, event):
     held = Holdings(alice)
-    assert held.page.get(ME).status_code == 200  # what this remembers in Redis must not outlive the event
+    assert held.page.get(ME).status_code == 200  # the cached result in Redis must not outlive the event
     event(alice)
     assert held.alive() == set()
 
@@ -132,7 +132,7 @@ def test_logging_out_of_a_page_ends_that_session_and_no_other(alice):
     held = Holdings(alice)
     held.page.post("/accounts/logout/")
     assert held.page.get(ME).status_code == 401
-    assert session_user(held.session_key) is None
+    assert principal_from_session(held.session_key) is None
     assert held.program.get(ME).status_code == 200
     assert AuditEntry.objects.filter(action="user.signed_out", actor=alice.pk).count() == 1
 
@@ -155,7 +155,7 @@ def test_a_session_ended_from_elsewhere_is_emptied_at_its_next_request(alice):
     assert page.cookies["session"].value == ""
 
 
-def test_a_session_without_a_row_is_nobodys(alice):
+def test_a_session_without_a_row_is_anonymous(alice):
     page = browser(alice)
     store = page.session
     del store[SID]
@@ -168,7 +168,7 @@ def test_the_session_cookie_data_of_another_user_gives_nothing(alice, bob):
     store = page.session
     store[SID] = str(program(bob).pair.session.sid)
     store.save()
-    assert session_user(store.session_key) is None
+    assert principal_from_session(store.session_key) is None
     assert page.get(ME).status_code == 401
 
 
@@ -227,7 +227,7 @@ def test_a_refresh_that_races_a_revocation_leaves_nothing_open(alice):
     def refresh():
         try:
             return tokens_refresh(refresh=pair.refresh, request=request()).access
-        except CredentialRefused:
+        except InvalidCredential:
             return None
         finally:
             connection.close()
@@ -245,15 +245,15 @@ def test_a_refresh_that_races_a_revocation_leaves_nothing_open(alice):
     assert access is None or bearer(access).get(ME).status_code == 401
 
 
-# --- what is remembered in Redis -------------------------------------------------------------------------
+# --- cached session state --------------------------------------------------------------------------------
 @transactional
 def test_a_yes_is_remembered_for_two_seconds_at_most(alice):
     session = program(alice).pair.session
-    assert session_is_live(session.sid)
+    assert session_is_active(session.sid)
     redis = Redis.from_url(settings.REDIS_URL)
     assert 0 < redis.pttl(cache.make_key(f"session-live:{session.sid}")) <= 2000
     session_revoke(sid=session.sid, reason="revoked", actor=None)
-    assert not session_is_live(session.sid)
+    assert not session_is_active(session.sid)
 
 
 def test_without_redis_postgresql_is_asked(alice, monkeypatch):
@@ -264,63 +264,63 @@ def test_without_redis_postgresql_is_asked(alice, monkeypatch):
 
     for name in ("get", "set", "add", "delete_many"):
         monkeypatch.setattr(type(caches["default"]), name, down)
-    assert session_is_live(session.sid)
+    assert session_is_active(session.sid)
     assert session_revoke(sid=session.sid, reason="revoked", actor=alice)
-    assert not session_is_live(session.sid)
+    assert not session_is_active(session.sid)
 
 
 # --- open sockets ----------------------------------------------------------------------------------------
 class FakeClient:
     def __init__(self, credential=None, until=None):
         self.credential, self.until = credential, until
-        self.said, self.code = [], None
+        self.sent, self.code = [], None
 
     def write(self, text):
-        self.said.append(json.loads(text))
+        self.sent.append(json.loads(text))
 
     def close(self, code):
         self.code = code
 
 
 def checked(clients, live, now=0.0):
-    guard = Guard(clients)
-    guard.ask = lambda handles: set(live) & set(handles)
-    asyncio.run(guard.check(now))
+    monitor = CredentialMonitor(clients)
+    monitor.ask = lambda handles: set(live) & set(handles)
+    asyncio.run(monitor.check(now))
 
 
-def test_the_guard_closes_whose_credential_has_ended_after_saying_so():
+def test_the_monitor_closes_a_socket_with_a_revoked_credential_after_an_error():
     ended, stands, visitor = FakeClient("session:1"), FakeClient("session:2"), FakeClient()
     checked({ended, stands, visitor}, {"session:2"})
-    assert (ended.code, ended.said[0]["code"]) == (1008, "unauthenticated")
+    assert (ended.code, ended.sent[0]["code"]) == (1008, "unauthenticated")
     assert (stands.code, visitor.code) == (None, None)
 
 
-def test_the_guard_closes_whose_token_is_over():
+def test_the_monitor_closes_a_socket_with_an_expired_token():
     over, not_yet, never = FakeClient("a", until=99.0), FakeClient("a", until=101.0), FakeClient("a")
     checked({over, not_yet, never}, {"a"}, now=100.0)
     assert [client.code for client in (over, not_yet, never)] == [1008, None, None]
 
 
-def test_the_guard_spares_who_signed_in_again_meanwhile():
+def test_the_monitor_keeps_a_socket_that_signed_in_again():
     client = FakeClient("old")
-    guard = Guard({client})
+    monitor = CredentialMonitor({client})
 
     def ask(handles):
         client.credential = "new"
         return set()
 
-    guard.ask = ask
-    asyncio.run(guard.check(0.0))
+    monitor.ask = ask
+    asyncio.run(monitor.check(0.0))
     assert client.code is None
 
 
-def test_the_guard_asks_nothing_for_visitors():
-    guard = Guard({FakeClient()})
-    guard.ask = lambda handles: pytest.fail("nobody has signed in")
-    asyncio.run(guard.check(0.0))
+def test_the_monitor_queries_nothing_for_anonymous_sockets():
+    monitor = CredentialMonitor({FakeClient()})
+    monitor.ask = lambda handles: pytest.fail("no socket is signed in")
+    asyncio.run(monitor.check(0.0))
 
 
-def test_the_guard_looks_often_enough():
+def test_the_monitor_polls_often_enough():
     assert PERIOD_SECONDS <= 3
 
 
@@ -332,7 +332,7 @@ def server(transactional_db):
 
 @pytest.fixture
 def sockets(server):
-    """`sockets(holdings)`: one open socket for each way to sign in on one, each reading `me`."""
+    """`sockets(holdings)`: one open socket per authentication method, each subscribed to `me`."""
     with ExitStack() as stack:
 
         def dial(held):
@@ -349,7 +349,7 @@ def sockets(server):
                 for name, header in headers.items()
             }
             for socket in opened.values():
-                socket.send(json.dumps({"op": "sub", "topic": "me"}))
+                socket.send(json.dumps({"op": "subscribe", "topic": "me"}))
                 assert answers(socket)
             return opened
 
@@ -357,7 +357,7 @@ def sockets(server):
 
 
 def answers(socket):
-    """Whether a ping is answered: by then every earlier command has been obeyed."""
+    """Whether a ping is answered; by then every earlier command has been processed."""
     socket.send(json.dumps({"op": "ping"}))
     deadline = time.monotonic() + 8
     while time.monotonic() < deadline:
@@ -366,14 +366,14 @@ def answers(socket):
     return False
 
 
-def last_words(socket):
-    """What was said last, and the code the server closed with; within eight seconds."""
-    said = []
+def last_message(socket):
+    """Code of the last message and the server's close code, within eight seconds."""
+    received = []
     deadline = time.monotonic() + 8
     with suppress(ConnectionClosed):
         while time.monotonic() < deadline:
-            said.append(json.loads(socket.recv(8)))
-    return said[-1].get("code"), socket.protocol.close_code
+            received.append(json.loads(socket.recv(8)))
+    return received[-1].get("code"), socket.protocol.close_code
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.__name__)
@@ -381,18 +381,18 @@ def test_the_event_closes_every_open_socket(server, sockets, alice, bob, event):
     held, other = sockets(Holdings(alice)), sockets(Holdings(bob))
     event(alice)
     server.call(server.hub.guard.check(time.time()))
-    assert {name: last_words(socket) for name, socket in held.items()} == dict.fromkeys(
+    assert {name: last_message(socket) for name, socket in held.items()} == dict.fromkeys(
         held, ("unauthenticated", 1008)
     )
     for socket in other.values():
         assert answers(socket)
 
 
-def test_the_house_closes_by_itself_within_five_seconds(sockets, alice):
+def test_the_web_process_closes_revoked_sockets_within_five_seconds(sockets, alice):
     opened = sockets(Holdings(alice))
     began = time.monotonic()
     user_disable(user=alice, actor=None)
-    assert {last_words(socket) for socket in opened.values()} == {("unauthenticated", 1008)}
+    assert {last_message(socket) for socket in opened.values()} == {("unauthenticated", 1008)}
     assert time.monotonic() - began < 5
 
 
@@ -414,7 +414,7 @@ def test_an_ended_credential_opens_no_socket(server, alice):
         with connect(
             server.stream_url, additional_headers={"Authorization": f"Bearer {secret}"}, compression=None
         ) as socket:
-            assert last_words(socket) == ("unauthenticated", 1008)
+            assert last_message(socket) == ("unauthenticated", 1008)
 
 
 def test_a_key_that_may_not_read_opens_no_private_stream(server, alice):
@@ -422,4 +422,4 @@ def test_a_key_that_may_not_read_opens_no_private_stream(server, alice):
     with connect(
         server.stream_url, additional_headers={"Authorization": f"Bearer {secret}"}, compression=None
     ) as socket:
-        assert last_words(socket) == ("unauthenticated", 1008)
+        assert last_message(socket) == ("unauthenticated", 1008)

@@ -1,4 +1,4 @@
-"""Sign-in: one refusal for everything, a lockout that hits the guesser, sessions that end."""
+"""Login pages: the same error for every cause, lockout per account and address, sessions, one-time links."""
 
 import pytest
 from axes.models import AccessAttempt
@@ -6,7 +6,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from accounts.models import AuditEntry, AuthSession, User
-from accounts.services import sign_in_code_mint
+from accounts.services import login_code_create
 from tests.accounts import browser_client
 from tests.accounts.browser_client import PASSWORD, sign_in
 
@@ -113,7 +113,7 @@ def test_failures_are_recorded_with_the_address(client, alice):
 def test_switched_off_account_is_turned_away(client, alice):
     User.objects.filter(pk=alice.pk).update(is_active=False)
     answer = sign_in(client, follow=True)
-    assert "switched off" in answer.content.decode()
+    assert "account is disabled" in answer.content.decode()
     assert not is_in(client)
 
 
@@ -124,7 +124,7 @@ def test_sign_out_ends_the_session_row(client, alice):
     assert AuthSession.objects.get(user=alice).revoked_at is not None
 
 
-def test_sign_out_wants_a_post(client, alice):
+def test_sign_out_requires_a_post(client, alice):
     sign_in(client)
     assert client.get("/accounts/logout/").status_code == 200
     assert is_in(client)
@@ -132,9 +132,9 @@ def test_sign_out_wants_a_post(client, alice):
 
 def test_unticked_box_means_until_the_browser_closes(client, alice):
     assert sign_in(client).cookies["session"]["max-age"] == ""
-    kept = client.__class__()
-    kept.post("/accounts/login/", {"login": alice.email, "password": PASSWORD, "remember": "on"})
-    assert kept.cookies["session"]["max-age"] == 14 * 24 * 3600
+    remembered = client.__class__()
+    remembered.post("/accounts/login/", {"login": alice.email, "password": PASSWORD, "remember": "on"})
+    assert remembered.cookies["session"]["max-age"] == 14 * 24 * 3600
 
 
 @pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example/", "javascript:alert(1)"])
@@ -144,7 +144,7 @@ def test_sign_in_never_leads_elsewhere(client, alice, target):
 
 
 def test_one_time_link_signs_in_once(client, alice):
-    code = sign_in_code_mint(user=alice)
+    code = login_code_create(user=alice)
     assert client.post("/accounts/link/", {"code": code}).headers["Location"] == "/market/"
     assert is_in(client)
     assert AuthSession.objects.get(user=alice).step_up_at is None
@@ -153,7 +153,7 @@ def test_one_time_link_signs_in_once(client, alice):
 
 def test_one_time_link_asks_for_the_second_factor(client, alice):
     browser_client.totp_enable(alice)
-    answer = client.post("/accounts/link/", {"code": sign_in_code_mint(user=alice)})
+    answer = client.post("/accounts/link/", {"code": login_code_create(user=alice)})
     assert answer.headers["Location"] == "/accounts/login/second-factor/"
     assert not is_in(client)
 

@@ -1,4 +1,4 @@
-"""Sign-up: a code of six digits, ten minutes, three tries, one use, for the browser that asked."""
+"""Sign-up: six-digit code, valid ten minutes, three attempts, one use, only in the requesting browser."""
 
 import time
 
@@ -41,11 +41,11 @@ def test_sign_up_mails_a_code_that_signs_in(client, transactional_db):
 
 def test_code_of_another_browser_is_worth_nothing(client, db):
     sign_up(client)
-    stranger = Client()
-    sign_up(stranger, email="mallory@example.org")
+    other_client = Client()
+    sign_up(other_client, email="mallory@example.org")
     carols, mallorys = mail.outbox
     assert code_in(carols) != code_in(mallorys)  # one in a million: then run it again
-    assert verify(stranger, code_in(carols)).status_code == 422
+    assert verify(other_client, code_in(carols)).status_code == 422
     assert verify(Client(), code_in(carols)).headers["Location"] == "/accounts/login/"
 
 
@@ -117,7 +117,7 @@ def test_long_password_counts_to_its_last_letter(client, db, settings):
 
 
 def test_two_sign_ups_at_once_leave_one_account(client, db, monkeypatch):
-    """The other one wins between our look at the address and our insert."""
+    """A concurrent sign-up inserts the account between the check of the address and the insert."""
     browser_client.confirm(User.objects.create_user("carol@example.org", PASSWORD))
     monkeypatch.setattr(
         "allauth.account.internal.flows.manage_email.assess_unique_email", lambda email, user=None: True

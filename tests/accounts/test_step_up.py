@@ -1,4 +1,4 @@
-"""Sensitive acts want a fresh proof, on pages and in the API, by one table."""
+"""Step-up: sensitive actions of pages and the API require recent authentication."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts import totp_secrets
 from accounts.models import AuditEntry, AuthSession
 from accounts.services import SID
-from accounts.step_up import GATED, step_up_required
+from accounts.step_up import STEP_UP_ACTIONS, step_up_required
 from tests.accounts.auth_factories import PASSWORDS, browser, key_of, program, totp
 
 STEP_UP = "/api/v1/auth/step-up"
@@ -67,7 +67,7 @@ def test_a_code_opens_gated_acts_once(alice):
 
 
 @pytest.mark.parametrize("proof", [{"password": "wrong"}, {"code": "000000"}], ids=str)
-def test_a_wrong_proof_opens_nothing_and_is_recorded(alice, proof):
+def test_wrong_credentials_confirm_nothing_and_are_recorded(alice, proof):
     client = program(alice, fresh=False)
     assert client.post(STEP_UP, proof).status_code == 403
     assert client.post(KEYS, WANTED).status_code == 403
@@ -75,16 +75,16 @@ def test_a_wrong_proof_opens_nothing_and_is_recorded(alice, proof):
 
 
 @pytest.mark.parametrize("body", [{}, {"password": "a", "code": "b"}], ids=str)
-def test_a_proof_is_one_of_two(alice, body):
+def test_either_a_password_or_a_code_is_required(alice, body):
     assert program(alice).post(STEP_UP, body).status_code == 400
 
 
-def test_somebody_elses_code_is_no_proof(alice, bob):
+def test_code_of_another_user_is_refused(alice, bob):
     assert program(alice, fresh=False).post(STEP_UP, {"code": totp(second_factor(bob))}).status_code == 403
 
 
 def test_guesses_are_counted_by_user_and_not_only_by_address(alice, settings):
-    settings.LIMITS = {**settings.LIMITS, "step_up": "3/60"}
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "step_up": "3/60"}
     statuses = [
         program(alice, fresh=False)
         .post(STEP_UP, {"password": "wrong"}, REMOTE_ADDR=f"192.0.2.{n}")
@@ -94,7 +94,7 @@ def test_guesses_are_counted_by_user_and_not_only_by_address(alice, settings):
     assert statuses == [403, 403, 403, 429, 429]
 
 
-def test_a_proof_belongs_to_its_session(alice):
+def test_a_step_up_belongs_to_its_session(alice):
     proven, other = program(alice), program(alice, fresh=False)
     assert proven.post(KEYS, WANTED).status_code == 201
     assert other.post(KEYS, WANTED).status_code == 403
@@ -117,11 +117,11 @@ def test_a_browser_gets_a_new_session_key_with_its_proof(alice):
 
 def test_an_act_outside_the_table_cannot_be_gated():
     with pytest.raises(KeyError):
-        step_up_required("nobody.knows")
+        step_up_required("unknown.action")
 
 
 def test_every_act_says_what_it_does():
-    assert all(sentence[0].isupper() and not sentence.endswith(".") for sentence in GATED.values())
+    assert all(sentence[0].isupper() and not sentence.endswith(".") for sentence in STEP_UP_ACTIONS.values())
 
 
 # --- pages -----------------------------------------------------------------------------------------------
@@ -132,7 +132,7 @@ def _export(request):
 
 @pytest.fixture
 def page_request(alice, client):
-    """`page_request(method, path, **headers)`: answered by a gated page, in a session that is not fresh."""
+    """`page_request(method, path, **headers)`: response of a gated page without recent authentication."""
     client.force_login(alice)
 
     def answer(method="get", path="/account/export/?all=1", **headers):
@@ -143,7 +143,7 @@ def page_request(alice, client):
     return answer
 
 
-def test_a_gated_page_leads_to_the_proof_and_back(page_request, client):
+def test_a_gated_page_redirects_to_step_up_and_back(page_request, client):
     answer = page_request()
     assert answer.status_code == 302
     assert answer.url == "/account/step-up/?next=%2Faccount%2Fexport%2F%3Fall%3D1&act=account.export"
@@ -158,7 +158,7 @@ def test_a_form_leads_back_to_the_page_that_held_it(page_request):
         assert "next=%2Faccount%2F&" in page_request("post", Referer=foreign).url
 
 
-def test_htmx_is_told_to_leave_the_page(page_request):
+def test_htmx_redirects_the_whole_page(page_request):
     answer = page_request("post", **{"HX-Request": "true", "HX-Current-URL": "http://testserver/account/"})
     assert answer.headers["HX-Redirect"].startswith("/account/step-up/?next=%2Faccount%2F")
 

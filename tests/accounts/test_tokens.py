@@ -1,4 +1,4 @@
-"""Token pairs: what is in them, what is refused, and what a copied refresh token sets off."""
+"""Token pairs: claims, refused tokens, rotation and detection of a reused refresh token."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import AuditEntry, AuthSession
-from accounts.services import CredentialRefused, tokens, tokens_refresh
+from accounts.services import InvalidCredential, tokens, tokens_refresh
 from tests.accounts.auth_factories import bearer, program, request
 
 ME = "/api/v1/me"
@@ -59,9 +59,9 @@ def test_tokens_are_not_signed_with_the_key_of_django(alice):
 @pytest.mark.parametrize(
     "change",
     [
-        {"aud": "somebody-else"},
+        {"aud": "another-service"},
         {"aud": None},
-        {"iss": "somebody-else"},
+        {"iss": "another-service"},
         {"exp": 1},
         {"exp": None},
         {"sid": None},
@@ -93,7 +93,7 @@ def test_no_algorithm_and_other_algorithms_are_refused(alice):
 def test_a_refresh_token_is_no_access_token_and_the_other_way_round(alice):
     client = program(alice)
     assert bearer(client.pair.refresh).get(ME).status_code == 401
-    with pytest.raises(CredentialRefused):
+    with pytest.raises(InvalidCredential):
         tokens_refresh(refresh=client.pair.access, request=request())
 
 
@@ -133,7 +133,7 @@ def test_a_replayed_refresh_token_ends_the_whole_session(alice):
     replay = APIClient().post("/api/v1/auth/refresh", {"refresh": client.pair.refresh})
     assert replay.status_code == 401
     assert bearer(newer.access).get(ME).status_code == 401
-    with pytest.raises(CredentialRefused):
+    with pytest.raises(InvalidCredential):
         tokens_refresh(refresh=newer.refresh, request=request())
     assert AuditEntry.objects.filter(action="token.reuse_detected").count() == 1
 
@@ -142,14 +142,14 @@ def test_a_refresh_token_two_generations_old_ends_the_session_at_once(alice):
     first = program(alice).pair
     second = tokens_refresh(refresh=first.refresh, request=request())
     third = tokens_refresh(refresh=second.refresh, request=request())
-    with pytest.raises(CredentialRefused):
+    with pytest.raises(InvalidCredential):
         tokens_refresh(refresh=first.refresh, request=request())
     assert bearer(third.access).get(ME).status_code == 401
 
 
 @pytest.mark.django_db(transaction=True)
 def test_two_refreshes_never_rotate_from_the_same_row(alice, monkeypatch):
-    """Both wait for each other between reading the row and changing it: only a lock keeps them apart."""
+    """Both threads wait for each other between reading and updating the row: only a lock separates them."""
     first = program(alice).pair
     meeting = Barrier(2)
     rotate = tokens._rotate
@@ -187,12 +187,12 @@ def test_of_parallel_refreshes_with_one_token_all_agree_on_the_successor(alice):
     assert session.revoked_at is None
 
 
-def test_a_changed_password_ends_tokens_even_when_nobody_said_so(alice):
+def test_a_changed_password_ends_tokens_even_without_revocation(alice):
     client = program(alice)
     alice.set_password("another horse battery")
     alice.save()
     assert client.get(ME).status_code == 401
-    with pytest.raises(CredentialRefused):
+    with pytest.raises(InvalidCredential):
         tokens_refresh(refresh=client.pair.refresh, request=request())
 
 

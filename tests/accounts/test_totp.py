@@ -1,4 +1,4 @@
-"""Second factor by authenticator: asked on the way in, used once, sealed at rest, replaced by recovery codes."""
+"""TOTP: required at login, each code used once, seeds encrypted at rest, recovery codes."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -27,8 +27,8 @@ def is_in(client):
     return client.get("/account/").status_code == 200
 
 
-def offered(client):
-    """The seed that the page shows."""
+def setup_seed(client):
+    """The seed shown by the setup page."""
     page = client.get("/account/totp/").content.decode()
     return page.split('id="totp-secret">')[1].split("<")[0].replace(" ", "")
 
@@ -37,7 +37,7 @@ def test_authenticator_is_set_up_with_its_first_code(client, alice):
     elsewhere = Client()
     sign_in(elsewhere)
     sign_in(client)
-    secret = offered(client)
+    secret = setup_seed(client)
     answer = client.post("/account/totp/", {"code": totp_code(secret)})
     assert answer.headers["Location"] == "/account/recovery-codes/"
     assert is_in(client)
@@ -47,7 +47,7 @@ def test_authenticator_is_set_up_with_its_first_code(client, alice):
 
 def test_wrong_first_code_turns_nothing_on(client, alice):
     sign_in(client)
-    secret = offered(client)
+    secret = setup_seed(client)
     wrong = f"{(int(totp_code(secret)) + 1) % 1_000_000:06}"
     answer = client.post("/account/totp/", {"code": wrong})
     assert answer.status_code == 422
@@ -69,7 +69,7 @@ def test_code_works_once_in_any_process(client, alice):
     code = totp_code(secret)
     sign_in(client)
     client.post(FACTOR, {"code": code})
-    cache.clear()  # Redis forgets; PostgreSQL does not
+    cache.clear()  # the counter is stored in PostgreSQL, not in Redis
     other = Client()
     sign_in(other)
     assert other.post(FACTOR, {"code": code}).status_code == 422
@@ -90,7 +90,7 @@ def test_code_of_another_minute_is_refused(alice, ahead):
     assert not Authenticator.objects.get(user=alice).wrap().validate_code(totp_code(secret, ahead=ahead))
 
 
-def test_of_two_who_bring_one_code_at_once_one_gets_in(transactional_db, alice):
+def test_of_two_concurrent_uses_of_a_code_one_succeeds(transactional_db, alice):
     secret = browser_client.totp_enable(alice)
     code = totp_code(secret)
 
@@ -120,7 +120,7 @@ def test_guesses_from_many_addresses_add_up(client, alice):
 
 def test_recovery_codes_are_shown_once_and_each_works_once(client, alice):
     sign_in(client)
-    secret = offered(client)
+    secret = setup_seed(client)
     client.post("/account/totp/", {"code": totp_code(secret)})
     page = client.get("/account/recovery-codes/").content.decode()
     codes = [part.split("<")[0] for part in page.split("<li>")[1:] if part.split("<")[0].isdigit()]
@@ -134,14 +134,18 @@ def test_recovery_codes_are_shown_once_and_each_works_once(client, alice):
         assert answer.headers.get("Location") == expected
 
 
-def test_authenticator_is_turned_off_after_a_fresh_proof(client, alice):
+def test_authenticator_is_disabled_after_step_up(client, alice):
     secret = browser_client.totp_enable(alice)
     sign_in(client)
     client.post(FACTOR, {"code": totp_code(secret)})
     AuthSession.objects.update(step_up_at=None)
     assert client.post("/account/totp/off/").headers["Location"].startswith("/account/step-up/")
-    proof = {"code": totp_code(secret, ahead=1), "next": "/account/totp/off/", "act": "second_factor.change"}
-    assert client.post("/account/step-up/", proof).headers["Location"] == "/account/totp/off/"
+    credentials = {
+        "code": totp_code(secret, ahead=1),
+        "next": "/account/totp/off/",
+        "act": "second_factor.change",
+    }
+    assert client.post("/account/step-up/", credentials).headers["Location"] == "/account/totp/off/"
     client.post("/account/totp/off/")
     assert not Authenticator.objects.exists()
     assert AuditEntry.objects.filter(action="totp.disabled").exists()
@@ -154,7 +158,7 @@ def stored(user):
 
 def test_seeds_are_sealed_in_the_database(client, alice):
     sign_in(client)
-    secret = offered(client)
+    secret = setup_seed(client)
     client.post("/account/totp/", {"code": totp_code(secret)})
     assert secret not in stored(alice)
     assert f":{alice.pk}:" in stored(alice)
@@ -167,12 +171,12 @@ def test_sealed_text_opens_again_and_differs_each_time(db, alice):
 
 
 def test_seed_moved_to_another_users_row_is_refused(alice, bob):
-    """Mallory can write the table and puts a seed of theirs where alice's was."""
+    """An attacker with write access to the table replaces alice's seed by another one."""
     secret = browser_client.totp_enable(bob)
     mine = Authenticator.objects.get(user=bob)
     Authenticator.objects.create(user=alice, type=Authenticator.Type.TOTP, data=dict(mine.data))
     mine.delete()
-    with pytest.raises(totp_secrets.SealBroken):
+    with pytest.raises(totp_secrets.DecryptionError):
         Authenticator.objects.get(user=alice).wrap().validate_code(totp_code(secret))
 
 
@@ -180,7 +184,7 @@ def test_seed_moved_to_another_users_row_is_refused(alice, bob):
 def test_changed_seal_is_refused(alice, bob, part):
     words = totp_secrets.seal("JBSWY3DP", user=str(alice.pk)).split(":")
     words[part] = {0: "2", 1: "00000000", 2: str(bob.pk), 3: words[3][:-6] + "AAAAA="}[part]
-    with pytest.raises(totp_secrets.SealBroken):
+    with pytest.raises(totp_secrets.DecryptionError):
         totp_secrets.unseal(":".join(words))
 
 
@@ -191,7 +195,7 @@ def test_keys_rotate(settings, alice):
     assert totp_secrets.unseal(sealed) == "JBSWY3DP"
     assert totp_secrets.seal("JBSWY3DP", user=None).split(":")[1] != sealed.split(":")[1]
     settings.MFA_KEY = "new"
-    with pytest.raises(totp_secrets.SealBroken):
+    with pytest.raises(totp_secrets.DecryptionError):
         totp_secrets.unseal(sealed)
 
 

@@ -1,6 +1,6 @@
-"""A small market for one bot: candles become prices, its orders rest in the real matching engine.
+"""Market harness for one bot: candles become prices, and its orders rest in the real matching engine.
 
-Everything that must always hold is checked at every step, whatever the strategy is.
+Invariants of every strategy are checked at every step.
 """
 
 import csv
@@ -11,9 +11,9 @@ from uuid import UUID
 
 from bots.domain import events
 from bots.domain.order_planner import CancelOrder, PlaceOrder
-from bots.domain.risk import counted, worst
-from bots.domain.runner import Runner, Spec
-from bots.sdk import Candle, Fees, Instrument, Rules, Terms, Tick, inputs_read
+from bots.domain.risk import counted_orders, worst_case_exposure
+from bots.domain.runner import Runner, RunSpec
+from bots.sdk import Candle, Fees, Instrument, Rules, Terms, Tick, parse_inputs
 from market.domain.matching import Cancelled, CancelReason, Filled, NewOrder, OrderBook, Rejected
 
 RUN = UUID("6f1c9f0a-0000-4000-8000-000000000001")
@@ -32,7 +32,7 @@ def terms(kind="perp", budget=10_000, leverage=1, maker="0.00015", taker="0.0004
 
 
 def spec(strategy, raw=None, given=None, **more):
-    return Spec(RUN, strategy, given or terms(), inputs_read(strategy, raw or {}), 1, "c0de", **more)
+    return RunSpec(RUN, strategy, given or terms(), parse_inputs(strategy, raw or {}), 1, "c0de", **more)
 
 
 def candles_read(path, first=0, count=None, interval="5m"):
@@ -49,7 +49,7 @@ def candles_read(path, first=0, count=None, interval="5m"):
 
 
 def candles_made(closes, interval="5m", width=300_000, first=0, wick=Decimal("0.001")):
-    """Candles through these closes, each with a little wick at either end."""
+    """Candles with these closes, each with a small wick at both ends."""
     made, before = [], Decimal(closes[0])
     for n, close in enumerate(map(Decimal, closes)):
         high, low = max(before, close) * (1 + wick), min(before, close) * (1 - wick)
@@ -58,8 +58,8 @@ def candles_made(closes, interval="5m", width=300_000, first=0, wick=Decimal("0.
     return made
 
 
-class Driver:
-    """Feeds a runner, matches what it asks for, tells it what came of it; `now` is the candles' time."""
+class BotHarness:
+    """Feeds a runner with events, matches its orders and returns the results; `now` is the candles' time."""
 
     def __init__(self, spec, warm=(), snapshot=None):
         self.spec = spec
@@ -74,7 +74,7 @@ class Driver:
         self.journal = []
         self.decisions = []
         self.fills = []
-        self.seq = snapshot.seen if snapshot else 0
+        self.seq = snapshot.last_seq if snapshot else 0
         self.number = 0
         self.now = warm[-1].open_time if warm else 0
         self.size = Decimal(0)
@@ -82,7 +82,7 @@ class Driver:
         self.cancels = 0
         self._waiting = deque()
         self.tell(events.Claimed(self.now))
-        self.tell(events.Warmed(self.now, tuple(warm)))
+        self.tell(events.CandlesLoaded(self.now, tuple(warm)))
 
     # --- the runner --------------------------------------------------------------------------------
     @property
@@ -91,11 +91,11 @@ class Driver:
 
     def start(self, price):
         self._place_world(Decimal(price))
-        self.tell(events.Ticked(self.now, self.tick))
+        self.tell(events.TickReceived(self.now, self.tick))
         self.tell(events.Started(self.now))
 
     def tell(self, event):
-        """The event, and whatever follows from it until nothing does."""
+        """Process the event and all events that follow from it."""
         self._waiting.append(event)
         self._drain()
 
@@ -127,7 +127,7 @@ class Driver:
         assert order.size == self.rules.round_size(order.size) > 0
         if order.trigger_price is not None:
             self.stops[order.client_id] = request
-            self.own(events.OrderChanged, order.client_id, request.level_id, "open")
+            self.own(events.OrderUpdated, order.client_id, request.level_id, "open")
         else:
             self._submit(request.level_id, order, order.tif)
 
@@ -137,47 +137,53 @@ class Driver:
         self.orders[number] = (order.client_id, level_id)
         self.numbers[order.client_id] = number
         lots, ticks = self._lots(order.size), self._ticks(order.price)
-        facts = self.book.submit(NewOrder(number, "bot", order.side, ticks, lots, tif))
-        if not any(isinstance(fact, Rejected) for fact in facts):
-            self.own(events.OrderChanged, order.client_id, level_id, "open")
-        self._read(facts)
+        match_events = self.book.submit(NewOrder(number, "bot", order.side, ticks, lots, tif))
+        if not any(isinstance(match_event, Rejected) for match_event in match_events):
+            self.own(events.OrderUpdated, order.client_id, level_id, "open")
+        self._read(match_events)
 
     def _cancel(self, client_id):
         if stop := self.stops.pop(client_id, None):
-            self.own(events.OrderChanged, client_id, stop.level_id, "cancelled")
+            self.own(events.OrderUpdated, client_id, stop.level_id, "cancelled")
             return
         if self.book.order(self.numbers[client_id]):
             self._read(self.book.cancel(self.numbers[client_id]))
 
-    def _read(self, facts):
-        for fact in facts:
-            match fact:
+    def _read(self, match_events):
+        for match_event in match_events:
+            match match_event:
                 case Filled():
-                    self._filled(fact)
+                    self._filled(match_event)
                 case Cancelled(owner="bot"):
-                    assert fact.reason != CancelReason.SELF_TRADE, "the bot traded with itself"
-                    client_id, level_id = self.orders[fact.order_id]
-                    self.own(events.OrderChanged, client_id, level_id, "cancelled")
+                    assert match_event.reason != CancelReason.SELF_TRADE, "the bot traded with itself"
+                    client_id, level_id = self.orders[match_event.order_id]
+                    self.own(events.OrderUpdated, client_id, level_id, "cancelled")
                 case Rejected(owner="bot"):
-                    client_id, level_id = self.orders[fact.order_id]
-                    self.own(events.OrderChanged, client_id, level_id, "refused", fact.reason.value)
+                    client_id, level_id = self.orders[match_event.order_id]
+                    self.own(events.OrderUpdated, client_id, level_id, "rejected", match_event.reason.value)
 
-    def _filled(self, fact):
-        number, left = (
-            (fact.maker_id, fact.maker_left) if fact.maker == "bot" else (fact.taker_id, fact.taker_left)
+    def _filled(self, match_event):
+        number, remaining = (
+            (match_event.maker_id, match_event.maker_remaining)
+            if match_event.maker == "bot"
+            else (match_event.taker_id, match_event.taker_remaining)
         )
-        side = fact.side if fact.taker == "bot" else ("sell" if fact.side == "buy" else "buy")
-        rate = self.terms.fees.taker if fact.taker == "bot" else self.terms.fees.maker
+        side = (
+            match_event.side
+            if match_event.taker == "bot"
+            else ("sell" if match_event.side == "buy" else "buy")
+        )
+        rate = self.terms.fees.taker if match_event.taker == "bot" else self.terms.fees.maker
         client_id, level_id = self.orders[number]
-        price = Decimal(fact.price).scaleb(-self.rules.price_decimals)
-        size = Decimal(fact.size).scaleb(-self.rules.size_decimals)
+        price = Decimal(match_event.price).scaleb(-self.rules.price_decimals)
+        size = Decimal(match_event.size).scaleb(-self.rules.size_decimals)
         self.size += size if side == "buy" else -size
         ref = f"{number}:{len(self.fills)}"
         self.fills.append((level_id, side, price, size))
         fee = price * size * rate
-        self.own(events.Traded, client_id, level_id, ref, side, price, size, fee, "USDC")
-        if not left:
-            self.own(events.OrderChanged, client_id, level_id, "filled")
+        self.own(events.OrderFilled, client_id, level_id, ref, side, price, size, fee, "USDC")
+        if not remaining:
+            self.own(events.OrderUpdated, client_id, level_id, "filled")
 
     def _lots(self, size):
         return int(size.scaleb(self.rules.size_decimals))
@@ -185,7 +191,7 @@ class Driver:
     def _ticks(self, price):
         return int(price.scaleb(self.rules.price_decimals))
 
-    # --- the world ---------------------------------------------------------------------------------
+    # --- the market --------------------------------------------------------------------------------
     def play(self, candles, steps=2):
         """Each candle from its open to its nearer end, to the other, to its close, and then closed."""
         for candle in candles:
@@ -207,7 +213,7 @@ class Driver:
             self._cross(side, self._ticks(price))
         self._place_world(price)
         self._trigger(price)
-        self.tell(events.Ticked(self.now, self.tick))
+        self.tell(events.TickReceived(self.now, self.tick))
 
     def _cross(self, side, ticks):
         self.number += 1
@@ -234,31 +240,31 @@ class Driver:
                 del self.stops[client_id]
                 self._submit(request.level_id, order, "ioc")
 
-    # --- what always holds ---------------------------------------------------------------------------
+    # --- invariants ----------------------------------------------------------------------------------
     def _check_budget(self, decision):
-        """What is asked for never brings more to work than what losses have left of the budget."""
-        asked = {one.order.client_id for one in decision.requests if not isinstance(one, CancelOrder)}
-        if not asked:
+        """New orders never raise the worst-case exposure above the buying power that losses have left."""
+        requested = {one.order.client_id for one in decision.requests if not isinstance(one, CancelOrder)}
+        if not requested:
             return
         snapshot = decision.snapshot
-        before = [order for order in snapshot.live if order.client_id not in asked]
-        left = snapshot.position.power(self.terms)
+        before = [order for order in snapshot.live if order.client_id not in requested]
+        remaining = snapshot.position.buying_power(self.terms)
         cases = zip(
-            worst(snapshot.position, counted(before)),
-            worst(snapshot.position, counted(snapshot.live)),
+            worst_case_exposure(snapshot.position, counted_orders(before)),
+            worst_case_exposure(snapshot.position, counted_orders(snapshot.live)),
             strict=True,
         )
         for was, now in cases:
-            assert now <= max(was, left), (was, now, left)
+            assert now <= max(was, remaining), (was, now, remaining)
 
     def _check(self):
         if self._waiting:
             return
         snapshot = self.runner.snapshot
         assert snapshot.position.size == self.size
-        worst_case = worst(snapshot.position, counted(snapshot.live))
+        worst_case = worst_case_exposure(snapshot.position, counted_orders(snapshot.live))
         self.worst_seen = max(self.worst_seen, *worst_case)
-        assert max(worst_case) <= self.terms.power, (worst_case, self.terms.power)
+        assert max(worst_case) <= self.terms.buying_power, (worst_case, self.terms.buying_power)
         if self.terms.instrument.kind == "spot":
             assert self.size >= 0
         plain = [order.level for order in snapshot.live if order.level.trigger is None]
@@ -269,8 +275,8 @@ class Driver:
         assert {order.client_id for order in snapshot.live} == resting
 
     def profit(self, price):
-        return self.snapshot.position.profit(Decimal(price))
+        return self.snapshot.position.pnl(Decimal(price))
 
     def standing(self):
-        """(level id, side, price, size) of what stands, best name first."""
-        return sorted((o.level.id, o.level.side, o.level.price, o.left) for o in self.snapshot.live)
+        """(level id, side, price, size) of the live orders, sorted."""
+        return sorted((o.level.id, o.level.side, o.level.price, o.remaining) for o in self.snapshot.live)

@@ -1,4 +1,4 @@
-"""The administration of bots: everybody's to be read, one switch under a fresh proof, a journal nobody edits."""
+"""Admin of bots: read-only lists of all users' bots, a force-stop with recent authentication, no edits."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.domain.permissions import Role
 from bots import services
-from bots.models import Bot, BotEvent
+from bots.models import Bot, BotJournalEntry
 from tests.accounts.test_admin import staff
 from tests.bots.test_pages import asked
 from tests.wallets.factories import world_make
@@ -27,9 +27,9 @@ def world(alice):
 def bot(world):
     made = services.bot_create(user=world.user, request=asked(world))
     services.bot_start(user=world.user, bot_id=made.pk)
-    heard = timezone.now() - timedelta(minutes=3)
+    heartbeat_at = timezone.now() - timedelta(minutes=3)
     Bot.objects.filter(pk=made.pk).update(
-        status="idle", reason="The trend is too strong.", heartbeat_at=heard
+        status="idle", reason="The trend is too strong.", heartbeat_at=heartbeat_at
     )
     return made
 
@@ -43,7 +43,7 @@ def rows(client, **query):
     return client.get(reverse(BOTS), query).content.decode()
 
 
-def test_the_list_says_state_owner_why_and_how_long_ago_each_was_heard(bot, boss):
+def test_the_list_shows_status_owner_reason_and_age_of_the_heartbeat(bot, boss):
     page = rows(boss)
     for part in ("alice@example.org", "The trend is too strong.", "3 min ago", "1 of 100"):
         assert part in page
@@ -56,7 +56,7 @@ def test_late_bots_can_be_picked_out(world, bot, boss):
     assert "at rest" not in page
 
 
-def test_a_force_stop_ends_a_bot_of_somebody_else(bot, boss):
+def test_a_force_stop_ends_a_bot_of_another_user(bot, boss):
     boss.post(reverse(BOTS), {"action": "force_stop", "_selected_action": [str(bot.pk)]})
     bot.refresh_from_db()
     assert (bot.desired, bot.stop_reason) == ("stopped", "Stopped by an administrator.")
@@ -70,9 +70,9 @@ def test_support_reads_and_cannot_stop(bot):
     assert bot.desired == "running"
 
 
-@pytest.mark.parametrize("kind", ["bot", "botevent", "run"])
+@pytest.mark.parametrize("kind", ["bot", "botjournalentry", "botrun"])
 def test_nothing_is_edited_added_or_deleted_by_hand(bot, boss, kind):
-    row = {"bot": bot, "botevent": BotEvent.objects.first(), "run": bot.runs.first()}[kind]
+    row = {"bot": bot, "botjournalentry": BotJournalEntry.objects.first(), "botrun": bot.runs.first()}[kind]
     change = reverse(f"admin:bots_{kind}_change", args=[row.pk])
     assert boss.get(change).status_code == 200
     assert boss.post(change, {"name": "changed", "text": "changed"}).status_code == 403

@@ -10,7 +10,7 @@ from asgiref.sync import async_to_sync
 from django.test import AsyncClient
 
 from accounts.domain.permissions import Role
-from bots.models import Bot, Run
+from bots.models import Bot, BotRun
 from bots.selectors import exports
 from bots.strategies import STRATEGIES
 from tests.accounts.test_admin import staff
@@ -52,7 +52,7 @@ def test_a_bot_made_twice_under_one_key_is_one_bot(world, client):
     assert answers[0].json()["budget"] == "2000"
 
 
-def test_what_is_wrong_with_an_input_is_said_under_its_name(world, client):
+def test_errors_of_inputs_are_reported_by_input_name(world, client):
     answer = client.post("/api/v1/bots", body(world, inputs={"levels": 99}), content_type=JSON)
     assert answer.status_code == 400
     assert "levels" in answer.json()["error"]["details"]
@@ -66,7 +66,7 @@ def test_start_stop_and_other_inputs(world, client):
     assert changed.json()["inputs_version"] == 2
     assert client.delete(where).status_code == 409
     stopped = client.post(f"{where}/stop", {"policy": "cancel_own"}, content_type=JSON)
-    assert (stopped.json()["desired"], stopped.json()["stop_policy"]) == ("stopped", "cancel_own")
+    assert (stopped.json()["desired_state"], stopped.json()["stop_policy"]) == ("stopped", "cancel_own")
     assert client.post(f"{where}/stop", {"policy": "whatever"}, content_type=JSON).status_code == 400
 
 
@@ -79,12 +79,12 @@ def test_journal_orders_and_fills_can_be_read_in_pages(world, client):
     assert client.get(f"{where}/fills").json()["results"] == []
 
 
-def test_somebody_elses_bot_is_a_404(world, bob, client):
+def test_a_bot_of_another_user_is_a_404(world, bob, client):
     where = f"/api/v1/bots/{made(world, client).json()['id']}"
     client.force_login(bob)
     assert client.get(where).status_code == 404
     assert client.post(f"{where}/start").status_code == 404
-    assert not Run.objects.exists()
+    assert not BotRun.objects.exists()
 
 
 # --- reading ---------------------------------------------------------------------------------------------
@@ -96,12 +96,12 @@ STANDS = {
 
 
 @pytest.mark.parametrize("status", sorted(STANDS))
-def test_a_stopped_a_faulted_and_an_idle_bot_say_why(world, client, status):
+def test_stopped_faulted_and_idle_bots_have_a_reason(world, client, status):
     bot = made(world, client).json()["id"]
     reason, trace = STANDS[status]
-    Bot.objects.filter(pk=bot).update(status=status, reason=reason, trace=trace)
+    Bot.objects.filter(pk=bot).update(status=status, reason=reason, traceback=trace)
     said = client.get(f"/api/v1/bots/{bot}").json()
-    assert (said["status"], said["why"], said["trace"]) == (status, reason, trace)
+    assert (said["status"], said["status_text"], said["traceback"]) == (status, reason, trace)
 
 
 def test_the_list_is_filtered_sorted_and_paged(world, client):
@@ -126,7 +126,7 @@ def test_the_list_is_filtered_sorted_and_paged(world, client):
 GRID = {"lower": "45000", "upper": "55000", "cells": 10, "spacing": "arithmetic", "direction": "long"}
 
 
-def test_a_preview_tells_levels_and_worst_cases_and_makes_nothing(world, client):
+def test_a_preview_shows_levels_and_worst_cases_and_stores_nothing(world, client):
     prices()
     asked = body(world, strategy="grid", inputs=GRID)
     said = client.post("/api/v1/bots/preview", asked, content_type=JSON).json()
@@ -135,7 +135,7 @@ def test_a_preview_tells_levels_and_worst_cases_and_makes_nothing(world, client)
         Decimal(level["price"]) * Decimal(level["size"]) for level in said["levels"] if level["side"] == "buy"
     )
     assert buys["levels"] > 0
-    assert Decimal(buys["notional"]) == cost <= Decimal(said["power"])
+    assert Decimal(buys["notional"]) == cost <= Decimal(said["buying_power"])
     assert not Bot.objects.exists()
     wrong = client.post("/api/v1/bots/preview", body(world, budget="0"), content_type=JSON)
     assert "budget" in wrong.json()["error"]["details"]
@@ -173,9 +173,9 @@ def test_equity_has_a_point_for_each_fill_and_one_for_now(world, client):
     bot = Bot.objects.get(pk=made(world, client).json()["id"])
     filled(world, bot)
     points = client.get(f"/api/v1/bots/{bot.pk}/equity").json()["results"]
-    assert [point["realised"] for point in points] == ["-0.1", "-0.1"]  # the fee
+    assert [point["realised_pnl"] for point in points] == ["-0.1", "-0.1"]  # the fee
     assert points[-1]["total"] == "9.9"  # 0.01 bought at 49,000, worth 50,000 now
-    assert client.get(f"/api/v1/bots/{bot.pk}").json()["figures"]["profit"] == "9.9"
+    assert client.get(f"/api/v1/bots/{bot.pk}").json()["figures"]["pnl"] == "9.9"
 
 
 # --- files -----------------------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ def test_a_file_leaves_an_asynchronous_server_line_by_line(world, client, alice)
 def test_only_its_owner_takes_files(world, client):
     bot = made(world, client).json()["id"]
     helper = staff(Role.SUPPORT)
-    assert helper.get(f"/api/v1/bots/{bot}").status_code == 200  # support reads everybody's
+    assert helper.get(f"/api/v1/bots/{bot}").status_code == 200  # support may read all bots
     assert helper.get(f"/api/v1/bots/{bot}/export/orders").status_code == 404
 
 
@@ -223,8 +223,8 @@ def test_no_cell_is_a_formula(text):
     assert exports._cell(text) == f"'{text}"
 
 
-def test_a_house_has_limits_for_one_trader(world, client, settings):
-    settings.BOTS_MOST, settings.BOTS_RUNNING_MOST = 2, 1
+def test_limits_per_user_are_enforced(world, client, settings):
+    settings.MAX_BOTS_PER_USER, settings.MAX_RUNNING_BOTS_PER_USER = 2, 1
     first, second = (made(world, client).json()["id"] for _ in range(2))
     assert made(world, client).status_code == 409
     assert client.post(f"/api/v1/bots/{first}/start").status_code == 200

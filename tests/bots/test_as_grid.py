@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from bots.domain import events
 from bots.domain.lifecycle import Status
 from bots.domain.runner import replay
-from bots.sdk import inputs_read
+from bots.sdk import parse_inputs
 from bots.strategies.as_grid import ASGrid, Bounds, best_spread, reservation
-from tests.bots.market_harness import Driver, candles_made, candles_read, spec, terms
+from tests.bots.market_harness import BotHarness, candles_made, candles_read, spec, terms
 from tests.market.recordings import recorded
 
 CRASH = 1760126400000  # 2025-10-10 20:00 UTC; the fall began at 21:15
@@ -31,7 +31,7 @@ def test_reservation_price_and_spread_are_those_of_the_paper():
 
 
 def test_worked_example_of_the_docs():
-    grid = ASGrid(inputs_read(ASGrid, {}))
+    grid = ASGrid(parse_inputs(ASGrid, {}))
     # σ = 10 bp a candle of 5 minutes, an hour ahead: variance 10² × 12 = 1200 bp².
     bid, ask = grid.quotes_at(Decimal(100_000), Decimal("0.5"), Decimal(10))
     # r: 0.5 × 0.005 × 1200 = 3 bp below the middle; spread 0.005 × 1200 + 400 ln 1.05 = 25.516 bp
@@ -49,12 +49,12 @@ def test_inventory_is_measured_from_the_middle_of_what_is_allowed():
 # --- behaviour ---------------------------------------------------------------------------------------
 def driver(raw=None, given=None, closes=CALM, start=100):
     warm = candles_made(closes)
-    made = Driver(spec(ASGrid, {**QUICK, **(raw or {})}, given or terms(price_decimals=3)), warm)
+    made = BotHarness(spec(ASGrid, {**QUICK, **(raw or {})}, given or terms(price_decimals=3)), warm)
     made.start(start)
     return made
 
 
-def test_a_neutral_grid_stands_on_both_sides_within_half_the_budget_each():
+def test_a_neutral_grid_quotes_both_sides_within_half_the_budget_each():
     market = driver({"direction": "neutral"})
     sides = [side for _, side, _, _ in market.standing()]
     assert (sides.count("buy"), sides.count("sell")) == (5, 5)
@@ -67,7 +67,7 @@ def test_a_long_grid_that_holds_nothing_only_buys_and_leans_up():
     market = driver({"direction": "long"})
     assert {side for _, side, _, _ in market.standing()} == {"buy"}
     flat = driver({"direction": "neutral"}).standing()
-    assert market.standing()[0][2] > flat[0][2]  # b0: nearer to the market than a grid without a wish
+    assert market.standing()[0][2] > flat[0][2]  # b0: nearer to the market than a flat grid
 
 
 def test_inventory_shifts_quotes_and_sizes_against_itself():
@@ -97,7 +97,7 @@ def closed(market, closes):
     for candle in candles_made(closes, first=market.now + 300_000):
         market.now = candle.open_time + 300_000
         market.tell(events.CandleClosed(market.now, candle))
-        market.tell(events.Ticked(market.now, market.tick))
+        market.tell(events.TickReceived(market.now, market.tick))
 
 
 def test_a_candle_like_those_before_leaves_every_order_in_its_place():
@@ -129,11 +129,11 @@ def test_volatility_that_creeps_moves_the_grid_once_it_has_added_up():
     assert 1 <= sum(moves) < len(moves) / 2
 
 
-def test_without_candles_it_is_idle_and_says_why():
-    market = Driver(spec(ASGrid, QUICK, terms()), candles_made(["100", "101", "100"]))
+def test_without_candles_it_is_idle_with_a_reason():
+    market = BotHarness(spec(ASGrid, QUICK, terms()), candles_made(["100", "101", "100"]))
     market.start(100)
     assert market.snapshot.status == Status.IDLE
-    assert market.snapshot.reason == "Volatility is not known yet: 3 of 20 candles are there."
+    assert market.snapshot.reason == "Waiting for candles: 3 of 20 are available."
     assert market.standing() == []
 
 
@@ -188,8 +188,8 @@ def test_the_largest_inventory_does_not_grow_while_the_price_falls():
 )
 def test_inputs_that_cannot_work_together_are_named(raw, kind, name):
     given = terms(kind)
-    assert ASGrid(inputs_read(ASGrid, raw)).problems(given).keys() == {name}
-    assert ASGrid(inputs_read(ASGrid, {})).problems(given) == {}
+    assert ASGrid(parse_inputs(ASGrid, raw)).validate(given).keys() == {name}
+    assert ASGrid(parse_inputs(ASGrid, {})).validate(given) == {}
 
 
 # --- limits ------------------------------------------------------------------------------------------
@@ -211,11 +211,11 @@ def test_limits_hold_over_random_markets(walk, direction, levels, risk, leverage
         prices.append(round(price, 3))
     raw = {"direction": direction, "levels": levels, "risk": risk, "window": 20}
     given = terms(price_decimals=3, leverage=leverage)
-    market = Driver(spec(ASGrid, raw, given), candles_made(prices[:20]))
+    market = BotHarness(spec(ASGrid, raw, given), candles_made(prices[:20]))
     market.start(prices[20])
     market.play(candles_made(prices[20:], first=10**9), steps=1)
-    least = Decimal(0) if direction == "long" else -given.power
-    most = Decimal(0) if direction == "short" else given.power
+    least = Decimal(0) if direction == "long" else -given.buying_power
+    most = Decimal(0) if direction == "short" else given.buying_power
     assert least <= market.snapshot.position.cost <= most
     same = replay(market.spec, None, market.journal)
     assert same == market.decisions
@@ -235,11 +235,11 @@ def test_limits_hold_through_the_crash_of_october_2025(name, rules, direction):
     if candles[0].open_time > CRASH:
         pytest.skip("the crash is not in these data")
     given = terms(leverage=3, **rules)
-    market = Driver(spec(ASGrid, {"direction": direction}, given), candles[:96])
+    market = BotHarness(spec(ASGrid, {"direction": direction}, given), candles[:96])
     market.start(candles[96].open)
     market.play(candles[96:])
     assert market.fills
-    assert market.worst_seen <= given.power
+    assert market.worst_seen <= given.buying_power
     idle = [
         decision.snapshot.reason for decision in market.decisions if decision.snapshot.status == Status.IDLE
     ]
@@ -251,13 +251,13 @@ def test_limits_hold_while_a_price_loses_nine_tenths_within_an_hour_and_a_half()
     fall = [Decimal("6.2") * Decimal("0.87") ** n for n in range(19)]
     calm = [Decimal("6.2") + Decimal(n % 2) / 100 for n in range(30)]
     given = terms(price_decimals=4, size_decimals=1)
-    market = Driver(
+    market = BotHarness(
         spec(ASGrid, {"direction": "long", "window": 20, "max_loss": "30"}, given), candles_made(calm)
     )
     market.start("6.2")
     market.move("6.19")
     market.play(candles_made([round(price, 4) for price in fall], first=10**9))
-    assert market.worst_seen <= given.power
+    assert market.worst_seen <= given.buying_power
     assert market.size == 0
     assert "the limit of 30 %" in market.snapshot.reason
 
@@ -269,12 +269,12 @@ def test_a_hot_change_of_inputs_that_leaves_the_levels_alone_cancels_nothing():
     assert len(market.standing()) == 100
     before = {order.client_id for order in market.snapshot.live}
     raw = {**QUICK, "direction": "neutral", "levels": 50, "step": "1", "max_loss": "20"}
-    market.tell(events.InputsChanged(market.now, inputs_read(ASGrid, raw), 2))
+    market.tell(events.InputsChanged(market.now, parse_inputs(ASGrid, raw), 2))
     assert market.decisions[-1].requests == ()
     assert {order.client_id for order in market.snapshot.live} == before
 
 
-def test_a_restart_from_the_snapshot_adopts_what_stands():
+def test_a_restart_from_the_snapshot_adopts_the_live_orders():
     market = driver({"direction": "neutral"})
     again = replace(market.snapshot)
     decisions = replay(
@@ -282,9 +282,9 @@ def test_a_restart_from_the_snapshot_adopts_what_stands():
         again,
         [
             events.Claimed(market.now),
-            events.Warmed(market.now, tuple(candles_made(CALM))),
+            events.CandlesLoaded(market.now, tuple(candles_made(CALM))),
             events.Started(market.now),
-            events.Ticked(market.now, market.tick),
+            events.TickReceived(market.now, market.tick),
         ],
     )
     assert [decision.requests for decision in decisions] == [(), (), (), ()]

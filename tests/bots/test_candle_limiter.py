@@ -1,4 +1,4 @@
-"""Bots whose candle closed go a few at a time, in the order in which they asked, and nobody keeps a place."""
+"""Candle limiter: bots get turns in the order of their requests, a few at a time, and no turn is lost."""
 
 from itertools import pairwise
 
@@ -6,69 +6,69 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bots.supervisor.candles import AT_ONCE, CandleTurns
+from bots.supervisor.candles import MAX_CONCURRENT, CandleLimiter
 
-BOTS = range(3 * AT_ONCE)
+BOTS = range(3 * MAX_CONCURRENT)
 
 
 @pytest.fixture
-def crowd():
-    turns, let_in = CandleTurns(), []
+def queued_bots():
+    limiter, admitted = CandleLimiter(), []
     for bot in BOTS:
-        turns.ask(bot, lambda bot=bot: let_in.append(bot))
-    return turns, let_in
+        limiter.acquire(bot, lambda bot=bot: admitted.append(bot))
+    return limiter, admitted
 
 
-def test_a_few_at_a_time_in_their_order(crowd):
-    turns, let_in = crowd
-    assert let_in == list(BOTS[:AT_ONCE])
+def test_a_few_at_a_time_in_their_order(queued_bots):
+    limiter, admitted = queued_bots
+    assert admitted == list(BOTS[:MAX_CONCURRENT])
     for bot in BOTS:
-        turns.leave(bot)
-        assert len(let_in) == min(len(BOTS), AT_ONCE + bot + 1)
-    assert all(one < other for one, other in pairwise(let_in))
+        limiter.release(bot)
+        assert len(admitted) == min(len(BOTS), MAX_CONCURRENT + bot + 1)
+    assert all(one < other for one, other in pairwise(admitted))
 
 
-def test_who_asks_again_is_not_let_in_twice(crowd):
-    turns, let_in = crowd
-    turns.ask(0, lambda: let_in.append("again, inside"))
-    turns.ask(BOTS[-1], lambda: let_in.append("again, waiting"))
+def test_a_repeated_request_gets_no_second_turn(queued_bots):
+    limiter, admitted = queued_bots
+    limiter.acquire(0, lambda: admitted.append("again, inside"))
+    limiter.acquire(BOTS[-1], lambda: admitted.append("again, waiting"))
     for bot in BOTS:
-        turns.leave(bot)
-    assert let_in == list(BOTS)
+        limiter.release(bot)
+    assert admitted == list(BOTS)
 
 
-def test_who_dies_waiting_keeps_nobody_out(crowd):
-    turns, let_in = crowd
-    dead = BOTS[AT_ONCE]
-    turns.leave(dead)
+def test_a_bot_that_ends_while_waiting_blocks_no_other(queued_bots):
+    limiter, admitted = queued_bots
+    dead = BOTS[MAX_CONCURRENT]
+    limiter.release(dead)
     for bot in BOTS:
-        turns.leave(bot)
-    assert let_in == [bot for bot in BOTS if bot != dead]
+        limiter.release(bot)
+    assert admitted == [bot for bot in BOTS if bot != dead]
 
 
-def test_who_was_in_may_come_back(crowd):
-    turns, let_in = crowd
+def test_a_bot_may_request_another_turn(queued_bots):
+    limiter, admitted = queued_bots
     for bot in BOTS:
-        turns.leave(bot)
-    turns.ask(0, lambda: let_in.append("back"))
-    assert let_in[-1] == "back"
+        limiter.release(bot)
+    limiter.acquire(0, lambda: admitted.append("back"))
+    assert admitted[-1] == "back"
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 8))))
-def test_never_too_many_and_never_an_empty_place_while_somebody_waits(steps):
-    turns, inside, waiting = CandleTurns(), set(), set()
+def test_never_too_many_turns_and_never_a_free_turn_while_a_bot_waits(steps):
+    limiter, active, waiting = CandleLimiter(), set(), set()
 
     def enter(bot):
         waiting.discard(bot)
-        inside.add(bot)
+        active.add(bot)
 
-    for asks, bot in steps:
-        if asks:
-            waiting |= {bot} - inside
-            turns.ask(bot, lambda bot=bot: enter(bot))
+    for requests_turn, bot in steps:
+        if requests_turn:
+            waiting |= {bot} - active
+            limiter.acquire(bot, lambda bot=bot: enter(bot))
         else:
             waiting.discard(bot)
-            inside.discard(bot)
-            turns.leave(bot)
-        assert len(inside) <= AT_ONCE
-        assert not waiting or len(inside) == AT_ONCE
+            active.discard(bot)
+            limiter.release(bot)
+        assert len(active) <= MAX_CONCURRENT
+        assert not waiting or len(active) == MAX_CONCURRENT

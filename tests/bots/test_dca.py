@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from bots.domain import events
 from bots.domain.lifecycle import Status
 from bots.domain.runner import Runner
-from bots.sdk import inputs_read
+from bots.sdk import parse_inputs
 from bots.strategies.dca import DCA, deviations
-from tests.bots.market_harness import Driver, candles_read, spec, terms
+from tests.bots.market_harness import BotHarness, candles_read, spec, terms
 from tests.market.recordings import recorded
 
 CRASH = 1760126400000  # 2025-10-10 20:00 UTC; the fall began at 21:15
@@ -23,7 +23,7 @@ SPOT = terms("spot", budget=1000, maker="0", taker="0", price_decimals=2, size_d
 
 
 def driver(raw=None, given=SPOT, start="100"):
-    market = Driver(spec(DCA, {**EXAMPLE, **(raw or {})}, given))
+    market = BotHarness(spec(DCA, {**EXAMPLE, **(raw or {})}, given))
     market.start(start)
     return market
 
@@ -45,11 +45,11 @@ def test_worked_example_of_the_docs():
     market.move("94.9")
     held = Decimal("1.000") + Decimal("1.020") + Decimal("2.105")
     average = (Decimal("100.01") + Decimal("1.020") * 98 + Decimal("2.105") * 95) / held
-    assert market.snapshot.position.average == average
+    assert market.snapshot.position.entry_price == average
     assert ("profit", "sell", Decimal("98.90"), held) in market.standing()  # 96.951… and 2 %
     market.move("99")
     assert market.size == 0
-    assert market.snapshot.position.realised == held * Decimal("98.90") - average * held
+    assert market.snapshot.position.realised_pnl == held * Decimal("98.90") - average * held
 
 
 def test_after_a_deal_it_waits_and_begins_again():
@@ -78,26 +78,29 @@ def test_the_stop_closes_everything_and_ends_it():
     for price in ("97", "94", "90", "84", "95", "100"):
         market.move(price)
     assert (market.size, market.standing()) == (0, [])
-    assert market.snapshot.reason.endswith("% from the average, the limit is 10 %.")
+    assert market.snapshot.reason.endswith("% from the average; the limit is 10 %.")
 
 
 def test_a_base_order_that_comes_to_nothing_is_tried_again_later():
     market = driver()
     runner = Runner(market.spec)
-    for event in (events.Claimed(0), events.Warmed(0, ()), events.Ticked(0, market.tick)):
+    for event in (events.Claimed(0), events.CandlesLoaded(0, ()), events.TickReceived(0, market.tick)):
         runner.on_event(event)
     [base] = runner.on_event(events.Started(0)).requests
-    refused = events.OrderChanged(1, 1, base.order.client_id, "base", "refused", "no margin")
+    refused = events.OrderUpdated(1, 1, base.order.client_id, "base", "rejected", "no margin")
     assert runner.on_event(refused).requests == ()
-    runner.on_event(events.Ticked(2, market.tick))
+    runner.on_event(events.TickReceived(2, market.tick))
     assert runner.snapshot.reason == "The next deal begins in 10 s."
-    [again] = runner.on_event(events.Ticked(10_001, market.tick)).requests
+    [again] = runner.on_event(events.TickReceived(10_001, market.tick)).requests
     assert again.level_id == "base"
 
 
 def test_a_base_order_below_a_lot_is_not_sent():
     market = driver({"base": "10", "safety": "10"}, start="50000")
-    assert (market.fills, market.snapshot.reason) == ([], "The base order of 10 is too small at 50000.00.")
+    assert (market.fills, market.snapshot.reason) == (
+        [],
+        "A base order of 10 at 50000.00 is below the minimum order size.",
+    )
 
 
 def test_short_deals_mirror_long_ones():
@@ -121,9 +124,9 @@ def test_short_deals_mirror_long_ones():
     ],
 )
 def test_inputs_that_cannot_work_are_named(raw, name):
-    assert DCA(inputs_read(DCA, {**EXAMPLE, **raw})).problems(SPOT).keys() == {name}
-    assert DCA(inputs_read(DCA, EXAMPLE)).problems(SPOT) == {}
-    dear = DCA(inputs_read(DCA, {**EXAMPLE, "take_profit": "0.05"})).problems(terms("spot", maker="0.001"))
+    assert DCA(parse_inputs(DCA, {**EXAMPLE, **raw})).validate(SPOT).keys() == {name}
+    assert DCA(parse_inputs(DCA, EXAMPLE)).validate(SPOT) == {}
+    dear = DCA(parse_inputs(DCA, {**EXAMPLE, "take_profit": "0.05"})).validate(terms("spot", maker="0.001"))
     assert dear.keys() == {"take_profit"}
 
 
@@ -137,7 +140,7 @@ def test_limits_hold_over_random_markets(path, direction, stop):
     for price in path:
         market.move(price)
         market.now += 11_000
-    assert market.snapshot.status in (Status.RUNNING, Status.IDLE), market.snapshot.trace
+    assert market.snapshot.status in (Status.RUNNING, Status.IDLE), market.snapshot.traceback
     assert market.size >= 0 if direction == "long" else market.size <= 0
 
 
@@ -150,4 +153,4 @@ def test_limits_hold_through_the_crash_of_october_2025():
     market = driver({"stop_loss": "12"}, given, candles[0].open)
     market.play(candles)
     assert any(level_id == "s3" for level_id, *_ in market.fills)
-    assert market.worst_seen <= given.power
+    assert market.worst_seen <= given.buying_power

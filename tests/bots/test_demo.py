@@ -1,4 +1,4 @@
-"""`demo_bot`: a house that was just made has a bot, and only ever one by itself."""
+"""`demo_bot`: a new installation gets one demo bot, and never a second one."""
 
 import pytest
 from django.core.management import call_command
@@ -6,7 +6,7 @@ from django.core.management import call_command
 from bots import services
 from bots.domain.lifecycle import StopPolicy
 from bots.management.commands.demo_bot import INPUTS
-from bots.models import Bot, Run
+from bots.models import Bot, BotRun
 from tests.wallets.factories import world_make
 
 pytestmark = pytest.mark.django_db
@@ -27,16 +27,16 @@ def test_the_demo_bot_is_made_and_started_once(world):
     bot = Bot.objects.get()
     assert (bot.desired, bot.strategy, bot.instrument.symbol) == ("running", "as-grid", "BTC")
     assert bot.inputs.get().inputs["levels"] == INPUTS["levels"]
-    assert Run.objects.count() == 1
+    assert BotRun.objects.count() == 1
 
 
 def test_a_demo_bot_that_its_owner_stopped_stays_stopped(world):
     demo(world)
     bot = Bot.objects.get()
     services.bot_stop(user=world.user, bot_id=bot.pk, policy=StopPolicy.KEEP)
-    Run.objects.update(ended_at="2026-01-01T00:00:00Z")
+    BotRun.objects.update(ended_at="2026-01-01T00:00:00Z")
     demo(world)
-    assert Run.objects.count() == 1
+    assert BotRun.objects.count() == 1
 
 
 def test_without_a_simulated_wallet_there_is_no_demo_bot(world):

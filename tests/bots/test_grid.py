@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from bots.domain import events
 from bots.domain.lifecycle import Status
 from bots.domain.runner import Runner, preview, replay
-from bots.sdk import Fees, Rules, Terms, inputs_read
+from bots.sdk import Fees, Rules, Terms, parse_inputs
 from bots.strategies.grid import ClassicGrid
-from bots.strategies.grid_cells import Spacing, cells_of, ids, line, number_of
-from tests.bots.market_harness import Driver, candles_made, candles_read, spec, terms
+from bots.strategies.grid_cells import Spacing, cells_of, level_ids, line_price, number_of
+from tests.bots.market_harness import BotHarness, candles_made, candles_read, spec, terms
 from tests.market.recordings import recorded
 
 CRASH = 1760126400000  # 2025-10-10 20:00 UTC; the fall began at 21:15
@@ -21,7 +21,7 @@ SPOT = terms("spot", budget=1000, price_decimals=2, size_decimals=3)
 
 
 def driver(raw=None, given=SPOT, start="100"):
-    market = Driver(spec(ClassicGrid, {**FIVE, **(raw or {})}, given))
+    market = BotHarness(spec(ClassicGrid, {**FIVE, **(raw or {})}, given))
     market.start(start)
     return market
 
@@ -29,9 +29,9 @@ def driver(raw=None, given=SPOT, start="100"):
 # --- lines and sizes -----------------------------------------------------------------------------------
 def test_lines_are_equally_far_apart_or_in_equal_ratios():
     even = Spacing(Decimal(90), Decimal(110), 4, "arithmetic")
-    assert [line(even, n) for n in range(-1, 6)] == [85, 90, 95, 100, 105, 110, 115]
+    assert [line_price(even, n) for n in range(-1, 6)] == [85, 90, 95, 100, 105, 110, 115]
     ratios = Spacing(Decimal(100), Decimal(400), 2, "geometric")
-    assert [round(line(ratios, n), 9) for n in range(-1, 4)] == [50, 100, 200, 400, 800]
+    assert [round(line_price(ratios, n), 9) for n in range(-1, 4)] == [50, 100, 200, 400, 800]
 
 
 def test_cells_lie_on_ticks_and_never_below_the_finest_price():
@@ -45,7 +45,7 @@ def test_cells_lie_on_ticks_and_never_below_the_finest_price():
 
 @pytest.mark.parametrize("number", [0, 7, -3])
 def test_level_ids_name_their_cell(number):
-    assert [number_of(level_id) for level_id in ids(number)] == [number, number]
+    assert [number_of(level_id) for level_id in level_ids(number)] == [number, number]
 
 
 def test_worked_example_of_the_docs():
@@ -60,7 +60,7 @@ def test_worked_example_of_the_docs():
     ]
 
 
-# --- the life of a cell ----------------------------------------------------------------------------------
+# --- lifecycle of a cell ---------------------------------------------------------------------------------
 def test_a_cell_buys_at_its_lower_line_and_sells_at_its_upper_one_again_and_again():
     market = driver({"fill_at_start": False})
     for _ in range(2):
@@ -78,24 +78,24 @@ def test_a_step_earns_its_height_times_the_size_less_fees():
     market.move("100")
     market.move("100.01")
     position = market.snapshot.position
-    assert (position.size, position.realised) == (0, 10)
+    assert (position.size, position.realised_pnl) == (0, 10)
     assert position.fees == (95 * 2 + 100 * 2) * SPOT.fees.maker
 
 
-def test_a_partly_filled_cell_sells_what_it_has_before_it_buys_more():
+def test_a_partially_filled_cell_sells_what_it_has_before_it_buys_more():
     market = driver({"fill_at_start": False}, start="97")
     order = next(order for order in market.snapshot.live if order.level.id == "o_1")
     market.seq += 1
     half = Decimal("1.000")
     runner = Runner(market.spec, market.snapshot)
     runner.on_event(
-        events.Traded(
+        events.OrderFilled(
             1, market.seq, order.client_id, "o_1", "t", "buy", Decimal(95), half, Decimal(0), "USDC"
         )
     )
     live = {order.level.id: order for order in runner.snapshot.live}
-    assert (live["c_1"].level.side, live["c_1"].left) == ("sell", half)
-    assert (live["o_1"].client_id, live["o_1"].left) == (order.client_id, half)
+    assert (live["c_1"].level.side, live["c_1"].remaining) == ("sell", half)
+    assert (live["o_1"].client_id, live["o_1"].remaining) == (order.client_id, half)
 
 
 def test_a_fee_taken_in_what_was_bought_is_not_sold():
@@ -104,12 +104,12 @@ def test_a_fee_taken_in_what_was_bought_is_not_sold():
     runner = Runner(market.spec, market.snapshot)
     fee = Decimal("0.0014")
     runner.on_event(
-        events.Traded(
-            1, market.seq + 1, order.client_id, "o_1", "t", "buy", Decimal(95), order.left, fee, "BTC"
+        events.OrderFilled(
+            1, market.seq + 1, order.client_id, "o_1", "t", "buy", Decimal(95), order.remaining, fee, "BTC"
         )
     )
     live = {order.level.id: order for order in runner.snapshot.live}
-    assert live["c_1"].left == Decimal("1.998")
+    assert live["c_1"].remaining == Decimal("1.998")
     assert "o_1" not in live
 
 
@@ -124,7 +124,7 @@ def test_a_neutral_grid_sells_short_above_and_buys_below():
     assert market.size < 0
     market.move("99.9")
     assert market.size == 0
-    assert market.snapshot.position.realised > 0
+    assert market.snapshot.position.realised_pnl > 0
 
 
 def test_a_short_grid_sells_at_the_start_and_buys_lower():
@@ -177,11 +177,11 @@ def test_an_exit_closes_everything_and_the_grid_does_not_come_back(raw, prices, 
     assert words in market.snapshot.reason
 
 
-def test_outside_its_lines_it_says_that_nothing_is_left_to_do():
+def test_outside_its_lines_without_a_position_it_is_idle():
     market = driver(start="80")
     assert market.snapshot.status == Status.RUNNING  # all four cells were bought, and wait for their lines
     market = driver({"fill_at_start": False}, start="80")
-    assert market.snapshot.reason == "The price 80.00 is outside the grid, and nothing is left to close."
+    assert market.snapshot.reason == "The price 80.00 is outside the grid and there is no position to close."
 
 
 # --- inputs --------------------------------------------------------------------------------------------------
@@ -198,22 +198,22 @@ def test_outside_its_lines_it_says_that_nothing_is_left_to_do():
     ],
 )
 def test_inputs_that_cannot_work_are_named(raw, name):
-    grid = ClassicGrid(inputs_read(ClassicGrid, {**FIVE, **raw}))
-    found = grid.problems(SPOT)
+    grid = ClassicGrid(parse_inputs(ClassicGrid, {**FIVE, **raw}))
+    found = grid.validate(SPOT)
     assert found.keys() == {name}
     assert found[name].endswith(".")
-    assert ClassicGrid(inputs_read(ClassicGrid, FIVE)).problems(SPOT) == {}
+    assert ClassicGrid(parse_inputs(ClassicGrid, FIVE)).validate(SPOT) == {}
 
 
 def test_a_neutral_grid_that_trails_is_refused():
     raw = {**FIVE, "direction": "neutral", "trail_up": True}
     given = terms(budget=1000, price_decimals=2, size_decimals=3)
-    assert ClassicGrid(inputs_read(ClassicGrid, raw)).problems(given).keys() == {"direction"}
+    assert ClassicGrid(parse_inputs(ClassicGrid, raw)).validate(given).keys() == {"direction"}
 
 
 def test_preview_shows_the_levels_before_anything_is_placed():
     market = driver({"fill_at_start": False})
-    tick = events.Ticked(1, market.tick)
+    tick = events.TickReceived(1, market.tick)
     levels, reason = preview(market.spec, tick, ())
     assert {(level.side, level.price) for level in levels} == {("buy", 90), ("buy", 95), ("buy", 100)}
     assert reason == ""
@@ -228,7 +228,7 @@ def test_a_changed_input_with_the_same_lines_cancels_none_of_a_hundred_orders():
     market = driver(HUNDRED, BIG, "101")
     assert len(market.standing()) == 100
     before = {order.client_id for order in market.snapshot.live}
-    inputs = inputs_read(ClassicGrid, {**FIVE, **HUNDRED, "exit_below": "40"})
+    inputs = parse_inputs(ClassicGrid, {**FIVE, **HUNDRED, "exit_below": "40"})
     market.tell(events.InputsChanged(market.now, inputs, 2))
     assert market.decisions[-1].requests == ()
     market.move("101.01")
@@ -238,7 +238,7 @@ def test_a_changed_input_with_the_same_lines_cancels_none_of_a_hundred_orders():
 def test_twice_the_lines_keep_the_orders_that_both_grids_have():
     raw = {"lower": "50", "upper": "100", "cells": 25, "spacing": "arithmetic", "fill_at_start": False}
     market = driver(raw, BIG, "101")
-    inputs = inputs_read(ClassicGrid, {**raw, "cells": 25, "upper": "102", "lower": "52"})
+    inputs = parse_inputs(ClassicGrid, {**raw, "cells": 25, "upper": "102", "lower": "52"})
     before = {order.level.price: order.client_id for order in market.snapshot.live}
     market.tell(events.InputsChanged(market.now, inputs, 2))
     after = {order.level.price: order.client_id for order in market.snapshot.live}
@@ -247,18 +247,20 @@ def test_twice_the_lines_keep_the_orders_that_both_grids_have():
     assert before.keys() & after.keys()
 
 
-def test_fills_while_no_worker_had_the_run_are_told_before_it_starts_again():
+def test_fills_without_a_supervisor_are_delivered_before_the_restart():
     market = driver({"fill_at_start": False}, start="97")
     order = next(order for order in market.snapshot.live if order.level.id == "o_1")
-    size, seq = order.left, market.seq + 1
+    size, seq = order.remaining, market.seq + 1
     decisions = replay(
         market.spec,
         market.snapshot,
         [
             events.Claimed(5),
-            events.Warmed(5, ()),
-            events.Traded(5, seq, order.client_id, "o_1", "t", "buy", Decimal(95), size, Decimal(0), "USDC"),
-            events.OrderChanged(5, seq + 1, order.client_id, "o_1", "filled"),
+            events.CandlesLoaded(5, ()),
+            events.OrderFilled(
+                5, seq, order.client_id, "o_1", "t", "buy", Decimal(95), size, Decimal(0), "USDC"
+            ),
+            events.OrderUpdated(5, seq + 1, order.client_id, "o_1", "filled"),
             events.Started(6),
         ],
     )
@@ -282,12 +284,12 @@ def test_limits_hold_over_random_markets(path, direction, spacing, cells, trail,
     raw = {"lower": "90", "upper": "110", "cells": cells, "spacing": spacing, "direction": direction}
     if direction != "neutral":
         raw |= {"trail_up": trail, "trail_down": trail}
-    market = Driver(spec(ClassicGrid, raw, given))
+    market = BotHarness(spec(ClassicGrid, raw, given))
     market.start(path[0])
     for price in path:
         market.move(price)
         market.now += 1000
-    assert market.snapshot.status in (Status.RUNNING, Status.IDLE), market.snapshot.trace
+    assert market.snapshot.status in (Status.RUNNING, Status.IDLE), market.snapshot.traceback
     held = market.snapshot.state
     assert replay(market.spec, None, market.journal)[-1].snapshot.state == held
     assert market.size >= 0 if direction == "long" else market.size <= 0 or direction == "neutral"
@@ -311,19 +313,19 @@ def test_limits_hold_through_the_crash_of_october_2025(name, kind, direction, ru
     raw = {"lower": str(round(first * Decimal("0.95"), 1)), "upper": str(round(first * Decimal("1.03"), 1))}
     raw |= {"direction": direction, "trail_down": trail and direction != "neutral"}
     given = terms(kind, leverage=1 if kind == "spot" else 3, **rules)
-    market = Driver(spec(ClassicGrid, raw, given))
+    market = BotHarness(spec(ClassicGrid, raw, given))
     market.start(first)
     market.play(candles)
     assert market.fills
-    assert market.worst_seen <= given.power
-    assert market.snapshot.status in (Status.RUNNING, Status.IDLE), market.snapshot.trace
+    assert market.worst_seen <= given.buying_power
+    assert market.snapshot.status in (Status.RUNNING, Status.IDLE), market.snapshot.traceback
 
 
 def test_a_price_that_loses_nine_tenths_costs_no_more_than_the_budget():
     """The shape of OM on 2025-04-13 (6.2 to 0.5): made here, for it is in no recorded file."""
     given = terms("spot", budget=1000, price_decimals=4, size_decimals=1)
     raw = {"lower": "5", "upper": "7", "cells": 10, "exit_below": "4"}
-    market = Driver(spec(ClassicGrid, raw, given))
+    market = BotHarness(spec(ClassicGrid, raw, given))
     market.start("6.2")
     fall = [Decimal("6.2") * Decimal("0.87") ** n for n in range(19)]
     market.play(candles_made([round(price, 4) for price in fall]))

@@ -6,20 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bots.domain.attribution import Attribution, Closing, closing, funding_split
-from bots.domain.ledger import BotFill, BotFunding, fill_entries, funding_entries
-from bots.domain.pnl import built
+from bots.domain.attribution import Attribution, CloseOrder, close_order, funding_split
+from bots.domain.ledger import LedgerFill, LedgerFunding, fill_entries, funding_entries
+from bots.domain.pnl import pnl_from
 
 HOUR = 3_600_000
 
 
 def fill(n, side, price, size, fee="0", asset="USDC", time=None):
     price, size, fee = Decimal(price), Decimal(size), Decimal(fee)
-    return BotFill(f"f{n}", side, price, size, fee, asset, n * HOUR if time is None else time)
+    return LedgerFill(f"f{n}", side, price, size, fee, asset, n * HOUR if time is None else time)
 
 
 def book(*facts):
-    return built("BTC", "USDC", facts)
+    return pnl_from("BTC", "USDC", facts)
 
 
 # --- one bot by hand -----------------------------------------------------------------------------------
@@ -27,47 +27,51 @@ def test_a_round_trip_by_hand():
     done = book(
         fill(1, "buy", "100", "2", "0.2"),
         fill(2, "buy", "110", "2", "0.22"),
-        BotFunding("p", Decimal("-0.5"), 2 * HOUR + 1),
+        LedgerFunding("p", Decimal("-0.5"), 2 * HOUR + 1),
         fill(3, "sell", "120", "3", "0.36"),
     )
     position = done.position
-    assert (position.size, position.cost, position.average) == (1, 105, 105)
-    assert position.realised == 3 * 120 - 3 * 105
-    assert done.unrealised(Decimal(90)) == -15
-    assert position.profit(Decimal(90)) == 45 - 15 - Decimal("0.78") - Decimal("0.5")
-    assert (done.fills, done.trips, done.volume) == (3, 0, 200 + 220 + 360)
-    assert done.in_market == 2 * HOUR
+    assert (position.size, position.cost, position.entry_price) == (1, 105, 105)
+    assert position.realised_pnl == 3 * 120 - 3 * 105
+    assert done.unrealised_pnl(Decimal(90)) == -15
+    assert position.pnl(Decimal(90)) == 45 - 15 - Decimal("0.78") - Decimal("0.5")
+    assert (done.fills, done.round_trips, done.volume) == (3, 0, 200 + 220 + 360)
+    assert done.time_in_market == 2 * HOUR
 
 
 def test_a_trade_through_flat_ends_one_position_and_opens_the_opposite():
     done = book(fill(1, "buy", "100", "2"), fill(2, "sell", "90", "5"))
-    assert (done.position.size, done.position.cost, done.position.realised) == (-3, -270, -20)
-    assert done.trips == 1
-    assert done.unrealised(Decimal(80)) == 30
+    assert (done.position.size, done.position.cost, done.position.realised_pnl) == (-3, -270, -20)
+    assert done.round_trips == 1
+    assert done.unrealised_pnl(Decimal(80)) == 30
 
 
 def test_drawdown_is_the_deepest_fall_from_a_peak():
     done = book(fill(1, "buy", "100", "1"))
     for n, price in enumerate((130, 110, 150, 125, 140), 2):
         done = done.marked(Decimal(price), n * HOUR)
-    assert (done.peak, done.drawdown) == (50, 25)
-    assert done.in_market == 5 * HOUR
+    assert (done.peak, done.max_drawdown) == (50, 25)
+    assert done.time_in_market == 5 * HOUR
 
 
 def test_time_without_a_position_is_not_time_in_market():
     done = book(fill(1, "buy", "100", "1"), fill(2, "sell", "100", "1"), fill(9, "sell", "100", "1"))
-    assert done.in_market == HOUR
+    assert done.time_in_market == HOUR
 
 
 def test_a_fee_in_the_base_asset_makes_the_position_smaller_and_one_in_a_third_asset_has_no_price():
     done = book(fill(1, "buy", "100", "2", "0.002", "BTC"), fill(2, "buy", "100", "1", "0.01", "HYPE"))
     assert done.position.size == Decimal("2.998")
     assert done.position.fees == 0
-    assert done.held("HYPE") == Decimal("-0.01")
+    assert done.asset_balance("HYPE") == Decimal("-0.01")
 
 
-def test_facts_told_twice_and_out_of_order_are_booked_once_and_in_order():
-    facts = [fill(1, "buy", "100", "2"), fill(2, "sell", "120", "1"), BotFunding("p", Decimal(1), 5 * HOUR)]
+def test_repeated_and_unordered_postings_are_booked_once_and_in_order():
+    facts = [
+        fill(1, "buy", "100", "2"),
+        fill(2, "sell", "120", "1"),
+        LedgerFunding("p", Decimal(1), 5 * HOUR),
+    ]
     assert book(*reversed(facts), *facts) == book(*facts)
 
 
@@ -83,7 +87,7 @@ def test_entries_sum_to_zero_per_asset(trades):
     entries = [
         entry for n, each in enumerate(trades) for entry in fill_entries(fill(n, *each), "BTC", "USDC")
     ]
-    entries += funding_entries(BotFunding("p", Decimal("0.7"), 1), "USDC")
+    entries += funding_entries(LedgerFunding("p", Decimal("0.7"), 1), "USDC")
     for ref in {entry.ref for entry in entries}:
         for asset in ("BTC", "USDC"):
             mine = [entry.amount for entry in entries if (entry.ref, entry.asset) == (ref, asset)]
@@ -91,9 +95,9 @@ def test_entries_sum_to_zero_per_asset(trades):
 
 
 @given(FILLS, PRICES, st.decimals("-5", "5", places=6))
-def test_profit_is_what_the_entries_say_to_the_last_decimal(trades, price, paid):
-    done = book(*(fill(n, *each) for n, each in enumerate(trades)), BotFunding("p", paid, 10**9))
-    assert done.position.profit(price) == done.held("USDC") + done.held("BTC") * price
+def test_pnl_equals_the_sum_of_the_entries_exactly(trades, price, paid):
+    done = book(*(fill(n, *each) for n, each in enumerate(trades)), LedgerFunding("p", paid, 10**9))
+    assert done.position.pnl(price) == done.asset_balance("USDC") + done.asset_balance("BTC") * price
     if not done.position.size:
         assert done.position.cost == 0
     else:
@@ -107,7 +111,7 @@ def test_flat_means_that_everything_is_realised(trades):
     if size:
         done = done.filled(fill(99, "sell" if size > 0 else "buy", "50", abs(size)))
     assert (done.position.size, done.position.cost) == (0, 0)
-    assert done.position.realised - done.position.fees == done.held("USDC")
+    assert done.position.realised_pnl - done.position.fees == done.asset_balance("USDC")
 
 
 # --- several bots ----------------------------------------------------------------------------------------
@@ -136,7 +140,7 @@ OWNERS = st.lists(
 
 @given(OWNERS)
 def test_bots_and_manual_and_residual_are_always_the_venues_position(trades):
-    """`hand` trades on the venue's own page: nobody here knows of it, so it must be the residual."""
+    """`hand` trades on the venue's own page: no order here explains that, so it must be the residual."""
     books = {owner: book() for owner in ("a", "b", "manual")}
     venue = hand = Decimal(0)
     for n, (owner, side, price, size) in enumerate(trades):
@@ -155,17 +159,17 @@ def test_bots_and_manual_and_residual_are_always_the_venues_position(trades):
 @pytest.mark.parametrize(
     ("own", "other", "venue", "expected"),
     [
-        ("5", "0", "5", Closing("sell", Decimal(5), True)),
-        ("5", "2", "7", Closing("sell", Decimal(5), True)),
-        ("5", "-3", "2", Closing("sell", Decimal(5), False)),  # the venue could reduce by 2 only
-        ("-5", "5", "0", Closing("buy", Decimal(5), False)),
-        ("5", "0", "3", Closing("sell", Decimal(3), True)),  # two were closed by somebody else
+        ("5", "0", "5", CloseOrder("sell", Decimal(5), True)),
+        ("5", "2", "7", CloseOrder("sell", Decimal(5), True)),
+        ("5", "-3", "2", CloseOrder("sell", Decimal(5), False)),  # the venue could reduce by 2 only
+        ("-5", "5", "0", CloseOrder("buy", Decimal(5), False)),
+        ("5", "0", "3", CloseOrder("sell", Decimal(3), True)),  # two were closed externally
         ("5", "0", "0", None),  # liquidated
         ("5", "0", "-2", None),
-        ("5", "0", "9", Closing("sell", Decimal(5), True)),  # what nobody knows of is left alone
+        ("5", "0", "9", CloseOrder("sell", Decimal(5), True)),  # an unexplained surplus is ignored
         ("0", "4", "4", None),
     ],
 )
 def test_closing_is_capped_at_the_bots_own_size(own, other, venue, expected):
     shown = Attribution({"me": Decimal(own), "you": Decimal(other)}, Decimal(0), Decimal(venue))
-    assert closing("me", shown) == expected
+    assert close_order("me", shown) == expected

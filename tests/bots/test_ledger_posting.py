@@ -1,4 +1,5 @@
-"""Books as they are stored: each fact once and in the right book, whatever comes late, twice or dies."""
+"""Ledger posting: each fill and payment is posted once to the right ledger, despite late, repeated or crashed
+posting."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -13,15 +14,15 @@ from hypothesis import strategies as st
 
 from bots import selectors, services
 from bots.domain.attribution import funding_split
-from bots.domain.ledger import BotFill, BotFunding
-from bots.domain.pnl import built
-from bots.models import BooksMark, BotBalance, BotEntry, BotTransfer, HolderBook
+from bots.domain.ledger import LedgerFill, LedgerFunding
+from bots.domain.pnl import pnl_from
+from bots.models import BotBalance, BotLedgerEntry, BotLedgerTransaction, HolderPosition, LedgerCursor
 from bots.sdk import Position
 from bots.services import ledger, position_close
 from market.domain.orders import VenueFill, VenueFunding
 from tests.bots.test_pages import asked
 from tests.wallets.factories import PERP, SPOT, world_make
-from wallets.models import LedgerTransfer, Order
+from wallets.models import LedgerTransaction, Order
 from wallets.models import Position as Row
 
 pytestmark = pytest.mark.django_db
@@ -30,8 +31,8 @@ HOLDERS = ("a", "b", "hand", "gone")  # two bots, the person, and orders from no
 D, ZERO = Decimal, Decimal(0)
 
 
-class House:
-    """alice's wallet, two bots on it, and for everybody one order that any fill may belong to."""
+class TradingSetup:
+    """alice's wallet, two bots on it, and one order for each holder that any fill may belong to."""
 
     def __init__(self, user, symbol=PERP, inputs=None):
         self.world = world_make(user)
@@ -71,7 +72,7 @@ class House:
         checked()
 
     def book(self, name):
-        return selectors.book_of(self.bots[name])
+        return selectors.bot_pnl(self.bots[name])
 
     def split(self):
         self.world.wallet.refresh_from_db()
@@ -80,12 +81,12 @@ class House:
 
 
 @pytest.fixture
-def house(alice):
-    return House(alice)
+def env(alice):
+    return TradingSetup(alice)
 
 
 def checked():
-    """What is checked when a transaction ends, now."""
+    """Run the deferred constraint triggers now."""
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("SET CONSTRAINTS ALL DEFERRED")
@@ -104,8 +105,8 @@ class Killed(Exception):
     pass
 
 
-def killed_while_posting(house):
-    """A supervisor dies after it wrote everything and before it committed."""
+def killed_while_posting(env):
+    """A supervisor that dies after writing everything and before the commit."""
 
     def die():
         with transaction.atomic():
@@ -117,12 +118,12 @@ def killed_while_posting(house):
 
 
 # --- any order, any repetition, killed anywhere --------------------------------------------------------
-def true_book(house, name, facts):
-    """What the book must be: all facts at once, each once, in the order of their times."""
+def true_book(env, name, facts):
+    """The expected PnL: all fills and payments once, in the order of their times."""
     known = {(fact.venue_id, fact.trade_id): fact for fact in facts if isinstance(fact, VenueFill)}.values()
     orders = dict(Order.objects.values_list("venue_order_id", "pk"))
     mine = [
-        BotFill(f"{orders[name]}:{f.trade_id}", f.side, f.price, f.size, f.fee, f.fee_asset, f.time)
+        LedgerFill(f"{orders[name]}:{f.trade_id}", f.side, f.price, f.size, f.fee, f.fee_asset, f.time)
         for f in known
         if f.venue_id == name
     ]
@@ -132,8 +133,8 @@ def true_book(house, name, facts):
             if f.time <= paid.time:
                 sizes[f.venue_id] += f.size if f.side == "buy" else -f.size
         venue = sum(sizes.values(), ZERO)
-        mine.append(BotFunding(f"p{n}", funding_split(paid.amount, sizes, venue)[name], paid.time))
-    return built("BTC", "USDC", mine)
+        mine.append(LedgerFunding(f"p{n}", funding_split(paid.amount, sizes, venue)[name], paid.time))
+    return pnl_from("BTC", "USDC", mine)
 
 
 def without_zeros(book):
@@ -161,28 +162,28 @@ PAID = st.lists(
     max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
 )  # fmt: skip
 @given(FACTS, PAID, st.randoms(use_true_random=False))
-def test_any_order_any_repetition_killed_anywhere_is_the_same_book(alice, trades, paid, random: Random):
+def test_any_order_repetition_or_crash_gives_the_same_ledger(alice, trades, paid, random: Random):
     with transaction.atomic():
-        house = House(alice)
-        facts = [house.fill(n, *trade) for n, trade in enumerate(trades, 1)]
-        facts += [house.funding(*payment) for payment in paid]
-        told = facts + random.sample(facts, len(facts) // 2)
-        random.shuffle(told)
-        while told:
-            batch = [told.pop() for _ in range(min(len(told), random.randint(1, 5)))]
-            house.tell(*batch)
-            random.choice([house.post, house.post, lambda: killed_while_posting(house), lambda: None])()
-        house.post()
+        env = TradingSetup(alice)
+        facts = [env.fill(n, *trade) for n, trade in enumerate(trades, 1)]
+        facts += [env.funding(*payment) for payment in paid]
+        pending = facts + random.sample(facts, len(facts) // 2)
+        random.shuffle(pending)
+        while pending:
+            batch = [pending.pop() for _ in range(min(len(pending), random.randint(1, 5)))]
+            env.tell(*batch)
+            random.choice([env.post, env.post, lambda: killed_while_posting(env), lambda: None])()
+        env.post()
         for name in ("a", "b"):
-            assert without_zeros(house.book(name)) == without_zeros(true_book(house, name, facts))
-        sums_hold(house)
-        assert selectors.wallets_unposted() == []
+            assert without_zeros(env.book(name)) == without_zeros(true_book(env, name, facts))
+        sums_hold(env)
+        assert selectors.wallets_with_unposted() == []
         transaction.set_rollback(True)
 
 
-def sums_hold(house):
-    """Σ bots + manual + residual is the wallet's own, size and money, and the residual is what it must be."""
-    row = Row.objects.get(wallet=house.world.wallet)
+def sums_hold(env):
+    """Bots + manual + residual equals the wallet's own size and amounts, and the residual is as expected."""
+    row = Row.objects.get(wallet=env.world.wallet)
     gone = sum(
         (
             f.size if f.side == "buy" else -f.size
@@ -190,210 +191,210 @@ def sums_hold(house):
         ),
         ZERO,
     )
-    for split in selectors.attribution_of(house.world.wallet):
+    for split in selectors.attribution_of(env.world.wallet):
         venue, residual = split.venue, split.residual
-        assert (venue.size, venue.cost, venue.realised) == (row.size, row.cost, row.realised)
+        assert (venue.size, venue.cost, venue.realised_pnl) == (row.size, row.cost, row.realised_pnl)
         assert (venue.fees, venue.funding) == (row.fees, row.funding)
         assert residual.size == gone
         parts = [share.position for share in split.shares] + [split.manual, residual]
-        for name in ("size", "cost", "realised", "fees", "funding"):
+        for name in ("size", "cost", "realised_pnl", "fees", "funding"):
             assert sum((getattr(part, name) for part in parts), ZERO) == getattr(venue, name)
         assert split.sizes.residual == gone
         if not gone and not residual.fees:
-            assert residual.realised == residual.cost  # nothing but what the venue netted between holders
+            assert residual.realised_pnl == residual.cost  # nothing but what the venue netted between holders
 
 
 # --- funding -----------------------------------------------------------------------------------------
-def test_a_payment_is_shared_by_the_sizes_of_its_time_and_the_rest_is_the_persons(house):
-    house.tell(
-        house.fill(1, "a", "buy", 100, 5, time=10), house.fill(2, "b", "sell", 100, 3, time=20),
-        house.fill(3, "hand", "buy", 100, 2, time=30), house.funding("-4", 40),
-        house.fill(4, "a", "buy", 100, 7, time=50),
+def test_funding_is_split_by_the_sizes_of_its_time_and_the_rest_is_manual(env):
+    env.tell(
+        env.fill(1, "a", "buy", 100, 5, time=10), env.fill(2, "b", "sell", 100, 3, time=20),
+        env.fill(3, "hand", "buy", 100, 2, time=30), env.funding("-4", 40),
+        env.fill(4, "a", "buy", 100, 7, time=50),
     )  # fmt: skip
-    house.post()
-    assert [house.book(name).position.funding for name in ("a", "b")] == [-5, 3]
-    assert house.split().manual.funding == -2
-    assert house.split().residual.funding == 0
+    env.post()
+    assert [env.book(name).position.funding for name in ("a", "b")] == [-5, 3]
+    assert env.split().manual.funding == -2
+    assert env.split().residual.funding == 0
 
 
-def test_only_bots_with_a_share_are_woken_for_it(house, monkeypatch):
+def test_only_bots_with_a_share_of_funding_are_nudged(env, monkeypatch):
     woken = []
-    monkeypatch.setattr(ledger, "sources_nudge", woken.extend)
-    house.tell(house.fill(1, "a", "buy", 100, 5, time=10), house.fill(2, "b", "buy", 100, 3, time=50))
-    house.post()
+    monkeypatch.setattr(ledger, "supervisor_nudge", woken.extend)
+    env.tell(env.fill(1, "a", "buy", 100, 5, time=10), env.fill(2, "b", "buy", 100, 3, time=50))
+    env.post()
     assert woken == []
-    house.tell(house.funding("-4", 40))
-    house.post()
-    assert woken == [house.bots["a"].pk]
+    env.tell(env.funding("-4", 40))
+    env.post()
+    assert woken == [env.bots["a"].pk]
 
 
-def test_a_fill_that_comes_after_the_payment_that_it_changes_mends_the_shares(house):
-    house.tell(house.fill(1, "a", "buy", 100, 1, time=10), house.funding("-2", 40))
-    house.post()
-    assert house.book("a").position.funding == -2
-    house.tell(house.fill(2, "b", "buy", 100, 3, time=20))
-    house.post()
-    assert [house.book(name).position.funding for name in ("a", "b")] == [D("-0.5"), D("-1.5")]
-    house.post()
-    assert BotTransfer.objects.filter(kind="funding").count() == 3
+def test_a_late_fill_corrects_the_shares_of_an_earlier_payment(env):
+    env.tell(env.fill(1, "a", "buy", 100, 1, time=10), env.funding("-2", 40))
+    env.post()
+    assert env.book("a").position.funding == -2
+    env.tell(env.fill(2, "b", "buy", 100, 3, time=20))
+    env.post()
+    assert [env.book(name).position.funding for name in ("a", "b")] == [D("-0.5"), D("-1.5")]
+    env.post()
+    assert BotLedgerTransaction.objects.filter(kind="funding").count() == 3
 
 
-def test_what_is_booked_and_not_yet_posted_is_on_no_side(house):
-    house.tell(house.fill(1, "a", "buy", 100, 1, "0.1", time=10), house.funding("-1", 20))
-    house.post()
-    before = house.split()
-    house.tell(
-        house.fill(2, "a", "buy", 100, 2, "0.2", time=30), house.fill(3, "hand", "sell", 90, 1, time=31),
-        house.funding("-2", 40),
+def test_unposted_fills_are_not_in_the_attribution(env):
+    env.tell(env.fill(1, "a", "buy", 100, 1, "0.1", time=10), env.funding("-1", 20))
+    env.post()
+    before = env.split()
+    env.tell(
+        env.fill(2, "a", "buy", 100, 2, "0.2", time=30), env.fill(3, "hand", "sell", 90, 1, time=31),
+        env.funding("-2", 40),
     )  # fmt: skip
-    assert house.split() == before
+    assert env.split() == before
     assert (before.venue.size, before.venue.fees, before.venue.funding) == (1, D("0.1"), -1)
     assert before.residual == Position()
 
 
 # --- what programs and people read --------------------------------------------------------------------
-def test_whose_a_position_is_can_be_read_by_its_owner(house, client):
-    house.tell(
-        house.fill(1, "a", "buy", 100, 3), house.fill(2, "hand", "sell", 100, 1),
-        house.fill(3, "gone", "sell", 100, 1),
+def test_the_attribution_can_be_read_by_the_owner(env, client):
+    env.tell(
+        env.fill(1, "a", "buy", 100, 3), env.fill(2, "hand", "sell", 100, 1),
+        env.fill(3, "gone", "sell", 100, 1),
     )  # fmt: skip
-    house.post()
-    client.force_login(house.world.user)
-    wallet = house.world.wallet.pk
+    env.post()
+    client.force_login(env.world.user)
+    wallet = env.world.wallet.pk
     (said,) = client.get(f"/api/v1/wallets/{wallet}/attribution").json()["results"]
     assert (said["symbol"], said["total"]["size"]) == (PERP, "1")
     assert [said[part]["size"] for part in ("manual", "residual")] == ["-1", "-1"]
     assert [(one["name"], one["size"]) for one in said["bots"]] == [("a", "3")]
     shown = client.get(f"/bots/of/{wallet}/attribution/").content.decode()
-    assert "By hand" in shown
+    assert "Manual" in shown
     assert 'data-kind="warning"' in shown
 
 
 # --- once --------------------------------------------------------------------------------------------
-def test_a_fill_after_the_end_of_a_run_is_posted_too(house):
-    house.tell(house.fill(1, "a", "buy", 100, 1))
-    house.post()
-    assert house.book("a").position.size == 1
+def test_a_fill_after_the_end_of_a_run_is_posted_too(env):
+    env.tell(env.fill(1, "a", "buy", 100, 1))
+    env.post()
+    assert env.book("a").position.size == 1
 
 
-def test_nothing_new_costs_two_queries_however_many_bots(house, django_assert_num_queries):
-    house.tell(house.fill(1, "a", "buy", 100, 1), house.funding("-2", 40))
-    house.post()
+def test_without_new_rows_posting_costs_two_queries(env, django_assert_num_queries):
+    env.tell(env.fill(1, "a", "buy", 100, 1), env.funding("-2", 40))
+    env.post()
     with django_assert_num_queries(2):
         services.books_post_all()
 
 
-def test_a_long_history_is_posted_in_batches(house, monkeypatch):
-    monkeypatch.setattr(ledger, "FILLS_AT_ONCE", 2)
-    monkeypatch.setattr(ledger, "PAYMENTS_AT_ONCE", 1)
-    house.tell(*(house.fill(n, "a", "buy", 100, 1) for n in range(1, 6)))
-    house.tell(house.funding("-1", 3), house.funding("-1", 5))
-    house.post()
-    book = house.book("a")
+def test_a_long_history_is_posted_in_batches(env, monkeypatch):
+    monkeypatch.setattr(ledger, "FILL_BATCH", 2)
+    monkeypatch.setattr(ledger, "FUNDING_BATCH", 1)
+    env.tell(*(env.fill(n, "a", "buy", 100, 1) for n in range(1, 6)))
+    env.tell(env.funding("-1", 3), env.funding("-1", 5))
+    env.post()
+    book = env.book("a")
     assert (book.fills, book.position.size, book.position.funding) == (5, 5, -2)
 
 
-def test_books_of_spot_count_coins_and_a_fee_taken_in_them(alice):
-    house = House(alice, SPOT, {"spread": "20", "direction": "long"})
-    house.world.deposit("7", pot="spot", asset="HYPE")
-    house.tell(
-        house.fill(1, "a", "buy", 25, 4, "0.01", asset="HYPE"), house.fill(2, "hand", "buy", 25, 1),
-        house.fill(3, "b", "buy", 25, 2),
+def test_spot_positions_count_coins_after_base_fees(alice):
+    env = TradingSetup(alice, SPOT, {"spread": "20", "direction": "long"})
+    env.world.deposit("7", account_type="spot", asset="HYPE")
+    env.tell(
+        env.fill(1, "a", "buy", 25, 4, "0.01", asset="HYPE"), env.fill(2, "hand", "buy", 25, 1),
+        env.fill(3, "b", "buy", 25, 2),
     )  # fmt: skip
-    house.post()
-    split = house.split()
+    env.post()
+    split = env.split()
     assert [share.position.size for share in split.shares] == [D("3.99"), 2]
     assert (split.manual.size, split.venue.size, split.residual.size) == (1, D("13.99"), 7)
-    house.tell(house.fill(4, "a", "buy", 25, 1, "0.01", asset="HYPE"))  # booked, and not yet posted
-    assert house.split() == split
+    env.tell(env.fill(4, "a", "buy", 25, 1, "0.01", asset="HYPE"))  # booked, and not yet posted
+    assert env.split() == split
 
 
-def test_the_pages_read_any_number_of_books_with_the_same_number_of_queries(house, django_assert_num_queries):
-    house.tell(house.fill(1, "a", "buy", 100, 1))
-    house.post()
+def test_pages_read_any_number_of_bots_with_the_same_number_of_queries(env, django_assert_num_queries):
+    env.tell(env.fill(1, "a", "buy", 100, 1))
+    env.post()
     for _ in range(20):
-        services.bot_create(user=house.world.user, request=asked(house.world, name="more"))
-    bots = list(selectors.bots_of(house.world.user))
+        services.bot_create(user=env.world.user, request=asked(env.world, name="more"))
+    bots = list(selectors.bots_of(env.world.user))
     now = bots[0].created_at
     for some in (bots[:1], bots):
         with django_assert_num_queries(3):
             assert len(selectors.cards_of(some, now)) == len(some)
 
 
-# --- what went by itself --------------------------------------------------------------------------------
-def left(house, name):
-    """As a run hears it before it closes."""
-    money, _ = position_close.what_remains(bot_id=house.bots[name].pk)
-    return money.left
+# --- external closes ------------------------------------------------------------------------------------
+def left(env, name):
+    """The remaining position, as a run receives it before it closes."""
+    money, _ = position_close.remaining_position(bot_id=env.bots[name].pk)
+    return money.remaining
 
 
-def test_what_went_is_one_holders_loss_and_together_they_close_what_the_venue_still_has(house):
+def test_an_external_close_counts_once_and_all_holders_close_the_rest(env):
     """Both are long by 5, and 4 of the 10 are liquidated."""
-    house.tell(
-        house.fill(1, "a", "buy", 100, 5),
-        house.fill(2, "b", "buy", 100, 5),
-        house.fill(3, "gone", "sell", 90, 4),
+    env.tell(
+        env.fill(1, "a", "buy", 100, 5),
+        env.fill(2, "b", "buy", 100, 5),
+        env.fill(3, "gone", "sell", 90, 4),
     )
-    assert [left(house, "a"), left(house, "a")] == [1, 1]
-    house.tell(house.fill(4, "a", "sell", 90, 1))
-    assert (left(house, "a"), left(house, "b")) == (0, 5)
-    house.tell(house.fill(5, "b", "sell", 90, 5))
-    assert (left(house, "a"), left(house, "b")) == (0, 0)
-    split = house.split()
+    assert [left(env, "a"), left(env, "a")] == [1, 1]
+    env.tell(env.fill(4, "a", "sell", 90, 1))
+    assert (left(env, "a"), left(env, "b")) == (0, 5)
+    env.tell(env.fill(5, "b", "sell", 90, 5))
+    assert (left(env, "a"), left(env, "b")) == (0, 0)
+    split = env.split()
     assert (split.venue.size, split.residual.size) == (0, -4)
-    house.tell(house.fill(6, "a", "sell", 90, 2))  # a new run goes the other way
-    assert (left(house, "a"), left(house, "b")) == (-2, 0)
+    env.tell(env.fill(6, "a", "sell", 90, 2))  # a new run goes the other way
+    assert (left(env, "a"), left(env, "b")) == (-2, 0)
 
 
 # --- what the database itself refuses ------------------------------------------------------------------
 @pytest.mark.parametrize(
     "statement",
     [
-        "DELETE FROM bots_booksmark",
+        "DELETE FROM bots_ledgercursor",
         "DELETE FROM bots_botbalance",
-        "DELETE FROM bots_botentry",
-        "DELETE FROM bots_bottransfer",
-        "UPDATE bots_booksmark SET fills_until = 0",
+        "DELETE FROM bots_botledgerentry",
+        "DELETE FROM bots_botledgertransaction",
+        "UPDATE bots_ledgercursor SET last_fill_id = 0",
         "UPDATE bots_botbalance SET amount = 2",
-        "UPDATE bots_botentry SET amount = 2",
-        "UPDATE bots_bottransfer SET time = 2",
+        "UPDATE bots_botledgerentry SET amount = 2",
+        "UPDATE bots_botledgertransaction SET time = 2",
     ],
 )
-def test_what_is_posted_stays_as_it_is(house, statement):
-    house.tell(house.fill(1, "a", "buy", 100, 1))
-    house.post()
-    refused = pytest.raises(DatabaseError, match=r"append-only|sums of entries|only rises")
+def test_posted_rows_are_append_only(env, statement):
+    env.tell(env.fill(1, "a", "buy", 100, 1))
+    env.post()
+    refused = pytest.raises(DatabaseError, match=r"append-only|sums of entries|only increases")
     with refused, transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement)
-    assert BotEntry.objects.count() == 4
+    assert BotLedgerEntry.objects.count() == 4
 
 
-def test_a_transfer_that_does_not_sum_to_zero_is_refused(house):
-    house.tell(house.fill(1, "a", "buy", 100, 1))
-    house.post()
-    bot = house.bots["a"]
+def test_a_transaction_that_does_not_sum_to_zero_is_rejected(env):
+    env.tell(env.fill(1, "a", "buy", 100, 1))
+    env.post()
+    bot = env.bots["a"]
 
     def write():
-        row = BotTransfer.objects.create(bot=bot, ref="x", kind="fill", time=1)
-        BotEntry.objects.create(transfer=row, bot=bot, account="held", asset="ETH", amount=1)
+        row = BotLedgerTransaction.objects.create(bot=bot, ref="x", kind="fill", time=1)
+        BotLedgerEntry.objects.create(transaction=row, bot=bot, account="position", asset="ETH", amount=1)
 
     refused("off by 1", write)
 
 
-@pytest.mark.parametrize("change", [{"fees": 1}, {"realised": 1}, {"size": 2}])
-def test_a_row_that_says_something_else_than_its_entries_is_refused(house, change):
-    house.tell(house.fill(1, "a", "buy", 100, 1))
-    house.post()
-    row = HolderBook.objects.filter(bot=house.bots["a"])
-    refused("is off its entries", lambda: row.update(**change))
+@pytest.mark.parametrize("change", [{"fees": 1}, {"realised_pnl": 1}, {"size": 2}])
+def test_a_position_that_differs_from_its_entries_is_rejected(env, change):
+    env.tell(env.fill(1, "a", "buy", 100, 1))
+    env.post()
+    row = HolderPosition.objects.filter(bot=env.bots["a"])
+    refused("differs from its entries", lambda: row.update(**change))
 
 
-def test_entries_that_no_row_knows_are_refused(house):
-    bot = house.bots["a"]
-    refused("no book", lambda: BotTransfer.objects.create(bot=bot, ref="x", kind="fill", time=1))
+def test_entries_without_a_position_row_are_rejected(env):
+    bot = env.bots["a"]
+    refused("no position", lambda: BotLedgerTransaction.objects.create(bot=bot, ref="x", kind="fill", time=1))
 
 
-def test_a_wallet_whose_posting_is_refused_holds_up_no_other(house, bob, monkeypatch, caplog):
+def test_a_wallet_with_rejected_postings_delays_no_other(env, bob, monkeypatch, caplog):
     real = services.books_post
     calls = []
 
@@ -404,39 +405,39 @@ def test_a_wallet_whose_posting_is_refused_holds_up_no_other(house, bob, monkeyp
         real(wallet_id=wallet_id)
 
     monkeypatch.setattr("bots.services.ledger.books_post", refused_once)
-    monkeypatch.setattr("bots.services.ledger.wallets_unposted", lambda: [uuid4(), house.world.wallet.pk])
-    house.tell(house.fill(1, "a", "buy", 100, 1))
-    house.post()
-    assert house.book("a").fills == 1
-    assert "books not posted" in caplog.text
+    monkeypatch.setattr("bots.services.ledger.wallets_with_unposted", lambda: [uuid4(), env.world.wallet.pk])
+    env.tell(env.fill(1, "a", "buy", 100, 1))
+    env.post()
+    assert env.book("a").fills == 1
+    assert "ledger posting failed" in caplog.text
 
 
-def test_more_decimals_than_are_stored_hold_up_nothing(house):
-    """Each is worth 0.0000000000010000007, and rounding twice is not rounding the sum."""
-    house.tell(*(house.fill(n, "a", "buy", "1.0000007", "0.000000000001") for n in (1, 2)))
-    house.post()
-    assert house.book("a").position.cost == D("0.000000000002000002")
+def test_more_decimals_than_are_stored_are_posted(env):
+    """Each has a notional of 0.0000000000010000007, and rounding twice differs from rounding the sum."""
+    env.tell(*(env.fill(n, "a", "buy", "1.0000007", "0.000000000001") for n in (1, 2)))
+    env.post()
+    assert env.book("a").position.cost == D("0.000000000002000002")
 
 
-def test_the_role_of_supervisors_posts_and_that_of_the_web_reads(house):
+def test_the_supervisor_role_posts_and_the_web_role_reads(env):
     call_command("db_roles", verbosity=0)
-    house.tell(house.fill(1, "a", "buy", 100, 1), house.funding("-2", 40))
+    env.tell(env.fill(1, "a", "buy", 100, 1), env.funding("-2", 40))
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL SESSION AUTHORIZATION cryptotrade_bots")
-        house.post()
+        env.post()
         cursor.execute("SET LOCAL SESSION AUTHORIZATION cryptotrade_web")
-        assert house.book("a").position.funding == -2
-        assert house.split().residual == Position()
+        assert env.book("a").position.funding == -2
+        assert env.split().residual == Position()
         cursor.execute("RESET SESSION AUTHORIZATION")
 
 
-def test_balances_are_the_sums_of_the_entries(house):
-    house.tell(house.fill(1, "a", "buy", 100, 2, "0.5"), house.fill(2, "a", "sell", 110, 1, "0.25"))
-    house.post()
+def test_balances_are_the_sums_of_the_entries(env):
+    env.tell(env.fill(1, "a", "buy", 100, 2, "0.5"), env.fill(2, "a", "sell", 110, 1, "0.25"))
+    env.post()
     held = {(row.account, row.asset): row.amount for row in BotBalance.objects.all()}
     assert held == {
-        ("held", "BTC"): 1, ("traded", "BTC"): -1, ("held", "USDC"): D("-90.75"), ("traded", "USDC"): 90,
+        ("position", "BTC"): 1, ("trade_clearing", "BTC"): -1, ("position", "USDC"): D("-90.75"), ("trade_clearing", "USDC"): 90,
         ("fees", "USDC"): D("0.75"),
     }  # fmt: skip
-    assert BooksMark.objects.get().fills_until > 0
-    assert LedgerTransfer.objects.filter(kind="fill").count() == 2
+    assert LedgerCursor.objects.get().last_fill_id > 0
+    assert LedgerTransaction.objects.filter(kind="fill").count() == 2

@@ -1,4 +1,4 @@
-"""The life of a run: legal moves only, patience that ends, and an inbox that is bounded."""
+"""Lifecycle of a run: legal transitions, backoff and deadlines, and the bounded inbox."""
 
 from decimal import Decimal
 
@@ -7,21 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bots.domain import events
-from bots.domain.inbox import CANDLES_KEPT, Inbox
+from bots.domain.inbox import MAX_CANDLES, Inbox
 from bots.domain.lifecycle import (
-    CRASHES_BORNE,
-    DECIDING,
-    ENDED,
-    MOVES,
-    GiveUp,
-    MoveIllegal,
+    ACTIVE,
+    MAX_CRASHES,
+    TERMINAL,
+    TRANSITIONS,
+    IllegalTransition,
+    NoRestart,
     Restart,
-    Signal,
     Status,
+    Transition,
     after_crash,
     backoff,
     deadline,
-    moved,
+    next_status,
 )
 from bots.sdk import Tick
 from tests.bots.market_harness import candles_made
@@ -29,44 +29,44 @@ from tests.bots.market_harness import candles_made
 
 # --- states ------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("status", Status)
-@pytest.mark.parametrize("signal", Signal)
-def test_every_move_is_in_the_table_or_raises(status, signal):
-    if (status, signal) in MOVES:
-        assert moved(status, signal) == MOVES[status, signal]
+@pytest.mark.parametrize("signal", Transition)
+def test_every_transition_is_in_the_table_or_raises(status, signal):
+    if (status, signal) in TRANSITIONS:
+        assert next_status(status, signal) == TRANSITIONS[status, signal]
     else:
-        with pytest.raises(MoveIllegal, match=f"a run that is {status} cannot {signal}"):
-            moved(status, signal)
+        with pytest.raises(IllegalTransition, match=f"a run that is {status} cannot {signal}"):
+            next_status(status, signal)
 
 
 def test_an_ended_run_never_decides_again():
-    for status in ENDED:
-        assert {after for (before, _), after in MOVES.items() if before == status} <= {status}
+    for status in TERMINAL:
+        assert {after for (before, _), after in TRANSITIONS.items() if before == status} <= {status}
 
 
 def test_every_run_that_has_not_ended_can_be_stopped_claimed_and_can_fault():
-    for status in set(Status) - ENDED:
-        assert moved(status, Signal.STOP) == Status.STOPPING
-        assert moved(status, Signal.FAULT) == Status.FAULTED
-        assert moved(status, Signal.CLAIM) in (Status.STARTING, Status.STOPPING)
+    for status in set(Status) - TERMINAL:
+        assert next_status(status, Transition.STOP) == Status.STOPPING
+        assert next_status(status, Transition.FAULT) == Status.FAULTED
+        assert next_status(status, Transition.CLAIM) in (Status.STARTING, Status.STOPPING)
 
 
 def test_a_claimed_run_decides_only_after_it_was_started_again():
-    assert {moved(status, Signal.CLAIM) for status in DECIDING} == {Status.STARTING}
-    assert DECIDING.isdisjoint({Status.STARTING, Status.WARMING})
+    assert {next_status(status, Transition.CLAIM) for status in ACTIVE} == {Status.STARTING}
+    assert ACTIVE.isdisjoint({Status.STARTING, Status.WARMING})
 
 
-# --- patience ----------------------------------------------------------------------------------------
-def test_waiting_doubles_up_to_a_minute():
+# --- backoff and deadlines ---------------------------------------------------------------------------
+def test_backoff_doubles_up_to_a_minute():
     assert [backoff(n) for n in range(9)] == [0, 1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000]
     assert backoff(10**6) == 60_000
 
 
-def test_a_crash_loop_is_given_up_and_old_crashes_are_forgiven():
+def test_a_crash_loop_ends_the_run_and_old_crashes_expire():
     now = 10_000_000
     assert after_crash((now,), now) == Restart(now + 1000)
-    recent = tuple(now - n * 1000 for n in range(CRASHES_BORNE))
+    recent = tuple(now - n * 1000 for n in range(MAX_CRASHES))
     assert after_crash(recent, now) == Restart(now + 16_000)
-    assert after_crash((*recent, now - 9000), now) == GiveUp("Its process crashed 6 times within 10 minutes.")
+    assert after_crash((*recent, now - 9000), now) == NoRestart("The bot crashed 6 times within 10 minutes.")
     assert after_crash((*range(100), now), now) == Restart(now + 1000)
 
 
@@ -79,7 +79,7 @@ CANDLES = [events.CandleClosed(n, candle) for n, candle in enumerate(candles_mad
 
 
 def tick(n):
-    return events.Ticked(n, Tick(n, *map(Decimal, (1, 2, 1))))
+    return events.TickReceived(n, Tick(n, *map(Decimal, (1, 2, 1))))
 
 
 def own(n):
@@ -88,7 +88,7 @@ def own(n):
 
 def emptied(inbox):
     taken = []
-    while (event := inbox.take()) is not None:
+    while (event := inbox.get()) is not None:
         taken.append(event)
     return taken
 
@@ -108,16 +108,16 @@ def test_own_events_are_never_dropped_and_come_first_in_their_order():
     assert emptied(inbox) == [*map(own, range(5000)), tick(1)]
 
 
-def test_what_people_ask_waits_in_its_order_before_the_market():
+def test_commands_come_in_order_before_market_events():
     inbox = Inbox()
     inbox.put(tick(1))
-    asked = [events.Claimed(1), events.Warmed(1, ()), events.Started(1)]
+    asked = [events.Claimed(1), events.CandlesLoaded(1, ()), events.Started(1)]
     for event in asked:
         inbox.put(event)
     assert emptied(inbox) == [*asked, tick(1)]
 
 
-def test_candles_wait_in_order_and_a_late_one_is_no_news():
+def test_candles_wait_in_order_and_a_late_one_is_ignored():
     inbox = Inbox("5m")
     for event in (CANDLES[1], CANDLES[2], CANDLES[1]):
         inbox.put(event)
@@ -125,12 +125,12 @@ def test_candles_wait_in_order_and_a_late_one_is_no_news():
     assert not inbox.gap
 
 
-def test_too_many_candles_and_a_missing_one_ask_for_a_warm_up():
+def test_too_many_candles_or_a_gap_require_reloading():
     inbox = Inbox("5m")
     for event in CANDLES:
         inbox.put(event)
     assert inbox.gap
-    assert len(inbox) == CANDLES_KEPT
+    assert len(inbox) == MAX_CANDLES
     inbox = Inbox("5m")
     inbox.put(CANDLES[1])
     inbox.put(CANDLES[3])
@@ -138,15 +138,15 @@ def test_too_many_candles_and_a_missing_one_ask_for_a_warm_up():
 
 
 @given(st.lists(st.sampled_from(["tick", "own", "woken", "candle"]), max_size=200))
-def test_whatever_comes_nothing_of_ones_own_is_lost_and_the_rest_is_bounded(kinds):
+def test_own_events_are_never_lost_and_the_rest_is_bounded(kinds):
     inbox, sent = Inbox(), []
     for n, kind in enumerate(kinds):
-        event = {"tick": tick(n), "own": own(n), "woken": events.Woken(n), "candle": CANDLES[n]}[kind]
+        event = {"tick": tick(n), "own": own(n), "woken": events.TimerFired(n), "candle": CANDLES[n]}[kind]
         sent.append(event)
         inbox.put(event)
     taken = emptied(inbox)
     assert [e for e in taken if isinstance(e, events.FundingPaid)] == [
         e for e in sent if isinstance(e, events.FundingPaid)
     ]
-    for kind in (events.Ticked, events.Woken):
+    for kind in (events.TickReceived, events.TimerFired):
         assert [e for e in taken if isinstance(e, kind)] == [e for e in sent if isinstance(e, kind)][-1:]

@@ -1,4 +1,4 @@
-"""Pages of bots: what an owner sees and does, and what nobody else does."""
+"""Bot pages: what an owner sees and does, and what other users cannot."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -11,7 +11,7 @@ from django.utils import timezone
 from bots import services
 from bots.domain.lifecycle import StopPolicy
 from bots.domain.requests import BotRequest
-from bots.models import Bot, Run
+from bots.models import Bot, BotRun
 from bots.services import books_post
 from tests.wallets.factories import PERP, world_make
 from wallets.models import Order
@@ -56,7 +56,7 @@ def test_a_bot_is_made_from_the_form_of_its_strategy_and_twice_is_once(world, cl
     assert bot.inputs.get().inputs["direction"] == "neutral"
 
 
-def test_what_the_strategy_refuses_is_said_at_its_field(world, client):
+def test_errors_of_the_strategy_are_shown_at_their_fields(world, client):
     client.force_login(world.user)
     answer = client.post(f"{reverse('bots:new')}?strategy=as-grid", posted(world, in_levels="51"))
     assert answer.status_code == 422
@@ -72,7 +72,7 @@ def test_every_tab_of_a_bot_can_be_read(world, bot, client, tab):
     assert "one" in answer.content.decode()
 
 
-def test_the_list_says_why_a_bot_does_nothing(world, bot, client):
+def test_the_list_shows_the_reason_of_an_idle_bot(world, bot, client):
     Bot.objects.filter(pk=bot.pk).update(status="idle", reason="The trend is too strong.")
     client.force_login(world.user)
     shown = client.get(reverse("bots:list")).content.decode()
@@ -80,10 +80,10 @@ def test_the_list_says_why_a_bot_does_nothing(world, bot, client):
     assert "The trend is too strong." in client.get(reverse("bots:cards")).content.decode()
 
 
-def test_start_and_stop_write_what_is_wanted(world, bot, client):
+def test_start_and_stop_store_the_desired_state(world, bot, client):
     client.force_login(world.user)
     client.post(reverse("bots:start", args=[bot.pk]))
-    assert Run.objects.filter(bot=bot, ended_at=None).count() == 1
+    assert BotRun.objects.filter(bot=bot, ended_at=None).count() == 1
     client.post(reverse("bots:stop", args=[bot.pk]), {"policy": "keep"})
     bot.refresh_from_db()
     assert (bot.desired, bot.stop_policy) == ("stopped", StopPolicy.KEEP)
@@ -106,11 +106,11 @@ def test_other_inputs_are_another_version_and_the_same_are_not(world, bot, clien
     assert [row.version for row in bot.inputs.order_by("version")] == [1, 2]
 
 
-def test_somebody_elses_bot_does_not_exist(bob, bot, client):
+def test_a_bot_of_another_user_does_not_exist(bob, bot, client):
     client.force_login(bob)
     assert client.get(reverse("bots:bot", args=[bot.pk])).status_code == 404
     assert client.post(reverse("bots:start", args=[bot.pk])).status_code == 404
-    assert not Run.objects.exists()
+    assert not BotRun.objects.exists()
 
 
 # --- the list --------------------------------------------------------------------------------------------
@@ -131,14 +131,14 @@ def test_the_list_is_filtered_and_sorted(world, bot, client):
     assert names(sort="nonsense", state="nonsense") == ["alpha", "one"]
 
 
-def test_a_bot_that_nobody_drives_is_said_to_be_late(world, bot, client):
+def test_a_bot_without_a_current_heartbeat_is_shown_as_not_responding(world, bot, client):
     old = timezone.now() - timedelta(seconds=30)
     Bot.objects.filter(pk=bot.pk).update(status="running", heartbeat_at=old)
     client.force_login(world.user)
-    for url in (reverse("bots:list"), reverse("bots:live", args=[bot.pk])):
+    for url in (reverse("bots:list"), reverse("bots:summary", args=[bot.pk])):
         page = client.get(url).content.decode()
         assert 'data-state="late"' in page
-        assert "Nobody drives it now" in page
+        assert "No supervisor runs this bot now" in page
 
 
 # --- why -------------------------------------------------------------------------------------------------
@@ -150,22 +150,22 @@ STANDS = {
 
 
 @pytest.mark.parametrize("status", sorted(STANDS))
-def test_a_stopped_a_faulted_and_an_idle_bot_say_why_on_card_and_page(world, bot, client, status):
+def test_stopped_faulted_and_idle_bots_show_a_reason_on_card_and_page(world, bot, client, status):
     reason, trace = STANDS[status]
     now = timezone.now()
     Bot.objects.filter(pk=bot.pk).update(
-        status=status, reason=reason, trace=trace, checked_at=now, heartbeat_at=now
+        status=status, reason=reason, traceback=trace, reason_at=now, heartbeat_at=now
     )
     client.force_login(world.user)
     for url in (
         reverse("bots:cards"),
         reverse("bots:bot", args=[bot.pk]),
-        reverse("bots:live", args=[bot.pk]),
+        reverse("bots:summary", args=[bot.pk]),
     ):
         page = client.get(url).content.decode()
         assert f'data-state="{status}"' in page
         assert reason in page
-    for url in (reverse("bots:bot", args=[bot.pk]), reverse("bots:live", args=[bot.pk])):
+    for url in (reverse("bots:bot", args=[bot.pk]), reverse("bots:summary", args=[bot.pk])):
         assert trace in client.get(url).content.decode()
 
 
@@ -173,19 +173,19 @@ def filled(world, bot):
     """An order of the bot that traded."""
     order = world.open()
     why = {"level": "b1", "n": 7, "inputs": 1, "code": "c0de", "event": {"$": "Started", "now": 1}}
-    Order.objects.filter(pk=order.pk).update(source_id=bot.pk, why=why, origin="bot")
+    Order.objects.filter(pk=order.pk).update(source_id=bot.pk, provenance=why, origin="bot")
     world.tell(world.fill(world.again(order)))
     books_post(wallet_id=world.wallet.pk)
     return order
 
 
-def test_an_order_says_which_event_inputs_code_checks_and_answer_led_to_it(world, bot, client):
+def test_order_details_show_event_inputs_code_checks_and_response(world, bot, client):
     order = filled(world, bot)
     client.force_login(world.user)
-    page = client.get(reverse("bots:why", args=[bot.pk, order.pk])).content.decode()
+    page = client.get(reverse("bots:order_detail", args=[bot.pk, order.pk])).content.decode()
     for part in ("Started", "version 1", "c0de", "passed", "Place: ", "Filled"):
         assert part in page
-    assert client.get(reverse("bots:why", args=[bot.pk, uuid4()])).status_code == 404
+    assert client.get(reverse("bots:order_detail", args=[bot.pk, uuid4()])).status_code == 404
 
 
 def test_the_page_draws_orders_fills_and_profit(world, bot, client):
@@ -196,8 +196,8 @@ def test_the_page_draws_orders_fills_and_profit(world, bot, client):
     assert 'class="equity"' in page
 
 
-def test_versions_of_inputs_say_what_each_changed(world, bot, client):
-    services.bot_inputs_set(user=world.user, bot_id=bot.pk, inputs={"levels": 4})
+def test_versions_of_inputs_show_their_changes(world, bot, client):
+    services.bot_inputs_update(user=world.user, bot_id=bot.pk, inputs={"levels": 4})
     client.force_login(world.user)
     page = client.get(f"{reverse('bots:bot', args=[bot.pk])}?tab=inputs").content.decode()
     assert "Levels a side" in page

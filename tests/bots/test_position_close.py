@@ -1,4 +1,4 @@
-"""Stopping and closing own positions at the simulated venue, with the real execution desk in between."""
+"""Stopping bots and closing own positions at the simulated venue, with a real wallet actor."""
 
 import asyncio
 from collections import defaultdict
@@ -14,12 +14,12 @@ from bots import selectors, services, strategies
 from bots.domain import events
 from bots.domain.lifecycle import StopPolicy
 from bots.domain.requests import BotRequest
-from bots.models import Bot, Run
+from bots.models import Bot, BotRun
 from bots.sdk import Level, Number, Strategy, Tick
-from bots.supervisor import bot_actor as desks
-from bots.supervisor.candles import CandleShelf, CandleTurns
-from bots.supervisor.context import Surroundings
-from bots.supervisor.strategy_executor import Decider
+from bots.supervisor.bot_actor import BotActor
+from bots.supervisor.candles import CandleCache, CandleLimiter
+from bots.supervisor.context import SupervisorContext
+from bots.supervisor.strategy_executor import StrategyExecutor
 from market import leases
 from market.hub import in_thread
 from market.simulator.faults import fault_parse
@@ -29,7 +29,7 @@ from tests.market.simulator.conftest import small_world
 from tests.market.simulator.signed_client import USD
 from tests.market.test_trader import Key
 from tests.wallets import factories as worlds
-from tests.wallets.actor_harness import Bench
+from tests.wallets.actor_harness import WalletHarness
 from tests.wallets.factories import PERP, world_make
 from wallets.models import Fill, Order, Position, Wallet
 
@@ -41,7 +41,7 @@ WITHIN = 60
 
 
 class Once(Strategy):
-    """Trades so much at its start, and nothing more. Below zero it sells."""
+    """Trades its size once at the start; below zero it sells."""
 
     title = "Once"
     size = Number("Size", unit="BTC", minimum="-9", maximum="9", default="0.01")
@@ -52,8 +52,8 @@ class Once(Strategy):
             context.state["done"] = True
             return
         side, factor = ("buy", D("1.02")) if size > 0 else ("sell", D("0.98"))
-        price = context.instrument.rules.round_price(tick.middle * factor)
-        context.quotes([Level("in", side, price, abs(size), "ioc")])
+        price = context.instrument.rules.round_price(tick.mid * factor)
+        context.set_orders([Level("in", side, price, abs(size), "ioc")])
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +70,7 @@ async def _hang_up(transactional_db):
 
 
 class Opener:
-    """Signs with the one key of the house."""
+    """Unsealer with the single test key."""
 
     def __init__(self, key):
         self.key = key
@@ -82,13 +82,13 @@ class Opener:
         return self.key
 
 
-class House:
-    """A wallet at a running simulator, and the desks of bots on it. Whatever dies is seated again."""
+class TradingSetup:
+    """A wallet at a running simulator and the actors of its bots. An actor that died is started again."""
 
     def __init__(self, world, simulator):
         self.world, self.simulator = world, simulator
-        self.seats = {}
-        self.decider = Decider()
+        self.running = {}
+        self.executor = StrategyExecutor()
         self.deaths = 0
 
     # --- the venue -------------------------------------------------------------------------------
@@ -98,8 +98,8 @@ class House:
         return D(market.listing.price_text(market.listing.floor(market.mark)))
 
     def at_venue(self):
-        """The size of the position in the venue's own books."""
-        account = self.simulator.house.exchange.accounts[self.world.wallet.address]
+        """The size of the position at the venue."""
+        account = self.simulator.account_engine.exchange.accounts[self.world.wallet.address]
         held = [one for coin, one in account.positions.items() if coin == PERP]
         return D(held[0].lots).scaleb(-5) if held else ZERO
 
@@ -121,7 +121,7 @@ class House:
         services.bot_stop(user=self.world.user, bot_id=bot.pk, policy=policy)
 
     async def until(self, *bots, done):
-        """Drive the desks of these bots until `done()`."""
+        """Run the actors of these bots until `done()`."""
         async with asyncio.timeout(WITHIN):
             while not await in_thread(done):
                 await in_thread(worlds.prices, {PERP: str(self.mark)})
@@ -131,46 +131,46 @@ class House:
                 await asyncio.sleep(0.02)
 
     async def _drive(self, bot):
-        seat = self.seats.get(bot.pk)
-        if seat and seat[1].done():
-            if (problem := seat[1].exception()) is not None:
+        running = self.running.get(bot.pk)
+        if running and running[1].done():
+            if (problem := running[1].exception()) is not None:
                 assert isinstance(problem, Killed), problem
                 self.deaths += 1
-            await in_thread(leases.worker_release, seat[2])
-            del self.seats[bot.pk]
-        if bot.pk not in self.seats:
-            if not await Run.objects.filter(bot=bot, ended_at=None).aexists():
+            await in_thread(leases.worker_release, running[2])
+            del self.running[bot.pk]
+        if bot.pk not in self.running:
+            if not await BotRun.objects.filter(bot=bot, ended_at=None).aexists():
                 return
-            await self._seat(bot)
-        desk, _, worker = self.seats[bot.pk]
-        wanted = (await in_thread(services.bots_wanted, worker)).get(bot.pk)
-        if wanted and wanted.going:
-            desk.look(wanted)
+            await self._start_actor(bot)
+        actor, _, worker = self.running[bot.pk]
+        assignment = (await in_thread(services.bot_assignments, worker)).get(bot.pk)
+        if assignment and assignment.has_run:
+            actor.update(assignment)
         mark = self.mark
-        told = events.Ticked(wall_clock(), Tick(wall_clock(), mark - 1, mark + 1, mark))
-        if call := desk.hear(told):
-            await self.decider.decide([call])
-        desk.nudge()
+        tick = events.TickReceived(wall_clock(), Tick(wall_clock(), mark - 1, mark + 1, mark))
+        if call := actor.on_tick(tick):
+            await self.executor.decide([call])
+        actor.nudge()
 
-    async def _seat(self, bot):
+    async def _start_actor(self, bot):
         worker = await in_thread(leases.worker_register, channel="bots-supervisor")
         await in_thread(leases.claim, Bot, worker, where=Q(pk=bot.pk))
-        wanted = (await in_thread(services.bots_wanted, worker))[bot.pk]
-        around = Surroundings(
-            self.decider, CandleShelf(), CandleTurns(), lambda: True, lambda user, events: None
+        assignment = (await in_thread(services.bot_assignments, worker))[bot.pk]
+        context = SupervisorContext(
+            self.executor, CandleCache(), CandleLimiter(), lambda: True, lambda user, events: None
         )
-        desk = desks.BotDesk(wanted, around)
-        self.seats[bot.pk] = desk, asyncio.create_task(desk.run()), worker
+        actor = BotActor(assignment, context)
+        self.running[bot.pk] = actor, asyncio.create_task(actor.run()), worker
 
     async def end(self):
-        for _, task, _ in self.seats.values():
+        for _, task, _ in self.running.values():
             task.cancel()
-        await asyncio.gather(*(seat[1] for seat in self.seats.values()), return_exceptions=True)
+        await asyncio.gather(*(running[1] for running in self.running.values()), return_exceptions=True)
 
-    # --- what is asked of it -----------------------------------------------------------------------
+    # --- conditions and checks ---------------------------------------------------------------------
     def holds(self, *pairs):
         def held():
-            books = selectors.books_of([bot for bot, _ in pairs])
+            books = selectors.bots_pnl([bot for bot, _ in pairs])
             return all(books[bot.pk].position.size == D(size) for bot, size in pairs)
 
         return held
@@ -179,7 +179,7 @@ class House:
         return lambda: all(Bot.objects.get(pk=bot.pk).status == "stopped" for bot in bots)
 
     def check(self):
-        """Σ holds, our books are the venue's, and no bot's size ever passed through zero."""
+        """Sizes sum to the venue's position, and no bot's size ever passed through zero."""
         services.books_post_all()
         (split,) = selectors.attribution_of(Wallet.objects.get(pk=self.world.wallet.pk))
         total = sum((share.position.size for share in split.shares), ZERO)
@@ -213,79 +213,81 @@ def world(alice, key, transactional_db):
 
 
 @pytest.fixture
-async def house(world, key):
+async def env(world, key):
     simulator = Simulator(small_world(now=wall_clock()), Config(port=0, control_port=0))
     await simulator.start()
-    simulator.house.fund(key.address, 10_000 * USD)
+    simulator.account_engine.fund(key.address, 10_000 * USD)
     url = f"http://127.0.0.1:{simulator.port}"
     trader = HyperliquidTrader("simulator", url, network="testnet", first_pause=0.001)
-    house = House(world, simulator)
-    async with Bench(world, trader, opener=Opener(key)).at_work():
-        yield house
-        await house.end()
+    env = TradingSetup(world, simulator)
+    async with WalletHarness(world, trader, opener=Opener(key)).at_work():
+        yield env
+        await env.end()
     await trader.close()
     await simulator.stop()
 
 
-async def test_two_bots_long_and_short_each_close_their_own(house):
+async def test_two_opposite_bots_each_close_their_own_position(env):
     """The venue's net position is smaller than what the first closes: it could not grant reduce-only."""
-    long, short = await in_thread(house.bot, "0.02"), await in_thread(house.bot, "-0.015")
-    await house.until(long, short, done=house.holds((long, "0.02"), (short, "-0.015")))
-    assert house.at_venue() == D("0.005")
-    await in_thread(house.stop, long)
-    await house.until(long, short, done=house.stopped(long))
-    assert house.at_venue() == D("-0.015")
-    await in_thread(house.check)
-    await in_thread(house.stop, short)
-    await house.until(short, done=house.stopped(short))
-    split = await in_thread(house.check)
+    long, short = await in_thread(env.bot, "0.02"), await in_thread(env.bot, "-0.015")
+    await env.until(long, short, done=env.holds((long, "0.02"), (short, "-0.015")))
+    assert env.at_venue() == D("0.005")
+    await in_thread(env.stop, long)
+    await env.until(long, short, done=env.stopped(long))
+    assert env.at_venue() == D("-0.015")
+    await in_thread(env.check)
+    await in_thread(env.stop, short)
+    await env.until(short, done=env.stopped(short))
+    split = await in_thread(env.check)
     assert [share.position.size for share in split.shares] == [0, 0]
-    plain = {order.source_id: order.reduce_only async for order in Order.objects.filter(why__level="close")}
+    plain = {
+        order.source_id: order.reduce_only async for order in Order.objects.filter(provenance__level="close")
+    }
     assert plain == {long.pk: False, short.pk: True}
-    assert split.residual.realised == split.residual.cost
+    assert split.residual.realised_pnl == split.residual.cost
 
 
-async def test_a_close_that_fills_in_parts_goes_on_until_nothing_is_left_also_when_told_twice(house):
-    bot, other = await in_thread(house.bot, "0.02"), await in_thread(house.bot, "0.01")
-    await house.until(bot, other, done=house.holds((bot, "0.02"), (other, "0.01")))
-    house.fault("partial_fills", parts=4, seconds=600)
-    await in_thread(house.stop, bot, StopPolicy.CANCEL_OWN)
+async def test_a_partially_filled_close_continues_until_flat_also_after_a_repeated_stop(env):
+    bot, other = await in_thread(env.bot, "0.02"), await in_thread(env.bot, "0.01")
+    await env.until(bot, other, done=env.holds((bot, "0.02"), (other, "0.01")))
+    env.fault("partial_fills", parts=4, seconds=600)
+    await in_thread(env.stop, bot, StopPolicy.CANCEL_OWN)
     for _ in range(2):
-        await in_thread(house.stop, bot)
-    await house.until(bot, other, done=lambda: 0 < selectors.book_of(bot).position.size < D("0.02"))
-    house.simulator.faults.clear()
-    await in_thread(house.stop, bot)
-    await house.until(bot, other, done=house.stopped(bot))
-    split = await in_thread(house.check)
+        await in_thread(env.stop, bot)
+    await env.until(bot, other, done=lambda: 0 < selectors.bot_pnl(bot).position.size < D("0.02"))
+    env.simulator.faults.clear()
+    await in_thread(env.stop, bot)
+    await env.until(bot, other, done=env.stopped(bot))
+    split = await in_thread(env.check)
     assert [share.position.size for share in split.shares] == [0, D("0.01")]
-    assert await Order.objects.filter(source_id=bot.pk, why__level="close").acount() > 1
+    assert await Order.objects.filter(source_id=bot.pk, provenance__level="close").acount() > 1
 
 
-async def test_what_was_liquidated_is_not_closed_again_nor_taken_over_by_the_next_run(house):
-    bot = await in_thread(house.bot, "0.9", leverage=10)
-    await house.until(bot, done=house.holds((bot, "0.9")))
-    house.simulator.world.shock(PERP, -1500)
+async def test_a_liquidated_position_is_not_closed_again_nor_inherited(env):
+    bot = await in_thread(env.bot, "0.9", leverage=10)
+    await env.until(bot, done=env.holds((bot, "0.9")))
+    env.simulator.world.shock(PERP, -1500)
 
     def gone():
-        return Position.objects.get(wallet=house.world.wallet).size == 0
+        return Position.objects.get(wallet=env.world.wallet).size == 0
 
-    await house.until(bot, done=gone)
-    await in_thread(house.stop, bot)
-    await house.until(bot, done=house.stopped(bot))
-    split = await in_thread(house.check)
+    await env.until(bot, done=gone)
+    await in_thread(env.stop, bot)
+    await env.until(bot, done=env.stopped(bot))
+    split = await in_thread(env.check)
     assert (split.shares[0].position.size, split.residual.size) == (D("0.9"), D("-0.9"))
-    assert not await Order.objects.filter(why__level="close").aexists()
-    assert "0.9 of its position went at the venue" in (await Bot.objects.aget(pk=bot.pk)).reason
-    run = await in_thread(services.bot_start, user=house.world.user, bot_id=bot.pk)
+    assert not await Order.objects.filter(provenance__level="close").aexists()
+    assert "0.9 of its position was closed on the exchange" in (await Bot.objects.aget(pk=bot.pk)).reason
+    run = await in_thread(services.bot_start, user=env.world.user, bot_id=bot.pk)
     assert run.snapshot["position"]["size"]["is"] == "0"
 
 
 @pytest.mark.parametrize("after", [False, True])
-async def test_killed_while_closing_nothing_is_closed_twice_and_nothing_is_left(house, monkeypatch, after):
-    long, short = await in_thread(house.bot, "0.02"), await in_thread(house.bot, "-0.015")
-    await house.until(long, short, done=house.holds((long, "0.02"), (short, "-0.015")))
+async def test_a_crash_while_closing_closes_exactly_once(env, monkeypatch, after):
+    long, short = await in_thread(env.bot, "0.02"), await in_thread(env.bot, "-0.015")
+    await env.until(long, short, done=env.holds((long, "0.02"), (short, "-0.015")))
     for bot in (long, short):
-        await in_thread(house.stop, bot)
+        await in_thread(env.stop, bot)
     calls = []
 
     def deadly(real):
@@ -301,10 +303,10 @@ async def test_killed_while_closing_nothing_is_closed_twice_and_nothing_is_left(
 
         return service
 
-    for name in ("decision_commit", "own_facts"):
+    for name in ("decision_commit", "own_order_state"):
         monkeypatch.setattr(services, name, deadly(getattr(services, name)))
-    await house.until(long, short, done=house.stopped(long, short))
-    split = await in_thread(house.check)
-    assert house.deaths >= 2
+    await env.until(long, short, done=env.stopped(long, short))
+    split = await in_thread(env.check)
+    assert env.deaths >= 2
     assert [share.position.size for share in split.shares] == [0, 0]
-    assert house.at_venue() == 0
+    assert env.at_venue() == 0

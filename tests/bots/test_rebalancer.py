@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from bots.domain import events
 from bots.domain.lifecycle import Status
-from bots.sdk import inputs_read
+from bots.sdk import parse_inputs
 from bots.strategies.rebalancer import Rebalancer, difference
-from tests.bots.market_harness import Driver, candles_read, spec, terms
+from tests.bots.market_harness import BotHarness, candles_read, spec, terms
 from tests.market.recordings import recorded
 
 EXAMPLE = {"weight": "50", "band": "5", "pause": "0", "most": "100", "slip": "0.2"}
@@ -17,7 +17,7 @@ SPOT = terms("spot", budget=1000, maker="0", taker="0", price_decimals=2, size_d
 
 
 def driver(raw=None, given=SPOT, start="100"):
-    market = Driver(spec(Rebalancer, {**EXAMPLE, **(raw or {})}, given))
+    market = BotHarness(spec(Rebalancer, {**EXAMPLE, **(raw or {})}, given))
     market.start(start)
     market.move(start)
     return market
@@ -48,27 +48,27 @@ def test_it_looks_only_every_so_often_and_trades_only_so_much():
     market.now += 59 * 60_000
     market.move("100")
     assert market.size == Decimal("0.999")
-    assert market.snapshot.reason == "The share is 9.99 %; it is looked at again in 1 min."
+    assert market.snapshot.reason == "The share is 9.99 %; the next check is in 1 min."
     market.now += 2 * 60_000
     market.move("100")
     assert market.size == Decimal("1.998")
 
 
-def test_what_it_cannot_do_it_says():
+def test_a_trade_that_is_not_possible_gives_a_reason():
     given = terms("perp", budget=1000, price_decimals=2, size_decimals=3)
     market = driver({"weight": "100", "band": "0.5"}, given)
     market.move("0.5")
-    assert market.snapshot.reason.endswith("is too little for the venue, or beyond the budget.")
+    assert market.snapshot.reason.endswith("is below the minimum order size, or beyond the budget.")
     market.tell(events.FundingPaid(market.now, market.seq + 1, "p", Decimal(-100)))
     market.seq += 1
     market.move("0.5")
-    assert market.snapshot.reason == "Nothing is left to be shared."
+    assert market.snapshot.reason == "The bot's equity is used up."
 
 
 def test_inputs_that_cannot_work_are_named():
-    tiny = Rebalancer(inputs_read(Rebalancer, {**EXAMPLE, "band": "0.5"}))
-    assert tiny.problems(SPOT).keys() == {"band"}
-    assert Rebalancer(inputs_read(Rebalancer, EXAMPLE)).problems(SPOT) == {}
+    tiny = Rebalancer(parse_inputs(Rebalancer, {**EXAMPLE, "band": "0.5"}))
+    assert tiny.validate(SPOT).keys() == {"band"}
+    assert Rebalancer(parse_inputs(Rebalancer, EXAMPLE)).validate(SPOT) == {}
 
 
 @settings(max_examples=30, deadline=None)
@@ -79,7 +79,7 @@ def test_limits_hold_over_random_markets(path, weight):
     )
     for price in path:
         market.move(price)
-    assert market.snapshot.status in (Status.RUNNING, Status.IDLE), market.snapshot.trace
+    assert market.snapshot.status in (Status.RUNNING, Status.IDLE), market.snapshot.traceback
     assert market.profit(path[-1]) > -1000
 
 
@@ -90,4 +90,4 @@ def test_limits_hold_over_recorded_markets():
     market = driver({}, given, candles[0].open)
     market.play(candles, steps=1)
     assert len(market.fills) >= 3
-    assert market.worst_seen <= given.power
+    assert market.worst_seen <= given.buying_power

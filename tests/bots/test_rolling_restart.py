@@ -1,4 +1,4 @@
-"""Workers that are replaced one after the other, and inputs that change: no order is touched without need."""
+"""Rolling restart of supervisors and changes of inputs: no order is changed without need."""
 
 import asyncio
 import sys
@@ -8,14 +8,14 @@ from uuid import uuid4
 import pytest
 import redis
 from channels.db import database_sync_to_async
-from django.conf import settings as house
+from django.conf import settings as django_settings
 from django.db import connection
 from django.db.models import Count
 
 from bots import services, strategies
 from bots.domain.requests import BotRequest
-from bots.models import Bot, BotEvent, Run
-from bots.sdk import Level, Strategy, Whole
+from bots.models import Bot, BotJournalEntry, BotRun
+from bots.sdk import Integer, Level, Strategy
 from bots.supervisor.worker import Supervisor
 from market import leases
 from market.domain.orders import Accepted
@@ -27,7 +27,7 @@ from tests.wallets import factories as worlds
 from tests.wallets.factories import PERP, world_make
 from tests.wallets.test_two_workers import post
 from wallets.models import Order, Submission, Wallet
-from wallets.services import settled, simulated_account_open
+from wallets.services import simulated_account_open, submission_answered
 from wallets.services.keys import sealing_key_create
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -38,20 +38,22 @@ ORDERS = 2  # of each of the fifty: the lines below 50,100 that are not the mark
 
 
 class Wall(Strategy):
-    """A hundred buys below the market; the last one lies as deep as its input says."""
+    """A hundred buy orders below the market; an input sets the depth of the last one."""
 
     title = "Wall"
-    depth = Whole("Where the last one lies", minimum=1, maximum=50, default=10)
-    patience = Whole("Moves nothing", minimum=1, maximum=50, default=10)
+    depth = Integer("Where the last one lies", minimum=1, maximum=50, default=10)
+    patience = Integer("Moves nothing", minimum=1, maximum=50, default=10)
 
     def on_start(self, context):
         context.state["due"] = True
 
     def on_tick(self, context, tick):
         if context.state["due"]:
-            base = context.state.setdefault("base", context.terms.price_down(tick.middle * Decimal("0.99")))
+            base = context.state.setdefault(
+                "base", context.terms.round_price_down(tick.mid * Decimal("0.99"))
+            )
             depths = [Decimal(n) for n in range(99)] + [Decimal(100 + self.depth)]
-            context.quotes(
+            context.set_orders(
                 Level(f"b{n}", "buy", base - 10 * d, Decimal("0.001")) for n, d in enumerate(depths)
             )
             context.state["due"] = False
@@ -79,11 +81,11 @@ def bot_started(wallet, strategy, inputs, budget):
 
 
 class Shift:
-    """One supervisor process, without the process."""
+    """A supervisor in this process."""
 
     async def begin(self):
         self.worker = await in_thread(leases.worker_register, channel="bots-supervisor")
-        self.supervisor = Supervisor(safe=lambda: True)
+        self.supervisor = Supervisor(lease_is_safe=lambda: True)
         return self
 
     async def until(self, done, price=None, within=60):
@@ -101,33 +103,33 @@ class Shift:
         await in_thread(leases.worker_release, self.worker)
 
 
-def all_rest(world):
-    """The venue takes whatever waits to be sent."""
+def accept_all(world):
+    """The venue accepts all pending orders."""
     while prepared := world.take():
         for one in prepared:
             answers = [Accepted(f"v-{pk}"[:40]) for pk in one.order_ids]
-            settled(claim=world.claim, submission_id=one.submission_id, answers=answers)
+            submission_answered(claim=world.claim, submission_id=one.submission_id, answers=answers)
 
 
 def table():
     return list(Order.objects.order_by("pk").values_list("pk", "client_id", "status", "price", "size"))
 
 
-def known_as(state):
-    """How many orders the bots know, and know to be in this state."""
-    runs = Run.objects.filter(ended_at=None).values_list("snapshot", flat=True)
+def count_in_state(state):
+    """Number of orders in this state in the bots' snapshots."""
+    runs = BotRun.objects.filter(ended_at=None).values_list("snapshot", flat=True)
     return sum(live["state"] == state for snapshot in runs for live in snapshot["live"])
 
 
-async def test_fifty_bots_change_hands_and_no_order_is_cancelled(alice, transactional_db):
+async def test_a_rolling_restart_of_fifty_bots_cancels_no_order(alice, transactional_db):
     world = await in_thread(world_make, alice)
     await Wallet.objects.filter(pk=world.wallet.pk).aupdate(orders_per_minute=100_000)
     for _ in range(FIFTY):
         await in_thread(bot_started, world.wallet, "grid", GRID, 100)
     early = await Shift().begin()
     await early.until(lambda: Order.objects.count() == FIFTY * ORDERS, "49900")
-    await in_thread(all_rest, world)
-    await early.until(lambda: known_as("open") == FIFTY * ORDERS, "49900")
+    await in_thread(accept_all, world)
+    await early.until(lambda: count_in_state("open") == FIFTY * ORDERS, "49900")
     before = await in_thread(table)
     assert {row[2] for row in before} == {"open"}
     shifts = [early]
@@ -136,22 +138,22 @@ async def test_fifty_bots_change_hands_and_no_order_is_cancelled(alice, transact
         shifts.append(await Shift().begin())
 
         def started(number=number):
-            again = BotEvent.objects.filter(kind="decision", text__startswith="Started")
+            again = BotJournalEntry.objects.filter(kind="decision", text__startswith="Started")
             owned = Bot.objects.filter(status="running", owner=shifts[-1].worker, owner_epoch=number)
             return again.count() == number * FIFTY and owned.count() == FIFTY
 
         await shifts[-1].until(started, "49900")
     await shifts[-1].end()
     assert await in_thread(table) == before
-    assert not await Order.objects.exclude(cancel_asked_at=None).aexists()
+    assert not await Order.objects.exclude(cancel_requested_at=None).aexists()
     assert not await Submission.objects.exclude(kind="place").exclude(kind="leverage").aexists()
-    assert await in_thread(known_as, "open") == FIFTY * ORDERS
+    assert await in_thread(count_in_state, "open") == FIFTY * ORDERS
 
 
 # --- other inputs, at a venue ------------------------------------------------------------------------------
 @pytest.fixture
 def simulator(settings):
-    with redis.Redis.from_url(house.REDIS_URL) as client:
+    with redis.Redis.from_url(django_settings.REDIS_URL) as client:
         client.flushdb()
     with Running(small_world(now=wall_clock())) as running:
         settings.SIMULATOR_URL = running.url
@@ -171,11 +173,11 @@ async def wallet(alice, simulator, tmp_path, transactional_db, monkeypatch):
     with (tmp_path / "execution.log").open("wb") as log:
         child = await asyncio.create_subprocess_exec(
             sys.executable, "manage.py", "run_worker", "wallets-execution", cwd=ROOT, stdout=log, stderr=log,
-            env=environment(simulator) | {"EXECUTION_KEYS": str(tmp_path / "execution")},
+            env=environment(simulator) | {"SEALING_KEY_DIR": str(tmp_path / "execution")},
         )  # fmt: skip
 
     async def is_open():
-        return await Wallet.objects.filter(status="active", opened_at__isnull=False).aexists()
+        return await Wallet.objects.filter(status="active", ledger_opened_at__isnull=False).aexists()
 
     await eventually(is_open, within=60)
     yield wallet
@@ -192,38 +194,40 @@ def at_venue(simulator, wallet):
 
 
 @pytest.mark.slow
-async def test_other_inputs_replace_the_orders_whose_levels_moved_and_no_others(wallet, simulator):
+async def test_changed_inputs_replace_only_the_orders_with_changed_levels(wallet, simulator):
     instrument = await Instrument.objects.aget(symbol=PERP)
     assert instrument.venue_id == "simulator"
     mids = await asyncio.to_thread(post, f"{simulator.url}/info", {"type": "allMids"})
     bot = await in_thread(bot_started, wallet, "wall", {}, 10_000)
     shift = await Shift().begin()
-    await shift.until(lambda: known_as("open") == 100, mids["BTC"], within=90)
+    await shift.until(lambda: count_in_state("open") == 100, mids["BTC"], within=90)
     before = await in_thread(table)
     assert await asyncio.to_thread(at_venue, simulator, wallet) == {"open": 100}
 
     async def changed(version, replaced, **inputs):
-        """Until the bot has decided with these inputs, and knows what became of it."""
-        await in_thread(services.bot_inputs_set, user=wallet.user, bot_id=bot.pk, inputs=inputs)
+        """Change the inputs and wait until the bot has decided with them and its orders are final."""
+        await in_thread(services.bot_inputs_update, user=wallet.user, bot_id=bot.pk, inputs=inputs)
 
         def settled():
-            told = BotEvent.objects.filter(text__startswith="InputsChanged", body__inputs=version)
-            quoted = '"due":false' in Run.objects.get().snapshot["state"]
+            journalled = BotJournalEntry.objects.filter(
+                text__startswith="InputsChanged", body__inputs=version
+            )
+            quoted = '"due":false' in BotRun.objects.get().snapshot["state"]
             ended = Order.objects.exclude(status="open").count()
-            return told.exists() and quoted and (ended, known_as("open")) == (replaced, 100)
+            return journalled.exists() and quoted and (ended, count_in_state("open")) == (replaced, 100)
 
         await shift.until(settled, mids["BTC"])
 
     await changed(2, 0, patience=11)
     assert await in_thread(table) == before
-    assert not await Order.objects.exclude(cancel_asked_at=None).aexists()
+    assert not await Order.objects.exclude(cancel_requested_at=None).aexists()
     await changed(3, 1, patience=11, depth=12)
     await shift.end()
     after = await in_thread(table)
-    (gone,) = set(before) - set(after)
+    (removed,) = set(before) - set(after)
     statuses = Order.objects.values("status").annotate(count=Count("pk")).order_by()
     assert {row["status"]: row["count"] async for row in statuses} == {"open": 100, "cancelled": 1}
-    assert (await Order.objects.aget(pk=gone[0])).why["level"] == "b99"
+    assert (await Order.objects.aget(pk=removed[0])).provenance["level"] == "b99"
     counted = await asyncio.to_thread(at_venue, simulator, wallet)
     assert counted.pop("open") == 100
     assert sum(counted.values()) == 1

@@ -1,4 +1,4 @@
-"""The runner: the same events decide the same, mistakes end one run only, stops do what was asked."""
+"""Runner: deterministic decisions, errors of a strategy end only its run, stop policies are applied."""
 
 import json
 from dataclasses import replace
@@ -14,11 +14,11 @@ from bots.domain import events, risk
 from bots.domain.codec import decode, encode
 from bots.domain.lifecycle import Status, StopPolicy
 from bots.domain.order_planner import CancelOrder, ModifyOrder, PlaceOrder
-from bots.domain.orders import Live
+from bots.domain.orders import LiveOrder
 from bots.domain.runner import Decision, Runner, replay
 from bots.domain.snapshot import Snapshot
-from bots.sdk import BookSeen, Level, Needs, Number, Position, Strategy, Tick, inputs_read
-from tests.bots.market_harness import RUN, Driver, candles_made, spec, terms
+from bots.sdk import BookSnapshot, DataRequirements, Level, Number, Position, Strategy, Tick, parse_inputs
+from tests.bots.market_harness import RUN, BotHarness, candles_made, spec, terms
 
 
 def level(identity="b0", side="buy", price=100, size=1, **more):
@@ -40,17 +40,17 @@ def saying(script, **callbacks):
 
 
 def running(strategy, given=None, price=100, **more):
-    market = Driver(spec(strategy, None, given or terms(), **more))
+    market = BotHarness(spec(strategy, None, given or terms(), **more))
     market.start(price)
     return market
 
 
 def quoting(*levels):
-    return saying(lambda context, tick: context.quotes(levels))
+    return saying(lambda context, tick: context.set_orders(levels))
 
 
 # --- requests ------------------------------------------------------------------------------------------
-def test_requests_carry_ids_made_from_the_run_and_a_number_and_say_why():
+def test_requests_have_ids_from_run_and_number_and_a_provenance():
     market = running(quoting(level("b0", price=99), level("b1", price=98, size=2)))
     market.move(100)
     requests = [request for decision in market.decisions for request in decision.requests]
@@ -60,9 +60,10 @@ def test_requests_carry_ids_made_from_the_run_and_a_number_and_say_why():
         "simulator", "BTC", "buy", "limit", "alo",
     )  # fmt: skip
     assert (order.price, order.size, order.reduce_only) == (99, 1, False)
-    why = order.why
+    why = order.provenance
+    assert why["format"] == 1
     assert (why["run"], why["inputs"], why["code"], why["level"], why["n"]) == (str(RUN), 1, "c0de", "b0", 1)
-    assert decode(why["event"]) == events.Ticked(market.now, market.tick)
+    assert decode(why["event"]) == events.TickReceived(market.now, market.tick)
     json.dumps(why)
 
 
@@ -70,19 +71,19 @@ def test_requests_carry_ids_made_from_the_run_and_a_number_and_say_why():
     ("wanted", "kind", "tif", "trigger"),
     [
         (level(price=99), "limit", "alo", None),
-        (level(price=99, style="resting"), "limit", "gtc", None),
+        (level(price=99, style="gtc"), "limit", "gtc", None),
         (level(price=101, style="ioc"), "limit", "ioc", None),
         (level(price=120, style="ioc", trigger=Decimal(110)), "stop_market", "gtc", 110),
     ],
 )
 def test_styles_become_kinds_and_times_in_force(wanted, kind, tif, trigger):
     market = running(quoting(wanted))
-    market.tell(events.Ticked(1, market.tick))
+    market.tell(events.TickReceived(1, market.tick))
     [order] = [r.order for d in market.decisions for r in d.requests if isinstance(r, PlaceOrder)][:1]
     assert (order.kind, order.tif, order.trigger_price, order.price) == (kind, tif, trigger, wanted.price)
 
 
-def test_place_cancel_and_cancel_all_change_what_should_stand():
+def test_place_cancel_and_cancel_all_change_the_target():
     def both(context):
         context.place(level("a", price=99))
         context.place(level("b", price=98))
@@ -98,7 +99,7 @@ def test_place_cancel_and_cancel_all_change_what_should_stand():
     market = running(saying(lambda context, tick: next(said)(context)))
     stood = []
     for _ in range(4):
-        market.tell(events.Ticked(1, market.tick))
+        market.tell(events.TickReceived(1, market.tick))
         stood.append([(name, price) for name, _, price, _ in market.standing()])
     assert stood == [[("a", 99), ("b", 98)], [("a", 97), ("b", 98)], [("a", 97)], []]
 
@@ -106,10 +107,10 @@ def test_place_cancel_and_cancel_all_change_what_should_stand():
 def quote_once(context, tick):
     if "said" not in context.state:
         context.state["said"] = True
-        context.quotes([level(price=99)])
+        context.set_orders([level(price=99)])
 
 
-def test_a_filled_level_is_not_placed_again_until_the_strategy_says_so():
+def test_a_filled_level_is_not_placed_again_without_a_new_intent():
     market = running(saying(quote_once))
     for price in (100, 98, 97):
         market.move(price)
@@ -117,59 +118,64 @@ def test_a_filled_level_is_not_placed_again_until_the_strategy_says_so():
     assert market.standing() == []
 
 
-def test_an_order_that_somebody_else_cancelled_is_not_placed_again_unasked():
-    told = []
-    hear = {"on_order": lambda self, context, news: told.append((news.level_id, news.state))}
-    market = running(saying(quote_once, **hear))
+def test_an_order_that_was_cancelled_externally_is_not_placed_again_without_a_new_intent():
+    updates = []
+    callbacks = {"on_order": lambda self, context, update: updates.append((update.level_id, update.state))}
+    market = running(saying(quote_once, **callbacks))
     market.move(100)
     [order] = market.snapshot.live
     runner = market.runner
-    decision = runner.on_event(events.OrderChanged(2, market.seq + 1, order.client_id, "b0", "cancelled"))
+    decision = runner.on_event(events.OrderUpdated(2, market.seq + 1, order.client_id, "b0", "cancelled"))
     assert decision.requests == ()
-    assert runner.on_event(events.Woken(3)).requests == ()
-    assert told == [("b0", "open"), ("b0", "cancelled")]
+    assert runner.on_event(events.TimerFired(3)).requests == ()
+    assert updates == [("b0", "open"), ("b0", "cancelled")]
 
 
 def test_a_refused_level_waits_longer_every_time():
     runner = Runner(spec(quoting(level(price=99))))
     tick = Tick(0, Decimal(100), Decimal(101), Decimal(100))
-    for event in (events.Claimed(0), events.Warmed(0, ()), events.Ticked(0, tick), events.Started(0)):
+    for event in (
+        events.Claimed(0),
+        events.CandlesLoaded(0, ()),
+        events.TickReceived(0, tick),
+        events.Started(0),
+    ):
         runner.on_event(event)
     asked, now, seq = [], 0, 0
     while now < 20_000:
-        for request in runner.on_event(events.Ticked(now, tick)).requests:
+        for request in runner.on_event(events.TickReceived(now, tick)).requests:
             asked.append(now)
             seq += 1
             runner.on_event(
-                events.OrderChanged(now, seq, request.order.client_id, "b0", "refused", "no margin")
+                events.OrderUpdated(now, seq, request.order.client_id, "b0", "rejected", "no margin")
             )
         now += 100
     assert asked == [0, 1000, 3000, 7000, 15000]
-    assert runner.snapshot.held_back == "Level b0 was refused 5 times and waits a moment."
+    assert runner.snapshot.blocked_reason == "Level b0 was rejected 5 times; retrying shortly."
 
 
 # --- the guard -------------------------------------------------------------------------------------------
-def test_what_the_budget_does_not_allow_is_held_back_and_says_so():
+def test_an_order_beyond_the_budget_is_blocked_with_a_reason():
     given = terms(budget=1000)
     market = running(quoting(level("b0", price=99, size=6), level("b1", price=98, size=6)), given)
     market.move(100)
     assert [name for name, *_ in market.standing()] == ["b0"]
-    assert market.snapshot.held_back == (
-        "Level b1 waits: with this order 1182.00 would be at work, and the budget allows 1000.00."
+    assert market.snapshot.blocked_reason == (
+        "Level b1 waits: exposure would be 1182.00 with this order; the budget allows 1000.00."
     )
 
 
 def test_losses_make_the_power_smaller_and_profits_do_not_make_it_larger():
     given = terms(budget=1000, leverage=3)
-    assert Position(realised=Decimal(-100), fees=Decimal(20)).power(given) == 2640
-    assert Position(realised=Decimal(500)).power(given) == 3000
-    assert Position(realised=Decimal(-2000)).power(given) == 0
+    assert Position(realised_pnl=Decimal(-100), fees=Decimal(20)).buying_power(given) == 2640
+    assert Position(realised_pnl=Decimal(500)).buying_power(given) == 3000
+    assert Position(realised_pnl=Decimal(-2000)).buying_power(given) == 0
 
 
 @pytest.mark.parametrize(
     ("kind", "position", "wanted", "problem"),
     [
-        ("perp", Position(), level(size="0.01"), "is too small for the venue"),
+        ("perp", Position(), level(size="0.01"), "is below the exchange's minimum order size"),
         ("spot", Position(), level("s0", "sell"), "the bot holds 0 and would sell 1"),
         ("spot", Position(Decimal(1), Decimal(90)), level("s0", "sell"), None),
         ("perp", Position(), level("s0", "sell", reduce_only=True), "the bot holds 0 and would close 1"),
@@ -179,25 +185,27 @@ def test_losses_make_the_power_smaller_and_profits_do_not_make_it_larger():
             "perp",
             Position(Decimal(9), Decimal(990)),
             level("s0", "sell", size=20),
-            "1100.00 would be at work",
+            "exposure would be 1100.00",
         ),
-        ("perp", Position(realised=Decimal(-990)), level("b0", "buy", size=1), "the budget allows 10.00"),
+        ("perp", Position(realised_pnl=Decimal(-990)), level("b0", "buy", size=1), "the budget allows 10.00"),
         ("perp", Position(Decimal(9), Decimal(990), Decimal(-999)), level("s0", "sell", size=9), None),
         ("perp", Position(Decimal(-5), Decimal(-500)), level("b0", "buy", size=15), None),
     ],
 )
 def test_the_guard_by_cases(kind, position, wanted, problem):
-    new = Live(UUID(int=1), wanted, wanted.size)
-    found = risk.refusal(terms(kind, budget=1000), position, (), new, None)
+    new = LiveOrder(UUID(int=1), wanted, wanted.size)
+    found = risk.check_order(terms(kind, budget=1000), position, (), new, None)
     assert found is None if problem is None else problem in found
 
 
 def test_an_order_and_the_one_that_replaces_it_count_once():
-    old = Live(UUID(int=1), level(size=5), Decimal(5), "cancelling")
-    new = Live(UUID(int=2), level(size=6), Decimal(6), "placing", old.client_id)
-    assert risk.counted([old, new]) == [new]
-    assert risk.counted([replace(old, left=Decimal(9)), new]) == [replace(old, left=Decimal(9))]
-    assert risk.worst(Position(), risk.counted([old, new])) == (600, 0)
+    old = LiveOrder(UUID(int=1), level(size=5), Decimal(5), "cancelling")
+    new = LiveOrder(UUID(int=2), level(size=6), Decimal(6), "placing", old.client_id)
+    assert risk.counted_orders([old, new]) == [new]
+    assert risk.counted_orders([replace(old, remaining=Decimal(9)), new]) == [
+        replace(old, remaining=Decimal(9))
+    ]
+    assert risk.worst_case_exposure(Position(), risk.counted_orders([old, new])) == (600, 0)
 
 
 # --- mistakes ----------------------------------------------------------------------------------------------
@@ -211,53 +219,54 @@ class Peculiar:
     [
         (lambda context, tick: 1 / 0, "ZeroDivisionError: division by zero"),
         (lambda context, tick: [level()], "on_tick returned list; callbacks return nothing."),
-        (lambda context, tick: context.intents.append(Peculiar()), "peculiar is no intent."),
-        (lambda context, tick: context.idle(7), "Idle(reason=7) is no intent."),
-        (lambda context, tick: context.quotes([Peculiar()]), "peculiar is no level."),
-        (lambda context, tick: context.quotes([level(), level()]), "Two levels are called 'b0'."),
+        (lambda context, tick: context.intents.append(Peculiar()), "peculiar is not an intent."),
+        (lambda context, tick: context.idle(7), "Idle(reason=7) is not an intent."),
+        (lambda context, tick: context.set_orders([Peculiar()]), "peculiar is not a level."),
+        (lambda context, tick: context.set_orders([level(), level()]), "Duplicate level id 'b0'."),
         (
-            lambda context, tick: context.quotes([level("close")]),
-            "Not an order: the level id 'close' is kept",
+            lambda context, tick: context.set_orders([level("close")]),
+            "Invalid level: the level id 'close' is reserved",
         ),
         (
             lambda context, tick: context.place(level(price="99.99")),
-            "the price 99.99 of level b0 is not on a tick",
+            "the price 99.99 of level b0 is not a multiple of the price tick",
         ),
-        (lambda context, tick: context.place(level(size="0.000001")), "not a whole number of lots"),
+        (lambda context, tick: context.place(level(size="0.000001")), "not a multiple of the size step"),
         (lambda context, tick: context.place(level(price="NaN")), "it must be a Decimal above zero"),
         (
             lambda context, tick: context.place(replace(level(), price=99.5)),
             "it must be a Decimal above zero",
         ),
         (lambda context, tick: context.place(level(trigger=Decimal("9.99"))), "the trigger 9.99 of level b0"),
-        (lambda context, tick: context.quotes([level(f"b{n}") for n in range(201)]), "201 levels are wanted"),
+        (
+            lambda context, tick: context.set_orders([level(f"b{n}") for n in range(201)]),
+            "201 levels are too many",
+        ),
         (lambda context, tick: context.state.update(x={1, 2}), "state.x is a set, which is not plain data"),
         (lambda context, tick: context.state.update(x="y" * 70_000), "at most 65536 bytes"),
-        (lambda context, tick: setattr(context, "state", []), "The state is no dictionary"),
-        (lambda context, tick: setattr(context, "intents", None), "The intents are no list."),
+        (lambda context, tick: setattr(context, "state", []), "The state is not a dictionary"),
+        (lambda context, tick: setattr(context, "intents", None), "The intents are not a list."),
     ],
 )
-def test_a_strategy_that_raises_or_talks_junk_is_faulted_with_a_reason_and_nothing_else_happens(
-    script, reason
-):
-    market = Driver(spec(saying(script)))
+def test_a_strategy_that_raises_or_returns_invalid_intents_is_faulted_without_effects(script, reason):
+    market = BotHarness(spec(saying(script)))
     market.start(100)
-    decision = market.runner.on_event(events.Ticked(5, market.tick))
+    decision = market.runner.on_event(events.TickReceived(5, market.tick))
     assert decision.snapshot.status == Status.FAULTED
     assert reason in decision.snapshot.reason
-    assert "Traceback" in decision.snapshot.trace
+    assert "Traceback" in decision.snapshot.traceback
     assert decision.requests == ()
-    assert (decision.snapshot.state, decision.snapshot.wanted) == ("{}", ())
+    assert (decision.snapshot.state, decision.snapshot.target) == ("{}", ())
     json.dumps(encode(decision.snapshot))
 
 
-def test_a_fault_carries_out_its_policy_on_the_orders_that_stand():
+def test_a_fault_applies_its_policy_to_the_live_orders():
     fail = []
 
     def script(context, tick):
         if fail:
             raise RuntimeError("sudden")
-        context.quotes([level(price=99), level("s0", "sell", 101)])
+        context.set_orders([level(price=99), level("s0", "sell", 101)])
 
     for policy, left in ((StopPolicy.KEEP, 2), (StopPolicy.CANCEL_OWN, 0)):
         fail.clear()
@@ -267,7 +276,7 @@ def test_a_fault_carries_out_its_policy_on_the_orders_that_stand():
         market.move("100.1")
         assert market.snapshot.status == Status.FAULTED
         assert len(market.standing()) == left
-        market.tell(events.StopAsked(9, StopPolicy.CANCEL_OWN, "Stopped by alice."))
+        market.tell(events.StopRequested(9, StopPolicy.CANCEL_OWN, "Stopped by alice."))
         assert (market.snapshot.status, market.standing()) == (Status.FAULTED, [])
         assert market.snapshot.reason == "RuntimeError: sudden"
 
@@ -282,7 +291,7 @@ def test_a_callback_that_broke_its_deadline_faults_the_run():
 
 
 def test_needs_that_raise_fault_the_run_at_its_claim():
-    market = Driver(spec(saying(lambda c, t: None, needs=lambda self: 1 / 0)))
+    market = BotHarness(spec(saying(lambda c, t: None, requirements=lambda self: 1 / 0)))
     assert market.snapshot.status == Status.FAULTED
     market.start(100)
     assert market.snapshot.status == Status.FAULTED
@@ -295,7 +304,7 @@ def holding():
     def script(context, tick):
         held = context.position.size
         buys = [level("b0", price=99, size=2)] if not held else [level("b1", price=90)]
-        context.quotes([*buys, *([level("s0", "sell", 110, 2)] if held else [])])
+        context.set_orders([*buys, *([level("s0", "sell", 110, 2)] if held else [])])
 
     market = running(saying(script))
     market.move(100)
@@ -308,7 +317,7 @@ def holding():
 def test_stopping_and_keeping_leaves_everything_where_it_is():
     market = holding()
     before = market.standing()
-    market.tell(events.StopAsked(9, StopPolicy.KEEP, "Stopped by alice."))
+    market.tell(events.StopRequested(9, StopPolicy.KEEP, "Stopped by alice."))
     assert market.snapshot.status == Status.STOPPED
     assert (market.standing(), market.size) == (before, 2)
     assert market.snapshot.reason == "Stopped by alice."
@@ -316,14 +325,14 @@ def test_stopping_and_keeping_leaves_everything_where_it_is():
 
 def test_stopping_and_cancelling_keeps_the_position():
     market = holding()
-    market.tell(events.StopAsked(9, StopPolicy.CANCEL_OWN, "Stopped by alice."))
+    market.tell(events.StopRequested(9, StopPolicy.CANCEL_OWN, "Stopped by alice."))
     assert market.snapshot.status == Status.STOPPED
     assert (market.standing(), market.size) == ([], 2)
 
 
 def test_stopping_and_closing_trades_away_its_own_size_and_not_more():
     market = holding()
-    market.tell(events.StopAsked(9, StopPolicy.CANCEL_AND_CLOSE_OWN, "Stopped by alice."))
+    market.tell(events.StopRequested(9, StopPolicy.CANCEL_AND_CLOSE_OWN, "Stopped by alice."))
     assert market.snapshot.status == Status.STOPPED
     assert (market.standing(), market.size) == ([], 0)
     closing = [r for d in market.decisions for r in d.requests if isinstance(r, PlaceOrder) and r.closing]
@@ -332,29 +341,29 @@ def test_stopping_and_closing_trades_away_its_own_size_and_not_more():
     ]
 
 
-def test_a_position_is_closed_only_after_every_other_order_is_gone():
+def test_a_position_is_closed_only_after_all_other_orders_closed():
     market = holding()
     runner = Runner(market.spec, market.snapshot)
-    first = runner.on_event(events.StopAsked(9, StopPolicy.CANCEL_AND_CLOSE_OWN, "Stopped by alice."))
+    first = runner.on_event(events.StopRequested(9, StopPolicy.CANCEL_AND_CLOSE_OWN, "Stopped by alice."))
     assert {type(request) for request in first.requests} == {CancelOrder}
-    assert runner.on_event(events.Woken(10)).requests == ()
+    assert runner.on_event(events.TimerFired(10)).requests == ()
     [one, other] = first.snapshot.live
     seq = market.seq
-    assert runner.on_event(events.OrderChanged(11, seq + 1, one.client_id, "x", "cancelled")).requests == ()
-    [close] = runner.on_event(events.OrderChanged(12, seq + 2, other.client_id, "x", "cancelled")).requests
+    assert runner.on_event(events.OrderUpdated(11, seq + 1, one.client_id, "x", "cancelled")).requests == ()
+    [close] = runner.on_event(events.OrderUpdated(12, seq + 2, other.client_id, "x", "cancelled")).requests
     assert (close.closing, close.order.size) == (True, 2)
     assert runner.snapshot.status == Status.STOPPING
 
 
-def test_a_close_that_filled_in_part_is_asked_for_again():
+def test_a_partially_filled_close_is_requested_again():
     market = holding()
-    market.tell(events.StopAsked(9, StopPolicy.KEEP, "x"))
+    market.tell(events.StopRequested(9, StopPolicy.KEEP, "x"))
     snapshot = replace(
         market.snapshot, status=Status.STOPPING, policy=StopPolicy.CANCEL_AND_CLOSE_OWN, closing=True, live=()
     )
     runner, seq = Runner(market.spec, snapshot), market.seq
-    [close] = runner.on_event(events.Woken(10)).requests
-    half = events.Traded(
+    [close] = runner.on_event(events.TimerFired(10)).requests
+    half = events.OrderFilled(
         11,
         seq + 1,
         close.order.client_id,
@@ -368,7 +377,7 @@ def test_a_close_that_filled_in_part_is_asked_for_again():
     )
     assert runner.on_event(half).requests == ()
     [again] = runner.on_event(
-        events.OrderChanged(12, seq + 2, close.order.client_id, "close", "cancelled")
+        events.OrderUpdated(12, seq + 2, close.order.client_id, "close", "cancelled")
     ).requests
     assert (again.order.size, again.order.client_id != close.order.client_id) == (Decimal("1.5"), True)
 
@@ -383,41 +392,41 @@ def test_a_remainder_too_small_for_the_venue_is_left_and_named():
         tick=Tick(0, Decimal(100), Decimal(101), Decimal(100)),
     )
     runner = Runner(spec(Says, None, given), snapshot)
-    assert runner.on_event(events.Woken(1)).requests == ()
+    assert runner.on_event(events.TimerFired(1)).requests == ()
     assert runner.snapshot.status == Status.STOPPED
-    assert runner.snapshot.held_back == "0.050 is left, too little for the venue to trade."
+    assert runner.snapshot.blocked_reason == "0.050 remains, below the exchange's minimum order size."
 
 
-def test_a_stopped_run_says_nothing_more():
+def test_a_stopped_run_makes_no_decisions():
     market = holding()
-    market.tell(events.StopAsked(9, StopPolicy.CANCEL_OWN, "Stopped by alice."))
+    market.tell(events.StopRequested(9, StopPolicy.CANCEL_OWN, "Stopped by alice."))
     count = len([r for d in market.decisions for r in d.requests])
     market.move(100)
-    market.tell(events.StopAsked(10, StopPolicy.CANCEL_AND_CLOSE_OWN, "again"))
+    market.tell(events.StopRequested(10, StopPolicy.CANCEL_AND_CLOSE_OWN, "again"))
     assert len([r for d in market.decisions for r in d.requests]) == count
 
 
 # --- restarts, replays, changes ----------------------------------------------------------------------------
 class Busy(Strategy):
-    """Uses everything that must come back the same: dice, state, candles, orders, position."""
+    """Uses everything that must come back the same: random numbers, state, candles, orders, position."""
 
     title = "Busy"
 
-    def needs(self):
-        return Needs("5m", 5)
+    def requirements(self):
+        return DataRequirements("5m", 5)
 
     def on_candle(self, context, candle):
         context.state["sum"] = sum((each.close for each in context.candles), Decimal(0))
 
     def on_tick(self, context, tick):
         context.state["ticks"] = context.state.get("ticks", 0) + 1
-        if context.dice.below(4) == 0:
-            context.quotes([])
-            context.idle("The dice say no.")
+        if context.rng.randrange(4) == 0:
+            context.set_orders([])
+            context.idle("The random number is low.")
             return
-        away = Decimal(1 + context.dice.below(5))
-        near = tick.middle.quantize(Decimal("0.1"))
-        context.quotes([level("b0", "buy", near - away, 3), level("s0", "sell", near + away, 3)])
+        away = Decimal(1 + context.rng.randrange(5))
+        near = tick.mid.quantize(Decimal("0.1"))
+        context.set_orders([level("b0", "buy", near - away, 3), level("s0", "sell", near + away, 3)])
 
     def on_fill(self, context, fill):
         context.state[fill.level_id] = context.state.get(fill.level_id, Decimal(0)) + fill.price
@@ -439,7 +448,7 @@ def played(moves):
         market.now += 500
         if n % 3 == 0:
             market.tell(events.CandleClosed(market.now, candles_made([price], first=n * 300_000)[0]))
-    assert market.snapshot.status in (Status.RUNNING, Status.IDLE), market.snapshot.trace
+    assert market.snapshot.status in (Status.RUNNING, Status.IDLE), market.snapshot.traceback
     return market
 
 
@@ -453,7 +462,7 @@ def test_replaying_the_journal_yields_the_same_decisions(moves):
 @settings(max_examples=40, deadline=None)
 @given(MOVES, st.integers(0, 200))
 def test_a_worker_that_dies_anywhere_is_continued_to_the_same_orders(moves, cut):
-    """Whatever was journalled after the last stored snapshot is told again; own events twice."""
+    """Events journalled after the last stored snapshot are delivered again; own events twice."""
     market = played(moves)
     journal = journalled(market)
     cut = min(cut, len(journal))
@@ -463,8 +472,8 @@ def test_a_worker_that_dies_anywhere_is_continued_to_the_same_orders(moves, cut)
     second = Runner(market.spec, decode(json.loads(json.dumps(encode(first.snapshot)))))
     candles = [event.candle for event in journal[:cut] if isinstance(event, events.CandleClosed)]
     if cut > 1:  # it was warmed up: it is again
-        second.on_event(events.Warmed(0, tuple(candles[-5:])))
-    own = [event for event in journal[:cut] if isinstance(event, events.Own)]
+        second.on_event(events.CandlesLoaded(0, tuple(candles[-5:])))
+    own = [event for event in journal[:cut] if isinstance(event, events.OwnEvent)]
     assert [second.on_event(event).requests for event in own] == [()] * len(own)
     rest = [second.on_event(event) for event in journal[cut:]]
     assert rest == market.decisions[cut:]
@@ -473,7 +482,12 @@ def test_a_worker_that_dies_anywhere_is_continued_to_the_same_orders(moves, cut)
 def test_a_restart_touches_no_order():
     market = holding()
     runner = Runner(market.spec, market.snapshot)
-    for event in (events.Claimed(9), events.Warmed(9, ()), events.Started(9), events.Ticked(9, market.tick)):
+    for event in (
+        events.Claimed(9),
+        events.CandlesLoaded(9, ()),
+        events.Started(9),
+        events.TickReceived(9, market.tick),
+    ):
         assert runner.on_event(event).requests == ()
     assert runner.snapshot.status == Status.RUNNING
 
@@ -481,7 +495,7 @@ def test_a_restart_touches_no_order():
 def test_changed_inputs_move_only_what_changed():
     def script(context, tick):
         step = context.state["step"]
-        context.quotes([level(f"b{n}", "buy", 100 - n * step) for n in range(1, 6)])
+        context.set_orders([level(f"b{n}", "buy", 100 - n * step) for n in range(1, 6)])
 
     def begin(self, context):
         context.state["step"] = self.step
@@ -490,9 +504,9 @@ def test_changed_inputs_move_only_what_changed():
 
     market = running(saying(script, on_start=begin))
     before = {order.level.price: order.client_id for order in market.snapshot.live}
-    inputs = inputs_read(Says, {"step": "2"})
+    inputs = parse_inputs(Says, {"step": "2"})
     market.tell(events.InputsChanged(9, inputs, 2))
-    decision = next(d for d in market.decisions if d.why.get("inputs") == 2)
+    decision = next(d for d in market.decisions if d.provenance.get("inputs") == 2)
     assert [type(request) for request in decision.requests] == [ModifyOrder] * 3
     after = {order.level.price: order.client_id for order in market.snapshot.live}
     assert set(after) == {98, 96, 94, 92, 90}
@@ -501,10 +515,10 @@ def test_changed_inputs_move_only_what_changed():
 
 def test_ticks_that_change_nothing_need_not_be_stored():
     market = running(saying(lambda context, tick: context.idle("Waiting for Monday.")))
-    market.tell(events.Ticked(8, market.tick))
-    decision = market.runner.on_event(events.Ticked(9, market.tick))
+    market.tell(events.TickReceived(8, market.tick))
+    decision = market.runner.on_event(events.TickReceived(9, market.tick))
     assert not decision.durable
-    assert (decision.snapshot.reason, decision.snapshot.checked_at) == ("Waiting for Monday.", 9)
+    assert (decision.snapshot.reason, decision.snapshot.reason_at) == ("Waiting for Monday.", 9)
 
 
 def test_an_own_event_is_taken_once():
@@ -512,25 +526,25 @@ def test_an_own_event_is_taken_once():
     runner = Runner(market.spec, market.snapshot)
     paid = events.FundingPaid(9, market.seq + 1, "p1", Decimal("-0.3"))
     assert runner.on_event(paid).snapshot.position.funding == Decimal("-0.3")
-    assert runner.on_event(paid) == Decision(runner.snapshot, (), durable=False, why={})
+    assert runner.on_event(paid) == Decision(runner.snapshot, (), durable=False, provenance={})
 
 
-def test_a_cancel_that_was_refused_is_asked_for_again_and_late_news_of_opening_is_not():
+def test_a_rejected_cancel_is_requested_again_and_a_late_open_update_is_ignored():
     market = holding()
     runner, seq = Runner(market.spec, market.snapshot), market.seq
-    runner.on_event(events.StopAsked(9, StopPolicy.CANCEL_OWN, "x"))
+    runner.on_event(events.StopRequested(9, StopPolicy.CANCEL_OWN, "x"))
     client_id = runner.snapshot.live[0].client_id
-    assert runner.on_event(events.OrderChanged(9, seq + 1, client_id, "b1", "open")).requests == ()
-    again = runner.on_event(events.OrderChanged(9, seq + 2, client_id, "b1", "open", "the venue was away"))
+    assert runner.on_event(events.OrderUpdated(9, seq + 1, client_id, "b1", "open")).requests == ()
+    again = runner.on_event(events.OrderUpdated(9, seq + 2, client_id, "b1", "open", "the venue was away"))
     assert again.requests == (CancelOrder(client_id),)
 
 
-def test_a_fill_that_comes_after_its_order_was_gone_still_counts():
+def test_a_fill_after_its_order_closed_still_counts():
     market = holding()
     runner, seq = Runner(market.spec, market.snapshot), market.seq
     order = next(order for order in market.snapshot.live if order.level.id == "b1")
-    runner.on_event(events.OrderChanged(9, seq + 1, order.client_id, "b1", "cancelled"))
-    late = events.Traded(
+    runner.on_event(events.OrderUpdated(9, seq + 1, order.client_id, "b1", "cancelled"))
+    late = events.OrderFilled(
         9, seq + 2, order.client_id, "b1", "t9", "buy", Decimal(90), Decimal(1), Decimal(0), "USDC"
     )
     assert runner.on_event(late).snapshot.position.size == 3
@@ -544,10 +558,10 @@ def test_a_position_without_a_price_waits_for_one_to_be_closed_at():
         position=Position(Decimal(-2), Decimal(-200)),
     )
     runner = Runner(spec(Says), closing)
-    assert runner.on_event(events.Woken(1)).requests == ()
-    assert runner.snapshot.held_back == "There is no price yet to close the position at."
+    assert runner.on_event(events.TimerFired(1)).requests == ()
+    assert runner.snapshot.blocked_reason == "Cannot close the position: no price is available yet."
     tick = Tick(2, Decimal(100), Decimal(101), Decimal(100))
-    [close] = runner.on_event(events.Ticked(2, tick)).requests
+    [close] = runner.on_event(events.TickReceived(2, tick)).requests
     assert (close.order.side, close.order.size, close.order.price) == ("buy", 2, 106)
 
 
@@ -559,63 +573,65 @@ def test_dust_below_a_lot_is_nothing_to_close():
         position=Position(Decimal("0.000001"), Decimal("0.0001")),
     )
     runner = Runner(spec(Says), dust)
-    assert runner.on_event(events.Woken(1)).requests == ()
+    assert runner.on_event(events.TimerFired(1)).requests == ()
     assert runner.snapshot.status == Status.STOPPED
 
 
-def test_candles_come_once_and_books_come_to_who_needs_them():
-    heard = []
+def test_candles_are_delivered_once_and_books_to_strategies_that_need_them():
+    received = []
     strategy = saying(
         lambda context, tick: None,
-        needs=lambda self: Needs("5m", 3, book=True),
-        on_candle=lambda self, context, candle: heard.append([each.open_time for each in context.candles]),
-        on_book=lambda self, context, book: heard.append(book),
+        requirements=lambda self: DataRequirements("5m", 3, book=True),
+        on_candle=lambda self, context, candle: received.append([each.open_time for each in context.candles]),
+        on_book=lambda self, context, book: received.append(book),
     )
     candles = candles_made(["100"] * 5)
-    market = Driver(spec(strategy), candles[:3])
+    market = BotHarness(spec(strategy), candles[:3])
     market.start(100)
     for candle in (candles[3], candles[3], candles[4]):
         market.tell(events.CandleClosed(1, candle))
-    book = BookSeen(1, ((Decimal(99), Decimal(1)),), ((Decimal(101), Decimal(1)),))
-    market.tell(events.BookShown(2, book))
+    book = BookSnapshot(1, ((Decimal(99), Decimal(1)),), ((Decimal(101), Decimal(1)),))
+    market.tell(events.BookUpdated(2, book))
     times = [candle.open_time for candle in candles]
-    assert heard == [times[1:4], times[2:5], book]
-    market.tell(events.Warmed(3, tuple(candles)))
+    assert received == [times[1:4], times[2:5], book]
+    market.tell(events.CandlesLoaded(3, tuple(candles)))
     assert market.snapshot.status == Status.RUNNING
 
 
-def test_what_is_not_ours_is_not_journalled():
+def test_unknown_classes_are_not_journalled():
     with pytest.raises(TypeError, match="Peculiar is not journalled"):
         encode(Peculiar())
     with pytest.raises(TypeError, match="Spec is not journalled"):
         encode(spec(Says))
 
 
-def test_of_a_level_that_is_moved_only_the_new_order_is_told_of():
-    """Who hears that an order was cancelled plans anew: a moved grid would move again for ever."""
-    told = []
-    hear = {"on_order": lambda self, context, news: told.append((news.level_id, news.state))}
+def test_for_a_modified_level_only_the_new_order_is_reported():
+    """A strategy plans again after a cancel: with such an update a moved grid would move for ever."""
+    updates = []
+    callbacks = {"on_order": lambda self, context, update: updates.append((update.level_id, update.state))}
     prices = iter([99, 98])
-    market = running(saying(lambda context, tick: context.quotes([level(price=next(prices))]), **hear))
+    market = running(
+        saying(lambda context, tick: context.set_orders([level(price=next(prices))]), **callbacks)
+    )
     market.move(100)
     [old] = market.snapshot.live
-    decision = market.runner.on_event(events.Ticked(1, market.tick))
+    decision = market.runner.on_event(events.TickReceived(1, market.tick))
     [change] = decision.requests
     assert (change.client_id, change.order.price) == (old.client_id, 98)
-    seq = market.runner.snapshot.seen
-    market.runner.on_event(events.OrderChanged(2, seq + 1, old.client_id, "b0", "cancelled"))
-    market.runner.on_event(events.OrderChanged(2, seq + 2, change.order.client_id, "b0", "open"))
-    assert told == [("b0", "open"), ("b0", "open")]
+    seq = market.runner.snapshot.last_seq
+    market.runner.on_event(events.OrderUpdated(2, seq + 1, old.client_id, "b0", "cancelled"))
+    market.runner.on_event(events.OrderUpdated(2, seq + 2, change.order.client_id, "b0", "open"))
+    assert updates == [("b0", "open"), ("b0", "open")]
 
 
-def test_the_figures_of_an_idle_bot_are_news_but_nothing_to_store():
-    market = running(saying(lambda context, tick: context.idle(f"The price is {tick.middle}.")))
+def test_changing_numbers_in_an_idle_reason_are_not_durable():
+    market = running(saying(lambda context, tick: context.idle(f"The price is {tick.mid}.")))
     market.move(100)
     rested = market.decisions[-1]
     assert (rested.durable, rested.snapshot.status) == (True, Status.IDLE)
     tick = Tick(5, Decimal(200), Decimal(202), Decimal(201))
-    decision = market.runner.on_event(events.Ticked(5, tick))
-    assert (decision.snapshot.reason, decision.snapshot.checked_at) == ("The price is 201.", 5)
+    decision = market.runner.on_event(events.TickReceived(5, tick))
+    assert (decision.snapshot.reason, decision.snapshot.reason_at) == ("The price is 201.", 5)
     assert not decision.durable
 
 
@@ -632,7 +648,7 @@ def test_a_state_that_is_only_equal_is_another_state(one, other):
     market = running(saying(script))
     market.move(100)
     before = market.snapshot.state
-    decision = market.runner.on_event(events.Ticked(1, market.tick))
+    decision = market.runner.on_event(events.TickReceived(1, market.tick))
     assert decision.durable
     assert decision.snapshot.state != before
 
@@ -643,7 +659,7 @@ def test_what_a_strategy_does_to_its_state_in_place_is_noticed():
 
     market = running(saying(script))
     for _ in range(3):
-        assert market.runner.on_event(events.Ticked(1, market.tick)).durable
+        assert market.runner.on_event(events.TickReceived(1, market.tick)).durable
     assert json.loads(market.runner.snapshot.state) == {"deep": {"list": [0, 1, 2]}}
 
 
@@ -654,9 +670,12 @@ class Greedy(Strategy):
     title = "Greedy"
 
     def on_tick(self, context, tick):
-        rules, size = context.instrument.rules, context.terms.size_down(context.terms.power / tick.middle)
-        prices = {"buy": tick.middle * Decimal("0.995"), "sell": tick.middle * Decimal("1.005")}
-        context.quotes(
+        rules, size = (
+            context.instrument.rules,
+            context.terms.round_size_down(context.terms.buying_power / tick.mid),
+        )
+        prices = {"buy": tick.mid * Decimal("0.995"), "sell": tick.mid * Decimal("1.005")}
+        context.set_orders(
             Level(
                 f"{side}{n}",
                 side,
@@ -670,15 +689,15 @@ class Greedy(Strategy):
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.decimals("-0.05", "0.05", places=3), min_size=5, max_size=30), st.integers(1, 5))
-def test_whatever_a_strategy_asks_for_losses_shrink_its_budget_and_profits_do_not_grow_it(moves, leverage):
+def test_losses_reduce_the_budget_and_profits_do_not_increase_it(moves, leverage):
     """The driver checks every request against what is left; here the walk makes it win and lose."""
-    market = Driver(spec(Greedy, given=terms(leverage=leverage, budget=1000)))
+    market = BotHarness(spec(Greedy, given=terms(leverage=leverage, budget=1000)))
     price = Decimal(50_000)
     market.start(price)
     for move in moves:
         price = max(Decimal(10_000), price * (1 + move))
         market.move(price)
-    power = market.snapshot.position.power(market.terms)
-    assert power <= market.terms.power
+    power = market.snapshot.position.buying_power(market.terms)
+    assert power <= market.terms.buying_power
     lost = market.snapshot.position
-    assert power == max(0, 1000 + min(0, lost.realised - lost.fees + lost.funding)) * leverage
+    assert power == max(0, 1000 + min(0, lost.realised_pnl - lost.fees + lost.funding)) * leverage

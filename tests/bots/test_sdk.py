@@ -1,4 +1,4 @@
-"""The SDK: inputs and their sentences, plain state, dice, indicators against worked numbers."""
+"""SDK: inputs and their errors, JSON state, random numbers, indicators against worked examples."""
 
 import json
 from decimal import Decimal
@@ -9,28 +9,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bots.sdk import (
+    Boolean,
     Candle,
     Choice,
-    Dice,
-    Flag,
-    InputsInvalid,
     Instrument,
+    Integer,
+    InvalidInputs,
+    InvalidJsonValue,
     Level,
     Number,
     OptionalNumber,
-    PlainInvalid,
     Position,
     Rules,
+    SeededRandom,
     Strategy,
     Terms,
-    Whole,
     atr,
+    dump_inputs,
     ema,
     ewma,
-    inputs_read,
-    inputs_write,
-    plain_decode,
-    plain_encode,
+    json_decode,
+    json_encode,
+    parse_inputs,
     returns,
     schema,
     trend_score,
@@ -44,16 +44,16 @@ class Sample(Strategy):
     share = Number("Share", unit="%", minimum="0.1", maximum="20", default="1.5", help="Of the budget.")
     price = Number("Price", unit="quote", minimum="0.000001", maximum="1000000")
     stop = OptionalNumber("Stop", unit="quote", minimum="0", maximum="1000000")
-    count = Whole("Count", minimum=1, maximum=50, default=10)
+    count = Integer("Count", minimum=1, maximum=50, default=10)
     spacing = Choice(
         "Spacing", {"arithmetic": "Equal steps", "geometric": "Equal ratios"}, default="arithmetic"
     )
-    trailing = Flag("Trailing", default=False)
+    trailing = Boolean("Trailing", default=False)
 
 
 # --- inputs ------------------------------------------------------------------------------------------
 def test_inputs_are_typed_and_defaults_filled_in():
-    values = inputs_read(Sample, {"price": "100.50"})
+    values = parse_inputs(Sample, {"price": "100.50"})
     sample = Sample(values)
     assert (sample.share, sample.price, sample.stop) == (Decimal("1.5"), Decimal("100.50"), None)
     assert (sample.count, sample.spacing, sample.trailing) == (10, "arithmetic", False)
@@ -62,8 +62,8 @@ def test_inputs_are_typed_and_defaults_filled_in():
 @pytest.mark.parametrize(
     ("raw", "name", "sentence"),
     [
-        ({}, "price", "Price: this is needed."),
-        ({"price": ""}, "price", "Price: this is needed."),
+        ({}, "price", "Price: enter a value."),
+        ({"price": ""}, "price", "Price: enter a value."),
         ({"price": "many"}, "price", "Price: 'many' is not a number."),
         ({"price": "NaN"}, "price", "Price: NaN is not between 0.000001 and 1000000."),
         ({"price": True}, "price", 'Price: True is not a number; write it as text, for example "0.5".'),
@@ -77,19 +77,19 @@ def test_inputs_are_typed_and_defaults_filled_in():
         ({"price": "1", "count": "2.5"}, "count", "Count: 2.5 is not a whole number."),
         ({"price": "1", "count": 51}, "count", "Count: 51 is not between 1 and 50."),
         ({"price": "1", "spacing": "wild"}, "spacing", "Spacing: choose one of arithmetic, geometric."),
-        ({"price": "1", "trailing": "yes"}, "trailing", "Trailing: say true or false."),
-        ({"price": "1", "speed": 3}, "speed", "There is no input called 'speed'."),
+        ({"price": "1", "trailing": "yes"}, "trailing", "Trailing: must be true or false."),
+        ({"price": "1", "speed": 3}, "speed", "Unknown input 'speed'."),
     ],
 )
 def test_each_wrong_input_has_its_sentence(raw, name, sentence):
-    with pytest.raises(InputsInvalid) as raised:
-        inputs_read(Sample, raw)
+    with pytest.raises(InvalidInputs) as raised:
+        parse_inputs(Sample, raw)
     assert raised.value.errors == {name: sentence}
 
 
-def test_all_wrong_inputs_are_told_at_once():
-    with pytest.raises(InputsInvalid) as raised:
-        inputs_read(Sample, {"share": "0", "count": "x"})
+def test_all_invalid_inputs_are_reported_together():
+    with pytest.raises(InvalidInputs) as raised:
+        parse_inputs(Sample, {"share": "0", "count": "x"})
     assert raised.value.errors.keys() == {"share", "count", "price"}
 
 
@@ -117,13 +117,13 @@ AMOUNTS = st.decimals("0.1", "20", places=6, allow_nan=False)
 @given(AMOUNTS, st.integers(1, 50), st.booleans(), st.sampled_from(["arithmetic", "geometric"]))
 def test_what_is_read_can_be_written_and_read_again_and_fits_the_schema(share, count, trailing, spacing):
     raw = {"share": str(share), "price": "7", "count": count, "trailing": trailing, "spacing": spacing}
-    values = inputs_read(Sample, raw)
-    written = json.loads(json.dumps(inputs_write(values)))
-    assert inputs_read(Sample, written) == values
+    values = parse_inputs(Sample, raw)
+    written = json.loads(json.dumps(dump_inputs(values)))
+    assert parse_inputs(Sample, written) == values
     jsonschema.Draft202012Validator(schema(Sample)).validate(written)
 
 
-# --- plain data ----------------------------------------------------------------------------------------
+# --- JSON state ----------------------------------------------------------------------------------------
 PLAIN = st.recursive(
     st.none()
     | st.booleans()
@@ -145,7 +145,7 @@ def exact(value):
 
 @given(PLAIN)
 def test_state_comes_back_exactly_as_it_was_left(value):
-    assert exact(plain_decode(json.loads(json.dumps(plain_encode(value))))) == exact(value)
+    assert exact(json_decode(json.loads(json.dumps(json_encode(value))))) == exact(value)
 
 
 @pytest.mark.parametrize(
@@ -153,8 +153,8 @@ def test_state_comes_back_exactly_as_it_was_left(value):
     [
         ({"levels": [1, (2, 3)]}, "state.levels[1] is a tuple, which is not plain data"),
         ({"seen": {1, 2}}, "state.seen is a set, which is not plain data"),
-        ({1: "one"}, "state has the key 1, which is no text"),
-        ({"$decimal": "1"}, "state has the key '$decimal'; keys that begin with $ are ours"),
+        ({1: "one"}, "state has the key 1, which is not text"),
+        ({"$decimal": "1"}, "state has the key '$decimal'; keys that begin with $ are reserved"),
         (Decimal("NaN"), "state is not a finite number"),
         (float("inf"), "state is not a finite number"),
         (2**63, "state is a whole number beyond 64 bits; use a Decimal"),
@@ -162,38 +162,38 @@ def test_state_comes_back_exactly_as_it_was_left(value):
     ],
 )
 def test_what_would_not_come_back_is_refused_by_name(value, sentence):
-    with pytest.raises(PlainInvalid) as raised:
-        plain_encode(value)
+    with pytest.raises(InvalidJsonValue) as raised:
+        json_encode(value)
     assert str(raised.value) == sentence
 
 
 def test_endless_nesting_is_refused():
     ring = []
     ring.append(ring)
-    with pytest.raises(PlainInvalid, match="nested deeper than 16"):
-        plain_encode(ring)
+    with pytest.raises(InvalidJsonValue, match="nested deeper than 16"):
+        json_encode(ring)
 
 
-# --- dice ------------------------------------------------------------------------------------------------
-def test_dice_roll_the_same_again_from_any_point():
-    first = Dice("run-7")
-    rolls = [first.below(6) for _ in range(99)]
-    assert [Dice("run-7", n).below(6) for n in range(99)] == rolls
-    assert rolls != [Dice("run-8", n).below(6) for n in range(99)]
+# --- rng -------------------------------------------------------------------------------------------------
+def test_random_numbers_are_reproducible_from_any_point():
+    first = SeededRandom("run-7")
+    rolls = [first.randrange(6) for _ in range(99)]
+    assert [SeededRandom("run-7", n).randrange(6) for n in range(99)] == rolls
+    assert rolls != [SeededRandom("run-8", n).randrange(6) for n in range(99)]
     assert set(rolls) == {0, 1, 2, 3, 4, 5}
 
 
 def test_nothing_lies_below_zero():
-    with pytest.raises(ValueError, match="nothing lies below 0"):
-        Dice("x").below(0)
+    with pytest.raises(ValueError, match="end must be at least 1, not 0"):
+        SeededRandom("x").randrange(0)
 
 
 @given(st.text(), st.integers(1, 1 << 32))
-def test_dice_stay_in_their_range(seed, end):
-    dice = Dice(seed)
-    assert 0 <= dice.below(end) < end
-    assert 0 <= dice.share() < 1
-    assert dice.drawn == 2
+def test_random_numbers_stay_in_range(seed, end):
+    rng = SeededRandom(seed)
+    assert 0 <= rng.randrange(end) < end
+    assert 0 <= rng.uniform() < 1
+    assert rng.drawn == 2
 
 
 # --- indicators --------------------------------------------------------------------------------------------
@@ -237,20 +237,20 @@ BTC = Instrument("simulator", "BTC", "perp", "BTC", "USDC", Rules(5, 1, 5, Decim
 
 def test_prices_and_sizes_are_fitted_to_the_rules_away_from_trouble():
     terms = Terms(BTC, Decimal(1000), leverage=3)
-    assert terms.power == 3000
-    assert terms.price_down(Decimal("67123.7")) == 67123
-    assert terms.price_up(Decimal("67123.2")) == 67124
-    assert terms.price_down(Decimal(-1)) == 0
-    assert terms.size_down(Decimal("0.123456789")) == Decimal("0.12345")
-    assert not terms.tradable(Decimal(67000), Decimal("0.0001"))
-    assert terms.tradable(Decimal(67000), Decimal("0.00015"))
+    assert terms.buying_power == 3000
+    assert terms.round_price_down(Decimal("67123.7")) == 67123
+    assert terms.round_price_up(Decimal("67123.2")) == 67124
+    assert terms.round_price_down(Decimal(-1)) == 0
+    assert terms.round_size_down(Decimal("0.123456789")) == Decimal("0.12345")
+    assert not terms.is_tradable(Decimal(67000), Decimal("0.0001"))
+    assert terms.is_tradable(Decimal(67000), Decimal("0.00015"))
 
 
 def test_profit_counts_everything():
     position = Position(Decimal(2), Decimal(200), Decimal(7), Decimal(3), Decimal(-1))
-    assert position.average == 100
-    assert position.profit(Decimal(110)) == 7 + 20 - 3 - 1
-    assert Position().average == 0
+    assert position.entry_price == 100
+    assert position.pnl(Decimal(110)) == 7 + 20 - 3 - 1
+    assert Position().entry_price == 0
 
 
 @pytest.mark.parametrize(
@@ -267,6 +267,8 @@ def test_profit_counts_everything():
         Level("a", "buy", Decimal(1), Decimal(1), trigger=Decimal(-1)),
     ],
 )
-def test_a_level_that_nobody_could_place_says_so(level):
-    assert level.problem()
-    assert Level("b0.x-1", "sell", Decimal(1), Decimal(1), "ioc", trigger=Decimal(2)).problem() is None
+def test_an_invalid_level_reports_its_error(level):
+    assert level.validation_error()
+    assert (
+        Level("b0.x-1", "sell", Decimal(1), Decimal(1), "ioc", trigger=Decimal(2)).validation_error() is None
+    )

@@ -14,7 +14,7 @@ from bots.domain.codec import encode
 from bots.domain.errors import BotConflict, BotInvalid, BotNotFound
 from bots.domain.lifecycle import Status, StopPolicy
 from bots.domain.snapshot import Snapshot
-from bots.models import Bot, BotEvent, Run
+from bots.models import Bot, BotJournalEntry, BotRun
 from bots.sdk import Position
 from tests.bots.test_pages import asked
 from tests.concurrency import at_once
@@ -35,27 +35,29 @@ def bot(world):
 
 @pytest.mark.django_db(transaction=True)
 def test_two_at_once_do_not_pass_the_limits(world, settings):
-    settings.BOTS_MOST, settings.BOTS_RUNNING_MOST = 2, 1
+    settings.MAX_BOTS_PER_USER, settings.MAX_RUNNING_BOTS_PER_USER = 2, 1
     came = at_once(*[partial(services.bot_create, user=world.user, request=asked(world)) for _ in range(4)])
     bots = [one for one in came if isinstance(one, Bot)]
     assert (len(bots), Bot.objects.count()) == (2, 2)
-    assert [str(one) for one in came if one not in bots] == ["2 bots are the most; archive one first."] * 2
+    assert [str(one) for one in came if one not in bots] == [
+        "At most 2 bots are allowed; archive one first."
+    ] * 2
     came = at_once(*[partial(services.bot_start, user=world.user, bot_id=bot.pk) for bot in bots])
-    assert sorted(type(one).__name__ for one in came) == ["BotConflict", "Run"]
-    assert Run.objects.count() == 1
+    assert sorted(type(one).__name__ for one in came) == ["BotConflict", "BotRun"]
+    assert BotRun.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_bot_asked_for_twice_at_once_is_one_also_when_it_is_the_last_one(world, settings):
-    settings.BOTS_MOST = 1
+def test_concurrent_repeated_requests_create_one_bot_also_at_the_limit(world, settings):
+    settings.MAX_BOTS_PER_USER = 1
     request = asked(world)
     came = at_once(*[partial(services.bot_create, user=world.user, request=request)] * 4)
     assert [one.pk for one in came] == [Bot.objects.get().pk] * 4
 
 
 def ended(bot, **snapshot):
-    Run.objects.filter(bot=bot).update(
-        ended_at="2026-01-01T00:00:00Z", snapshot=encode(Snapshot(**snapshot)), fills_until=7
+    BotRun.objects.filter(bot=bot).update(
+        ended_at="2026-01-01T00:00:00Z", snapshot=encode(Snapshot(**snapshot)), last_fill_id=7
     )
     Bot.objects.filter(pk=bot.pk).update(status="stopped")
 
@@ -63,7 +65,7 @@ def ended(bot, **snapshot):
 @pytest.mark.parametrize("change", [{"text": "never happened"}, None])
 def test_the_journal_is_only_added_to(bot, change):
     services.bot_start(user=bot.user, bot_id=bot.pk)
-    rows = BotEvent.objects.filter(bot=bot)
+    rows = BotJournalEntry.objects.filter(bot=bot)
     refused = pytest.raises(DatabaseError, match="append-only")
     with refused, transaction.atomic():
         rows.update(**change) if change else rows.delete()
@@ -71,10 +73,10 @@ def test_the_journal_is_only_added_to(bot, change):
 
 
 def _decisions(bot, run_ended, count=2):
-    run = Run.objects.create(bot=bot, inputs_version=1, code="", ended_at=run_ended)
+    run = BotRun.objects.create(bot=bot, inputs_version=1, code_hash="", ended_at=run_ended)
     for number in range(1, count + 1):
-        BotEvent.objects.create(bot=bot, run=run, number=number, kind="decision", text="Ticked")
-    BotEvent.objects.create(bot=bot, run=run, kind="request", text="Started.")
+        BotJournalEntry.objects.create(bot=bot, run=run, number=number, kind="decision", text="Ticked")
+    BotJournalEntry.objects.create(bot=bot, run=run, kind="request", text="Started.")
     return run
 
 
@@ -84,22 +86,22 @@ def test_decisions_of_runs_that_ended_long_ago_go_and_nothing_else(bot, settings
     old, young, going = (
         _decisions(bot, ended) for ended in (now - timedelta(days=31), now - timedelta(days=29), None)
     )
-    monkeypatch.setattr("bots.services.retention.AT_ONCE", 1)
+    monkeypatch.setattr("bots.services.retention.BATCH_SIZE", 1)
     assert [services.journal_trim(now=now) for _ in range(3)] == [1, 1, 0]
-    left = BotEvent.objects.filter(bot=bot).order_by("pk").values_list("run", "kind")
+    left = BotJournalEntry.objects.filter(bot=bot).order_by("pk").values_list("run", "kind")
     kept = ["decision", "decision", "request"]
     assert list(left) == [(old.pk, "request"), *((run.pk, kind) for run in (young, going) for kind in kept)]
 
 
-def test_nobody_may_delete_decisions_of_the_last_week_whatever_the_setting_says(bot, settings):
+def test_decisions_of_the_last_week_cannot_be_deleted_with_any_setting(bot, settings):
     settings.BOT_JOURNAL_DAYS = 0
     now = timezone.now()
     for ended in (now - timedelta(days=6), None):
         _decisions(bot, ended)
         assert services.journal_trim(now=now) == 0
         with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
-            BotEvent.objects.filter(bot=bot, kind="decision").delete()
-        Run.objects.filter(bot=bot).update(ended_at=now)
+            BotJournalEntry.objects.filter(bot=bot, kind="decision").delete()
+        BotRun.objects.filter(bot=bot).update(ended_at=now)
 
 
 def test_the_same_client_id_is_the_same_bot(world):
@@ -122,14 +124,14 @@ def test_the_same_client_id_is_the_same_bot(world):
         ({"inputs": {"spread": "1"}}, "spread"),
     ],
 )
-def test_what_is_wrong_is_said_by_field_and_nothing_is_stored(world, changes, field):
+def test_errors_are_reported_by_field_and_nothing_is_stored(world, changes, field):
     with pytest.raises(BotInvalid) as refusal:
         services.bot_create(user=world.user, request=asked(world, **changes))
     assert list(refusal.value.errors) == [field]
     assert not Bot.objects.exists()
 
 
-def test_nobody_makes_a_bot_on_somebody_elses_wallet(world, bob):
+def test_a_bot_cannot_be_created_on_a_wallet_of_another_user(world, bob):
     with pytest.raises(BotInvalid):
         services.bot_create(user=bob, request=asked(world))
 
@@ -142,7 +144,7 @@ def test_a_second_start_is_the_same_run(world, bot):
 def test_the_database_itself_allows_one_active_run(world, bot):
     run = services.bot_start(user=world.user, bot_id=bot.pk)
     with pytest.raises(IntegrityError), transaction.atomic():
-        Run.objects.create(bot=bot, inputs_version=1, code=run.code)
+        BotRun.objects.create(bot=bot, inputs_version=1, code_hash=run.code_hash)
 
 
 def test_a_bot_that_is_being_stopped_cannot_be_started_over_it(world, bot):
@@ -152,13 +154,13 @@ def test_a_bot_that_is_being_stopped_cannot_be_started_over_it(world, bot):
         services.bot_start(user=world.user, bot_id=bot.pk)
 
 
-def test_a_new_run_takes_over_what_the_bot_holds_and_no_old_wishes(world, bot):
+def test_a_new_run_inherits_the_position_and_no_target_orders(world, bot):
     services.bot_start(user=world.user, bot_id=bot.pk)
     held = Position(size=Decimal("0.5"), cost=Decimal(100))
-    ended(bot, status=Status.STOPPED, policy=StopPolicy.KEEP, position=held, state='{"lines":[]}', seen=9)
+    ended(bot, status=Status.STOPPED, policy=StopPolicy.KEEP, position=held, state='{"lines":[]}', last_seq=9)
     run = services.bot_start(user=world.user, bot_id=bot.pk)
     assert run.snapshot == encode(Snapshot(position=held, state='{"lines":[]}'))
-    assert run.fills_until == 7
+    assert run.last_fill_id == 7
 
 
 def test_a_new_run_after_a_fault_forgets_the_memory_that_may_have_caused_it(world, bot):
@@ -178,14 +180,14 @@ def test_only_a_stopped_bot_is_archived(world, bot):
 
 
 def test_a_clone_has_the_newest_inputs_and_is_stopped(world, bot):
-    services.bot_inputs_set(user=world.user, bot_id=bot.pk, inputs={"levels": 4})
+    services.bot_inputs_update(user=world.user, bot_id=bot.pk, inputs={"levels": 4})
     copy = services.bot_clone(user=world.user, bot_id=bot.pk, client_id=uuid4())
     assert copy.pk != bot.pk
     assert copy.inputs.get().inputs["levels"] == 4
-    assert not Run.objects.filter(bot=copy).exists()
+    assert not BotRun.objects.filter(bot=copy).exists()
 
 
-def test_somebody_elses_bot_is_not_there(world, bot, bob):
+def test_a_bot_of_another_user_is_not_found(world, bot, bob):
     for act in (services.bot_start, services.bot_archive):
         with pytest.raises(BotNotFound):
             act(user=bob, bot_id=bot.pk)

@@ -1,4 +1,4 @@
-"""The supervisor worker, before there are bots: it cleans, once an hour."""
+"""Supervisor consumer without bots: it deletes expired rows once an hour."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ from market.models import Worker
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_what_has_expired_is_removed_at_the_first_wake_and_not_at_every_one(monkeypatch):
+async def test_expired_rows_are_deleted_once_an_hour(monkeypatch):
     now = timezone.now()
     await Session.objects.acreate(session_key="old", session_data="", expire_date=now - timedelta(days=1))
     await Session.objects.acreate(session_key="new", session_data="", expire_date=now + timedelta(days=1))
@@ -24,7 +24,7 @@ async def test_what_has_expired_is_removed_at_the_first_wake_and_not_at_every_on
     assert [w.host async for w in Worker.objects.all()] == ["0"]
     assert [s.session_key async for s in Session.objects.all()] == ["new"]
     calls = []
-    monkeypatch.setattr(consumers, "expired_remove", lambda **_: calls.append(1) or {})
+    monkeypatch.setattr(consumers, "expired_delete", lambda **_: calls.append(1) or {})
     await worker.clean()
     assert calls == []
     worker._clean_due = 0.0

@@ -1,4 +1,4 @@
-"""A process that stood still blames nobody in it; one that was busy, or waited for a sleeper, does."""
+"""Active clock: suspension of the process does not count against a callback; busy time and sleep do."""
 
 import asyncio
 import threading
@@ -8,17 +8,23 @@ import pytest
 
 from bots.domain import events
 from bots.supervisor import strategy_executor
-from bots.supervisor.clock import Awake
-from bots.supervisor.strategy_executor import Call, Decider, Overrun, Watchdog, _Round
+from bots.supervisor.clock import ActiveClock
+from bots.supervisor.strategy_executor import (
+    CallbackTimeout,
+    StrategyCall,
+    StrategyExecutor,
+    Watchdog,
+    _Batch,
+)
 
-TOLD = events.Woken(0)
+EVENT = events.TimerFired(0)
 
 
 @pytest.fixture
 def life(monkeypatch):
-    """A process whose time passes by hand; `deciding` goes by it."""
+    """A process with a manual clock that the strategy executor uses."""
     life = SimpleNamespace(now=100.0, worked=10.0)
-    life.clock = Awake(lambda: life.now, lambda: life.worked)
+    life.clock = ActiveClock(lambda: life.now, lambda: life.worked)
 
     def passes(seconds, *, working=False, ticking=False):
         for _ in range(round(seconds * 10)):
@@ -28,7 +34,7 @@ def life(monkeypatch):
                 life.clock.tick()
 
     life.passes = passes
-    monkeypatch.setattr(strategy_executor, "awake", life.clock)
+    monkeypatch.setattr(strategy_executor, "active_clock", life.clock)
     return life
 
 
@@ -37,7 +43,7 @@ def life(monkeypatch):
     [({}, 0.0), ({"working": True}, 60.0), ({"ticking": True}, 60.0)],
     ids=["stopped", "busy", "waiting for a sleeper"],
 )
-def test_only_a_pause_of_the_whole_process_does_not_count(life, how, lived):
+def test_only_suspension_of_the_process_is_excluded(life, how, lived):
     began = life.clock()
     life.passes(60, **how)
     assert life.clock() - began == pytest.approx(lived, abs=0.01)
@@ -47,7 +53,7 @@ def test_only_a_pause_of_the_whole_process_does_not_count(life, how, lived):
 
 
 class Callback:
-    """Stands for a runner whose callback takes so long."""
+    """Fake runner with a callback of the given duration."""
 
     snapshot = SimpleNamespace(tick=None)
 
@@ -56,9 +62,9 @@ class Callback:
 
 
 def decided(watchdog, runner):
-    call = Call(runner, (TOLD,), lambda call: None)
+    call = StrategyCall(runner, (EVENT,), lambda call: None)
     call.run()
-    watchdog.judged(call)
+    watchdog.check(call)
 
 
 def test_a_bot_is_not_faulted_because_its_process_was_paused_inside_a_callback(life):
@@ -67,28 +73,28 @@ def test_a_bot_is_not_faulted_because_its_process_was_paused_inside_a_callback(l
         decided(watchdog, Callback(life, 60))
 
 
-def test_a_callback_that_is_late_twice_is_an_overrun_while_the_process_is_awake(life):
+def test_a_callback_that_is_late_twice_times_out_in_an_active_process(life):
     watchdog = Watchdog()
     decided(watchdog, Callback(life, 2, working=True))
-    with pytest.raises(Overrun, match="1000 ms are allowed"):
+    with pytest.raises(CallbackTimeout, match="the limit is 1000 ms"):
         decided(watchdog, Callback(life, 2, working=True))
 
 
-async def test_a_callback_under_way_is_given_up_by_what_the_process_has_lived(life):
+async def test_a_running_callback_is_given_up_by_active_time(life):
     inside, hold = threading.Event(), threading.Event()
     stuck = SimpleNamespace(snapshot=Callback.snapshot, on_event=lambda event: (inside.set(), hold.wait(60)))
-    call = Call(stuck, (TOLD,), lambda call: None)
-    turn, decider = _Round([call], asyncio.get_running_loop()), Decider()
-    hand = threading.Thread(target=turn.work)
-    hand.start()
+    call = StrategyCall(stuck, (EVENT,), lambda call: None)
+    batch, executor = _Batch([call], asyncio.get_running_loop()), StrategyExecutor()
+    thread = threading.Thread(target=batch.work)
+    thread.start()
     assert inside.wait(60)
     life.passes(60)  # stopped
-    decider._mind(turn, call)
+    executor._watch(batch, call)
     assert not call.settled
     life.clock.tick()
     life.passes(4, working=True, ticking=True)
-    decider._mind(turn, call)
+    executor._watch(batch, call)
     hold.set()
-    hand.join()
-    with pytest.raises(Overrun, match="did not return"):
-        Watchdog().judged(call)
+    thread.join()
+    with pytest.raises(CallbackTimeout, match="did not return"):
+        Watchdog().check(call)

@@ -1,13 +1,13 @@
-"""EMA trend: size and stop by hand, crossings, a stop that ratchets, and the limits."""
+"""EMA trend: size and stop by hand, crossovers, the trailing stop, and the limits."""
 
 from decimal import Decimal
 
 import pytest
 
 from bots.domain.lifecycle import Status
-from bots.sdk import inputs_read
+from bots.sdk import parse_inputs
 from bots.strategies.trend import Trend, size_for
-from tests.bots.market_harness import Driver, candles_made, candles_read, spec, terms
+from tests.bots.market_harness import BotHarness, candles_made, candles_read, spec, terms
 from tests.market.recordings import recorded
 
 CRASH = 1760126400000  # 2025-10-10 20:00 UTC; the fall began at 21:15
@@ -19,7 +19,7 @@ RISING = [str(101 + 2 * n) for n in range(8)]
 
 def driver(raw=None, given=PERP, warm=FALLING):
     candles = candles_made(warm)
-    market = Driver(spec(Trend, {**SHORT, **(raw or {})}, given), candles)
+    market = BotHarness(spec(Trend, {**SHORT, **(raw or {})}, given), candles)
     market.start(candles[-1].close)
     return market
 
@@ -33,16 +33,16 @@ def test_size_is_the_risk_over_the_distance_and_never_more_than_the_budget():
     assert size_for(Decimal(100), Decimal("0.1"), Decimal(100), Decimal(10_000)) == 100
 
 
-def test_before_a_crossing_it_waits_and_says_so():
+def test_before_a_cross_it_is_idle_with_a_reason():
     market = driver()
     market.move(101)
     assert (market.snapshot.status, market.snapshot.reason) == (
         Status.IDLE,
-        "The fast average is below the slow one.",
+        "No signal: the fast EMA is below the slow EMA.",
     )
     market = driver(warm=["100", "101"])
     market.move(101)
-    assert market.snapshot.reason == "Averages are not known yet: 2 of 5 candles are there."
+    assert market.snapshot.reason == "Waiting for candles: 2 of 5 are available."
 
 
 def test_a_crossing_is_entered_once_with_a_stop_at_the_venue():
@@ -50,7 +50,7 @@ def test_a_crossing_is_entered_once_with_a_stop_at_the_venue():
     market.play(later(RISING[:4]))
     assert [(level_id, side) for level_id, side, *_ in market.fills] == [("entry", "buy")]
     [stop] = market.snapshot.live
-    assert (stop.level.side, stop.level.reduce_only, stop.left) == ("sell", True, market.size)
+    assert (stop.level.side, stop.level.reduce_only, stop.remaining) == ("sell", True, market.size)
     orders = [request.order for d in market.decisions for request in d.requests if hasattr(request, "order")]
     first = next(order for order in orders if order.kind == "stop_market")
     _, _, price, size = market.fills[0]
@@ -75,7 +75,7 @@ def test_a_reached_stop_ends_the_trade_until_the_next_crossing():
     market.move(109)
     assert (market.size, market.standing()) == (0, [])
     assert [level_id[:4] for level_id, *_ in market.fills] == ["entr", "stop"]
-    assert market.snapshot.reason.startswith("The stop was reached")
+    assert market.snapshot.reason.startswith("The stop was hit")
 
 
 def test_a_price_that_jumps_over_the_stop_and_its_worst_price_is_followed():
@@ -107,10 +107,10 @@ def test_on_spot_the_price_is_watched_instead():
 
 
 def test_inputs_that_cannot_work_are_named():
-    assert Trend(inputs_read(Trend, {**SHORT, "fast": 4})).problems(PERP).keys() == {"slow"}
-    both = Trend(inputs_read(Trend, {**SHORT, "direction": "both"}))
-    assert both.problems(terms("spot")).keys() == {"direction"}
-    assert both.problems(PERP) == {}
+    assert Trend(parse_inputs(Trend, {**SHORT, "fast": 4})).validate(PERP).keys() == {"slow"}
+    both = Trend(parse_inputs(Trend, {**SHORT, "direction": "both"}))
+    assert both.validate(terms("spot")).keys() == {"direction"}
+    assert both.validate(PERP) == {}
 
 
 @pytest.mark.parametrize("name", ["BTCUSDT", "ETHUSDT"])
@@ -121,11 +121,11 @@ def test_limits_hold_through_the_crash_of_october_2025(name):
         pytest.skip("the crash is not in these data")
     given = terms(leverage=3, price_decimals=2)
     raw = {"interval": "5m", "fast": 5, "slow": 15, "direction": "both"}
-    market = Driver(spec(Trend, raw, given), candles[:60])
+    market = BotHarness(spec(Trend, raw, given), candles[:60])
     market.start(candles[60].open)
     market.play(candles[60:])
     assert any(level_id == "entry" for level_id, *_ in market.fills)
-    assert market.worst_seen <= given.power
-    assert market.snapshot.status in (Status.RUNNING, Status.IDLE), market.snapshot.trace
+    assert market.worst_seen <= given.buying_power
+    assert market.snapshot.status in (Status.RUNNING, Status.IDLE), market.snapshot.traceback
     stops = [order for order in market.snapshot.live if order.level.reduce_only]
     assert len(stops) == (1 if market.size else 0)

@@ -1,4 +1,4 @@
-"""Two supervisor processes forced on one bot: one sleeps while its lease ends, the other goes on, it wakes up."""
+"""Two supervisor processes on one bot: one is suspended past its lease, and the other takes over."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 
 from bots import services
 from bots.domain.requests import BotRequest
-from bots.models import Bot, BotEvent, Run
+from bots.models import Bot, BotJournalEntry, BotRun
 from market import leases
 from market.models import Worker
 from tests.market.test_run_worker import ROOT, environment, eventually
@@ -31,7 +31,7 @@ GRID = {
     "trail_up": True,
 }  # fmt: skip
 NOWHERE = "http://127.0.0.1:9"  # prices come from `says`
-HIGHER = 51_750  # the grid follows, so that whoever drives the bot has to decide
+HIGHER = 51_750  # the grid trails, so that the owner of the bot has to decide
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ async def _hang_up(transactional_db):
 
 @pytest.fixture
 def bot(alice, transactional_db):
-    """A trailing grid of alice's that should run, and nobody's yet."""
+    """A trailing grid of alice that should run and is not claimed yet."""
     world = world_make(alice)
     request = BotRequest(
         client_id=uuid4(), wallet_id=world.wallet.pk, symbol=PERP, strategy="grid", budget=Decimal(2_000),
@@ -60,7 +60,7 @@ async def says():
     said = {"price": 50_100}
 
     async def speak():
-        while leases.task_goes_on():
+        while leases.task_is_running():
             await database_sync_to_async(worlds.prices)({PERP: str(said["price"])})
             await asyncio.sleep(0.2)
 
@@ -100,17 +100,18 @@ async def owner_pid():
 
 
 async def live():
-    rows = Order.objects.filter(status__in=LIVE, cancel_asked_at=None)
-    return [row async for row in rows.values_list("why__level", "price").order_by("price")]
+    rows = Order.objects.filter(status__in=LIVE, cancel_requested_at=None)
+    return [row async for row in rows.values_list("provenance__level", "price").order_by("price")]
 
 
 async def decided():
     return [
-        number async for number in BotEvent.objects.filter(kind="decision").values_list("number", flat=True)
+        number
+        async for number in BotJournalEntry.objects.filter(kind="decision").values_list("number", flat=True)
     ]
 
 
-async def test_a_supervisor_that_slept_past_its_lease_stores_nothing_more(bot, says, process):
+async def test_a_supervisor_suspended_past_its_lease_stores_nothing_more(bot, says, process):
     sleeper = await process()
 
     async def quotes():
@@ -125,7 +126,7 @@ async def test_a_supervisor_that_slept_past_its_lease_stores_nothing_more(bot, s
 
     await eventually(both_are_here, within=60)
     sleeper.send_signal(signal.SIGSTOP)
-    # Its lease has ended by the database's clock; by its own it will believe in it when it wakes up.
+    # The lease has expired by the database's clock; by its own clock the process still holds it.
     await Worker.objects.filter(pid=sleeper.pid).aupdate(lease_until=Now())
 
     async def taken_over():
@@ -142,13 +143,15 @@ async def test_a_supervisor_that_slept_past_its_lease_stores_nothing_more(bot, s
     says(HIGHER + 1_000)
 
     async def it_noticed():
-        return '"bot left"' in sleeper.output()
+        return '"bot released"' in sleeper.output()
 
     await eventually(it_noticed, within=60)
     assert await owner_pid() == standby.pid
-    numbers, (run,) = await decided(), [row async for row in Run.objects.all()]
-    assert sorted(numbers) == list(range(1, run.decisions + 1))
-    orders = [row async for row in Order.objects.order_by("why__n").values_list("why__n", flat=True)]
+    numbers, (run,) = await decided(), [row async for row in BotRun.objects.all()]
+    assert sorted(numbers) == list(range(1, run.last_decision + 1))
+    orders = [
+        row async for row in Order.objects.order_by("provenance__n").values_list("provenance__n", flat=True)
+    ]
     assert orders == list(range(1, len(orders) + 1))
     levels = [level for level, _ in await live()]
     assert len(levels) == len(set(levels))

@@ -7,7 +7,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from bots import services
-from bots.models import Bot, Run
+from bots.models import Bot, BotRun
 from bots.sdk import schema
 from bots.strategies import STRATEGIES
 from tests.bots.test_pages import asked, posted
@@ -53,7 +53,7 @@ def test_the_review_shows_everything_and_makes_nothing(world, client):
     assert not Bot.objects.exists()
 
 
-def test_what_was_typed_comes_back_unjudged_and_whole(world, client):
+def test_edit_returns_all_values_without_validation(world, client):
     client.force_login(world.user)
     status, page = shown(client, "edit", posted(world, budget="", in_levels="many"))
     assert status == 200
@@ -65,7 +65,7 @@ def test_create_and_start_is_one_step(world, client):
     client.force_login(world.user)
     status, _ = shown(client, "start", posted(world))
     assert status == 302
-    assert Run.objects.filter(bot__name="two", ended_at=None).count() == 1
+    assert BotRun.objects.filter(bot__name="two", ended_at=None).count() == 1
 
 
 def preview_of(world, client, **changes):
@@ -81,21 +81,21 @@ GRID = {
 }
 
 
-def test_the_preview_draws_the_levels_of_the_form_as_it_stands(world, client):
+def test_the_preview_shows_the_levels_of_the_current_form(world, client):
     prices()
     client.force_login(world.user)
     page = preview_of(world, client, **GRID)
     levels = page.count('data-mark="order"')
     assert levels > 0
-    assert f"{levels} levels now" in page
-    assert "Fees of a round trip" in page
+    assert f"{levels} orders now" in page
+    assert "Round-trip fees" in page
 
 
-def test_the_preview_says_what_is_wrong_and_why_there_are_no_levels(world, client):
+def test_the_preview_shows_errors_and_the_reason_for_no_levels(world, client):
     client.force_login(world.user)
     assert "must be above the lowest" in preview_of(world, client, **{**GRID, "in_upper": "40000"})
     redis.Redis.from_url(settings.REDIS_URL).flushdb()
-    assert "no fresh price" in preview_of(world, client, **GRID)
+    assert "no current price" in preview_of(world, client, **GRID)
 
 
 # --- files -----------------------------------------------------------------------------------------------

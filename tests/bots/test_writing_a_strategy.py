@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bots.sdk import Number, OptionalNumber, Whole, schema
-from bots.sdk.inputs import declared
+from bots.sdk import Integer, Number, OptionalNumber, schema
+from bots.sdk.inputs import declared_inputs
 from bots.strategies import STRATEGIES
 from bots.strategies.as_grid import ASGrid, best_spread, reservation
-from tests.bots.market_harness import Driver, candles_made, spec, terms
+from tests.bots.market_harness import BotHarness, candles_made, spec, terms
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 GUIDE = (DOCS / "writing-a-strategy.md").read_text()
@@ -28,7 +28,7 @@ def written():
 
 def test_the_first_bot_is_ten_lines_and_trades(written):
     assert len(BLOCKS[0].splitlines()) <= 10
-    market = Driver(spec(written["BuyTheDip"], {"dip": "2"}, terms(budget=1000)))
+    market = BotHarness(spec(written["BuyTheDip"], {"dip": "2"}, terms(budget=1000)))
     market.start(100)
     market.move(100)
     assert market.standing() == [("dip", "buy", Decimal("98.0"), Decimal("10.20408"))]
@@ -37,13 +37,15 @@ def test_the_first_bot_is_ten_lines_and_trades(written):
     assert market.standing() == []
 
 
-def test_the_patient_bot_waits_says_why_and_moves_its_bid_only_when_the_market_strayed(written):
+def test_the_patient_bot_is_idle_with_a_reason_and_moves_its_bid_only_after_a_large_move(written):
     low = candles_made(["110"] * 60, "1h")
-    market = Driver(spec(written["PatientDip"], None, terms(budget=1000)), low)
+    market = BotHarness(spec(written["PatientDip"], None, terms(budget=1000)), low)
     market.start(100)
     market.move(100)
     assert market.snapshot.reason == "The price is below its average of 50 hours."
-    market = Driver(spec(written["PatientDip"], None, terms(budget=1000)), candles_made(["90"] * 60, "1h"))
+    market = BotHarness(
+        spec(written["PatientDip"], None, terms(budget=1000)), candles_made(["90"] * 60, "1h")
+    )
     market.start(100)
     market.move(100)
     before = market.standing()
@@ -60,11 +62,11 @@ def test_the_patient_bot_waits_says_why_and_moves_its_bid_only_when_the_market_s
 def inputs_table(strategy):
     """The table of inputs as a page must have it."""
     rows = ["| input | unit | from | to | default |", "|---|---|---|---|---|"]
-    for name, each in declared(strategy).items():
+    for name, each in declared_inputs(strategy).items():
         described = schema(strategy)["properties"][name]
         bounds = ("", "")
-        if isinstance(each, Number | OptionalNumber | Whole):
-            bounds = (f"{each.minimum:f}" if not isinstance(each, Whole) else each.minimum, each.maximum)
+        if isinstance(each, Number | OptionalNumber | Integer):
+            bounds = (f"{each.minimum:f}" if not isinstance(each, Integer) else each.minimum, each.maximum)
         default = described.get("default", "none" if each.optional else "needed")
         if "oneOf" in described:
             bounds = (" · ".join(f"`{option['const']}`" for option in described["oneOf"]), "")
@@ -87,7 +89,9 @@ def test_every_strategy_has_a_title_a_summary_and_help_in_sentences(name):
     strategy = STRATEGIES[name]
     assert strategy.title
     assert strategy.summary.endswith(".")
-    assert all(each.help == "" or each.help.endswith((".", "?")) for each in declared(strategy).values())
+    assert all(
+        each.help == "" or each.help.endswith((".", "?")) for each in declared_inputs(strategy).values()
+    )
 
 
 def test_numbers_of_the_as_grid_page():
@@ -95,7 +99,7 @@ def test_numbers_of_the_as_grid_page():
     variance = Decimal(10) ** 2 * 12
     away = -reservation(Decimal(0), Decimal("0.5"), Decimal("0.005"), variance)
     spread = best_spread(Decimal("0.005"), variance, Decimal("0.1"))
-    grid = ASGrid({**{n: e.default for n, e in declared(ASGrid).items()}})
+    grid = ASGrid({**{n: e.default for n, e in declared_inputs(ASGrid).items()}})
     bid, ask = grid.quotes_at(Decimal(100_000), Decimal("0.5"), Decimal(10))
     for number in (
         f"{variance:,} bp²",

@@ -125,7 +125,7 @@ class Feed:
     async def _run(self) -> None:
         publisher = Publisher("simulator", self.epoch, simulated=True)
         publisher.symbols([*factories.COINS, "PURR/USDC"])
-        publisher.offer_ticks(factories.ticks())
+        publisher.queue_ticks(factories.ticks())
         number = 0
         while not self._stop.is_set():
             number += 1
@@ -137,13 +137,13 @@ class Feed:
         await publisher.close()
 
     def _offer(self, publisher: Publisher, number: int) -> None:
-        publisher.offer_ticks({"BTC": factories.tick(str(self.price), "1.8712", "3630000000")})
-        publisher.offer_book("BTC", factories.book(self.price))
-        publisher.offer_trades("BTC", [factories.trade(number, str(self.price))])
+        publisher.queue_ticks({"BTC": factories.tick(str(self.price), "1.8712", "3630000000")})
+        publisher.queue_book("BTC", factories.book(self.price))
+        publisher.queue_trades("BTC", [factories.trade(number, str(self.price))])
         for interval, minutes in (("15m", 15), ("1h", 60)):
             opens = int(time.time() * 1000) // (minutes * factories.MINUTE) * minutes * factories.MINUTE
             row = [opens, "71200", str(self.price + 5), "71100", str(self.price), "10"]
-            publisher.offer_candle("BTC", interval, row)
+            publisher.queue_candle("BTC", interval, row)
 
 
 @pytest.fixture(scope="package")
@@ -193,7 +193,7 @@ def feed(market: Any) -> Generator[Feed]:
 
 
 class Watched:
-    """A context whose pages must log no error and violate no policy."""
+    """A browser context with pages that must log no error and violate no policy."""
 
     def __init__(self, context: BrowserContext) -> None:
         self.context = context

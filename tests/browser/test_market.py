@@ -243,14 +243,14 @@ def test_dead_server_is_said_and_everything_greys_and_comes_back(page: Page, fee
         wait_until(lambda: stale_since(page, "#book-panel"), "the book is grey")
         wait_until(lambda: stale_since(page, "#chart-panel"), "the chart is grey")
         assert text_of(page, ".last-price").startswith("71,"), "values stay readable"
-        expect(page.locator("#announcer")).to_contain_text("The stream is lost")
+        expect(page.locator("#announcer")).to_contain_text("Connection lost")
     finally:
         server.start()
     wait_until(lambda: text_of(page, "#stream-state") == "Live", "the stream is back")
     for scope in (".area-head", "#book-panel", "#chart-panel", "#tape-panel"):
         wait_until(lambda scope=scope: not stale_since(page, scope), f"{scope} is fresh")
     wait_until(lambda: text_of(page, ".last-price") != last, "prices move again")
-    expect(page.locator("#announcer")).to_contain_text("The stream is back")
+    expect(page.locator("#announcer")).to_contain_text("Connection restored")
     # One trade a flush, each one dearer by one: what was missed meanwhile was read again, once, in order.
     prices = page.evaluate(
         "[...document.querySelectorAll('.tape tbody td:first-child')].map(td => td.innerText)"
@@ -264,7 +264,7 @@ def test_frozen_server_is_noticed_without_a_close(page: Page, feed: Feed, server
     wait_until(lambda: text_of(page, "#stream-state") == "Live", "live")
     server.pause()
     try:
-        wait_until(lambda: text_of(page, "#stream-state").startswith("Silent,"), "the silence is said")
+        wait_until(lambda: text_of(page, "#stream-state").startswith("No data,"), "the silence is said")
         wait_until(lambda: stale_since(page, BTC), "the row is grey")
     finally:
         server.resume()

@@ -30,20 +30,20 @@ LOW = "70900"  # rests: the market is above 71,284
 
 
 @pytest.fixture
-def world(page: Page, market: Any, feed: Feed) -> Generator[worlds.World]:
+def world(page: Page, market: Any, feed: Feed) -> Generator[worlds.TradingEnv]:
     """dora, who can sign in, with 10,000 USDC of play money."""
     user = User(email=EMAIL, password=make_password(PASSWORD, hasher=BCryptSHA256PasswordHasher()))
     user.save()  # the server knows no other hasher
     browser_client.confirm(user)
     wallet = worlds.wallet_make(user, market, label="Play money", equity="10000")
-    made = worlds.World(user, market, wallet, worlds.claim_make(wallet), now=int(time.time() * 1000))
+    made = worlds.TradingEnv(user, market, wallet, worlds.claim_make(wallet), now=int(time.time() * 1000))
     made.deposit("10000", ref="first")
     yield made
     page.goto("about:blank")  # pages read themselves again: none may, while the tables are emptied
 
 
 @pytest.fixture
-def screen(page: Page, world: worlds.World) -> Page:
+def screen(page: Page, world: worlds.TradingEnv) -> Page:
     """dora at the trading screen, the ticket loaded."""
     sign_in(page)
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
@@ -71,10 +71,10 @@ def type_order(page: Page, size: str, price: str = LOW) -> None:
 
 
 def row(page: Page, order: Order) -> Any:
-    return page.locator(f"#desk-rows #order-{order.pk}")
+    return page.locator(f"#account-rows #order-{order.pk}")
 
 
-def test_an_order_from_the_keyboard_to_a_partial_fill_and_its_cancel(screen: Page, world: worlds.World):
+def test_an_order_from_the_keyboard_to_a_partial_fill_and_its_cancel(screen: Page, world: worlds.TradingEnv):
     screen.locator("#main").focus()
     screen.keyboard.press("b")
     expect(screen.locator("#ticket-size")).to_be_focused()
@@ -98,20 +98,20 @@ def test_an_order_from_the_keyboard_to_a_partial_fill_and_its_cancel(screen: Pag
         world.user,
         {"type": "fill", "order": str(order.pk), "symbol": "BTC", "side": "buy", "price": "70900",
          "size": "0.01", "fee": "0.1063", "fee_asset": "USDC"},
-        {"type": "order", "id": str(order.pk), "status": "partly_filled"},
+        {"type": "order", "id": str(order.pk), "status": "partially_filled"},
         {"type": "position", "symbol": "BTC", "size": "0.01"},
     )  # fmt: skip
     expect(row(screen, order)).to_contain_text("0.01 / 0.02")
     expect(screen.locator("#toasts")).to_contain_text("Filled: BTC buy 0.01 at 70900")
-    expect(screen.locator("#desk-count-positions")).to_have_text("1")
+    expect(screen.locator("#account-count-positions")).to_have_text("1")
 
     screen.locator(f"#order-link-{order.pk}").focus()
     screen.keyboard.press("x")
-    expect(row(screen, order)).to_contain_text("cancel asked")
-    assert world.again(order).cancel_asked_at is not None
+    expect(row(screen, order)).to_contain_text("cancel requested")
+    assert world.again(order).cancel_requested_at is not None
 
 
-def test_a_double_click_is_one_order(screen: Page, world: worlds.World):
+def test_a_double_click_is_one_order(screen: Page, world: worlds.TradingEnv):
     type_order(screen, "0.01")
     expect(screen.locator("#preview-verdict")).to_have_attribute("data-verdict", "fine")
     screen.locator("#ticket-submit").dblclick()
@@ -119,7 +119,7 @@ def test_a_double_click_is_one_order(screen: Page, world: worlds.World):
     assert Order.objects.count() == 1
 
 
-def test_a_denial_is_seen_before_and_after_sending(screen: Page, world: worlds.World):
+def test_a_denial_is_seen_before_and_after_sending(screen: Page, world: worlds.TradingEnv):
     type_order(screen, "4")
     expect(screen.locator("#preview-verdict")).to_have_attribute("data-verdict", "denied")
     expect(screen.locator("#ticket-submit")).to_be_disabled()
@@ -134,12 +134,12 @@ def test_a_denial_is_seen_before_and_after_sending(screen: Page, world: worlds.W
 
     screen.route("**/orders/place/**", lower)
     screen.locator("#ticket-size").press("Enter")  # judged again, by the order itself
-    expect(screen.locator("#ticket-denied")).to_contain_text("more than one order may be worth")
+    expect(screen.locator("#ticket-denied")).to_contain_text("above the max order value")
     expect(screen.locator("#ticket-size")).to_have_value("0.01")
     assert Order.objects.get().status == "denied"
 
 
-def test_what_is_wrong_is_said_at_its_field_and_focused(screen: Page, world: worlds.World):
+def test_what_is_wrong_is_said_at_its_field_and_focused(screen: Page, world: worlds.TradingEnv):
     type_order(screen, "0.01", "1,234")
     screen.locator("#ticket-size").press("Enter")
     expect(screen.locator("#ticket-price-error")).to_contain_text("two ways")
@@ -147,7 +147,7 @@ def test_what_is_wrong_is_said_at_its_field_and_focused(screen: Page, world: wor
     assert not Order.objects.exists()
 
 
-def test_prices_step_by_ticks_and_come_from_the_ladder(screen: Page, world: worlds.World):
+def test_prices_step_by_ticks_and_come_from_the_ladder(screen: Page, world: worlds.TradingEnv):
     price = screen.locator("#ticket-price")
     price.fill("70,900")
     price.press("ArrowUp")
@@ -158,15 +158,15 @@ def test_prices_step_by_ticks_and_come_from_the_ladder(screen: Page, world: worl
     expect(price).to_have_value(re.compile(r"^71\d{3}$"))
 
 
-def test_a_stop_shows_the_fields_it_needs(screen: Page, world: worlds.World):
+def test_a_stop_shows_the_fields_it_needs(screen: Page, world: worlds.TradingEnv):
     world.tell(world.fill(world.open(size="0.01", price="70900"), "0.01"))
     screen.get_by_text("Stop", exact=True).click()
     expect(screen.locator("#ticket-trigger")).to_be_visible()
     expect(screen.locator("#ticket-price")).to_be_hidden()
-    screen.get_by_text("Sell, short").click()
+    screen.get_by_text("Sell / Short").click()
     screen.locator("#ticket-trigger").fill("70,000.0")
     screen.locator("#ticket-size").fill("0.01")
-    expect(screen.locator("#ticket-act")).to_have_text("Sell 0.01 BTC when it reaches 70,000")
+    expect(screen.locator("#ticket-act")).to_have_text("Sell stop 0.01 BTC, trigger 70,000")
     expect(screen.locator("#preview-verdict")).to_have_attribute("data-verdict", "fine")
     screen.locator("#ticket-size").press("Enter")
     expect(screen.locator("#ticket-result")).to_be_visible()
@@ -174,13 +174,13 @@ def test_a_stop_shows_the_fields_it_needs(screen: Page, world: worlds.World):
     assert (stop.trigger_price, stop.reduce_only, stop.side) == (70_000, True, "sell")
 
 
-def test_the_share_slider_fills_in_a_size(screen: Page, world: worlds.World):
+def test_the_share_slider_fills_in_a_size(screen: Page, world: worlds.TradingEnv):
     screen.locator(".slider").fill("50")
     expect(screen.locator("#ticket-size")).to_have_value(re.compile(r"^[01]\.\d+$"))
     expect(screen.locator("#preview-verdict")).not_to_have_attribute("data-verdict", "open")
 
 
-def test_own_orders_are_marked_on_the_ladder(screen: Page, world: worlds.World, feed: Feed):
+def test_own_orders_are_marked_on_the_ladder(screen: Page, world: worlds.TradingEnv, feed: Feed):
     feed.stop()  # the ladder stands still, so that the level does not leave it
     bids = screen.locator('.ladder [data-side="bid"] tr')
     shown = bids.nth(3).locator("td").first.inner_text()
@@ -192,10 +192,10 @@ def test_own_orders_are_marked_on_the_ladder(screen: Page, world: worlds.World, 
     expect(screen.locator(".ladder tr[data-own]")).to_have_count(1)
 
 
-def test_a_row_is_changed_in_place_and_waits_while_it_is_edited(screen: Page, world: worlds.World):
+def test_a_row_is_changed_in_place_and_waits_while_it_is_edited(screen: Page, world: worlds.TradingEnv):
     order = world.open(size="0.01", price="70900")
     tell(world.user, {"type": "order", "id": str(order.pk), "status": "open"})
-    row(screen, order).get_by_role("button", name="Change").click()
+    row(screen, order).get_by_role("button", name="Modify").click()
     screen.locator(f"#change-price-{order.pk}").fill("70800")
     tell(world.user, {"type": "balance", "wallet": str(world.wallet.pk)})
     other = world.open(size="0.01", price="70700")
@@ -206,16 +206,16 @@ def test_a_row_is_changed_in_place_and_waits_while_it_is_edited(screen: Page, wo
     expect(row(screen, Order.objects.get(replaces=order))).to_contain_text("70,800")
 
 
-def test_every_order_is_cancelled_at_once(screen: Page, world: worlds.World):
+def test_every_order_is_cancelled_at_once(screen: Page, world: worlds.TradingEnv):
     for price in ("70900", "70800"):
         world.place(size="0.01", price=price)
     screen.reload()
-    screen.get_by_role("button", name="Cancel all 2").click()
-    expect(screen.locator("#desk-rows")).to_contain_text("No open orders")
+    screen.get_by_role("button", name="Cancel all (2)").click()
+    expect(screen.locator("#account-rows")).to_contain_text("No open orders")
     assert set(Order.objects.values_list("status", flat=True)) == {"cancelled"}
 
 
-def test_a_halt_is_on_the_ticket(page: Page, world: worlds.World):
+def test_a_halt_is_on_the_ticket(page: Page, world: worlds.TradingEnv):
     Wallet.objects.update(trading_state="halted", trading_reason="drill")
     sign_in(page)
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
@@ -230,54 +230,54 @@ def test_a_visitor_sees_the_way_in(page: Page, feed: Feed):
     expect(page).to_have_url(re.compile(r"/accounts/login/\?next=/market/simulator/BTC/"))
 
 
-def test_a_wallet_is_added_approved_and_limited(page: Page, world: worlds.World):
+def test_a_wallet_is_added_approved_and_limited(page: Page, world: worlds.TradingEnv):
     sign_in(page)
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
     AuthSession.objects.update(step_up_at=timezone.now())
     page.goto("/wallets/")
     page.get_by_role("link", name="Add wallet").click()
-    page.get_by_text("Make a key here").click()
-    page.get_by_role("button", name="Go on with Simulator").click()
-    page.get_by_label("Name it").fill("Second")
+    page.get_by_text("Create a key here").click()
+    page.get_by_role("button", name="Continue with Simulator").click()
+    page.get_by_label("Wallet name").fill("Second")
     page.get_by_label("Account address").fill("0x1")
-    page.get_by_role("button", name="Make the key").click()
+    page.get_by_role("button", name="Create key").click()
     expect(page.locator("#form-errors")).to_contain_text("40 hexadecimal digits")
     page.get_by_label("Account address").fill("0x" + "ab" * 20)
-    page.get_by_role("button", name="Make the key").click()
-    expect(page.locator("#wallet-check")).to_contain_text("is making the key")
+    page.get_by_role("button", name="Create key").click()
+    expect(page.locator("#wallet-check")).to_contain_text("Generating the API wallet key")
     second = Wallet.objects.filter(label="Second")
-    second.update(status="approval_wanted", signer_address="0x" + "cd" * 20)
+    second.update(status="approval_pending", signer_address="0x" + "cd" * 20)
     expect(page.locator("#signer-address")).to_have_text("0x" + "cd" * 20)  # it reads itself again
     second.update(status="active")
-    page.get_by_role("link", name="Set its limits").click()
-    page.get_by_label(re.compile("Largest order")).fill("1000")
-    page.get_by_role("button", name="Set the limits").click()
+    page.get_by_role("link", name="Set limits").click()
+    page.get_by_label(re.compile("Max order value")).fill("1000")
+    page.get_by_role("button", name="Save limits").click()
     expect(page.get_by_text("The limits are set.")).to_be_visible()
     assert second.get().max_order_notional == 1000
 
 
-def test_a_key_that_ends_soon_and_books_that_differ_are_seen(page: Page, world: worlds.World):
+def test_a_key_that_ends_soon_and_books_that_differ_are_seen(page: Page, world: worlds.TradingEnv):
     Wallet.objects.update(signer_expires_at=timezone.now() + timedelta(days=6), residual={"perp:USDC": "1.5"})
     sign_in(page)
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
     page.goto("/wallets/")
     card = page.locator(f"#wallet-{world.wallet.pk}")
     expect(card).to_contain_text("Key expires soon")
-    expect(card).to_contain_text("The venue and our books differ")
+    expect(card).to_contain_text("Balance mismatch with the exchange")
     Wallet.objects.update(residual={})
     expect(page.locator("#stream-state")).to_have_text("Live")
     tell(world.user, {"type": "wallet", "wallet": str(world.wallet.pk), "status": "active"})
-    expect(card).not_to_contain_text("differ")
+    expect(card).not_to_contain_text("mismatch")
 
 
-def test_pages_fit_every_width(watched: Watched, screen: Page, world: worlds.World):
+def test_pages_fit_every_width(watched: Watched, screen: Page, world: worlds.TradingEnv):
     order = world.open(size="0.02", price="70900")
     world.tell(world.fill(order, "0.01"))
     wallet = f"/wallets/{world.wallet.pk}/"
     AuthSession.objects.update(step_up_at=timezone.now())
     paths = [
         BTC, "/orders/", f"/orders/{order.pk}/", "/wallets/", wallet, f"{wallet}?tab=ledger", f"{wallet}limits/",
-        "/wallets/new/", "/wallets/new/?venue=simulator&way=paste",
+        "/wallets/new/", "/wallets/new/?venue=simulator&key_source=paste",
     ]  # fmt: skip
     wide = []
     for path in paths:

@@ -1,4 +1,4 @@
-"""Every route of the house, with its arguments filled in."""
+"""All routes of the project as paths with sample arguments."""
 
 import re
 import uuid

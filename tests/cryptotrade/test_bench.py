@@ -1,4 +1,4 @@
-"""The benchmarks run, say what they found in one document, and their own arithmetic is right."""
+"""Tests of the benchmarks: statistics, client protocols, result documents, and a short run of each benchmark."""
 
 import itertools
 import json
@@ -18,7 +18,7 @@ from websockets.frames import Opcode
 from cryptotrade.bench import bots, bots_feed, fanout, frames, report
 from cryptotrade.bench.client_protocols import Frames, HubDialect, PlainDialect, Position, plain_message
 from cryptotrade.bench.options import Options
-from cryptotrade.bench.payloads import Load, body, due_of
+from cryptotrade.bench.payloads import Load, body, due_time
 from cryptotrade.bench.stats import Histogram, median_of, ratio
 
 # --- frames ------------------------------------------------------------------------------------------
@@ -30,7 +30,7 @@ def from_server(payload, opcode=Opcode.TEXT):
 
 
 @given(PAYLOADS, st.lists(st.integers(0, 200_000), max_size=8))
-def test_frames_come_out_whole_however_their_bytes_are_cut(payloads, cuts):
+def test_frames_are_parsed_from_any_chunks_of_bytes(payloads, cuts):
     stream = b"".join(map(from_server, payloads))
     edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
     reader = frames.FrameReader()
@@ -39,7 +39,7 @@ def test_frames_come_out_whole_however_their_bytes_are_cut(payloads, cuts):
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
-def test_client_frames_are_masked_and_as_long_as_they_say(size):
+def test_client_frames_are_masked_and_have_the_right_length(size):
     frame = frames.client_frame(frames.TEXT, b"x" * size)
     unmasked = bytes([frame[0], frame[1] & 0x7F]) + frame[2:].replace(bytes(4) + b"x" * size, b"x" * size)
     assert frame[1] & 0x80
@@ -52,7 +52,7 @@ def test_fragmented_and_masked_frames_are_refused(head):
         frames.FrameReader().feed(head + b"x")
 
 
-def test_a_handshake_is_over_when_its_blank_line_came():
+def test_a_handshake_ends_with_a_blank_line():
     assert frames.after_handshake(b"HTTP/1.1 101 Switching Protocols\r\nA: b\r\n") is None
     assert frames.after_handshake(b"HTTP/1.1 101 Switching Protocols\r\nA: b\r\n\r\nmore") == b"more"
     with pytest.raises(frames.FrameError, match="403"):
@@ -64,7 +64,7 @@ def test_a_close_frame_without_a_code_is_1005():
     assert frames.close_code(b"") == 1005
 
 
-# --- figures -----------------------------------------------------------------------------------------
+# --- statistics --------------------------------------------------------------------------------------
 def test_percentiles_are_the_smallest_times_that_cover_their_share():
     histogram = Histogram()
     for milliseconds in range(1, 101):
@@ -79,7 +79,7 @@ def test_percentiles_count_every_time():
     assert histogram.percentiles((0.5, 0.999, 0.9999)) == [1.01, 1.01, 500.01]
 
 
-def test_percentiles_of_nothing_are_unknown():
+def test_percentiles_of_an_empty_histogram_are_none():
     assert Histogram().percentiles((0.5, 0.99)) == [None, None]
 
 
@@ -96,24 +96,26 @@ def test_a_ratio_needs_both_sides():
     assert (ratio(3, 2), ratio(None, 2), ratio(3, 0)) == (1.5, None, None)
 
 
-# --- what is streamed ----------------------------------------------------------------------------------
-def test_every_body_says_when_it_was_due():
+# --- payloads ------------------------------------------------------------------------------------------
+def test_every_body_contains_its_due_time():
     load = Load(topics=5, rate=10)
-    dues = {topic: due_of(topic, orjson.loads(orjson.dumps(body(topic, 3, 77)))) for topic in load.names()}
+    dues = {topic: due_time(topic, orjson.loads(orjson.dumps(body(topic, 3, 77)))) for topic in load.names()}
     assert set(dues.values()) == {77}
     assert {topic.partition(".")[0] for topic in dues} == {"ticks", "book", "trades", "candles"}
 
 
-def test_topics_take_turns_within_a_period():
+def test_topics_are_spread_over_a_period():
     first = list(itertools.islice(Load(topics=2, rate=10).schedule(1000), 4))
     assert first == [(1000, 0, 0), (50_001_000, 1, 0), (100_001_000, 0, 1), (150_001_000, 1, 1)]
 
 
-# --- what a reader can prove ---------------------------------------------------------------------------
+# --- loss detection ------------------------------------------------------------------------------------
 def hub_frames():
-    told = Frames(HubDialect(["trades.bench.S003"], 10))
-    told.of(b'{"op":"ok","topic":"trades.bench.S003","id":4,"epoch":1,"seq":5,"recovered":false,"snap":[]}')
-    return told
+    received = Frames(HubDialect(["trades.bench.S003"], 10))
+    received.of(
+        b'{"op":"ok","topic":"trades.bench.S003","id":4,"epoch":1,"seq":5,"recovered":false,"snapshot":[]}'
+    )
+    return received
 
 
 def push(first, last, due=9):
@@ -121,42 +123,42 @@ def push(first, last, due=9):
     return orjson.dumps({"op": "push", "m": [[4, first, last, items]]})
 
 
-def walk(told, *texts):
+def walk(received, *texts):
     position, lost = Position({}), 0
     for text in texts:
-        position, missed = position.step(told.of(text))
+        position, missed = position.step(received.of(text))
         lost += missed
     return position.seen, lost
 
 
-OK = b'{"op":"ok","topic":"trades.bench.S003","id":4,"epoch":1,"seq":5,"recovered":false,"snap":[]}'
-BEAT = b'{"op":"beat","seq":{"4":9}}'
+OK = b'{"op":"ok","topic":"trades.bench.S003","id":4,"epoch":1,"seq":5,"recovered":false,"snapshot":[]}'
+HEARTBEAT = b'{"op":"heartbeat","seq":{"4":9}}'
 
 
 def test_a_conflated_range_is_no_loss():
-    assert walk(hub_frames(), OK, push(6, 8), push(9, 9), BEAT) == ({"trades.bench.S003": 9}, 0)
+    assert walk(hub_frames(), OK, push(6, 8), push(9, 9), HEARTBEAT) == ({"trades.bench.S003": 9}, 0)
 
 
 def test_a_gap_between_pushes_is_counted_once():
-    assert walk(hub_frames(), OK, push(6, 6), push(9, 9), BEAT) == ({"trades.bench.S003": 9}, 2)
+    assert walk(hub_frames(), OK, push(6, 6), push(9, 9), HEARTBEAT) == ({"trades.bench.S003": 9}, 2)
 
 
-def test_a_beat_proves_what_never_came():
-    assert walk(hub_frames(), OK, push(6, 6), BEAT, push(10, 10)) == ({"trades.bench.S003": 10}, 3)
+def test_a_heartbeat_reveals_lost_updates():
+    assert walk(hub_frames(), OK, push(6, 6), HEARTBEAT, push(10, 10)) == ({"trades.bench.S003": 10}, 3)
 
 
-def test_a_new_snapshot_begins_anew():
+def test_a_new_snapshot_resets_the_position():
     assert walk(hub_frames(), OK, push(6, 6), OK.replace(b'"seq":5', b'"seq":20'), push(21, 21))[1] == 0
 
 
-def test_a_plain_server_is_held_to_its_numbers():
-    told = Frames(PlainDialect(["candles.bench.S001.1m"]))
+def test_gaps_in_the_seq_of_a_plain_server_are_counted():
+    received = Frames(PlainDialect(["candles.bench.S001.1m"]))
     texts = [
         plain_message("candles.bench.S001.1m", seq, body("candles.bench.S001.1m", seq, 5))
         for seq in (3, 4, 7)
     ]
-    assert walk(told, b'{"ready":true}', *texts) == ({"candles.bench.S001.1m": 7}, 2)
-    assert [said.due for frame in told.all for said in frame.says] == [5, 5, 5]
+    assert walk(received, b'{"ready":true}', *texts) == ({"candles.bench.S001.1m": 7}, 2)
+    assert [item.due for frame in received.all for item in frame.message] == [5, 5, 5]
 
 
 # --- the report ----------------------------------------------------------------------------------------
@@ -172,7 +174,7 @@ ROW = {
 }
 
 
-def test_a_sound_row_needs_no_remark():
+def test_a_valid_row_has_no_remark():
     assert fanout.remarks(ROW) == []
 
 
@@ -186,63 +188,63 @@ def test_a_sound_row_needs_no_remark():
         ({"publisher_late_ms": 90.0}, "late"),
     ],
 )
-def test_what_spoils_a_row_is_said(change, word):
+def test_an_invalid_row_has_a_remark(change, word):
     (remark,) = fanout.remarks({**ROW, **change})
     assert word in remark
 
 
 # --- bots ------------------------------------------------------------------------------------------------
 class Supervisor:
-    """As a `Child` that says what it saw."""
+    """Fake `Child` that returns measurements."""
 
     pid = os.getpid()
 
-    def __init__(self, **said):
-        self.said = {
+    def __init__(self, **result):
+        self.result = {
             "bots": 2, "ticks": 20, "least": 10, "stored": 1, "p50_ms": 1.0, "p99_ms": 49.9, "max_ms": 80.0,
             "stored_p50_ms": 9.0, "stored_p99_ms": 9.0, "commit_p50_ms": 8.0,
-        } | said  # fmt: skip
+        } | result  # fmt: skip
 
-    def tell(self, words):
-        """It would begin or end a window."""
+    def send(self, message):
+        """Begins or ends a window; ignored."""
 
-    def hear(self, seconds):
-        return self.said
+    def receive(self, seconds):
+        return self.result
 
 
 @pytest.mark.parametrize(
-    ("said", "fits"),
+    ("result", "fits"),
     [
         ({}, True),
         ({"least": 9}, True),
         ({"least": 8}, False),
-        ({"bots": 1}, False),  # one was never heard of
+        ({"bots": 1}, False),  # one bot received no ticks
         ({"p99_ms": 50.0}, False),
         ({"p99_ms": None}, False),
     ],
 )
-def test_bots_fit_when_none_is_late_and_none_is_passed_over(said, fits, monkeypatch):
+def test_bots_fit_when_p99_is_low_and_every_bot_receives_its_ticks(result, fits, monkeypatch):
     monkeypatch.setattr(bots, "pause", lambda seconds: None)
-    row = bots._window(Supervisor(**said), Options(1.0, 2, 1, 10.0, 1), 0.0)
+    row = bots._window(Supervisor(**result), Options(1.0, 2, 1, 10.0, 1), 0.0)
     assert row["fits"] is fits
 
 
 @pytest.mark.parametrize("now", [0.0, 100.0, 284.9, 285.0, 285.1, 299.9, 300.0])
-def test_the_window_of_bots_has_a_candles_close_in_its_middle(now):
-    wait = bots.lead(now, 30.0)
+def test_the_window_of_the_bots_benchmark_has_a_candle_close_in_its_middle(now):
+    wait = bots.wait_before_window(now, 30.0)
     assert 0 <= wait < 300
     assert (now + wait + 15.0) % 300 in (pytest.approx(0, abs=1e-6), pytest.approx(300))
 
 
-def test_a_walk_moves_as_much_as_its_volatility_says():
+def test_a_walk_has_the_configured_volatility():
     walk = bots_feed.Walk(1, 10.0)
     prices = [Decimal(walk.tick(0)["last"]) for _ in range(2000)]
     moves = [float(after / before) - 1 for before, after in itertools.pairwise(prices)]
-    wanted = bots_feed.VOLATILITY / (bots_feed.YEAR * 10) ** 0.5
-    assert pstdev(moves) == pytest.approx(wanted, rel=0.1)
+    expected = bots_feed.VOLATILITY / (bots_feed.YEAR * 10) ** 0.5
+    assert pstdev(moves) == pytest.approx(expected, rel=0.1)
 
 
-# --- each benchmark, tiny --------------------------------------------------------------------------------
+# --- short runs ------------------------------------------------------------------------------------------
 TINY = ["--seconds", "1", "--clients", "20", "--topics", "4", "--runs", "1", "--peers", "websockets"]
 COMMON = {
     "name", "scenario", "deliveries_per_cpu_s", "updates_per_cpu_s", "p50_ms", "p99_ms", "p999_ms", "lost", "rss_mb",
@@ -258,63 +260,63 @@ def bench(capfd):
     return run
 
 
-def check_document(told, name):
-    assert told.keys() == {"benchmark", "parameters", "machine", "results", "ratios", "notes"}
-    assert told["benchmark"] == name
-    assert all(row.keys() >= COMMON for row in told["results"])
-    assert {row["lost"] for row in told["results"] if row["name"] == "cryptotrade"} == {0}
-    kept = [path.read_bytes() for path in (settings.VAR_DIR / "bench").glob(f"{name}-*.json")]
-    assert told in [json.loads(one) for one in kept]
+def check_document(document, name):
+    assert document.keys() == {"benchmark", "parameters", "machine", "results", "ratios", "notes"}
+    assert document["benchmark"] == name
+    assert all(row.keys() >= COMMON for row in document["results"])
+    assert {row["lost"] for row in document["results"] if row["name"] == "cryptotrade"} == {0}
+    saved = [path.read_bytes() for path in (settings.VAR_DIR / "bench").glob(f"{name}-*.json")]
+    assert document in [json.loads(one) for one in saved]
 
 
 @pytest.mark.slow
-def test_the_fan_out_is_measured_beside_a_peer(bench):
-    told = bench("fanout", *TINY)
-    check_document(told, "fanout")
-    rows = {(row["name"], row["scenario"]): row for row in told["results"]}
+def test_fan_out_is_measured_and_compared_with_a_peer(bench):
+    document = bench("fanout", *TINY)
+    check_document(document, "fanout")
+    rows = {(row["name"], row["scenario"]): row for row in document["results"]}
     assert rows.keys() == set(itertools.product(("cryptotrade", "websockets"), ("one_topic", "page")))
     assert all(row["updates"] > 0 and row["connected"] == 20 for row in rows.values())
-    assert told["ratios"]["websockets"].keys() >= {"deliveries", "updates", "messages"}
+    assert document["ratios"]["websockets"].keys() >= {"deliveries", "updates", "messages"}
     page = rows["cryptotrade", "page"]
     assert page["updates"] > page["messages"], "a push holds more than one update"
-    assert report.table(told, fanout.COLUMNS).startswith("== fanout ==")
+    assert report.table(document, fanout.COLUMNS).startswith("== fanout ==")
 
 
 @pytest.mark.slow
-def test_slow_readers_are_measured_beside_a_peer(bench):
-    told = bench("slow-readers", *TINY)
-    check_document(told, "slow-readers")
-    assert {row["scenario"] for row in told["results"]} == {"all_fast", "some_slow"}
-    assert told["ratios"]["cryptotrade"].keys() == {"p50", "p99", "rss_growth_mb"}
-    assert all(row["connected"] == 19 for row in told["results"] if row["scenario"] == "some_slow")
+def test_slow_consumers_are_measured_and_compared_with_a_peer(bench):
+    document = bench("slow-consumers", *TINY)
+    check_document(document, "slow-consumers")
+    assert {row["scenario"] for row in document["results"]} == {"all_fast", "some_slow"}
+    assert document["ratios"]["cryptotrade"].keys() == {"p50", "p99", "rss_growth_mb"}
+    assert all(row["connected"] == 19 for row in document["results"] if row["scenario"] == "some_slow")
 
 
 @pytest.mark.slow
-def test_the_feed_is_measured_beside_ccxt(bench):
-    told = bench("feed", "--seconds", "0.05", "--runs", "1")
-    check_document(told, "feed")
-    assert {row["name"] for row in told["results"]} == {
+def test_the_feed_is_measured_and_compared_with_ccxt(bench):
+    document = bench("feed", "--seconds", "0.05", "--runs", "1")
+    check_document(document, "feed")
+    assert {row["name"] for row in document["results"]} == {
         "cryptotrade", "cryptotrade to Redis", "ccxt.pro", "simulator",
     }  # fmt: skip
-    assert told["ratios"]["ccxt.pro"]["deliveries"]
+    assert document["ratios"]["ccxt.pro"]["deliveries"]
 
 
 @pytest.mark.slow
-def test_a_tick_becomes_an_order_beside_the_sdk(bench):
-    told = bench("tick-to-order", "--seconds", "0.1", "--runs", "1")
-    rows = {row["name"]: row for row in told["results"]}
+def test_tick_to_order_is_measured_and_compared_with_the_sdk(bench):
+    document = bench("tick-to-order", "--seconds", "0.1", "--runs", "1")
+    rows = {row["name"]: row for row in document["results"]}
     assert rows.keys() == {"cryptotrade", "sdk"}
     assert all(row["requests"] > 50 and row["p50_us"] > 0 for row in rows.values())
 
 
 @pytest.mark.slow
-def test_postings_are_measured_beside_bare_inserts(bench, monkeypatch):
+def test_postings_are_measured_and_compared_with_inserts(bench, monkeypatch):
     monkeypatch.delenv("DATABASE_URL", raising=False)
-    told = bench("ledger", "--seconds", "0.2", "--runs", "1")
-    assert {row["name"] for row in told["results"]} == {"cryptotrade", "inserts"}
-    assert told["ratios"]["bare inserts, speed"]["fills"] > 0
+    document = bench("ledger", "--seconds", "0.2", "--runs", "1")
+    assert {row["name"] for row in document["results"]} == {"cryptotrade", "inserts"}
+    assert document["ratios"]["bare inserts, speed"]["fills"] > 0
 
 
-def test_an_unknown_peer_is_an_error_that_names_the_known():
+def test_an_unknown_peer_is_an_error_that_lists_the_known_peers():
     with pytest.raises(CommandError, match=r"no such peer: nats.*websockets"):
         call_command("bench", "fanout", "--peers", "nats")

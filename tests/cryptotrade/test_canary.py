@@ -1,4 +1,4 @@
-"""Secrets that nobody could guess go in everywhere; afterwards they are looked for everywhere."""
+"""Canary tests: random secrets are sent to every route and then searched in all logs, tables and pages."""
 
 import io
 import json
@@ -31,7 +31,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 
 @pytest.fixture
 def logged():
-    """Everything that is logged, as it is written."""
+    """Returns the formatted log output."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter())
@@ -61,7 +61,7 @@ def mailed():
 
 
 def leaks(marker, logged, *, shown=()):
-    """Where the marker turned up."""
+    """The places in which the marker was found."""
     places = {
         "logs": [logged()],
         "database": stored(),
@@ -88,7 +88,7 @@ def _shapes():
 
 @pytest.fixture
 def visitor_of(db):
-    """A browser that is signed in with a fresh proof, or not at all."""
+    """A client that is signed in with recent authentication, or anonymous."""
 
     def visitor_of(signed_in):
         client = Client(raise_request_exception=False)
@@ -136,7 +136,7 @@ def test_secret_sent_to_every_route_stays_nowhere(visitor_of, logged, shape, sig
     assert leaks(marker, logged, shown=shown) == {}
 
 
-# Written by reading, and meant: when somebody was last here.
+# Tables that reading updates on purpose: time of the last visit.
 VISITS = ("django_session", "accounts_authsession")
 
 
@@ -155,7 +155,7 @@ def test_reading_changes_nothing(visitor_of, signed_in):
 
 
 def test_search_finds_what_is_there(alice, logged):
-    """The net has no hole: a marker put in each place is found there."""
+    """The search covers all places: a marker put into each is found there."""
     marker = f"Canary-{secrets.token_hex(8)}"
     logging.getLogger("tests").warning("found %s", marker)
     alice.name = marker
@@ -167,7 +167,7 @@ def test_search_finds_what_is_there(alice, logged):
 
 
 def test_credentials_that_we_make_are_kept_nowhere(alice, logged):
-    """Tokens and keys are shown once. Only their hashes, or nothing, stay."""
+    """Tokens and keys are shown once. At most their hashes are stored."""
     pair = auth_factories.program(alice).pair
     _, secret = auth_factories.key_of(alice)
     client = auth_factories.bearer(secret)

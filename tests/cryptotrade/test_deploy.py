@@ -1,4 +1,4 @@
-"""`manage.py check --deploy`: clean in production, and it names what is missing."""
+"""`manage.py check --deploy`: passes in production and names missing or invalid settings."""
 
 import os
 import secrets
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.core import checks
 
-from cryptotrade import checks as ours
+from cryptotrade import checks as own_checks
 
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCTION = {
@@ -25,7 +25,7 @@ PRODUCTION = {
 
 
 def check(tmp_path, **changed):
-    """Exit status and words of `check --deploy` with the environment of a production host."""
+    """Exit status and output of `check --deploy` with the environment of a production host."""
     generated = {name: secrets.token_urlsafe(48) for name in ("SECRET_KEY", "JWT_SIGNING_KEY", "MFA_KEY")}
     environment = {
         "PATH": os.environ["PATH"],
@@ -42,15 +42,15 @@ def check(tmp_path, **changed):
 
 
 def test_production_is_clean(tmp_path):
-    status, said = check(tmp_path)
-    assert "no issues" in said
+    status, output = check(tmp_path)
+    assert "no issues" in output
     assert status == 0
 
 
 def test_without_secrets_it_is_refused(tmp_path):
-    status, said = check(tmp_path, JWT_SIGNING_KEY="")
+    status, output = check(tmp_path, JWT_SIGNING_KEY="")
     assert status == 1
-    assert "cryptotrade.E002" in said
+    assert "cryptotrade.E002" in output
 
 
 def found(*functions):
@@ -63,7 +63,7 @@ def found(*functions):
         ("SIMPLE_JWT", {"SIGNING_KEY": ""}, "cryptotrade.E002"),
         ("SIMPLE_JWT", {"SIGNING_KEY": "short"}, "cryptotrade.E003"),
         ("SECRET_KEY", "short", "cryptotrade.E003"),
-        ("LIMITS", {"auth": "many"}, "cryptotrade.E005"),
+        ("RATE_LIMITS", {"auth": "many"}, "cryptotrade.E005"),
         ("TRUSTED_PROXY_COUNT", -1, "cryptotrade.E006"),
         ("PRODUCTION", False, "cryptotrade.E007"),
         ("ALLOWED_HOSTS", ["*"], "cryptotrade.E008"),
@@ -74,14 +74,16 @@ def found(*functions):
 )
 def test_what_is_wrong_is_named(settings, setting, value, code):
     setattr(settings, setting, value)
-    assert code in found(ours.secrets_are_there, ours.numbers_are_right, ours.production_is_shut)
+    assert code in found(own_checks.check_secrets, own_checks.check_numbers, own_checks.check_production)
 
 
 def test_equal_secrets_are_refused(settings):
     settings.SIMPLE_JWT = {"SIGNING_KEY": settings.SECRET_KEY}
-    assert "cryptotrade.E004" in found(ours.secrets_are_there)
+    assert "cryptotrade.E004" in found(own_checks.check_secrets)
 
 
 def test_checks_are_registered():
     registered = checks.registry.registry.get_checks(include_deployment_checks=True)
-    assert {ours.secrets_are_there, ours.numbers_are_right, ours.production_is_shut} <= set(registered)
+    assert {own_checks.check_secrets, own_checks.check_numbers, own_checks.check_production} <= set(
+        registered
+    )

@@ -1,4 +1,4 @@
-"""The embedded services: where they listen, which Redis is taken, and that they start and stop."""
+"""Embedded services: addresses, choice of the Redis binary, start and stop."""
 
 import pytest
 import redis
@@ -50,7 +50,7 @@ def test_redis_starts_answers_and_stops(tmp_path):
     assert server.alive()
     assert server.pid
     second = EmbeddedRedis(tmp_path)
-    second.start()  # finds the first one and uses it
+    second.start()  # reuses the running server
     assert second.pid is None
     assert second.alive()
     server.stop()

@@ -59,4 +59,4 @@ def test_nonsense_is_refused_and_named(variable, read):
 def test_numbers_and_words(variable):
     variable(CT_TEST="12", CT_WORDS=" a, b ,,c ")
     assert env.number("CT_TEST", 1) == 12
-    assert env.words("CT_WORDS") == ["a", "b", "c"]
+    assert env.csv_list("CT_WORDS") == ["a", "b", "c"]

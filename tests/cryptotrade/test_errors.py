@@ -1,4 +1,4 @@
-"""One error shape, whatever goes wrong and wherever."""
+"""Error responses: the common error body for all statuses, on pages, in the API and on the websocket."""
 
 import http.client
 import json
@@ -17,7 +17,7 @@ JSON = {"accept": "application/json"}
 
 
 def shape(answer):
-    """The error of a JSON answer, after checking its shape."""
+    """The error code of a JSON response, after a check of its shape."""
     body = answer.json()
     assert set(body) == {"error"}
     assert set(body["error"]) == FIELDS
@@ -78,7 +78,7 @@ def test_wrong_method_of_a_page_is_a_page_and_names_the_right_ones(client):
     assert "METHOD_NOT_ALLOWED" in answer.content.decode()
 
 
-def test_expired_form_is_told_apart(db):
+def test_expired_form_has_its_own_code(db):
     strict = Client(enforce_csrf_checks=True)
     assert shape(strict.post("/accounts/login/", headers=JSON)) == "CSRF_FAILED"
     page = strict.post("/accounts/login/", headers=HTML)
@@ -92,7 +92,7 @@ def broken(monkeypatch):
         def fail(*_, **__):
             raise error
 
-        for name in ("board_get", "venue_states", "candles_before"):
+        for name in ("market_table", "venue_states", "candles_before"):
             monkeypatch.setattr(f"market.selectors.{name}", fail)
 
     return broken
@@ -109,7 +109,7 @@ def test_fault_of_ours_tells_nothing_of_it(client, broken, path):
 
 @pytest.mark.parametrize("path", ["/market/", "/api/v1/venues"])
 @pytest.mark.parametrize("error", [OperationalError("gone"), redis.ConnectionError("gone")])
-def test_outage_is_told_apart_from_a_fault(client, broken, path, error):
+def test_outage_is_distinguished_from_a_server_error(client, broken, path, error):
     broken(error)
     answer = client.get(path, headers=JSON)
     assert answer.status_code == 503
@@ -142,16 +142,21 @@ def test_large_body_is_refused_before_it_is_stored(server, chunked):
     else:
         connection.request("POST", "/api/v1/venues", b"x" * 4_000_000)
     answer = connection.getresponse()
-    said = json.loads(answer.read())
+    message = json.loads(answer.read())
     connection.close()
-    assert (answer.status, said["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
+    assert (answer.status, message["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
     assert answer.getheader("Content-Security-Policy")
 
 
 async def test_socket_says_errors_in_one_shape(server):
     async with connect(server.stream_url) as socket:
-        for frame in ("nonsense", '{"op":"odd"}', '{"op":"sub","topic":"odd"}', '{"op":"sub","topic":"me"}'):
+        for frame in (
+            "nonsense",
+            '{"op":"odd"}',
+            '{"op":"subscribe","topic":"odd"}',
+            '{"op":"subscribe","topic":"me"}',
+        ):
             await socket.send(frame)
-            said = json.loads(await socket.recv())
-            assert said["op"] == "error"
-            assert {"code", "message"} <= set(said) <= {"op", "code", "message", "topic"}
+            message = json.loads(await socket.recv())
+            assert message["op"] == "error"
+            assert {"code", "message"} <= set(message) <= {"op", "code", "message", "topic"}

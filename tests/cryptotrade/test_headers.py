@@ -1,4 +1,4 @@
-"""Security headers on every response there is, and who of other origins may call."""
+"""Security headers of all responses, and CORS."""
 
 import pytest
 from django.conf import settings as django_settings
@@ -50,7 +50,7 @@ def test_errors_of_our_own_have_the_headers_too(client, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("hunter2")
 
-    monkeypatch.setattr("market.selectors.board_get", fail)
+    monkeypatch.setattr("market.selectors.market_table", fail)
     client.raise_request_exception = False
     answer = client.get("/market/", headers={"accept": "text/html"})
     assert answer.status_code == 500

@@ -5,18 +5,18 @@ from django.conf import settings
 
 
 @pytest.fixture(autouse=True)
-def _no_feed_has_spoken():
+def _no_feed_data():
     with redis.Redis.from_url(settings.REDIS_URL) as client:
         client.flushdb()
 
 
 @pytest.fixture(autouse=True)
 def load(monkeypatch):
-    """What the machine says of itself, whatever else it has to do."""
-    said = {"load": 0.5}
-    monkeypatch.setattr(psutil, "getloadavg", lambda: (said["load"], 0.0, 0.0))
+    """Fake load average and core count of the machine."""
+    values = {"load": 0.5}
+    monkeypatch.setattr(psutil, "getloadavg", lambda: (values["load"], 0.0, 0.0))
     monkeypatch.setattr(psutil, "cpu_count", lambda: 2)
-    return said
+    return values
 
 
 def test_health_answers_without_looking_at_anything(client):

@@ -1,4 +1,4 @@
-"""Limits as callers meet them, against a real server: exact, told, and not moved by forged headers."""
+"""Rate limits against a real server: exact counts, limit headers, no effect of forged headers."""
 
 import asyncio
 import contextlib
@@ -15,8 +15,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from accounts import rate_limits
-from accounts.rate_limits import LimitClass
-from cryptotrade import rate_limit_middleware as roof
+from accounts.rate_limits import RateLimitClass
+from cryptotrade import rate_limit_middleware as middleware
 from cryptotrade.rate_limit_routes import limit_class
 from tests.stream.server import ServerThread
 
@@ -31,7 +31,7 @@ def _nothing_counted():
 @pytest.fixture
 def rule(settings):
     def rule(**rules):
-        settings.LIMITS = {**settings.LIMITS, **rules}
+        settings.RATE_LIMITS = {**settings.RATE_LIMITS, **rules}
 
     return rule
 
@@ -43,7 +43,7 @@ def server(transactional_db):
 
 
 async def statuses(url, *, method="GET", **options):
-    """What each of 200 simultaneous requests was answered."""
+    """Status of each of 200 simultaneous requests."""
     connector = aiohttp.TCPConnector(limit=AT_ONCE)
     async with aiohttp.ClientSession(connector=connector) as session:
 
@@ -84,20 +84,20 @@ async def test_programs_with_a_bad_credential_are_counted_by_address(server, rul
 async def test_stream_lets_exactly_n_of_two_hundred_in(server, rule):
     rule(stream_connect="12/60")
 
-    async def knock():
+    async def connect_once():
         async with connect(server.stream_url) as socket:
             with contextlib.suppress(ConnectionClosed):  # refused already: its error frame is to be read
                 await socket.send('{"op":"ping"}')
             frame = json.loads(await asyncio.wait_for(socket.recv(), 60))
             return frame.get("code") or frame["op"]
 
-    found = await asyncio.gather(*(knock() for _ in range(AT_ONCE)))
+    found = await asyncio.gather(*(connect_once() for _ in range(AT_ONCE)))
     assert (found.count("pong"), found.count("rate_limited")) == (12, AT_ONCE - 12)
 
 
-# --- what is told ---------------------------------------------------------------------------------------
+# --- limit headers and error bodies ---------------------------------------------------------------------
 @pytest.mark.django_db
-def test_what_is_left_is_told_and_refusal_says_when_to_return(client, rule):
+def test_headers_have_the_remaining_count_and_a_refusal_the_retry_time(client, rule):
     rule(read="2/60")
     first = client.get("/api/v1/venues")
     assert (first["X-RateLimit-Limit"], first["X-RateLimit-Remaining"]) == ("2", "1")
@@ -150,10 +150,10 @@ def test_signed_in_people_are_counted_apart(client, alice, bob, rule):
 def test_forged_forwarding_header_does_not_move_the_key(client, rule, settings, proxies, counted_apart):
     rule(read="3/60")
     settings.TRUSTED_PROXY_COUNT = proxies
-    ours = ["203.0.113.9", "10.0.0.7"][:proxies]  # what our proxies append
+    proxy_hops = ["203.0.113.9", "10.0.0.7"][:proxies]  # what our proxies append
     answers = [
         client.get(
-            "/accounts/link/", headers={"x-forwarded-for": ", ".join([f"1.1.1.{n}", *ours])}
+            "/accounts/link/", headers={"x-forwarded-for": ", ".join([f"1.1.1.{n}", *proxy_hops])}
         ).status_code
         for n in range(5)
     ]
@@ -175,10 +175,10 @@ async def test_forged_forwarding_header_does_not_move_the_key_of_a_socket(server
 # --- without Redis --------------------------------------------------------------------------------------
 @pytest.fixture
 def no_redis(monkeypatch):
-    def gone(**_):
+    def unavailable(**_):
         raise redis.ConnectionError
 
-    monkeypatch.setattr(rate_limits, "_script", lambda: gone)
+    monkeypatch.setattr(rate_limits, "_script", lambda: unavailable)
 
 
 def test_without_redis_reading_goes_on_and_guessing_does_not(client, db, no_redis):
@@ -198,21 +198,25 @@ def test_session_is_read_without_its_copy_in_redis(client, alice, settings):
     assert alice.email in client.get("/market/").content.decode()
 
 
-# --- the place to hash in -------------------------------------------------------------------------------
+# --- hashing slots --------------------------------------------------------------------------------------
 def test_no_more_than_a_few_hash_at_once(monkeypatch):
-    monkeypatch.setattr(roof, "_PLACES", threading.BoundedSemaphore(2))
-    monkeypatch.setattr(roof, "WAITING_SECONDS", 0.01)
-    with roof._hashing_place() as one, roof._hashing_place() as two, roof._hashing_place() as three:
+    monkeypatch.setattr(middleware, "_HASHING", threading.BoundedSemaphore(2))
+    monkeypatch.setattr(middleware, "WAITING_SECONDS", 0.01)
+    with (
+        middleware._hashing_slot() as one,
+        middleware._hashing_slot() as two,
+        middleware._hashing_slot() as three,
+    ):
         assert (one, two, three) == (True, True, False)
-    with roof._hashing_place() as again:
+    with middleware._hashing_slot() as again:
         assert again
 
 
 def test_queue_for_hashing_is_bounded(monkeypatch):
-    monkeypatch.setattr(roof, "_WAITING", threading.BoundedSemaphore(1))
-    roof._WAITING.acquire()
-    with roof._hashing_place() as place:
-        assert not place
+    monkeypatch.setattr(middleware, "_WAITING", threading.BoundedSemaphore(1))
+    middleware._WAITING.acquire()
+    with middleware._hashing_slot() as acquired:
+        assert not acquired
 
 
 # --- the table ------------------------------------------------------------------------------------------
@@ -220,31 +224,31 @@ def test_queue_for_hashing_is_bounded(monkeypatch):
     ("method", "path", "cls"),
     [
         ("GET", "/health", None),
-        ("GET", "/market/", LimitClass.READ),
-        ("POST", "/accounts/login/", LimitClass.AUTH),
-        ("POST", "/accounts/login/second-factor/", LimitClass.AUTH),
-        ("POST", "/accounts/verify/", LimitClass.AUTH),
-        ("POST", "/accounts/signup/", LimitClass.MAIL_CODE),
-        ("POST", "/accounts/recover/", LimitClass.MAIL_CODE),
-        ("POST", "/accounts/recover/code/", LimitClass.AUTH),
-        ("POST", "/account/email/", LimitClass.MAIL_CODE),
-        ("POST", "/account/password/", LimitClass.AUTH),
-        ("POST", "/accounts/logout/", LimitClass.WRITE),
-        ("GET", "/accounts/login/", LimitClass.READ),
-        ("POST", "/api/v1/auth/login", LimitClass.AUTH),
-        ("POST", "/api/v1/auth/2fa/", LimitClass.AUTH),
-        ("POST", "/api/v1/auth/refresh", LimitClass.WRITE),
-        ("POST", "/api/v1/auth/signup", LimitClass.MAIL_CODE),
-        ("POST", "/account/step-up/", LimitClass.STEP_UP),
-        ("POST", "/api/v1/auth/step-up", LimitClass.STEP_UP),
-        ("GET", "/account/export/", LimitClass.EXPORT),
-        ("GET", "/api/v1/me/export", LimitClass.EXPORT),
-        ("POST", "/api/v1/orders", LimitClass.ORDER),
-        ("DELETE", "/api/v1/orders/7", LimitClass.ORDER),
-        ("POST", "/orders/", LimitClass.ORDER),
-        ("GET", "/api/v1/orders", LimitClass.READ),
-        ("PATCH", "/api/v1/me", LimitClass.WRITE),
-        ("DELETE", "/api/v1/auth/sessions/7", LimitClass.WRITE),
+        ("GET", "/market/", RateLimitClass.READ),
+        ("POST", "/accounts/login/", RateLimitClass.AUTH),
+        ("POST", "/accounts/login/second-factor/", RateLimitClass.AUTH),
+        ("POST", "/accounts/verify/", RateLimitClass.AUTH),
+        ("POST", "/accounts/signup/", RateLimitClass.MAIL_CODE),
+        ("POST", "/accounts/recover/", RateLimitClass.MAIL_CODE),
+        ("POST", "/accounts/recover/code/", RateLimitClass.AUTH),
+        ("POST", "/account/email/", RateLimitClass.MAIL_CODE),
+        ("POST", "/account/password/", RateLimitClass.AUTH),
+        ("POST", "/accounts/logout/", RateLimitClass.WRITE),
+        ("GET", "/accounts/login/", RateLimitClass.READ),
+        ("POST", "/api/v1/auth/login", RateLimitClass.AUTH),
+        ("POST", "/api/v1/auth/2fa/", RateLimitClass.AUTH),
+        ("POST", "/api/v1/auth/refresh", RateLimitClass.WRITE),
+        ("POST", "/api/v1/auth/signup", RateLimitClass.MAIL_CODE),
+        ("POST", "/account/step-up/", RateLimitClass.STEP_UP),
+        ("POST", "/api/v1/auth/step-up", RateLimitClass.STEP_UP),
+        ("GET", "/account/export/", RateLimitClass.EXPORT),
+        ("GET", "/api/v1/me/export", RateLimitClass.EXPORT),
+        ("POST", "/api/v1/orders", RateLimitClass.ORDER),
+        ("DELETE", "/api/v1/orders/7", RateLimitClass.ORDER),
+        ("POST", "/orders/", RateLimitClass.ORDER),
+        ("GET", "/api/v1/orders", RateLimitClass.READ),
+        ("PATCH", "/api/v1/me", RateLimitClass.WRITE),
+        ("DELETE", "/api/v1/auth/sessions/7", RateLimitClass.WRITE),
     ],
 )
 def test_table_of_classes(method, path, cls):
@@ -254,4 +258,4 @@ def test_table_of_classes(method, path, cls):
 def test_every_route_that_changes_something_has_a_class():
     assert get_resolver().url_patterns
     for method in ("POST", "PUT", "PATCH", "DELETE"):
-        assert limit_class(method, "/whatever/comes/next/") is LimitClass.WRITE
+        assert limit_class(method, "/whatever/comes/next/") is RateLimitClass.WRITE

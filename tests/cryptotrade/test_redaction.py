@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, and nothing secret in it whatever was logged."""
+"""Log output: one JSON object per line, with all secrets redacted."""
 
 import io
 import json
@@ -54,10 +54,10 @@ def lines():
     ],
 )
 def test_secret_is_not_in_the_text(text):
-    told = redact_text(text)
-    assert REDACTED in told
+    redacted = redact_text(text)
+    assert REDACTED in redacted
     for secret in ("hunter2", KEY, JWT, BCRYPT[20:]):
-        assert secret not in told
+        assert secret not in redacted
 
 
 @pytest.mark.parametrize(
@@ -76,15 +76,15 @@ def test_ordinary_text_stays(text):
 
 
 def test_values_are_hidden_by_name_however_deep():
-    told = redact({"a": [{"Authorization": "x", "user_password": 7}], "fine": {"symbol": "BTC", "n": 1}})
-    assert told == {
+    redacted = redact({"a": [{"Authorization": "x", "user_password": 7}], "fine": {"symbol": "BTC", "n": 1}})
+    assert redacted == {
         "a": [{"Authorization": REDACTED, "user_password": REDACTED}],
         "fine": {"symbol": "BTC", "n": 1},
     }
 
 
 @given(st.text(), st.text())
-def test_key_is_found_in_any_surroundings(before, after):
+def test_key_is_found_in_any_context(before, after):
     assert KEY not in redact_text(f"{before} {KEY} {after}")
 
 

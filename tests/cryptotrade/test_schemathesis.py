@@ -1,4 +1,4 @@
-"""The API under generated requests: never a 5xx, never an answer that the OpenAPI document does not name."""
+"""API under generated requests: no 5xx, and only responses that the OpenAPI document describes."""
 
 import pytest
 import redis
@@ -34,7 +34,7 @@ DOCUMENT = SchemaGenerator().get_schema(request=None, public=True)
 OPERATIONS = sorted((path, method) for path, methods in DOCUMENT["paths"].items() for method in methods)
 
 
-def nobody():
+def anonymous():
     return {}
 
 
@@ -44,7 +44,7 @@ def person():
 
 
 def signed_in():
-    """A token of its own for each request: some of them end it."""
+    """A new token for each request, because some requests revoke it."""
     return {"Authorization": f"Bearer {program(person()).pair.access}"}
 
 
@@ -56,7 +56,7 @@ def with_key():
 
 @pytest.fixture
 def _one_connection(db):
-    """The requests run in the test's own transaction, as those of Django's test client do."""
+    """Run the requests in the transaction of the test, as Django's test client does."""
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
     yield
@@ -65,9 +65,9 @@ def _one_connection(db):
 
 
 @pytest.mark.usefixtures("_one_connection")
-@pytest.mark.parametrize("who", [nobody, signed_in, with_key])
+@pytest.mark.parametrize("credentials", [anonymous, signed_in, with_key])
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
-def test_requests_are_answered_as_documented(path, method, who):
+def test_requests_are_answered_as_documented(path, method, credentials):
     redis.Redis.from_url(django_settings.REDIS_URL).flushdb()
     factories.candles_make(factories.market_make().instruments.get(symbol="BTC"), 3)
     document = schemathesis.openapi.from_dict(DOCUMENT)
@@ -76,6 +76,6 @@ def test_requests_are_answered_as_documented(path, method, who):
     @BOUNDED
     @given(case=document[path][method].as_strategy())
     def ask(case):
-        case.call_and_validate(checks=CHECKS, headers=who())
+        case.call_and_validate(checks=CHECKS, headers=credentials())
 
     ask()

@@ -1,4 +1,4 @@
-"""docs/security.md names only tests that exist, and every control of the checklist."""
+"""Checks of docs/security.md: the named tests exist, every control and rate limit is listed."""
 
 import re
 from pathlib import Path
@@ -31,4 +31,4 @@ def test_every_limit_is_in_the_table_with_its_numbers():
     for name in names:
         shipped = re.search(rf'"{name}": "([\d/]+)"', source)[1]
         assert f"| {name} | {shipped} |" in PAGE
-    assert names <= set(settings.LIMITS)
+    assert names <= set(settings.RATE_LIMITS)

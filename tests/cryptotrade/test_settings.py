@@ -14,5 +14,5 @@ from cryptotrade.settings import _stream_prefix
         ("unix:///run/redis.sock?db=2", "ct-stream-2"),
     ],
 )
-def test_houses_in_two_databases_of_one_redis_do_not_hear_each_other(url, prefix):
+def test_stacks_in_two_databases_of_one_redis_have_different_prefixes(url, prefix):
     assert _stream_prefix(url) == prefix

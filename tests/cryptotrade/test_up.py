@@ -1,12 +1,12 @@
-"""What `manage.py up` does for the services that it started."""
+"""`manage.py up`: restart of the embedded services."""
 
 import asyncio
 
 from cryptotrade.management.commands import up
 
 
-class Stubborn:
-    """A service that does not start twice, each time for another reason."""
+class FailingService:
+    """A service that fails twice at start, each time with another exception."""
 
     def __init__(self):
         self.problems = [ValueError("a bug of its library"), OSError("not yet")]
@@ -23,12 +23,12 @@ class Stubborn:
 
 async def test_a_service_that_does_not_start_is_tried_again_for_ever(tmp_path, monkeypatch):
     monkeypatch.setattr(up, "SERVICE_CHECK_SECONDS", 0.01)
-    said = []
-    house = up.House(tmp_path, 0, lambda name, text: said.append(text))
-    house.redis, house.postgres = Stubborn(), None
-    watching = asyncio.create_task(house._watch_services())
+    output = []
+    stack = up.LocalStack(tmp_path, 0, lambda name, text: output.append(text))
+    stack.redis, stack.postgres = FailingService(), None
+    watching = asyncio.create_task(stack._watch_services())
     async with asyncio.timeout(60):
-        while not house.redis.runs:
+        while not stack.redis.runs:
             await asyncio.sleep(0.01)
     watching.cancel()
-    assert "it did not start: a bug of its library" in said
+    assert "it did not start: a bug of its library" in output

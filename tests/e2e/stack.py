@@ -1,4 +1,4 @@
-"""The whole house as `make run` starts it, in a folder and on ports of its own."""
+"""The full stack as started by `make run`, in a folder and on ports of its own, with stream clients."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 ROOT = Path(__file__).resolve().parents[2]
-TAKEN_FROM_US = (
+NOT_INHERITED = (
     "DATABASE_URL",
     "REDIS_URL",
     "SECRET_KEY",
@@ -43,11 +43,11 @@ def wait_for(condition, seconds, what):
     deadline = time.monotonic() + seconds
     while not (result := condition()):
         assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        _clock.wait(0.1)  # processes are watched from outside: there is nothing to await but the clock
+        _clock.wait(0.1)  # other processes are observed, so there is nothing to await
     return result
 
 
-class House:
+class Stack:
     def __init__(self, var, **environment):
         self.var = Path(var)
         self.port = free_port()
@@ -56,7 +56,7 @@ class House:
         self._environment = environment
 
     def start(self):
-        inherited = {name: value for name, value in os.environ.items() if name not in TAKEN_FROM_US}
+        inherited = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
         own = {
             "CRYPTOTRADE_VAR": str(self.var),
             "PORT": str(self.port),
@@ -76,8 +76,8 @@ class House:
     def get(self, path):
         """(status, decoded JSON or text)."""
         try:
-            with urllib.request.urlopen(self.url + path, timeout=60) as answer:
-                status, body = answer.status, answer.read()
+            with urllib.request.urlopen(self.url + path, timeout=60) as response:
+                status, body = response.status, response.read()
         except urllib.error.HTTPError as error:
             status, body = error.code, error.read()
         except OSError:
@@ -89,31 +89,31 @@ class House:
     def wait_until_ready(self, seconds=120):
         wait_for(lambda: self.get("/ready")[0] == 200, seconds, "ready\n" + self.output()[-3000:])
 
-    def child(self, words):
-        """The process whose command line holds all these words."""
+    def child(self, arguments):
+        """The child process with all these words in its command line."""
         for process in psutil.Process(self.process.pid).children(recursive=True):
             with contextlib.suppress(psutil.Error):
-                if all(word in " ".join(process.cmdline()) for word in words.split()):
+                if all(word in " ".join(process.cmdline()) for word in arguments.split()):
                     return process
         return None
 
-    def kill(self, words):
-        victim = wait_for(lambda: self.child(words), 120, f"a process {words}")
+    def kill(self, arguments):
+        victim = wait_for(lambda: self.child(arguments), 120, f"a process {arguments}")
         victim.send_signal(signal.SIGKILL)
         return victim.pid
 
     def processes(self):
-        """Everything that belongs to this house, wherever it hangs in the process tree."""
+        """All processes of this stack, anywhere in the process tree."""
         found = []
         for process in psutil.process_iter(["cmdline", "environ"]):
-            words = " ".join(process.info["cmdline"] or [])
+            arguments = " ".join(process.info["cmdline"] or [])
             environ = process.info["environ"] or {}
-            if str(self.var) in words or environ.get("CRYPTOTRADE_VAR") == str(self.var):
+            if str(self.var) in arguments or environ.get("CRYPTOTRADE_VAR") == str(self.var):
                 found.append(process)
         return found
 
     def interrupt(self, seconds=30):
-        """One Ctrl-C. Returns the exit status."""
+        """Send SIGINT. Returns the exit status."""
         self.process.send_signal(signal.SIGINT)
         status = self.process.wait(seconds)
         self.log.close()
@@ -126,7 +126,7 @@ class House:
 
 
 class Watcher:
-    """A client that proves continuity: within an epoch no update is skipped or repeated."""
+    """Stream client that asserts continuity: within an epoch no update is skipped or repeated."""
 
     def __init__(self, url):
         self.url = url
@@ -140,7 +140,7 @@ class Watcher:
         await self.socket.close()
 
     async def watch(self, topic):
-        await self.socket.send(json.dumps({"op": "sub", "topic": topic}))
+        await self.socket.send(json.dumps({"op": "subscribe", "topic": topic}))
         await self.until(lambda: topic in self.at, 120, topic)
 
     async def until(self, condition, seconds, what):
@@ -155,7 +155,7 @@ class Watcher:
         if frame["op"] == "ok":
             self.names[frame["id"]] = frame["topic"]
             self.at[frame["topic"]] = (frame["epoch"], frame["seq"])
-            self.values[frame["topic"]] = frame["snap"]
+            self.values[frame["topic"]] = frame["snapshot"]
         for number, first, last, body in frame.get("m", []):
             topic = self.names[number]
             epoch, seen = self.at[topic]
@@ -168,8 +168,8 @@ class Watcher:
         return (self.values.get("venues") or {}).get("simulator", {}).get("status")
 
 
-class Crowd:
-    """Readers in a thread of their own, who come back when they are cut off and check every number."""
+class ReaderPool:
+    """Stream clients in a thread, which reconnect after a disconnect and check every seq."""
 
     def __init__(self, url, size):
         self.url, self.size = url, size
@@ -199,7 +199,7 @@ class Crowd:
             try:
                 async with Watcher(self.url) as watcher:
                     for topic in ("ticks.simulator", "book.simulator.BTC", "trades.simulator.BTC"):
-                        await watcher.socket.send(json.dumps({"op": "sub", "topic": topic}))
+                        await watcher.socket.send(json.dumps({"op": "subscribe", "topic": topic}))
                     async for frame in watcher.socket:
                         watcher.read(json.loads(frame))
                         self.frames += 1

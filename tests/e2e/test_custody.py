@@ -1,4 +1,4 @@
-"""Where a key can be found: sealed in one column, and nowhere else. And what is needed to open it again."""
+"""Custody of API wallet keys: a key is stored sealed in one column and nowhere else; restore of a backup."""
 
 import contextlib
 import json
@@ -19,20 +19,20 @@ from psycopg import sql
 
 from cryptotrade.embedded import services_at
 from market.venues.hyperliquid import signing
-from tests.e2e.stack import ROOT, House, wait_for
+from tests.e2e.stack import ROOT, Stack, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("house")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 MASTER, MARKER = secrets.token_bytes(32), secrets.token_bytes(32)
 NEEDLES = (MARKER, MARKER.hex().encode(), MARKER.hex().upper().encode(), MARKER[::-1])
 
 
 class Program:
-    """A program of the demo trader, with a fresh proof."""
+    """API client of the demo user, with a recent authentication."""
 
-    def __init__(self, house):
-        self.url = house.url
+    def __init__(self, stack):
+        self.url = stack.url
         self._token = ""
-        demo = json.loads((house.var / "demo.json").read_text())
+        demo = json.loads((stack.var / "demo.json").read_text())
         signed_in = self.post("/api/v1/auth/login", email=demo["email"], password=demo["password"])
         self._token = signed_in["access"]
         self.post("/api/v1/auth/step-up", password=demo["password"])
@@ -48,29 +48,29 @@ def _post(url, body, headers=None):
     request = urllib.request.Request(
         url, data=json.dumps(body).encode(), headers={"Content-Type": "application/json", **(headers or {})}
     )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.loads(answer.read() or b"{}")
+    with urllib.request.urlopen(request, timeout=60) as response:
+        return json.loads(response.read() or b"{}")
 
 
 @pytest.fixture(scope="module")
-def house(open_folder):
-    house = House(open_folder)
-    house.start()
+def stack(open_folder):
+    stack = Stack(open_folder)
+    stack.start()
     try:
-        house.wait_until_ready()
-        wait_for(lambda: "Ctrl-C stops" in house.output(), 120, "the demo trader")
-        yield house
-        house.interrupt()
+        stack.wait_until_ready()
+        wait_for(lambda: "Ctrl-C stops" in stack.output(), 120, "the demo trader")
+        yield stack
+        stack.interrupt()
     finally:
-        house.destroy()
+        stack.destroy()
 
 
 @pytest.fixture(scope="module")
-def marked(house):
-    """A wallet whose key is the marker: sent through the web, sealed, approved, opened by execution."""
+def marked(stack):
+    """A wallet with the marker as its key: sent through the web process, sealed, approved, unsealed by execution."""
     account = signing.address_of(MASTER)
-    simulator = f"http://127.0.0.1:{house.environment['SIMULATOR_PORT']}"
-    control = f"http://127.0.0.1:{house.environment['SIMULATOR_CONTROL_PORT']}"
+    simulator = f"http://127.0.0.1:{stack.environment['SIMULATOR_PORT']}"
+    control = f"http://127.0.0.1:{stack.environment['SIMULATOR_CONTROL_PORT']}"
     _post(f"{control}/accounts", {"address": account, "usdc": 1000})
     nonce = time.time_ns() // 1_000_000
     action = signing.approve_agent_action(
@@ -78,15 +78,15 @@ def marked(house):
     )
     signature = signing.sign(signing.approve_agent_digest(action), MASTER)
     assert _post(f"{simulator}/exchange", signing.envelope(action, nonce, signature))["status"] == "ok"
-    made = Program(house).post(
+    wallet = Program(stack).post(
         "/api/v1/wallets", venue="simulator", label="marker", address=account, key="0x" + MARKER.hex()
     )
-    wait_for(lambda: _status(house, made["id"]) == "active", 120, "execution has opened the key")
-    return made["id"]
+    wait_for(lambda: _status(stack, wallet["id"]) == "active", 120, "execution has opened the key")
+    return wallet["id"]
 
 
-def _status(house, wallet):
-    with psycopg.connect(services_at(house.var).database_url) as database:
+def _status(stack, wallet):
+    with psycopg.connect(services_at(stack.var).database_url) as database:
         row = database.execute("SELECT status FROM wallets_wallet WHERE id = %s", (wallet,)).fetchone()
     return row and row[0]
 
@@ -96,7 +96,7 @@ def _found_in(parts):
 
 
 def _memory(process):
-    """Every part of a process's memory that can be read."""
+    """All readable memory mappings of a process."""
     maps = Path(f"/proc/{process.pid}/maps").read_text().splitlines()
     with open(f"/proc/{process.pid}/mem", "rb", buffering=0) as memory:
         for line in maps:
@@ -105,14 +105,14 @@ def _memory(process):
                 continue
             start, end = (int(edge, 16) for edge in span.split("-"))
             memory.seek(start)
-            with contextlib.suppress(OSError):  # a part that went away meanwhile
+            with contextlib.suppress(OSError):  # a mapping that was removed meanwhile
                 yield memory.read(end - start)
 
 
-def _files(house):
+def _files(stack):
     """Logs, mail, secrets, and the data and journal of PostgreSQL itself."""
     found = {}
-    for path in house.var.rglob("*"):
+    for path in stack.var.rglob("*"):
         with contextlib.suppress(FileNotFoundError):
             if path.is_file() and (hits := _found_in([path.read_bytes()])):
                 found[path.name] = hits
@@ -124,12 +124,12 @@ def _described(process):
     return [(folder / "environ").read_bytes(), (folder / "cmdline").read_bytes()]
 
 
-def test_a_key_is_in_no_process_but_execution(house, marked):
-    execution = wait_for(lambda: house.child("wallets-execution"), 120, "execution")
-    pid = house.kill("manage.py web")  # what was typed went through it; it forgets by starting anew
-    wait_for(lambda: (web := house.child("manage.py web")) and web.pid != pid, 30, "the web is back")
-    house.wait_until_ready(60)
-    others = [process for process in house.processes() if process.pid != execution.pid]
+def test_a_key_is_in_no_process_but_execution(stack, marked):
+    execution = wait_for(lambda: stack.child("wallets-execution"), 120, "execution")
+    pid = stack.kill("manage.py web")  # the key passed through its memory; a restart clears it
+    wait_for(lambda: (web := stack.child("manage.py web")) and web.pid != pid, 30, "the web is back")
+    stack.wait_until_ready(60)
+    others = [process for process in stack.processes() if process.pid != execution.pid]
     names = " ".join(" ".join(process.cmdline()) for process in others)
     for name in ("market-feed", "bots-supervisor", "manage.py web", "run_simulator", "redis-server"):
         assert name in names
@@ -138,14 +138,14 @@ def test_a_key_is_in_no_process_but_execution(house, marked):
     assert {process.pid: found for process in every if (found := _found_in(_described(process)))} == {}
 
 
-def test_a_key_is_in_no_file_dump_log_or_mail(house, marked):
-    assert _found_in(_dump(house).values()) == []
-    remembered = redis.Redis.from_url(services_at(house.var).redis_url)
+def test_a_key_is_in_no_file_dump_log_or_mail(stack, marked):
+    assert _found_in(_dump(stack).values()) == []
+    remembered = redis.Redis.from_url(services_at(stack.var).redis_url)
     assert _found_in(remembered.dump(key) or b"" for key in remembered.scan_iter()) == []
-    assert _files(house) == {}
+    assert _files(stack) == {}
 
 
-def test_the_search_finds_what_is_there(house, marked, tmp_path):
+def test_the_search_finds_what_is_there(stack, marked, tmp_path):
     """In a process that was given the key, in Redis, in a file and in a dump."""
     holder = subprocess.Popen(
         [sys.executable, "-c", "import sys; key = bytes.fromhex(sys.stdin.readline()); print('has it', flush=True);"
@@ -158,57 +158,57 @@ def test_the_search_finds_what_is_there(house, marked, tmp_path):
         assert holder.stdout.readline() == "has it\n"
         assert _found_in(_memory(psutil.Process(holder.pid)))
         holder.stdin.close()
-    remembered = redis.Redis.from_url(services_at(house.var).redis_url)
+    remembered = redis.Redis.from_url(services_at(stack.var).redis_url)
     remembered.set("planted", b"x" + MARKER)
     assert _found_in([remembered.dump("planted")])
     remembered.delete("planted")
-    (house.var / "log" / "planted").write_text(f"... key={MARKER.hex()} ...")
-    assert list(_files(house)) == ["planted"]
-    (house.var / "log" / "planted").unlink()
-    with psycopg.connect(services_at(house.var).database_url, autocommit=True) as database:
+    (stack.var / "log" / "planted").write_text(f"... key={MARKER.hex()} ...")
+    assert list(_files(stack)) == ["planted"]
+    (stack.var / "log" / "planted").unlink()
+    with psycopg.connect(services_at(stack.var).database_url, autocommit=True) as database:
         database.execute("CREATE TABLE planted (key bytea)")
         try:
             database.execute("INSERT INTO planted VALUES (%s)", (bytes(range(32)),))
-            assert bytes(range(32)).hex().encode() in b"".join(_dump(house).values())
+            assert bytes(range(32)).hex().encode() in b"".join(_dump(stack).values())
         finally:
             database.execute("DROP TABLE planted")
 
 
-def test_execution_leaves_no_core_and_is_closed_to_its_own_user(house, marked):
-    execution = wait_for(lambda: house.child("wallets-execution"), 120, "execution")
+def test_execution_leaves_no_core_and_is_closed_to_its_own_user(stack, marked):
+    execution = wait_for(lambda: stack.child("wallets-execution"), 120, "execution")
     limits = Path(f"/proc/{execution.pid}/limits").read_text()
     assert next(line for line in limits.splitlines() if "core file" in line).split()[4:6] == ["0", "0"]
-    # What may not be dumped belongs to root in /proc; the other processes belong to whoever runs them.
+    # In /proc the files of a non-dumpable process belong to root, those of other processes to their user.
     assert os.stat(f"/proc/{execution.pid}/mem").st_uid == 0
     if os.geteuid():
         with pytest.raises(PermissionError):
             next(iter(_memory(execution)))
 
 
-def test_a_dump_and_the_key_folder_restore_and_the_dump_alone_refuses(house, marked, tmp_path):
+def test_a_dump_and_the_key_folder_restore_and_the_dump_alone_refuses(stack, marked, tmp_path):
     """The drill of docs/operations.md, in a database of its own."""
-    services = services_at(house.var)
+    services = services_at(stack.var)
     restored = services.database_url.replace("/cryptotrade", "/restored")
     with psycopg.connect(services.database_url, autocommit=True) as database:
         database.execute("CREATE DATABASE restored")
     try:
-        assert _manage(house, restored, tmp_path, "migrate", "--verbosity", "0").returncode == 0
-        _restore(restored, _dump(house))
-        alone = _manage(house, restored, tmp_path / "empty", "sealing_keys", "init")
+        assert _manage(stack, restored, tmp_path, "migrate", "--verbosity", "0").returncode == 0
+        _restore(restored, _dump(stack))
+        alone = _manage(stack, restored, tmp_path / "empty", "sealing_keys", "init")
         assert alone.returncode == 1
         assert "key not present; users must enter keys again" in alone.stderr
         copied = tmp_path / "copied"
-        shutil.copytree(house.var / "secrets" / "execution", copied)
-        both = _manage(house, restored, copied, "sealing_keys", "check")
-        assert both.stdout.strip() == "2 sealed keys open", both.stderr  # the demo trader's and the marker
+        shutil.copytree(stack.var / "secrets" / "execution", copied)
+        both = _manage(stack, restored, copied, "sealing_keys", "check")
+        assert both.stdout.strip() == "2 sealed keys open", both.stderr  # the demo user's and the marker
     finally:
         with psycopg.connect(services.database_url, autocommit=True) as database:
             database.execute("DROP DATABASE restored WITH (FORCE)")
 
 
-def _dump(house):
+def _dump(stack):
     """Every table, as `COPY` writes it: `pg_dump` is not everywhere."""
-    with psycopg.connect(services_at(house.var).database_url) as database:
+    with psycopg.connect(services_at(stack.var).database_url) as database:
         tables = database.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
         dumped = {}
         for (table,) in tables:
@@ -227,9 +227,9 @@ def _restore(url, dumped):
                 copy.write(rows)
 
 
-def _manage(house, database_url, folder, *words):
-    environment = {**house.environment, "DATABASE_URL": database_url, "EXECUTION_KEYS": str(folder)}
+def _manage(stack, database_url, folder, *arguments):
+    environment = {**stack.environment, "DATABASE_URL": database_url, "SEALING_KEY_DIR": str(folder)}
     return subprocess.run(
-        [sys.executable, "manage.py", *words], cwd=ROOT, env=environment, capture_output=True, text=True,
+        [sys.executable, "manage.py", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True,
         check=False,
     )  # fmt: skip

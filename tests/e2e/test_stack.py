@@ -1,4 +1,4 @@
-"""`make run` from nothing, and whatever is killed meanwhile: the tests a stranger would make by hand."""
+"""`make run` from an empty folder, and recovery after any process is killed."""
 
 import asyncio
 import json
@@ -8,24 +8,24 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from tests.browser.chromium import FLAGS, chromium_path
-from tests.e2e.stack import Crowd, House, Watcher, wait_for
+from tests.e2e.stack import ReaderPool, Stack, Watcher, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("house")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 
 
 @pytest.fixture(scope="module")
-def house(open_folder):
-    house = House(open_folder)
-    house.start()
+def stack(open_folder):
+    stack = Stack(open_folder)
+    stack.start()
     try:
-        house.wait_until_ready()
-        yield house
+        stack.wait_until_ready()
+        yield stack
     finally:
-        house.destroy()
+        stack.destroy()
 
 
-async def test_thirty_instruments_reach_the_stream(house):
-    async with Watcher(house.stream_url) as watcher:
+async def test_thirty_instruments_reach_the_stream(stack):
+    async with Watcher(stack.stream_url) as watcher:
         await watcher.watch("ticks.simulator")
         await watcher.watch("venues")
         ticks = watcher.values["ticks.simulator"]
@@ -40,80 +40,80 @@ async def test_thirty_instruments_reach_the_stream(house):
         assert set(ticks["BTC"]) == {"bid", "ask", "last", "mark", "change24h", "volume24h", "t"}
 
 
-async def test_a_book_and_a_tape_flow_once_somebody_watches(house):
-    async with Watcher(house.stream_url) as watcher:
+async def test_a_book_and_trades_are_published_once_subscribed(stack):
+    async with Watcher(stack.stream_url) as watcher:
         for topic in ("book.simulator.BTC", "trades.simulator.BTC", "candles.simulator.BTC.1m"):
             await watcher.watch(topic)
             began = watcher.at[topic]
             await watcher.until(lambda t=topic, b=began: watcher.at[t] != b, 30, topic)
 
 
-def test_the_demo_trader_is_private_generated_and_can_sign_in(house):
-    path = house.var / "demo.json"
+def test_the_demo_user_is_generated_with_a_private_password_and_can_log_in(stack):
+    path = stack.var / "demo.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     demo = json.loads(path.read_text())
     assert set(demo) == {"url", "email", "password"}
-    assert demo["url"] == house.url
+    assert demo["url"] == stack.url
     assert len(demo["password"]) >= 20
-    assert demo["password"] not in house.output()
-    link = wait_for(lambda: [w for w in house.output().split() if "/accounts/link/#" in w], 120, "the link")
+    assert demo["password"] not in stack.output()
+    link = wait_for(lambda: [w for w in stack.output().split() if "/accounts/link/#" in w], 120, "the link")
     code = link[0].partition("#")[2]
-    assert code not in "".join(log.read_text() for log in (house.var / "log").glob("*.log"))
+    assert code not in "".join(log.read_text() for log in (stack.var / "log").glob("*.log"))
 
 
 @pytest.mark.parametrize("victim", ["run_worker market-feed", "run_simulator"])
-async def test_a_killed_feed_or_venue_is_noticed_and_comes_back(house, victim):
-    async with Watcher(house.stream_url) as watcher:
+async def test_a_killed_feed_or_venue_is_detected_and_restarted(stack, victim):
+    async with Watcher(stack.stream_url) as watcher:
         await watcher.watch("venues")
         await watcher.watch("ticks.simulator")
         await watcher.until(lambda: watcher.status() == "live", 120, "live before the kill")
-        pid = house.kill(victim)
+        pid = stack.kill(victim)
         await watcher.until(lambda: watcher.status() in ("late", "down"), 15, "noticed")
         await watcher.until(lambda: watcher.status() == "live", 60, "live again")
         epoch, seq = watcher.at["ticks.simulator"]
         await watcher.until(lambda: watcher.at["ticks.simulator"] > (epoch, seq + 3), 30, "moves again")
-    assert house.child(victim).pid != pid
+    assert stack.child(victim).pid != pid
 
 
-async def test_a_killed_redis_costs_seconds(house):
-    async with Watcher(house.stream_url) as watcher:
+async def test_the_stream_continues_after_redis_was_killed(stack):
+    async with Watcher(stack.stream_url) as watcher:
         await watcher.watch("ticks.simulator")
-        house.kill("redis-server")
-        gone_at = watcher.at["ticks.simulator"]
+        stack.kill("redis-server")
+        before = watcher.at["ticks.simulator"]
         await watcher.until(
-            lambda: watcher.at["ticks.simulator"] > (gone_at[0], gone_at[1] + 30), 60, "goes on"
+            lambda: watcher.at["ticks.simulator"] > (before[0], before[1] + 30), 60, "goes on"
         )
-        # The same connection, the same writer: `Watcher` has checked every number across the gap.
-        assert watcher.at["ticks.simulator"][0] == gone_at[0]
+        # Same connection and same epoch: `Watcher` has checked every seq across the gap.
+        assert watcher.at["ticks.simulator"][0] == before[0]
 
 
-async def test_a_killed_web_process_is_back_and_a_client_continues_by_number(house):
-    async with Watcher(house.stream_url) as watcher:
+async def test_after_a_killed_web_process_a_client_recovers_by_seq(stack):
+    async with Watcher(stack.stream_url) as watcher:
         await watcher.watch("trades.simulator.BTC")
         await watcher.until(lambda: watcher.at["trades.simulator.BTC"][1] > 0, 120, "trades")
         epoch, seq = watcher.at["trades.simulator.BTC"]
-        house.kill("manage.py web")
-    await asyncio.to_thread(house.wait_until_ready, 60)
-    async with Watcher(house.stream_url) as watcher:
-        ask = {"op": "sub", "topic": "trades.simulator.BTC", "epoch": epoch, "seq": seq}
-        await watcher.socket.send(json.dumps(ask))
-        answer = json.loads(await asyncio.wait_for(watcher.socket.recv(), 60))
-        assert answer["recovered"] is True
-        assert answer["seq"] == seq + len(answer["snap"])
+        stack.kill("manage.py web")
+    await asyncio.to_thread(stack.wait_until_ready, 60)
+    async with Watcher(stack.stream_url) as watcher:
+        request = {"op": "subscribe", "topic": "trades.simulator.BTC", "epoch": epoch, "seq": seq}
+        await watcher.socket.send(json.dumps(request))
+        response = json.loads(await asyncio.wait_for(watcher.socket.recv(), 60))
+        assert response["recovered"] is True
+        assert response["seq"] == seq + len(response["snapshot"])
 
 
 @pytest.fixture(scope="module")
-def page(house):
+def page(stack):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
         page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.goto(f"{house.url}/market/simulator/BTC/")
+        page.goto(f"{stack.url}/market/simulator/BTC/")
         yield page
         browser.close()
 
 
 def stale_on(page):
-    """The topics whose numbers the page greys."""
+    """Topics with values that the page marks as stale."""
     return page.evaluate(
         "[...new Set([...document.querySelectorAll('[data-live][data-stale=true]')].map(e => e.dataset.live))]"
     )
@@ -123,41 +123,43 @@ def wait_until_fresh(page, seconds):
     try:
         wait_for(lambda: not stale_on(page), seconds, "nothing is stale")
     except AssertionError:
-        said = page.evaluate("document.querySelector('#stream-state').innerText")
-        pytest.fail(f"stale after {seconds} s: {stale_on(page)}; the page says {said!r}")
+        message = page.evaluate("document.querySelector('#stream-state').innerText")
+        pytest.fail(f"stale after {seconds} s: {stale_on(page)}; stream state {message!r}")
 
 
 @pytest.mark.parametrize(
     "victim", ["run_worker market-feed", "manage.py web", "run_simulator", "redis-server"]
 )
 @pytest.mark.browser
-def test_an_open_page_survives_a_kill_under_load(house, page, victim):
-    """Sixty other readers, one page that nobody reloads: it says what is stale, and recovers."""
+def test_an_open_page_survives_a_kill_under_load(stack, page, victim):
+    """With sixty other stream clients, an open page marks stale values and recovers without a reload."""
     ladder = "document.querySelector('.ladder').innerText"
-    with Crowd(house.stream_url, 60) as crowd:
+    with ReaderPool(stack.stream_url, 60) as readers:
         wait_until_fresh(page, 60)
-        wait_for(lambda: crowd.frames > 600, 120, "the crowd reads")
-        house.kill(victim)
-        if victim != "redis-server":  # it is back before anything is three seconds old; so are others, but
-            wait_for(lambda: stale_on(page) or (house.kill(victim) and None), 60, "says what is stale")
+        wait_for(lambda: readers.frames > 600, 120, "the readers receive frames")
+        stack.kill(victim)
+        if (
+            victim != "redis-server"
+        ):  # Redis is back before any value is stale; other processes may be too, then kill again
+            wait_for(lambda: stale_on(page) or (stack.kill(victim) and None), 60, "says what is stale")
         wait_until_fresh(page, 90)
         before = page.evaluate(ladder)
         page.wait_for_function(f"before => {ladder} !== before", arg=before, timeout=60_000)
         page.wait_for_function("() => document.querySelector('#stream-state').innerText.includes('Live')")
-        assert crowd.breaks == []
+        assert readers.breaks == []
 
 
-def test_one_interrupt_leaves_no_process_and_a_second_run_keeps_the_history(house):
+def test_one_interrupt_leaves_no_process_and_a_second_run_keeps_the_history(stack):
     path = "/api/v1/candles?venue=simulator&symbol=BTC&interval=1m&limit=1000"
-    before = wait_for(lambda: (house.get(path)[1] or {}).get("results"), 120, "candles")
-    assert house.interrupt() == 0
-    assert house.processes() == []
-    house.start()
-    house.wait_until_ready()
-    after = house.get(path)[1]["results"]
+    before = wait_for(lambda: (stack.get(path)[1] or {}).get("results"), 120, "candles")
+    assert stack.interrupt() == 0
+    assert stack.processes() == []
+    stack.start()
+    stack.wait_until_ready()
+    after = stack.get(path)[1]["results"]
     common = {c["t"]: c for c in after}.keys() & {c["t"] for c in before}
     assert len(common) >= min(len(before), 900)
-    kept = {c["t"]: c for c in before}
-    assert all(c == kept[c["t"]] for c in after if c["t"] in common)
-    assert house.interrupt() == 0
-    assert house.processes() == []
+    stored = {c["t"]: c for c in before}
+    assert all(c == stored[c["t"]] for c in after if c["t"] in common)
+    assert stack.interrupt() == 0
+    assert stack.processes() == []

@@ -1,4 +1,4 @@
-"""From a bare start to a traded account: a person at a browser, the real worker, the simulated venue's own books."""
+"""End-to-end trading in a browser: real workers, and a comparison with the simulated venue's account."""
 
 import json
 import re
@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from tests.browser.chromium import FLAGS, chromium_path
-from tests.e2e.stack import House, wait_for
+from tests.e2e.stack import Stack, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("house")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 
 BTC = "/market/simulator/BTC/"
 SECONDS = 120
@@ -19,15 +19,15 @@ expect.set_options(timeout=SECONDS * 1000)
 
 
 @pytest.fixture(scope="module")
-def house(open_folder):
-    house = House(open_folder)
-    house.start()
+def stack(open_folder):
+    stack = Stack(open_folder)
+    stack.start()
     try:
-        house.wait_until_ready(240)  # a first start fills the history of 45 markets
-        yield house
-        house.interrupt()
+        stack.wait_until_ready(240)  # a first start fills the history of 45 markets
+        yield stack
+        stack.interrupt()
     finally:
-        house.destroy()
+        stack.destroy()
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +36,14 @@ def problems():
 
 
 @pytest.fixture(scope="module")
-def page(house, problems):
-    """The demo trader, signed in by the link that the house prints."""
-    links = wait_for(lambda: [w for w in house.output().split() if "/accounts/link/#" in w], 120, "the link")
+def page(stack, problems):
+    """Browser page of the demo user, logged in by the link that `make run` prints."""
+    links = wait_for(lambda: [w for w in stack.output().split() if "/accounts/link/#" in w], 120, "the link")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.set_default_timeout(SECONDS * 1000)
-        page.on("console", lambda said: problems.append(said.text) if said.type == "error" else None)
+        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
         page.goto(links[0])
         expect(page.get_by_role("button", name="Sign out")).to_be_visible(timeout=SECONDS * 1000)
         yield page
@@ -51,23 +51,23 @@ def page(house, problems):
 
 
 def read(page, path):
-    """What our API says to this browser."""
+    """Response of the API to this browser."""
     return page.evaluate("path => fetch(path).then(answer => answer.json())", f"/api/v1/{path}")
 
 
-def book_of(house, address):
-    """What the venue's own books say of an account."""
-    port = house.environment["SIMULATOR_CONTROL_PORT"]
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/accounts/{address}", timeout=60) as answer:
-        return json.load(answer)
+def book_of(stack, address):
+    """The simulated venue's dump of an account."""
+    port = stack.environment["SIMULATOR_CONTROL_PORT"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/accounts/{address}", timeout=60) as response:
+        return json.load(response)
 
 
-def control(house, path, method="POST", **body):
-    """Tell the simulator's control plane something."""
-    url = f"http://127.0.0.1:{house.environment['SIMULATOR_CONTROL_PORT']}{path}"
+def control(stack, path, method="POST", **body):
+    """Send a command to the simulator's control plane."""
+    url = f"http://127.0.0.1:{stack.environment['SIMULATOR_CONTROL_PORT']}{path}"
     request = urllib.request.Request(url, data=json.dumps(body).encode(), method=method)
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        assert answer.status == 200
+    with urllib.request.urlopen(request, timeout=60) as response:
+        assert response.status == 200
 
 
 def last(page):
@@ -75,7 +75,7 @@ def last(page):
 
 
 def order(page, *, side="Buy", kind="Limit", size, price=None, trigger=None):
-    """Fill in the ticket and send it; the id of the order."""
+    """Fill in the order ticket and submit it; returns the order ID."""
     page.get_by_text(f"{side}, {'long' if side == 'Buy' else 'short'}").click()
     page.locator("#order-ticket .tabs").get_by_text(kind, exact=True).click()
     if price is not None:
@@ -90,19 +90,19 @@ def order(page, *, side="Buy", kind="Limit", size, price=None, trigger=None):
     return re.search(r"/orders/([0-9a-f-]{36})/", result.inner_html())[1]
 
 
-def status_becomes(page, pk, *wanted):
-    def look():
+def status_becomes(page, pk, *expected):
+    def poll():
         found = read(page, f"orders/{pk}")
-        return found if found["status"] in wanted else None
+        return found if found["status"] in expected else None
 
-    return wait_for(look, SECONDS, f"{pk} becomes {wanted}")
+    return wait_for(poll, SECONDS, f"{pk} becomes {expected}")
 
 
-def test_a_simulated_account_trades_and_its_books_are_the_venues(house, page, problems):
-    # --- a wallet of play money, made and approved by the wizard
-    page.goto(f"{house.url}/wallets/new/?venue=simulator&way=simulated")
-    page.get_by_label("Name it").fill("Journey")
-    page.get_by_role("button", name="Open the account").click()
+def test_a_simulated_account_trades_and_agrees_with_the_venue(stack, page, problems):
+    # --- a simulated wallet, created by the wizard
+    page.goto(f"{stack.url}/wallets/new/?venue=simulator&key_source=simulated")
+    page.get_by_label("Wallet name").fill("Journey")
+    page.get_by_role("button", name="Open account").click()
     expect(page.get_by_text("Journey can trade")).to_be_visible(timeout=SECONDS * 1000)
     wallet = next(one for one in read(page, "wallets")["results"] if one["label"] == "Journey")
     wait_for(
@@ -110,52 +110,52 @@ def test_a_simulated_account_trades_and_its_books_are_the_venues(house, page, pr
     )
 
     # --- a limit order rests, shows, is cancelled
-    page.goto(house.url + BTC)
+    page.goto(stack.url + BTC)
     page.locator("#ticket-wallet").select_option(label="Journey")
     expect(page.locator("#ticket-free")).to_have_text("10,000.00")
     low = int(last(page) * Decimal("0.97"))
     resting = order(page, size="0.01", price=low)
     status_becomes(page, resting, "open")
     expect(page.locator(f"#order-{resting}")).to_contain_text("Open")
-    live = f"orders?live=true&wallet={wallet['id']}"  # the demo bot trades for the same person
+    live = f"orders?live=true&wallet={wallet['id']}"  # the demo bot trades for the same user
     assert [one["id"] for one in read(page, live)["results"]] == [resting]
-    assert len(book_of(house, wallet["address"])["open"]) == 1
+    assert len(book_of(stack, wallet["address"])["open"]) == 1
     page.locator(f"#order-link-{resting}").focus()
     page.keyboard.press("x")
     status_becomes(page, resting, "cancelled")
 
-    # --- bought at the market, a stop beneath it, sold again
+    # --- a market buy, a stop order below it, a market sell
     bought = status_becomes(page, order(page, kind="Market", size="0.02"), "filled")
-    assert Decimal(bought["filled"]) == Decimal("0.02")
+    assert Decimal(bought["filled_size"]) == Decimal("0.02")
     expect(page.locator("#toasts, #announcer").first).to_be_attached()
     stop = order(page, side="Sell", kind="Stop", size="0.01", trigger=int(last(page) * Decimal("0.96")))
     status_becomes(page, stop, "open")
     sold = status_becomes(page, order(page, side="Sell", kind="Market", size="0.01"), "filled")
     assert sold["average_price"] is not None
 
-    # --- an order that fills in parts
-    control(house, "/faults", kind="partial_fills", parts=4, seconds=20)
+    # --- partial fills
+    control(stack, "/faults", kind="partial_fills", parts=4, seconds=20)
     parts = status_becomes(page, order(page, size="0.04", price=int(last(page) * Decimal("1.01"))), "filled")
     fills = f"wallets/{wallet['id']}/fills"
-    told = [one for one in read(page, fills)["results"] if one["order"] == parts["id"]]
-    assert len(told) > 1
-    assert sum(Decimal(one["size"]) for one in told) == Decimal("0.04")
+    filled = [one for one in read(page, fills)["results"] if one["order"] == parts["id"]]
+    assert len(filled) > 1
+    assert sum(Decimal(one["size"]) for one in filled) == Decimal("0.04")
 
-    control(house, "/faults", method="DELETE")  # or the stop would get its first part only
+    control(stack, "/faults", method="DELETE")  # otherwise only the first part of the stop would fill
 
-    # --- the market falls, the stop fires; an hour's funding is paid
-    control(house, "/shock", coin="BTC", percent=-6)
+    # --- the price falls, the stop triggers, one hour of funding is charged
+    control(stack, "/shock", coin="BTC", percent=-6)
     fired = status_becomes(page, stop, "filled")
-    assert Decimal(fired["filled"]) == Decimal("0.01")
-    control(house, "/funding")
-    kinds = f"wallets/{wallet['id']}/transfers"
+    assert Decimal(fired["filled_size"]) == Decimal("0.01")
+    control(stack, "/funding")
+    kinds = f"wallets/{wallet['id']}/ledger-transactions"
     wait_for(
         lambda: [one for one in read(page, kinds)["results"] if one["kind"] == "funding"], 120, "the funding"
     )
 
-    # --- what we say is what the venue says, to the last digit
+    # --- local state equals the venue's, to the last digit
     def agree():
-        book = book_of(house, wallet["address"])
+        book = book_of(stack, wallet["address"])
         (held,) = read(page, f"wallets/{wallet['id']}/balances")["results"]
         (position,) = read(page, f"wallets/{wallet['id']}/positions")["results"]
         return (
@@ -164,12 +164,12 @@ def test_a_simulated_account_trades_and_its_books_are_the_venues(house, page, pr
             and len(read(page, fills)["results"]) == len(book["fills"])
         )
 
-    wait_for(agree, SECONDS, f"our books agree with the venue's: {book_of(house, wallet['address'])}")
+    wait_for(agree, SECONDS, f"local state agrees with the venue's: {book_of(stack, wallet['address'])}")
     assert read(page, f"wallets/{wallet['id']}")["residual"] == {}
 
-    # --- and each page tells it
-    page.goto(f"{house.url}/orders/{bought['id']}/")
+    # --- the pages show it
+    page.goto(f"{stack.url}/orders/{bought['id']}/")
     expect(page.locator(".timeline")).to_contain_text("Filled")
-    page.goto(f"{house.url}/wallets/{wallet['id']}/?tab=ledger")
-    expect(page.locator("#wallet-books")).to_contain_text("Fill")
+    page.goto(f"{stack.url}/wallets/{wallet['id']}/?tab=ledger")
+    expect(page.locator("#wallet-account")).to_contain_text("Fill")
     assert [text for text in problems if "htmx:" not in text] == []

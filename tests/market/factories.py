@@ -1,4 +1,4 @@
-"""A small market for page, API and browser tests: two venues, their instruments, ticks and history."""
+"""Factories of a small market for page, API and browser tests: venues, instruments, ticks, candles."""
 
 import time
 from decimal import Decimal
@@ -41,7 +41,7 @@ def instrument_make(
 
 
 def market_make() -> Venue:
-    """The simulator with five perps and one spot instrument whose name holds a slash."""
+    """The simulator venue with five perps and one spot instrument with a slash in its name."""
     venue = venue_make()
     for base, (size_decimals, *_) in COINS.items():
         instrument_make(venue, base, size_decimals)
@@ -52,13 +52,13 @@ def market_make() -> Venue:
 def tick(
     last: str, change: str | None = "1.5", volume: str | None = "1000", *, at: int | None = None
 ) -> dict[str, Any]:
-    """A tick whose bid and ask lie one ten-thousandth around `last`."""
-    middle = Decimal(last)
-    half = middle / 10_000
+    """A tick with bid and ask 0.01 % below and above `last`."""
+    mid = Decimal(last)
+    half = mid / 10_000
     now = int(time.time() * 1000) if at is None else at
     return {
-        "bid": str(middle - half),
-        "ask": str(middle + half),
+        "bid": str(mid - half),
+        "ask": str(mid + half),
         "last": last,
         "mark": last,
         "change24h": change,
@@ -68,14 +68,14 @@ def tick(
 
 
 def ticks() -> dict[str, dict[str, Any]]:
-    """One for each perp; the spot instrument has none."""
+    """One tick for each perp; the spot instrument has none."""
     return {base: tick(last, change, volume) for base, (_, last, change, volume) in COINS.items()}
 
 
-def book(middle: int = 71284, levels: int = 25, *, at: int | None = None) -> dict[str, Any]:
+def book(mid: int = 71284, levels: int = 25, *, at: int | None = None) -> dict[str, Any]:
     now = int(time.time() * 1000) if at is None else at
-    bids = [[str(middle - step), f"{step}.5"] for step in range(1, levels + 1)]
-    asks = [[str(middle + step), f"{step}.25"] for step in range(1, levels + 1)]
+    bids = [[str(mid - step), f"{step}.5"] for step in range(1, levels + 1)]
+    asks = [[str(mid + step), f"{step}.25"] for step in range(1, levels + 1)]
     return {"bids": bids, "asks": asks, "t": now}
 
 
@@ -108,12 +108,12 @@ def candles_make(
 def publish(
     venue: str = "simulator", *, status: str = "live", age_ms: int = 120, epoch: int = 1, offer: Any = None
 ) -> None:
-    """One flush by a fresh writer; `offer(publisher)` adds what it has to say beside the ticks."""
+    """One flush by a new publisher; `offer(publisher)` queues data in addition to the ticks."""
 
     async def flush() -> None:
         publisher = Publisher(venue, epoch, simulated=venue == "simulator")
         publisher.symbols(COINS)
-        publisher.offer_ticks(ticks())
+        publisher.queue_ticks(ticks())
         if offer:
             offer(publisher)
         await publisher.flush(status=status, age_ms=age_ms)

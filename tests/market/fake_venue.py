@@ -1,4 +1,4 @@
-"""A scripted Hyperliquid on 127.0.0.1: says what a test tells it to, and fails how it is told to."""
+"""Fake Hyperliquid server on 127.0.0.1 with scripted responses, stream messages and faults."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ def book(coin, bid, ask, time, *, fast=False):
 
 
 class FakeVenue:
-    """`async with FakeVenue() as venue:`; address in `venue.url`."""
+    """Fake venue server: `async with FakeVenue() as venue:`; its address is `venue.url`."""
 
     def __init__(self):
         self.answers = {
@@ -45,12 +45,12 @@ class FakeVenue:
             "recentTrades": [],
         }
         self.bars = {}  # (coin, interval) → rows of candleSnapshot
-        self.asked = []
-        self.faults = deque()  # HTTP statuses that the next answers get
+        self.requests = []
+        self.faults = deque()  # HTTP statuses of the next responses
         self.sockets = []
         self.subscribed = []  # per connection, in order of connecting
         self.commands = Counter()
-        self.mute = False  # half-open: takes everything, says nothing
+        self.mute = False  # half-open connection: accepts commands, sends nothing
         self.refuses = False
         self.refused = 0
 
@@ -72,19 +72,21 @@ class FakeVenue:
 
     # --- requests --------------------------------------------------------------------------------
     async def _info(self, request):
-        asked = await request.json()
-        self.asked.append(asked)
+        query = await request.json()
+        self.requests.append(query)
         if self.faults and (status := self.faults.popleft()) != 200:
             return web.Response(status=status, text="null")
-        if asked["type"] == "candleSnapshot":
-            wanted = asked["req"]
-            rows = self.bars.get((wanted["coin"], wanted["interval"]), [])
-            return web.json_response([r for r in rows if wanted["startTime"] <= r["t"] <= wanted["endTime"]])
-        return web.json_response(self.answers[asked["type"]])
+        if query["type"] == "candleSnapshot":
+            params = query["req"]
+            rows = self.bars.get((params["coin"], params["interval"]), [])
+            return web.json_response([r for r in rows if params["startTime"] <= r["t"] <= params["endTime"]])
+        return web.json_response(self.answers[query["type"]])
 
     def snapshots(self, interval="1m"):
         return [
-            a["req"] for a in self.asked if a["type"] == "candleSnapshot" and a["req"]["interval"] == interval
+            a["req"]
+            for a in self.requests
+            if a["type"] == "candleSnapshot" and a["req"]["interval"] == interval
         ]
 
     # --- stream ----------------------------------------------------------------------------------
@@ -116,7 +118,7 @@ class FakeVenue:
         await socket.send_json({"channel": "subscriptionResponse", "data": command})
 
     async def push(self, channel, data):
-        """To every connection, subscribed or not: the tests say what they mean."""
+        """Send to every connection, subscribed or not."""
         await self.push_raw(json.dumps({"channel": channel, "data": data}))
 
     async def push_raw(self, text):
@@ -124,20 +126,20 @@ class FakeVenue:
             await socket.send_str(text)
 
     def drop(self):
-        """Cut all lines without a word."""
+        """Abort all connections."""
         for socket in self.sockets:
             if socket._req is not None and socket._req.transport is not None:
                 socket._req.transport.abort()
         self.sockets.clear()
 
     def has(self, **subscription):
-        """True when the newest connection holds that subscription."""
+        """True when the newest connection has that subscription."""
         name = json.dumps(subscription, sort_keys=True)
         return bool(self.sockets and self.subscribed and name in self.subscribed[-1])
 
 
-async def until(true, *, within=60.0):
-    """Wait until `true()` holds; the test fails when it does not in time."""
+async def until(condition, *, within=60.0):
+    """Wait until `condition()` is true; the test fails on timeout."""
     async with asyncio.timeout(within):
-        while not true():
+        while not condition():
             await asyncio.sleep(0.01)

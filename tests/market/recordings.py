@@ -1,4 +1,4 @@
-"""Where recorded markets lie beside the project, for tests that replay them. They are not part of it."""
+"""Recorded market data for replay tests. The files are outside the project directory and optional."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
 def recorded(pattern: str) -> list[Path]:
-    """Files that match, in order; the test is skipped when there are none on this machine."""
+    """The matching files, sorted; skips the test when there are none on this machine."""
     found = sorted(FOLDER.glob(pattern))
     if not found:
         pytest.skip(f"no recorded data ({pattern}) beside the project")

@@ -1,4 +1,4 @@
-"""What the venue says about accounts: typed facts to the last digit, or a `ParseError`."""
+"""Decoding of account data: exact typed events, or a `ParseError`."""
 
 import contextlib
 import itertools
@@ -18,7 +18,7 @@ from market.domain.orders import (
     KeyRole,
     ModifySpec,
     OrderSpec,
-    Refused,
+    Rejected,
     VenueFill,
     VenueFunding,
     VenueOrder,
@@ -28,10 +28,10 @@ from market.venues.hyperliquid import accounts, order_actions, signing
 from market.venues.hyperliquid.codec import guarded
 from market.venues.hyperliquid.ledger_updates import KINDS, movements_read
 from market.venues.hyperliquid.private_streams import PrivateCodec
-from market.venues.hyperliquid.responses import refusal_read, refusal_status, statuses_read
+from market.venues.hyperliquid.responses import rejection_read, rejection_status, statuses_read
 
 D = Decimal
-US, THEM = "0x" + "aa" * 20, "0x" + "bb" * 20
+OWN, OTHER = "0x" + "aa" * 20, "0x" + "bb" * 20
 CLOID = "0x" + "00" * 15 + "2A"
 OO = {
     "coin": "ETH",
@@ -55,8 +55,8 @@ FUNDING = {"coin": "ETH", "usdc": "-3.6", "szi": "0.5", "fundingRate": "0.000012
 
 
 # --- orders --------------------------------------------------------------------------------------
-def test_a_standing_order_is_read_whole():
-    assert accounts.standing_read(FOO) == VenueOrder(
+def test_an_open_order_is_decoded_completely():
+    assert accounts.open_order_read(FOO) == VenueOrder(
         symbol="ETH", side="buy", kind="limit", tif="gtc", price=D("2986.3"), size=D("1.0"), remaining=D("0.4"),
         venue_id="77", client_id=CLOID.lower(), status="open", raw_status="open", time=1000, status_time=1000,
     )  # fmt: skip
@@ -67,14 +67,14 @@ def test_a_standing_order_is_read_whole():
     [("Limit", "Alo", "limit", "alo"), ("Limit", "Ioc", "limit", "ioc"),
      ("Market", "FrontendMarket", "market", "ioc"), ("Market", "LiquidationMarket", "market", "ioc"),
      ("Stop Market", None, "stop_market", "ioc"), ("Stop Limit", "Gtc", "stop_limit", "gtc"),
-     ("Take Profit Market", None, "take_market", "ioc"), ("Take Profit Limit", "Gtc", "take_limit", "gtc")],
+     ("Take Profit Market", None, "take_profit_market", "ioc"), ("Take Profit Limit", "Gtc", "take_profit_limit", "gtc")],
 )  # fmt: skip
-def test_every_kind_has_its_name(order_type, tif, kind, ours):
-    order = accounts.standing_read(FOO | {"orderType": order_type, "tif": tif})
+def test_every_order_type_is_mapped(order_type, tif, kind, ours):
+    order = accounts.open_order_read(FOO | {"orderType": order_type, "tif": tif})
     assert (order.kind, order.tif) == (kind, ours)
 
 
-def test_a_trigger_keeps_its_price_and_its_children_stand_too():
+def test_child_orders_are_returned_with_their_trigger_price():
     child = FOO | {
         "oid": 78,
         "isTrigger": True,
@@ -82,15 +82,15 @@ def test_a_trigger_keeps_its_price_and_its_children_stand_too():
         "orderType": "Stop Market",
         "tif": None,
     }
-    parent, armed = accounts.standing_list_read([FOO | {"children": [child]}])
+    parent, armed = accounts.open_orders_read([FOO | {"children": [child]}])
     assert (parent.venue_id, parent.trigger_price) == ("77", None)
     assert (armed.venue_id, armed.trigger_price) == ("78", D("2900.0"))
 
 
-def test_an_update_of_the_stream_says_that_it_does_not_tell_all():
+def test_a_stream_update_is_marked_incomplete():
     row = {"order": OO | {"reduceOnly": True}, "status": "marginCanceled", "statusTimestamp": 2000}
     order = accounts.update_read(row)
-    assert order.partial
+    assert order.incomplete
     assert (order.status, order.raw_status, order.status_time) == ("cancelled", "marginCanceled", 2000)
     assert order.reduce_only
     assert order.client_id is None
@@ -115,12 +115,12 @@ def test_an_update_of_the_stream_says_that_it_does_not_tell_all():
         )),
     ],
 )  # fmt: skip
-def test_every_status_of_the_venue_has_one_of_ours(raw, status):
+def test_every_venue_status_is_mapped(raw, status):
     assert accounts.status_read(raw) == status
 
 
 @pytest.mark.parametrize("raw", ["", "frozen", None, 3])
-def test_a_status_that_nobody_knows_is_a_parse_error(raw):
+def test_an_unknown_status_is_a_parse_error(raw):
     with pytest.raises(ParseError):
         accounts.status_read(raw)
 
@@ -146,7 +146,7 @@ def test_a_spot_fill_pays_in_the_token_it_received():
 
 
 def test_a_fill_of_a_liquidation_is_marked():
-    marked = {"liquidatedUser": US, "markPx": "1.0", "method": "market"}
+    marked = {"liquidatedUser": OWN, "markPx": "1.0", "method": "market"}
     assert accounts.fill_read(FILL | {"liquidation": marked}).liquidation
 
 
@@ -162,14 +162,14 @@ def test_funding_is_read_alike_from_the_answer_and_from_the_stream():
 
 
 # --- movements -----------------------------------------------------------------------------------
-def moved(delta, account=US):
+def moved(delta, account=OWN):
     [movement], bad = movements_read([{"time": 3, "hash": "0xf", "delta": delta}], account)
     assert bad == []
     return movement
 
 
 PERP, SPOT = ("perp", "USDC"), ("spot", "USDC")
-SENT = {"user": US, "destination": THEM}
+SENT = {"user": OWN, "destination": OTHER}
 TOKEN = SENT | {"token": "PURR", "amount": "7.5", "usdcValue": "1.0"}
 
 
@@ -187,22 +187,22 @@ TOKEN = SENT | {"token": "PURR", "amount": "7.5", "usdcValue": "1.0"}
         ({"type": "spotTransfer", "fee": "0.2", **TOKEN}, [("spot", "PURR", D("-7.5"))], "0.2"),
         ({"type": "spotTransfer", "fee": "0.0", "nativeTokenFee": "0.5", **TOKEN},
          [("spot", "PURR", D("-7.5")), ("spot", "PURR", D("-0.5"))], "0.0"),
-        ({"type": "send", "sourceDex": "", "destinationDex": "spot", "fee": "0.0", **TOKEN, "destination": US},
+        ({"type": "send", "sourceDex": "", "destinationDex": "spot", "fee": "0.0", **TOKEN, "destination": OWN},
          [("perp", "PURR", D("-7.5")), ("spot", "PURR", D("7.5"))], "0.0"),
         ({"type": "send", "sourceDex": "spot", "destinationDex": "xyz", "fee": "0.0", **TOKEN},
          [("spot", "PURR", D("-7.5"))], "0.0"),
         ({"type": "liquidation", "liquidatedNtlPos": "5.0"}, [], "0"),
-        ({"type": "vaultDeposit", "vault": THEM, "usdc": "5.0"}, [(*PERP, D("-5.0"))], "0"),
+        ({"type": "vaultDeposit", "vault": OTHER, "usdc": "5.0"}, [(*PERP, D("-5.0"))], "0"),
         ({"type": "vaultWithdraw", "netWithdrawnUsd": "5.0"}, [(*PERP, D("5.0"))], "0"),
     ],
 )  # fmt: skip
-def test_a_movement_has_the_legs_of_the_account_that_asks(delta, legs, fee):
+def test_a_movement_has_the_legs_of_the_queried_account(delta, legs, fee):
     movement = moved(delta)
     assert (list(movement.legs), movement.fee, movement.kind) == (legs, D(fee), delta["type"])
 
 
 @pytest.mark.parametrize("kind", ["internalTransfer", "subAccountTransfer", "spotTransfer", "send"])
-def test_what_one_side_gives_the_other_receives_and_the_giver_pays_the_fee(kind):
+def test_sender_debit_equals_receiver_credit_and_the_sender_pays_the_fee(kind):
     delta = {
         "type": kind,
         "usdc": "5.0",
@@ -211,18 +211,18 @@ def test_what_one_side_gives_the_other_receives_and_the_giver_pays_the_fee(kind)
         "destinationDex": "spot",
         **TOKEN,
     }
-    [out], [into] = moved(delta).legs, moved(delta, THEM).legs
+    [out], [into] = moved(delta).legs, moved(delta, OTHER).legs
     assert out[:2] == into[:2]
     assert out[2] == -into[2] < 0
-    assert (moved(delta).fee, moved(delta, THEM).fee) == (D("1.0"), 0)
-    assert moved(delta).ref == moved(delta, THEM).ref
+    assert (moved(delta).fee, moved(delta, OTHER).fee) == (D("1.0"), 0)
+    assert moved(delta).ref == moved(delta, OTHER).ref
 
 
-def test_rows_that_are_alike_in_everything_are_two_movements():
+def test_identical_rows_are_separate_movements():
     rows = [{"time": 3, "hash": "0x0", "delta": {"type": "deposit", "usdc": "1.0"}}] * 2
     other = {"time": 3, "hash": "0x0", "delta": {"type": "deposit", "usdc": "2.0"}}
-    good, _ = movements_read([*rows, other], US)
-    again, _ = movements_read([other, *rows], US)
+    good, _ = movements_read([*rows, other], OWN)
+    again, _ = movements_read([other, *rows], OWN)
     assert len({movement.ref for movement in good}) == 3
     assert {movement.ref for movement in again} == {movement.ref for movement in good}
     assert max(len(movement.ref) for movement in good) < 120
@@ -231,14 +231,14 @@ def test_rows_that_are_alike_in_everything_are_two_movements():
 @pytest.mark.parametrize(
     "delta",
     [{"type": "borrowLend", "usdc": "1.0"}, {"type": "deposit"}, {"type": "deposit", "usdc": "-1.0"}, 5,
-     {"type": "internalTransfer", "usdc": "5.0", "user": THEM, "destination": THEM}],
+     {"type": "internalTransfer", "usdc": "5.0", "user": OTHER, "destination": OTHER}],
 )  # fmt: skip
-def test_a_movement_that_is_not_understood_is_carried_beside_the_others(delta):
+def test_an_unknown_movement_is_returned_as_an_error_beside_the_others(delta):
     rows = [
         {"time": 3, "hash": "0x0", "delta": delta},
         {"time": 4, "hash": "0x0", "delta": {"type": "deposit", "usdc": "1.0"}},
     ]
-    good, bad = movements_read(rows, US)
+    good, bad = movements_read(rows, OWN)
     assert [movement.time for movement in good] == [4]
     [problem] = bad
     assert isinstance(problem, ParseError)
@@ -262,7 +262,7 @@ def state(*positions, value="993.15"):
     }  # fmt: skip
 
 
-def test_cash_is_equity_without_what_prices_did():
+def test_cash_is_equity_without_unrealised_pnl():
     spot = {"balances": [{"coin": "PURR", "total": "3.5"}, {"coin": "USDC", "total": "500.0"}]}
     found = accounts.account_read(state(position()), spot)
     assert isinstance(found, AccountState)
@@ -272,7 +272,7 @@ def test_cash_is_equity_without_what_prices_did():
     assert (found.equity, found.withdrawable, found.leverages) == (D("993.15"), D("900.0"), {"ETH": 20})
 
 
-def test_a_long_that_gained_cost_less_than_it_is_worth():
+def test_cost_of_a_profitable_long_is_below_its_value():
     found = accounts.account_read(state(position(szi="0.5", unrealizedPnl="6.85")), {"balances": []})
     assert found.positions[0].cost == D("1493.15")
 
@@ -281,19 +281,19 @@ def test_a_long_that_gained_cost_less_than_it_is_worth():
     ("answer", "role"),
     [({"role": "user"}, KeyRole("user")), ({"role": "missing"}, KeyRole("missing")),
      ({"role": "vault"}, KeyRole("vault")),
-     ({"role": "agent", "data": {"user": THEM.upper().replace("X", "x")}}, KeyRole("agent", THEM)),
-     ({"role": "subAccount", "data": {"master": THEM}}, KeyRole("sub_account", THEM))],
+     ({"role": "agent", "data": {"user": OTHER.upper().replace("X", "x")}}, KeyRole("agent", OTHER)),
+     ({"role": "subAccount", "data": {"master": OTHER}}, KeyRole("sub_account", OTHER))],
 )  # fmt: skip
 def test_a_key_has_a_role_and_perhaps_a_master(answer, role):
     assert accounts.role_read(answer) == role
 
 
-def test_agents_end_at_a_time_or_never():
+def test_agents_expire_at_a_time_or_never():
     rows = [
-        {"name": "bot", "address": THEM, "validUntil": 9},
-        {"name": "b", "address": US, "validUntil": None},
+        {"name": "bot", "address": OTHER, "validUntil": 9},
+        {"name": "b", "address": OWN, "validUntil": None},
     ]
-    assert accounts.agents_read(rows) == [Agent(THEM, "bot", 9), Agent(US, "b", None)]
+    assert accounts.agents_read(rows) == [Agent(OTHER, "bot", 9), Agent(OWN, "b", None)]
 
 
 # --- answers to actions --------------------------------------------------------------------------
@@ -301,34 +301,34 @@ def answered(*statuses):
     return {"status": "ok", "response": {"type": "order", "data": {"statuses": list(statuses)}}}
 
 
-def test_each_order_has_its_answer():
+def test_each_order_has_its_response():
     rows = [
         {"resting": {"oid": 5, "cloid": CLOID}}, {"filled": {"totalSz": "0.02", "avgPx": "1.5", "oid": 6}},
         {"error": "Price must be divisible by tick size. asset=0"}, "waitingForFill", "waitingForTrigger",
     ]  # fmt: skip
     assert statuses_read(answered(*rows), 5) == [
         Accepted("5"), Accepted("6", resting=False, filled=D("0.02")),
-        Refused("Price must be divisible by tick size. asset=0", "tickRejected"), Accepted(), Accepted(),
+        Rejected("Price must be divisible by tick size. asset=0", "tickRejected"), Accepted(), Accepted(),
     ]  # fmt: skip
 
 
-def test_one_error_for_a_batch_is_the_answer_to_each():
-    assert statuses_read(answered({"error": "no"}), 3) == [Refused("no")] * 3
+def test_one_error_for_a_batch_applies_to_each_order():
+    assert statuses_read(answered({"error": "no"}), 3) == [Rejected("no")] * 3
 
 
 @pytest.mark.parametrize("rows", [[], [{"resting": {"oid": 5}}], ["success"] * 3, "success"])
-def test_answers_that_do_not_fit_the_orders_are_not_guessed_at(rows):
+def test_responses_that_do_not_match_the_orders_are_parse_errors(rows):
     body = {"status": "ok", "response": {"data": {"statuses": rows}}}
     with pytest.raises(ParseError):
         statuses_read(body, 2)
 
 
-def test_refusals_have_the_name_that_the_history_gives_them():
+def test_rejections_have_the_status_name_of_the_order_history():
     text = "Post only order would have immediately matched, bbo was 1.2345@1.2346. asset=3"
-    assert refusal_status(text) == "badAloPxRejected"
-    assert refusal_status("Order was never placed, already canceled, or filled. asset=0") == ""
-    assert refusal_read({"status": "err", "response": "Invalid nonce: x"}) == "Invalid nonce: x"
-    assert refusal_read(answered()) is None
+    assert rejection_status(text) == "badAloPxRejected"
+    assert rejection_status("Order was never placed, already canceled, or filled. asset=0") == ""
+    assert rejection_read({"status": "err", "response": "Invalid nonce: x"}) == "Invalid nonce: x"
+    assert rejection_read(answered()) is None
 
 
 # --- orders as actions ---------------------------------------------------------------------------
@@ -345,9 +345,9 @@ def order(kind="limit", tif="gtc", **more):
      ("limit", "ioc", None, {"limit": {"tif": "Ioc"}}), ("market", "gtc", None, {"limit": {"tif": "Ioc"}}),
      *((kind, "gtc", D("99"), {"trigger": {"isMarket": market, "triggerPx": "99", "tpsl": tpsl}})
        for kind, market, tpsl in (("stop_market", True, "sl"), ("stop_limit", False, "sl"),
-                                  ("take_market", True, "tp"), ("take_limit", False, "tp")))],
+                                  ("take_profit_market", True, "tp"), ("take_profit_limit", False, "tp")))],
 )  # fmt: skip
-def test_every_kind_is_written_as_the_venue_has_it(kind, tif, trigger, written):
+def test_every_order_type_is_encoded(kind, tif, trigger, written):
     action = order_actions.place_action([order(kind, tif, trigger_price=trigger)], ASSETS)
     assert action["orders"] == [
         {"a": 0, "b": True, "p": "100000", "s": "0.01", "r": False, "t": written, "c": CLOID.lower()}
@@ -355,7 +355,7 @@ def test_every_kind_is_written_as_the_venue_has_it(kind, tif, trigger, written):
     assert action["grouping"] == "na"
 
 
-def test_what_is_placed_hashes_as_the_golden_vector():
+def test_a_place_action_has_the_hash_of_the_golden_vector():
     action = order_actions.place_action([order()], ASSETS)
     hashed = signing.action_hash(action, 1700000000000, expires_after=1700000005000)
     assert hashed.hex() == "84054f6dd743550d1e503162f518433c937a9d2f3bfb355ca7b504bcf5b9553a"
@@ -366,11 +366,11 @@ def test_cancels_go_by_the_venues_ids_where_all_are_known():
     assert order_actions.cancel_action([known], ASSETS) == {"type": "cancel", "cancels": [{"a": 0, "o": 5}]}
     by_ours = order_actions.cancel_action([known, ours], ASSETS)["cancels"]
     assert by_ours == [{"asset": 0, "cloid": CLOID.lower()}, {"asset": 10107, "cloid": CLOID.lower()}]
-    with pytest.raises(ValueError, match="different sorts"):
+    with pytest.raises(ValueError, match="both venue ids and client ids"):
         order_actions.cancel_action([ours, CancelSpec("BTC", venue_id="5")], ASSETS)
 
 
-def test_a_modify_never_asks_to_place_what_is_gone():
+def test_a_modify_does_not_place_closed_orders_again():
     action = order_actions.modify_action([ModifySpec(CancelSpec("BTC", venue_id="5"), order())], ASSETS)
     assert action.keys() == {"type", "modifies"}
     assert action["modifies"][0]["oid"] == 5
@@ -379,32 +379,32 @@ def test_a_modify_never_asks_to_place_what_is_gone():
 # --- any JSON ------------------------------------------------------------------------------------
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8)
-    | st.sampled_from(["1.0", "-2.5", US, THEM, "open", "ETH", "B", "USDC", ""]),
+    | st.sampled_from(["1.0", "-2.5", OWN, OTHER, "open", "ETH", "B", "USDC", ""]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=8,
 )  # fmt: skip
 READERS = {
     accounts.update_read: {"order": FOO, "status": "open", "statusTimestamp": 1},
-    accounts.standing_read: FOO,
+    accounts.open_order_read: FOO,
     accounts.fill_read: FILL,
     accounts.funding_read: FUNDING | {"time": 7},
-    accounts.role_read: {"role": "agent", "data": {"user": US}},
-    accounts.requests_left_read: {"nRequestsUsed": 1, "nRequestsCap": 2},
-    lambda said: accounts.account_read(said, {"balances": []}): state(position()),
-    lambda said: accounts.account_read(state(said), {"balances": []}): position(),
-    lambda said: accounts.account_read(state(), said): {"balances": [{"coin": "USDC", "total": "1.0"}]},
-    lambda said: statuses_read(said, 2): answered("success", "success"),
-    refusal_read: {"status": "err", "response": "no"},
+    accounts.role_read: {"role": "agent", "data": {"user": OWN}},
+    accounts.action_quota_read: {"nRequestsUsed": 1, "nRequestsCap": 2},
+    lambda raw: accounts.account_read(raw, {"balances": []}): state(position()),
+    lambda raw: accounts.account_read(state(raw), {"balances": []}): position(),
+    lambda raw: accounts.account_read(state(), raw): {"balances": [{"coin": "USDC", "total": "1.0"}]},
+    lambda raw: statuses_read(raw, 2): answered("success", "success"),
+    rejection_read: {"status": "err", "response": "no"},
 }
 CASES = [(read, sample, field) for read, sample in READERS.items() for field in (None, *sample)]
 
 
 @given(st.sampled_from(CASES), JSON)
-def test_whatever_the_venue_says_becomes_a_fact_or_a_parse_error(case, junk):
+def test_any_venue_data_becomes_an_event_or_a_parse_error(case, junk):
     read, sample, field = case
-    said = junk if field is None else sample | {field: junk}
+    raw = junk if field is None else sample | {field: junk}
     try:
-        found = guarded(lambda: read(said), said)
+        found = guarded(lambda: read(raw), raw)
     except ParseError:
         return
     for value in (getattr(found, "price", D(0)), getattr(found, "fee", D(0)), getattr(found, "amount", D(0))):
@@ -421,9 +421,9 @@ def test_whatever_the_venue_says_becomes_a_fact_or_a_parse_error(case, junk):
         JSON,
     ),
 )
-def test_whatever_a_movement_says_its_legs_are_exact_or_it_is_a_parse_error(kind, fields):
+def test_any_movement_has_exact_legs_or_is_a_parse_error(kind, fields):
     rows = [{"time": 1, "hash": "0x0", "delta": {"type": kind} | fields}]
-    good, bad = movements_read(rows, US)
+    good, bad = movements_read(rows, OWN)
     assert len(good) + len(bad) == 1
     for amount in itertools.chain.from_iterable((leg[2] for leg in movement.legs) for movement in good):
         assert isinstance(amount, Decimal)
@@ -431,7 +431,7 @@ def test_whatever_a_movement_says_its_legs_are_exact_or_it_is_a_parse_error(kind
 
 
 @given(JSON)
-def test_whatever_comes_on_a_stream_is_decoded_ignored_or_a_parse_error(junk):
+def test_any_stream_message_is_decoded_ignored_or_a_parse_error(junk):
     for channel in (
         "orderUpdates",
         "userFills",
@@ -447,4 +447,4 @@ def test_whatever_comes_on_a_stream_is_decoded_ignored_or_a_parse_error(junk):
         except TypeError:  # an integer that JSON of 64 bits does not have
             return
         with contextlib.suppress(ParseError):
-            assert all(isinstance(said, Message) for said in PrivateCodec(US).decode(frame))
+            assert all(isinstance(raw, Message) for raw in PrivateCodec(OWN).decode(frame))

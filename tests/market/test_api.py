@@ -1,4 +1,4 @@
-"""/api/v1/: shapes, pages, and one error shape for everything that goes wrong."""
+"""Market API under /api/v1/: response bodies, pagination and the common error format."""
 
 import threading
 import time
@@ -26,7 +26,7 @@ def market():
 
 
 @pytest.fixture
-def impatient(monkeypatch):
+def short_wait(monkeypatch):
     monkeypatch.setattr(live.topic_fresh, "__kwdefaults__", {"wait": 0.05})
 
 
@@ -39,14 +39,14 @@ def no_redis(monkeypatch):
         monkeypatch.setattr(hub, name, refuse)
 
 
-def error_of(answer):
+def error_body(answer):
     body = answer.json()
     assert set(body) == {"error"}
     assert set(body["error"]) == {"code", "message", "request_id", "timestamp", "details"}
     return body["error"]
 
 
-def test_venues_tell_status_age_and_simulation(client, market):
+def test_venues_have_status_age_and_simulated_flag(client, market):
     factories.publish(age_ms=250)
     (venue,) = client.get("/api/v1/venues").json()["results"]
     assert venue["name"] == "simulator"
@@ -55,7 +55,7 @@ def test_venues_tell_status_age_and_simulation(client, market):
     assert 250 <= venue["age_ms"] < 5_000
 
 
-def test_venue_that_nobody_reports_is_down_with_unknown_age(client, market):
+def test_venue_without_a_report_is_down_with_unknown_age(client, market):
     (venue,) = client.get("/api/v1/venues").json()["results"]
     assert (venue["status"], venue["age_ms"]) == ("down", None)
 
@@ -130,7 +130,7 @@ def test_open_candle_ends_the_newest_page_and_no_candle_is_lost_for_it(client, m
     factories.candles_make(btc, 5)
     opens = btc.candles.order_by("-open_time")[0].open_time + 15 * factories.MINUTE
     row = [opens, "1", "2", "0.5", "1.5", "9"]
-    factories.publish(offer=lambda publisher: publisher.offer_candle("BTC", "15m", row))
+    factories.publish(offer=lambda publisher: publisher.queue_candle("BTC", "15m", row))
     url = "/api/v1/candles?venue=simulator&symbol=BTC&interval=15m"
     page = client.get(f"{url}&limit=3").json()
     assert page["results"][-1] == {
@@ -154,7 +154,7 @@ def test_candles_survive_redis(client, market, no_redis):
 
 
 def test_book_that_is_watched_is_answered_at_once(client, market):
-    factories.publish(offer=lambda publisher: publisher.offer_book("BTC", factories.book()))
+    factories.publish(offer=lambda publisher: publisher.queue_book("BTC", factories.book()))
     body = client.get("/api/v1/book?venue=simulator&symbol=BTC").json()
     assert body["bids"][0] == ["71283", "1.5"]
     assert body["asks"][0] == ["71285", "1.25"]
@@ -162,7 +162,7 @@ def test_book_that_is_watched_is_answered_at_once(client, market):
     assert body["simulated"] is True
 
 
-def test_book_that_nobody_watched_is_asked_for_and_waited_for(client, market):
+def test_unwatched_book_is_requested_from_the_feed_and_awaited(client, market):
     factories.publish()
     store = redis.Redis.from_url(settings.REDIS_URL)
 
@@ -170,7 +170,7 @@ def test_book_that_nobody_watched_is_asked_for_and_waited_for(client, market):
         deadline = time.monotonic() + 60
         while not store.zscore("ct:interest:simulator", "book.simulator.BTC") and time.monotonic() < deadline:
             threading.Event().wait(0.01)
-        factories.publish(offer=lambda publisher: publisher.offer_book("BTC", factories.book()))
+        factories.publish(offer=lambda publisher: publisher.queue_book("BTC", factories.book()))
 
     worker = threading.Thread(target=feed)
     worker.start()
@@ -180,28 +180,28 @@ def test_book_that_nobody_watched_is_asked_for_and_waited_for(client, market):
     assert answer.json()["bids"]
 
 
-def test_book_that_never_comes_is_unavailable(client, market, impatient):
+def test_book_that_never_arrives_is_unavailable(client, market, short_wait):
     factories.publish()
     answer = client.get("/api/v1/book?venue=simulator&symbol=BTC")
     assert answer.status_code == 503
-    assert error_of(answer)["code"] == "SERVICE_UNAVAILABLE"
+    assert error_body(answer)["code"] == "SERVICE_UNAVAILABLE"
 
 
-def test_book_left_over_from_long_ago_is_not_passed_off_as_current(client, market, impatient):
+def test_old_book_is_not_returned_as_current(client, market, short_wait):
     old = int(time.time() * 1000) - 120_000
-    factories.publish(offer=lambda publisher: publisher.offer_book("BTC", factories.book(at=old)))
+    factories.publish(offer=lambda publisher: publisher.queue_book("BTC", factories.book(at=old)))
     assert client.get("/api/v1/book?venue=simulator&symbol=BTC").status_code == 503
 
 
-def test_quiet_book_is_good_enough_after_asking(client, market, impatient):
+def test_book_of_a_quiet_market_is_accepted_after_the_wait(client, market, short_wait):
     quiet = int(time.time() * 1000) - 20_000
-    factories.publish(offer=lambda publisher: publisher.offer_book("BTC", factories.book(at=quiet)))
+    factories.publish(offer=lambda publisher: publisher.queue_book("BTC", factories.book(at=quiet)))
     assert client.get("/api/v1/book?venue=simulator&symbol=BTC").status_code == 200
 
 
 def test_trades_are_oldest_first(client, market):
     items = [factories.trade(number) for number in range(1, 6)]
-    factories.publish(offer=lambda publisher: publisher.offer_trades("BTC", items))
+    factories.publish(offer=lambda publisher: publisher.queue_trades("BTC", items))
     body = client.get("/api/v1/trades?venue=simulator&symbol=BTC").json()
     assert [row["id"] for row in body["results"]] == ["1", "2", "3", "4", "5"]
     assert body["results"][0]["side"] == "buy"
@@ -226,7 +226,7 @@ def test_trades_are_oldest_first(client, market):
 def test_bad_parameter_is_named(client, market, path, field):
     answer = client.get(f"/api/v1/{path}")
     assert answer.status_code == 400
-    error = error_of(answer)
+    error = error_body(answer)
     assert error["code"] == "VALIDATION_ERROR"
     assert field in error["details"]
 
@@ -244,7 +244,7 @@ def test_bad_parameter_is_named(client, market, path, field):
 def test_unknown_venue_or_instrument_is_not_found(client, market, path):
     answer = client.get(f"/api/v1/{path}")
     assert answer.status_code == 404
-    assert error_of(answer)["code"] == "NOT_FOUND"
+    assert error_body(answer)["code"] == "NOT_FOUND"
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_unknown_venue_or_instrument_is_not_found(client, market, path):
 def test_without_redis_live_values_are_unavailable(client, market, no_redis, path):
     answer = client.get(f"/api/v1/{path}")
     assert answer.status_code == 503
-    assert error_of(answer)["code"] == "SERVICE_UNAVAILABLE"
+    assert error_body(answer)["code"] == "SERVICE_UNAVAILABLE"
 
 
 @pytest.mark.parametrize("path", ["venues", "instruments", "ticks", "candles", "book", "trades"])

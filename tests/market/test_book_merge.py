@@ -16,23 +16,23 @@ def prices(body):
 
 
 def test_there_is_no_body_before_the_first_book():
-    assert BookMerger().body() is None
+    assert BookMerger().to_json() is None
 
 
-def test_the_fast_book_rules_down_to_its_own_deepest_price():
+def test_the_fast_book_wins_down_to_its_own_deepest_price():
     merger = BookMerger()
     merger.apply(book([99, 98, 97, 96], [101, 102, 103, 104], 10))
     merger.apply(book([100, 98], [102, 103], 20, shallow=True))
-    assert prices(merger.body()) == [[100, 98, 97, 96], [102, 103, 104]]
-    assert merger.body()["t"] == 20
+    assert prices(merger.to_json()) == [[100, 98, 97, 96], [102, 103, 104]]
+    assert merger.to_json()["t"] == 20
 
 
-def test_a_deep_book_that_is_newer_rules_alone():
+def test_a_newer_deep_book_replaces_the_fast_one():
     merger = BookMerger()
     merger.apply(book([100], [102], 20, shallow=True))
-    assert prices(merger.body()) == [[100], [102]]
+    assert prices(merger.to_json()) == [[100], [102]]
     merger.apply(book([95, 94], [96, 97], 30))
-    assert prices(merger.body()) == [[95, 94], [96, 97]]
+    assert prices(merger.to_json()) == [[95, 94], [96, 97]]
 
 
 def test_books_that_arrive_late_are_ignored():
@@ -40,14 +40,14 @@ def test_books_that_arrive_late_are_ignored():
     merger.apply(book([95], [96], 30))
     merger.apply(book([90], [91], 20))
     merger.apply(book([80], [81], 10, shallow=True))
-    assert prices(merger.body()) == [[95], [96]]
+    assert prices(merger.to_json()) == [[95], [96]]
 
 
-def test_deep_levels_that_the_market_ran_through_are_left_out():
+def test_deep_levels_that_would_cross_the_other_side_are_omitted():
     merger = BookMerger()
     merger.apply(book([99, 98], [101, 102], 10))
     merger.apply(book([], [95], 20, shallow=True))  # all bids of 95 and above were eaten
-    assert prices(merger.body()) == [[], [95, 101, 102]]
+    assert prices(merger.to_json()) == [[], [95, 101, 102]]
 
 
 sides = st.tuples(st.sets(st.integers(1, 60), max_size=20), st.integers(1, 60))
@@ -63,7 +63,7 @@ def test_the_merged_book_is_never_crossed_and_always_sorted(deep, fast, deep_tim
     merger = BookMerger()
     merger.apply(book(*uncrossed(*deep, 20), deep_time))
     merger.apply(book(*uncrossed(*fast, 5), fast_time, shallow=True))
-    body = merger.body()
+    body = merger.to_json()
     bids, asks = ([Decimal(p) for p, _ in body[side]] for side in ("bids", "asks"))
     assert bids == sorted(set(bids), reverse=True)
     assert asks == sorted(set(asks))

@@ -1,31 +1,31 @@
-"""The Hyperliquid client against a scripted venue: reconnects, silence, 429 and broken answers."""
+"""Hyperliquid feed against a fake venue: reconnects, silence, HTTP 429 and invalid responses."""
 
 import asyncio
 import json
 
 import pytest
 
-from market.domain.errors import ParseError, VenueRefused, VenueUnavailable
+from market.domain.errors import ParseError, VenueRejected, VenueUnavailable
 from market.domain.events import Quote
-from market.domain.subscriptions import Limits, Subscription
+from market.domain.subscriptions import StreamLimits, Subscription
 from market.venues import venue_feed
 from market.venues.hyperliquid.client import HyperliquidFeed, stream_url
 from market.venues.hyperliquid.rest import InfoClient
 from market.venues.stream import is_loopback
-from market.venues.token_bucket import Budget
+from market.venues.token_bucket import TokenBucket
 from tests.market import fake_venue
 from tests.market.fake_venue import FakeVenue, until
 
 MIDS, BTC = Subscription("mids"), Subscription("quote", "BTC")
 
 
-class OpenGate:
-    """A `market.venues.rate_limiter.Gate` that everybody passes."""
+class UnlimitedRateLimiter:
+    """A `market.venues.rate_limiter.RateLimiter` without limits."""
 
-    async def enter(self, weight, lane):
+    async def acquire(self, weight, lane):
         return
 
-    async def book(self, weight):
+    async def charge(self, weight):
         return
 
     async def exhausted(self):
@@ -34,7 +34,7 @@ class OpenGate:
 
 class Listener:
     def __init__(self):
-        self.heard, self.opened, self.lost = [], 0, []
+        self.events, self.opened, self.lost = [], 0, []
 
     def connected(self):
         self.opened += 1
@@ -43,7 +43,7 @@ class Listener:
         self.lost.append(reason)
 
     def event(self, event):
-        self.heard.append(event)
+        self.events.append(event)
 
 
 @pytest.fixture
@@ -54,12 +54,14 @@ async def venue():
 
 @pytest.fixture
 async def listening(venue):
-    """Start a client; returns it and what it hears. Stopped at the end."""
+    """Start a feed; returns it and its listener. Stopped at the end of the test."""
     running = []
 
-    def start(*, limits=None, wanted=(MIDS, BTC), **options):
-        feed = HyperliquidFeed("simulator", venue.url, limits=limits or Limits(), first_pause=0.02, **options)
-        feed.desire(wanted)
+    def start(*, limits=None, subscriptions=(MIDS, BTC), **options):
+        feed = HyperliquidFeed(
+            "simulator", venue.url, limits=limits or StreamLimits(), first_pause=0.02, **options
+        )
+        feed.set_subscriptions(subscriptions)
         listener = Listener()
         running.append((asyncio.create_task(feed.run(listener)), feed))
         return feed, listener
@@ -71,15 +73,15 @@ async def listening(venue):
         await feed.close()
 
 
-async def test_it_subscribes_and_hears(venue, listening):
+async def test_the_feed_subscribes_and_receives_events(venue, listening):
     _, listener = listening()
     await until(lambda: venue.has(type="allMids") and venue.has(type="bbo", coin="BTC"))
     await venue.push("bbo", fake_venue.bbo("BTC", "1", "2"))
-    await until(lambda: listener.heard)
-    assert listener.heard == [Quote("BTC", "1", "2", 1)]
+    await until(lambda: listener.events)
+    assert listener.events == [Quote("BTC", "1", "2", 1)]
 
 
-async def test_a_venue_that_hangs_up_is_called_again_and_asked_for_everything(venue, listening):
+async def test_after_a_disconnect_the_feed_reconnects_and_resubscribes(venue, listening):
     _, listener = listening()
     await until(lambda: venue.has(type="bbo", coin="BTC"))
     venue.drop()
@@ -88,8 +90,8 @@ async def test_a_venue_that_hangs_up_is_called_again_and_asked_for_everything(ve
     assert len(listener.lost) == 1
 
 
-async def test_a_line_that_is_open_but_silent_is_replaced(venue, listening):
-    _, listener = listening(limits=Limits(silence=0.3))
+async def test_a_silent_connection_is_replaced(venue, listening):
+    _, listener = listening(limits=StreamLimits(silence=0.3))
     await until(lambda: venue.sockets)
     venue.mute = True
     await until(lambda: listener.lost)
@@ -98,14 +100,14 @@ async def test_a_line_that_is_open_but_silent_is_replaced(venue, listening):
     await until(lambda: venue.has(type="bbo", coin="BTC"))
 
 
-async def test_pongs_alone_do_not_keep_a_line_alive(venue, listening):
-    _, listener = listening(limits=Limits(silence=0.4, ping_every=0.05))
+async def test_pongs_alone_do_not_keep_a_connection_alive(venue, listening):
+    _, listener = listening(limits=StreamLimits(silence=0.4, ping_every=0.05))
     await until(lambda: listener.lost)
     assert venue.commands["ping"] >= 2
     assert listener.lost[0] == "no data for 0.4 s"
 
 
-async def test_a_venue_that_is_away_is_called_until_it_is_back(venue, listening):
+async def test_an_unavailable_venue_is_retried_until_it_is_back(venue, listening):
     venue.refuses = True
     _, listener = listening()
     await until(lambda: venue.refused >= 2)
@@ -114,7 +116,7 @@ async def test_a_venue_that_is_away_is_called_until_it_is_back(venue, listening)
     await until(lambda: venue.has(type="bbo", coin="BTC"))
 
 
-async def test_junk_and_error_frames_do_not_end_the_line(venue, listening):
+async def test_invalid_and_error_frames_do_not_close_the_connection(venue, listening):
     _, listener = listening()
     await until(lambda: venue.has(type="bbo", coin="BTC"))
     await venue.push_raw("Websocket connection established.")
@@ -122,24 +124,24 @@ async def test_junk_and_error_frames_do_not_end_the_line(venue, listening):
     await venue.push("error", "Cannot track more than 10 total users.")
     await venue.push("bbo", fake_venue.bbo("BTC", "NaN", "2"))
     await venue.push("bbo", fake_venue.bbo("BTC", "1", "2"))
-    await until(lambda: listener.heard)
-    assert listener.heard == [Quote("BTC", "1", "2", 1)]
+    await until(lambda: listener.events)
+    assert listener.events == [Quote("BTC", "1", "2", 1)]
     assert listener.opened == 1
 
 
-async def test_what_is_wanted_may_change_while_it_runs(venue, listening):
+async def test_subscriptions_may_change_while_the_feed_runs(venue, listening):
     feed, _ = listening()
     await until(lambda: venue.has(type="bbo", coin="BTC"))
-    feed.desire([MIDS, Subscription("fast_book", "BTC")])
+    feed.set_subscriptions([MIDS, Subscription("fast_book", "BTC")])
     await until(lambda: venue.has(type="l2Book", coin="BTC", fast=True))
     await until(lambda: not venue.has(type="bbo", coin="BTC"))
 
 
-async def test_more_than_one_connection_takes_is_spread_and_the_rest_named(venue, listening):
-    limits = Limits(subscriptions=2, connections=2)
-    wanted = [Subscription("quote", symbol) for symbol in "ABCDE"]
-    feed, listener = listening(limits=limits, wanted=wanted)
-    assert feed.desire(wanted) == wanted[4:]
+async def test_subscriptions_are_distributed_over_connections_and_the_rest_is_returned(venue, listening):
+    limits = StreamLimits(subscriptions=2, connections=2)
+    subscriptions = [Subscription("quote", symbol) for symbol in "ABCDE"]
+    feed, listener = listening(limits=limits, subscriptions=subscriptions)
+    assert feed.set_subscriptions(subscriptions) == subscriptions[4:]
     await until(lambda: len(venue.subscribed) == 2 and all(len(held) == 2 for held in venue.subscribed))
     assert listener.opened == 2
 
@@ -149,7 +151,7 @@ async def test_a_tap_sees_every_raw_frame_with_its_time(venue, listening):
     _, listener = listening(tap=lambda frame, at: seen.append((frame, at)))
     await until(lambda: venue.has(type="bbo", coin="BTC"))
     await venue.push("bbo", fake_venue.bbo("BTC", "1", "2"))
-    await until(lambda: listener.heard)
+    await until(lambda: listener.events)
     assert json.loads(seen[-1][0])["channel"] == "bbo"
     assert seen[-1][1] > 1_700_000_000_000_000_000
 
@@ -172,36 +174,36 @@ async def test_instruments_contexts_candles_and_trades(venue, feed):
 
 
 @pytest.mark.parametrize("fault", [429, 500, 502])
-async def test_a_busy_venue_is_asked_again(venue, feed, fault):
-    feed._rest._gate = OpenGate()
+async def test_requests_to_a_busy_venue_are_retried(venue, feed, fault):
+    feed._rest._rate_limiter = UnlimitedRateLimiter()
     venue.faults.extend([fault, fault])
     assert len(await feed.recent_trades("BTC")) == 0
-    assert len(venue.asked) == 3
+    assert len(venue.requests) == 3
 
 
 async def test_a_venue_that_stays_busy_is_unavailable(venue, feed):
-    feed._rest._gate = OpenGate()
+    feed._rest._rate_limiter = UnlimitedRateLimiter()
     venue.faults.extend([503] * 9)
     with pytest.raises(VenueUnavailable, match="recentTrades: HTTP 503"):
         await feed.recent_trades("BTC")
-    assert len(venue.asked) == 5
+    assert len(venue.requests) == 5
 
 
-async def test_a_refusal_is_not_asked_again(venue, feed):
+async def test_a_rejected_request_is_not_retried(venue, feed):
     venue.faults.append(422)
-    with pytest.raises(VenueRefused, match="HTTP 422"):
+    with pytest.raises(VenueRejected, match="HTTP 422"):
         await feed.recent_trades("BTC")
-    assert len(venue.asked) == 1
+    assert len(venue.requests) == 1
 
 
-async def test_an_answer_that_makes_no_sense_is_a_parse_error(venue, feed):
+async def test_an_invalid_response_is_a_parse_error(venue, feed):
     venue.answers["meta"] = {"universe": 3}
     with pytest.raises(ParseError):
         await feed.instruments()
 
 
-async def test_nobody_there_is_unavailable():
-    client = InfoClient("simulator", "http://127.0.0.1:1", gate=OpenGate(), first=0.001)
+async def test_an_unreachable_venue_is_unavailable():
+    client = InfoClient("simulator", "http://127.0.0.1:1", rate_limiter=UnlimitedRateLimiter(), first=0.001)
     with pytest.raises(VenueUnavailable):
         await client.post({"type": "meta"}, weight=1, lane="feed")
     await client.close()
@@ -213,7 +215,7 @@ def test_the_stream_address_follows_from_the_base_address():
 
 
 @pytest.mark.parametrize(
-    ("url", "ours"),
+    ("url", "expected"),
     [
         ("ws://127.0.0.1:1/ws", True),
         ("ws://localhost/", True),
@@ -221,8 +223,8 @@ def test_the_stream_address_follows_from_the_base_address():
         ("wss://api.x.io/", False),
     ],
 )
-def test_addresses_of_this_machine_are_known(url, ours):
-    assert is_loopback(url) is ours
+def test_addresses_of_this_machine_are_known(url, expected):
+    assert is_loopback(url) is expected
 
 
 def test_venues_are_made_from_the_settings(settings):
@@ -231,27 +233,27 @@ def test_venues_are_made_from_the_settings(settings):
 
 
 # --- budget ------------------------------------------------------------------------------------------
-def test_a_budget_lets_a_burst_through_and_then_paces():
-    budget = Budget(capacity=100, per_minute=60)
-    assert [budget.take(50, 0.0) for _ in range(3)] == [0, 0, 50]
-    assert budget.take(50, 49.0) == 1
-    assert budget.take(50, 50.0) == 0
+def test_a_bucket_allows_a_burst_and_then_paces():
+    bucket = TokenBucket(capacity=100, per_minute=60)
+    assert [bucket.try_acquire(50, 0.0) for _ in range(3)] == [0, 0, 50]
+    assert bucket.try_acquire(50, 49.0) == 1
+    assert bucket.try_acquire(50, 50.0) == 0
 
 
-def test_what_leaves_a_floor_makes_room_for_what_does_not():
-    budget = Budget(capacity=100, per_minute=60)
-    assert budget.take(70, 0.0, floor=30) == 0
-    assert budget.take(10, 0.0, floor=30) == 10
-    assert budget.take(10, 0.0) == 0
+def test_a_request_with_a_floor_leaves_room_for_one_without():
+    bucket = TokenBucket(capacity=100, per_minute=60)
+    assert bucket.try_acquire(70, 0.0, floor=30) == 0
+    assert bucket.try_acquire(10, 0.0, floor=30) == 10
+    assert bucket.try_acquire(10, 0.0) == 0
 
 
-def test_what_is_heavier_than_its_share_waits_for_a_full_budget_only():
-    budget = Budget(capacity=100, per_minute=60)
-    assert budget.take(90, 0.0, floor=50) == 0
-    assert budget.take(90, 0.0, floor=50) == 90
+def test_a_weight_above_the_share_waits_for_a_full_bucket():
+    bucket = TokenBucket(capacity=100, per_minute=60)
+    assert bucket.try_acquire(90, 0.0, floor=50) == 0
+    assert bucket.try_acquire(90, 0.0, floor=50) == 90
 
 
-def test_a_venue_that_says_too_much_empties_the_budget():
-    budget = Budget(capacity=100, per_minute=60)
-    budget.exhaust(0.0)
-    assert budget.take(10, 0.0) == 10
+def test_http_429_empties_the_bucket():
+    bucket = TokenBucket(capacity=100, per_minute=60)
+    bucket.drain(0.0)
+    assert bucket.try_acquire(10, 0.0) == 10

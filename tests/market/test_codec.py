@@ -1,4 +1,4 @@
-"""Hyperliquid's wire format: recorded frames decode, junk is a ParseError and nothing else."""
+"""Hyperliquid codec: recorded frames decode, invalid input is only ever a `ParseError`."""
 
 import contextlib
 import gzip
@@ -18,12 +18,12 @@ from market.domain.session import Ack, Pong, Refusal
 from market.domain.subscriptions import Subscription
 from market.venues.hyperliquid.codec import (
     HyperliquidCodec,
-    answer_read,
     book_read,
     candles_read,
     contexts_read,
     frame_decode,
     mids_read,
+    response_read,
     trades_read,
 )
 from market.venues.hyperliquid.instruments import perps_read, spots_read, tokens_read
@@ -65,7 +65,7 @@ def test_contexts_of_perps_and_spot(channel):
     )
 
 
-def test_trades_of_several_instruments_are_told_apart_and_put_in_order():
+def test_trades_are_grouped_by_instrument_and_sorted():
     late, early = wire_trade(time=8, tid=2), wire_trade(time=5, tid=1, side="A")
     assert decode("trades", [late, wire_trade("ETH"), early]) == [
         Trades("BTC", (Trade("BTC", "1.5", "2", "sell", 5, "1"), Trade("BTC", "1.5", "2", "buy", 8, "2"))),
@@ -74,7 +74,7 @@ def test_trades_of_several_instruments_are_told_apart_and_put_in_order():
 
 
 @pytest.mark.parametrize("fast", [True, False])
-def test_books_know_whether_they_are_fast(fast):
+def test_fast_books_are_marked_shallow(fast):
     data = {"coin": "BTC", "time": 4, "levels": LEVELS} | ({"fast": True} if fast else {})
     assert decode("l2Book", data) == [Book("BTC", (("99.0", "1.5"),), (("101.0", "2"),), 4, shallow=fast)]
 
@@ -85,7 +85,7 @@ def test_a_candle():
     ]
 
 
-def test_mids_and_pongs_and_the_greeting_and_channels_of_no_interest():
+def test_mids_pongs_greeting_and_unused_channels():
     assert decode("allMids", {"mids": {"BTC": "1.5"}}) == [Mids({"BTC": "1.5"})]
     assert list(frame_decode(b'{"channel":"pong"}')) == [Pong()]
     assert list(frame_decode(b"Websocket connection established.")) == []
@@ -104,7 +104,7 @@ SUBSCRIPTIONS = [
 
 
 @pytest.mark.parametrize(("subscription", "wire"), SUBSCRIPTIONS)
-def test_subscriptions_go_out_and_their_acks_come_back(subscription, wire):
+def test_subscriptions_and_their_acks_round_trip(subscription, wire):
     codec = HyperliquidCodec()
     assert json.loads(codec.subscribe(subscription)) == {"method": "subscribe", "subscription": wire}
     assert json.loads(codec.unsubscribe(subscription))["method"] == "unsubscribe"
@@ -130,7 +130,7 @@ def test_subscriptions_go_out_and_their_acks_come_back(subscription, wire):
         ("Already subscribed: nonsense", Refusal("")),
     ],
 )
-def test_error_frames_say_what_they_refuse(text, message):
+def test_error_frames_name_the_rejected_subscription(text, message):
     (said,) = decode("error", text)
     assert said == (Refusal(text, message.subscription) if isinstance(message, Refusal) else message)
 
@@ -172,7 +172,7 @@ def test_a_broken_frame_is_a_parse_error(junk):
         frame_decode(junk)
 
 
-def test_a_parse_error_quotes_only_the_beginning_of_what_it_saw():
+def test_a_parse_error_contains_only_the_beginning_of_the_data():
     with pytest.raises(ParseError) as caught:
         frame_decode(b"x" * 10_000)
     assert len(str(caught.value)) < 250
@@ -216,13 +216,13 @@ KNOWN = [
 
 
 @given(channels, st.one_of(anything, st.lists(anything, max_size=3)))
-def test_any_json_is_decoded_or_refused(channel, data):
+def test_any_json_is_decoded_or_a_parse_error(channel, data):
     with contextlib.suppress(ParseError):
         frame_decode(frame(channel, data))
 
 
 @given(channels, st.sampled_from(KNOWN), st.data())
-def test_a_known_frame_with_any_one_field_changed_is_decoded_or_refused(channel, data, draw):
+def test_a_frame_with_one_changed_field_is_decoded_or_a_parse_error(channel, data, draw):
     key = draw.draw(st.sampled_from(sorted(data)))
     changed = data | {key: draw.draw(numbers | anything)}
     with contextlib.suppress(ParseError):
@@ -230,28 +230,28 @@ def test_a_known_frame_with_any_one_field_changed_is_decoded_or_refused(channel,
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_decoded_or_refused(junk):
+def test_any_bytes_are_decoded_or_a_parse_error(junk):
     with contextlib.suppress(ParseError):
         frame_decode(junk)
 
 
 # --- /info -----------------------------------------------------------------------------------------
-def test_rows_that_are_wrong_are_left_out_and_named():
-    good, bad = answer_read(orjson.dumps([CANDLE, CANDLE | {"h": "0"}]), candles_read)
+def test_invalid_rows_are_skipped_and_reported():
+    good, bad = response_read(orjson.dumps([CANDLE, CANDLE | {"h": "0"}]), candles_read)
     assert ([c.open_time for c in good], len(bad)) == ([60_000], 1)
     with pytest.raises(ParseError):
-        answer_read(b'{"error":"x"}', candles_read)
+        response_read(b'{"error":"x"}', candles_read)
     with pytest.raises(ParseError):
-        answer_read(b"<html>", candles_read)
+        response_read(b"<html>", candles_read)
 
 
-def test_recent_trades_come_newest_first_and_leave_oldest_first():
+def test_recent_trades_are_sorted_oldest_first():
     rows = [wire_trade(time=9, tid=3), wire_trade(time=5, tid=2), wire_trade(time=5, tid=1)]
-    trades, bad = answer_read(orjson.dumps(rows), trades_read)
+    trades, bad = response_read(orjson.dumps(rows), trades_read)
     assert ([t.id for t in trades], bad) == (["1", "2", "3"], [])
 
 
-def test_contexts_follow_the_universe_and_spot_names_itself():
+def test_contexts_are_named_by_the_universe_or_by_their_coin():
     meta = {"universe": [{"name": "BTC"}, {"name": "ETH"}]}
     never_traded = CTX | {"markPx": None}
     assert [c.symbol for c in contexts_read([meta, [CTX, never_traded]])] == ["BTC"]
@@ -293,9 +293,9 @@ def test_spot_pairs_keep_the_venues_names():
 @pytest.mark.parametrize(
     "wire", [{"name": "a b", "szDecimals": 1}, {"name": "A", "szDecimals": 9}, {"name": "A"}]
 )
-def test_an_instrument_that_makes_no_sense_is_refused(wire):
+def test_an_invalid_instrument_is_a_parse_error(wire):
     with pytest.raises(ParseError):
-        answer_read(orjson.dumps({"universe": [wire]}), lambda meta: perps_read("v", meta))
+        response_read(orjson.dumps({"universe": [wire]}), lambda meta: perps_read("v", meta))
 
 
 # --- recorded markets --------------------------------------------------------------------------------
@@ -313,7 +313,7 @@ def test_the_recorded_sdk_conversations_decode():
         for exchange in yaml.safe_load(path.read_text())["interactions"]:
             kind = json.loads(exchange["request"]["body"])["type"]
             if kind in READERS:
-                answer = answer_read(exchange["response"]["body"]["string"].encode(), READERS[kind])
+                answer = response_read(exchange["response"]["body"]["string"].encode(), READERS[kind])
                 decoded[kind] = len(list(answer))
     assert decoded.keys() == READERS.keys()
     assert decoded["meta"] > 20
@@ -342,15 +342,15 @@ def test_the_recorded_session_decodes():
 def test_the_recorded_examples_decode():
     folder = {path.name: path.read_bytes() for path in recorded("fixtures/nautilus_examples/hyperliquid/*")}
     assert frame_decode(folder["ws_allmids.json"])[0].mids["@142"] == "80907.5"
-    assert len(answer_read(folder["ws_book_data.json"], book_read).bids) == 5
-    trades, bad = answer_read(folder["http_recent_trades_btc.json"], trades_read)
+    assert len(response_read(folder["ws_book_data.json"], book_read).bids) == 5
+    trades, bad = response_read(folder["http_recent_trades_btc.json"], trades_read)
     assert [t.time for t in trades] == sorted(t.time for t in trades)
     assert not bad
     spot = json.loads(folder["http_spot_meta_non_usdc_collateral.json"])
     metas = json.loads(folder["http_all_perp_metas_non_usdc_collateral.json"])
     quotes = [i.quote for meta in metas for i in perps_read("v", meta, tokens_read(spot))]
     assert quotes[:3] == ["USDC", "USDH", "USDE"]
-    assert len(answer_read(folder["http_meta_perp_sample.json"], lambda meta: perps_read("v", meta))) == 3
+    assert len(response_read(folder["http_meta_perp_sample.json"], lambda meta: perps_read("v", meta))) == 3
 
 
 def test_the_recorded_list_of_everything_decodes():

@@ -1,4 +1,4 @@
-"""The fan-out core, driven by random histories: whatever happens, a client can rebuild the truth."""
+"""Fan-out core, tested with random histories: a client can always rebuild the true values."""
 
 import orjson
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from market.domain.fanout import Fanout, Join
+from market.domain.fanout import Fanout, PendingSubscribe
 from market.domain.topic_reader import encode_ok
 from market.domain.topics import BookTopic, TopicClass, book_delta
 
@@ -19,23 +19,23 @@ TOPICS = {
 
 
 class Reader:
-    """A client as the protocol describes it: it checks every number and rebuilds every value."""
+    """A protocol client that checks every sequence number and rebuilds every value."""
 
     def __init__(self):
         self.names, self.at, self.value = {}, {}, {}
         self.blocked = False
 
     def read(self, frame):
-        said = orjson.loads(frame)
-        if said["op"] == "ok":
-            self.names[said["id"]] = said["topic"]
-            self.at[said["topic"]] = (said["epoch"], said["seq"])
-            self.value[said["topic"]] = self.start(said["topic"], said["snap"])
+        message = orjson.loads(frame)
+        if message["op"] == "ok":
+            self.names[message["id"]] = message["topic"]
+            self.at[message["topic"]] = (message["epoch"], message["seq"])
+            self.value[message["topic"]] = self.start(message["topic"], message["snapshot"])
             return
-        for number, first, last, body in said["m"]:
+        for number, first, last, body in message["m"]:
             name = self.names[number]
             epoch, seen = self.at[name]
-            assert first == seen + 1, f"{name}: told {first}, expected {seen + 1}"
+            assert first == seen + 1, f"{name}: got {first}, expected {seen + 1}"
             assert last >= first
             self.at[name] = (epoch, last)
             self.value[name] = self.merge(name, self.value[name], body, last - first + 1)
@@ -63,7 +63,7 @@ class Reader:
 
 
 class FanoutMachine(RuleBasedStateMachine):
-    """Writers, joins, leaves, blocked sockets, epochs and lost updates in any order."""
+    """Writes, subscribes, unsubscribes, blocked sockets, epochs and lost updates in any order."""
 
     @initialize()
     def begin(self):
@@ -117,10 +117,10 @@ class FanoutMachine(RuleBasedStateMachine):
             return
         self.last[key] = {"epoch": self.epoch, "first": first, "last": self.seq[key], "body": body}
         if not topic.update(epoch=self.epoch, first=first, last=self.seq[key], body=body):
-            self.heal(key)
+            self.resync(key)
 
     @rule(key=st.sampled_from(sorted(TOPICS)))
-    def heal(self, key):
+    def resync(self, key):
         if self.seq[key]:
             whole = self.truth[key][-512:] if key.startswith("trades") else self.truth[key]
             self.fanout.topics[key].replace(epoch=self.epoch, seq=self.seq[key], whole=whole)
@@ -141,19 +141,23 @@ class FanoutMachine(RuleBasedStateMachine):
         reader = Reader()
         self.readers.append(reader)
         for key in sorted(keys):
-            self.fanout.join(Join(reader, self.fanout.topics[key], rate, None, None, self.ticks + 3))
+            self.fanout.subscribe(
+                PendingSubscribe(reader, self.fanout.topics[key], rate, None, None, self.ticks + 3)
+            )
 
     @precondition(lambda self: self.readers)
     @rule(data=st.data(), key=st.sampled_from(sorted(TOPICS)), rate=st.sampled_from([2, 20]))
     def subscribe_more(self, data, key, rate):
         reader = data.draw(st.sampled_from(self.readers))
-        self.fanout.join(Join(reader, self.fanout.topics[key], rate, None, None, self.ticks + 3))
+        self.fanout.subscribe(
+            PendingSubscribe(reader, self.fanout.topics[key], rate, None, None, self.ticks + 3)
+        )
 
     @precondition(lambda self: self.readers)
     @rule(data=st.data(), key=st.sampled_from(sorted(TOPICS)))
     def unsubscribe(self, data, key):
         reader = data.draw(st.sampled_from(self.readers))
-        self.fanout.leave(reader, key)
+        self.fanout.unsubscribe(reader, key)
         reader.at.pop(key, None)
 
     @precondition(lambda self: self.readers)
@@ -173,21 +177,25 @@ class FanoutMachine(RuleBasedStateMachine):
         if key in self.last:
             self.fanout.topics[key].update(**self.last[key])
 
-    @rule(count=st.integers(1, 12), jam=st.integers(0, 3))
-    def time_passes(self, count, jam):
+    @rule(count=st.integers(1, 12), blocked_reader=st.integers(0, 3))
+    def time_passes(self, count, blocked_reader):
         for _ in range(count):
             self.ticks += 1
             for delivery in self.fanout.tick(self.ticks, blocked=lambda reader: reader.blocked):
-                for seat in list(delivery.seats):
-                    assert not seat.client.blocked
+                for subscriber in list(delivery.subscribers):
+                    assert not subscriber.client.blocked
                     for frame in delivery.frames:
-                        seat.client.read(frame)
-                    if jam and len(self.readers) > 1 and seat.client is self.readers[jam % len(self.readers)]:
-                        seat.client.blocked = True
-                        self.fanout.fall_behind(seat.client)
+                        subscriber.client.read(frame)
+                    if (
+                        blocked_reader
+                        and len(self.readers) > 1
+                        and subscriber.client is self.readers[blocked_reader % len(self.readers)]
+                    ):
+                        subscriber.client.blocked = True
+                        self.fanout.detach(subscriber.client)
 
     @invariant()
-    def everybody_free_and_up_to_date_has_the_truth(self):
+    def every_current_reader_has_the_true_value(self):
         for key, topic in self.fanout.topics.items():
             if topic.epoch != self.epoch or topic.seq != self.seq[key]:
                 continue
@@ -206,24 +214,24 @@ class FanoutMachine(RuleBasedStateMachine):
 
     def teardown(self):
         if hasattr(self, "fanout"):
-            self.free_everybody()
+            self.unblock_all()
             for reader in list(self.readers):
                 self.fanout.remove(reader)
             assert self.fanout.watched() == set()
 
-    def free_everybody(self):
-        """When all sockets are free and every topic is healed, one second makes everybody equal."""
+    def unblock_all(self):
+        """With all sockets writable and all topics resynced, every reader is current after one second."""
         for reader in self.readers:
             reader.blocked = False
         for key in TOPICS:
-            self.heal(key)
+            self.resync(key)
         for _ in range(2):
-            self.time_passes(count=20, jam=0)
+            self.time_passes(count=20, blocked_reader=0)
         for reader in self.readers:
             for key, topic in self.fanout.topics.items():
                 if self.fanout.reads(reader, key) and topic.seq:
                     assert reader.at[key] == (topic.epoch, topic.seq)
-        self.everybody_free_and_up_to_date_has_the_truth()
+        self.every_current_reader_has_the_true_value()
 
 
 FanoutMachine.TestCase.settings = settings(
@@ -233,7 +241,7 @@ TestFanout = FanoutMachine.TestCase
 
 
 class Case:
-    """One topic, one reader, told by hand."""
+    """One topic with explicit updates and ticks."""
 
     def __init__(self, key):
         self.fanout = Fanout()
@@ -241,14 +249,18 @@ class Case:
         self.tick = 0
 
     def join(self, client, rate=20):
-        self.fanout.join(Join(client, self.topic, rate, None, None, self.tick))
+        self.fanout.subscribe(PendingSubscribe(client, self.topic, rate, None, None, self.tick))
 
     def run(self, ticks=1):
         out = []
         for _ in range(ticks):
             self.tick += 1
             for delivery in self.fanout.tick(self.tick, blocked=lambda _: False):
-                out.extend((seat.client, frame) for seat in delivery.seats for frame in delivery.frames)
+                out.extend(
+                    (subscriber.client, frame)
+                    for subscriber in delivery.subscribers
+                    for frame in delivery.frames
+                )
         return out
 
 
@@ -278,11 +290,11 @@ def test_a_stale_writer_is_ignored():
     case = Case("ticks.v")
     case.topic.update(epoch=2, first=1, last=1, body={"A": "new"})
     assert case.topic.update(epoch=1, first=1, last=9, body={"A": "old"})
-    assert case.topic.state.whole() == {"A": "new"}
+    assert case.topic.state.full_value() == {"A": "new"}
 
 
 @pytest.mark.parametrize(
-    ("epoch", "seq", "recovered", "snap"),
+    ("epoch", "seq", "recovered", "snapshot"),
     [
         (1, 3, True, ["d", "e"]),
         (1, 5, True, []),
@@ -291,31 +303,31 @@ def test_a_stale_writer_is_ignored():
         (None, None, False, ["a", "b", "c", "d", "e"]),
     ],
 )
-def test_a_log_is_recovered_from_where_the_client_was(epoch, seq, recovered, snap):
+def test_a_log_is_recovered_from_where_the_client_was(epoch, seq, recovered, snapshot):
     case = Case("trades.v.X")
     case.topic.update(epoch=1, first=1, last=5, body=["a", "b", "c", "d", "e"])
-    said = orjson.loads(encode_ok(case.topic, epoch=epoch, seq=seq))
-    assert (said["recovered"], said["snap"]) == (recovered, snap)
+    message = orjson.loads(encode_ok(case.topic, epoch=epoch, seq=seq))
+    assert (message["recovered"], message["snapshot"]) == (recovered, snapshot)
 
 
-def test_a_log_that_outran_a_sleeper_says_that_it_was_not_recovered():
+def test_a_log_without_the_missed_items_is_not_recovered():
     case = Case("trades.v.X")
     case.topic.update(epoch=1, first=1, last=600, body=list(range(600)))
-    said = orjson.loads(encode_ok(case.topic, epoch=1, seq=10))
-    assert said["recovered"] is False
-    assert said["snap"] == list(range(88, 600))
+    message = orjson.loads(encode_ok(case.topic, epoch=1, seq=10))
+    assert message["recovered"] is False
+    assert message["snapshot"] == list(range(88, 600))
 
 
 def _play(case, *, blocked=()):
-    """One tick; frames go to readers, which check every number themselves."""
+    """One tick; the readers check every sequence number."""
     case.tick += 1
     for delivery in case.fanout.tick(case.tick, blocked=lambda reader: reader in blocked):
-        for seat in list(delivery.seats):
+        for subscriber in list(delivery.subscribers):
             for frame in delivery.frames:
-                seat.client.read(frame)
+                subscriber.client.read(frame)
 
 
-def test_a_late_joiner_of_a_slow_lane_is_never_told_something_twice():
+def test_a_late_subscriber_of_a_slow_lane_gets_no_update_twice():
     case, early, late = Case("ticks.v"), Reader(), Reader()
     case.topic.update(epoch=1, first=1, last=1, body={"A": 1})
     case.join(early, rate=1)
@@ -331,39 +343,41 @@ def test_a_late_joiner_of_a_slow_lane_is_never_told_something_twice():
     assert early.at == late.at == {"ticks.v": (1, 3)}
 
 
-def test_a_client_that_is_behind_joins_another_topic_without_a_hole():
+def test_a_detached_client_subscribes_to_another_topic_without_a_gap():
     case, reader = Case("ticks.v"), Reader()
     candles = case.fanout.topic("candles.v.X.1m", TopicClass.VALUE)
     case.topic.update(epoch=1, first=1, last=1, body={"A": 1})
     candles.update(epoch=1, first=1, last=1, body=[1])
     case.join(reader, rate=1)
     _play(case)
-    case.fanout.fall_behind(reader)
-    case.fanout.join(Join(reader, candles, 1, None, None, case.tick))
+    case.fanout.detach(reader)
+    case.fanout.subscribe(PendingSubscribe(reader, candles, 1, None, None, case.tick))
     _play(case)
     candles.update(epoch=1, first=2, last=2, body=[2])
     other = Reader()
-    case.fanout.join(Join(other, candles, 1, None, None, case.tick))  # flushes the lane early
+    case.fanout.subscribe(
+        PendingSubscribe(other, candles, 1, None, None, case.tick)
+    )  # flushes the lane early
     for _ in range(20):
         _play(case)
     assert reader.value == {"ticks.v": {"A": 1}, "candles.v.X.1m": [2]}
     assert reader.at["candles.v.X.1m"] == (1, 2)
 
 
-def test_a_blocked_client_gets_nothing_and_then_one_update_for_all_it_missed():
+def test_a_blocked_client_gets_one_update_for_all_missed_ones():
     case, reader = Case("ticks.v"), Reader()
     case.topic.update(epoch=1, first=1, last=1, body={"A": 1})
     case.join(reader)
     _play(case)
-    case.fanout.fall_behind(reader)
+    case.fanout.detach(reader)
     for seq in range(2, 6):
         case.topic.update(epoch=1, first=seq, last=seq, body={"A": seq})
         _play(case, blocked=[reader])
     assert reader.at == {"ticks.v": (1, 1)}
-    assert case.fanout.behind() == [reader]
+    assert case.fanout.resume() == [reader]
     _play(case)
     assert reader.at == {"ticks.v": (1, 5)}
-    assert case.fanout.behind() == []
+    assert case.fanout.resume() == []
 
 
 def test_an_update_that_comes_twice_changes_nothing():
@@ -372,10 +386,10 @@ def test_an_update_that_comes_twice_changes_nothing():
         assert case.topic.update(epoch=1, first=1, last=2, body=["a", "b"])
     assert case.topic.update(epoch=1, first=2, last=3, body=["b", "c"])
     assert case.topic.update(epoch=1, first=1, last=1, body=["a"])
-    assert (case.topic.seq, case.topic.state.whole()) == (3, ["a", "b", "c"])
+    assert (case.topic.seq, case.topic.state.full_value()) == (3, ["a", "b", "c"])
 
 
-def test_a_missing_update_is_noticed_and_a_removed_level_is_healed_by_the_snapshot():
+def test_a_missing_update_is_detected_and_the_snapshot_removes_a_level():
     case, reader = Case("book.v.X"), Reader()
     case.topic.update(epoch=1, first=1, last=1, body={"bids": [["1", "5"], ["2", "6"]], "asks": [], "t": 1})
     case.join(reader)
@@ -391,10 +405,10 @@ def test_a_book_reader_older_than_the_tombstones_gets_the_whole_book():
     case.topic.update(epoch=1, first=1, last=1, body={"bids": [["0", "1"]], "asks": [], "t": 1})
     case.join(reader)
     _play(case)
-    case.fanout.fall_behind(reader)
+    case.fanout.detach(reader)
     for seq in range(2, 2000):
-        gone = [[str(seq - 1), "0"]] if seq > 2 else [["0", "0"]]
-        body = {"bids": [[str(seq), "1"], *gone], "asks": [], "t": seq}
+        removed = [[str(seq - 1), "0"]] if seq > 2 else [["0", "0"]]
+        body = {"bids": [[str(seq), "1"], *removed], "asks": [], "t": seq}
         case.topic.update(epoch=1, first=seq, last=seq, body=body)
     _play(case)
     assert reader.value["book.v.X"]["bids"] == {"1999": "1"}

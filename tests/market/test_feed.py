@@ -1,4 +1,4 @@
-"""One venue's feed, whole: a scripted venue on one side, real Redis and PostgreSQL on the other."""
+"""Venue feed end to end: a fake venue on one side, real Redis and PostgreSQL on the other."""
 
 import asyncio
 import time
@@ -9,12 +9,12 @@ import pytest
 import redis
 from asgiref.sync import sync_to_async
 from channels.db import database_sync_to_async
-from django.conf import settings as house
+from django.conf import settings as django_settings
 from django.db import connection
 
 from cryptotrade.embedded import EmbeddedRedis, services_at
 from market import leases, models
-from market.domain.subscriptions import Limits
+from market.domain.subscriptions import StreamLimits
 from market.feed import aggregator, backfill
 from market.feed import venue_feed as venue_module
 from market.feed.venue_feed import VenueFeed
@@ -40,14 +40,14 @@ MINUTE = NOW - NOW % 60_000
 
 
 @pytest.fixture
-def shallow(monkeypatch):
-    """A little history, so that a test need not bring a day of minutes."""
+def short_history(monkeypatch):
+    """A short backfill depth, so that a test needs no full day of minutes."""
     monkeypatch.setattr(backfill, "DEPTH", {"1m": 5, "5m": 2})
 
 
 @pytest.fixture
 def store():
-    with redis.Redis.from_url(house.REDIS_URL) as client:
+    with redis.Redis.from_url(django_settings.REDIS_URL) as client:
         client.flushdb()
         yield client
 
@@ -60,7 +60,7 @@ async def venue():
 
 @pytest.fixture(autouse=True)
 def _still_clock(monkeypatch):
-    """The wall clock stands at NOW: no minute ends while a test looks at minutes."""
+    """The wall clock is fixed at NOW, so that no minute ends during a test."""
     monkeypatch.setattr(
         aggregator, "time", SimpleNamespace(time=lambda: NOW / 1000, monotonic=time.monotonic)
     )
@@ -70,22 +70,22 @@ def _still_clock(monkeypatch):
 def claimed():
     venue_ensure(name="simulator", title="Simulator", simulated=True)
     worker = leases.worker_register(channel="market-feed")
-    (held,) = leases.claim(models.Venue, worker)
-    return held
+    (claim,) = leases.claim(models.Venue, worker)
+    return claim
 
 
 @pytest.fixture
-async def running(claimed, venue, store, shallow):
+async def running(claimed, venue, store, short_history):
     """Start the feed of the claimed venue; stopped at the end."""
     started = []
 
     def start(*, limits=None, safe=lambda: True):
-        feed = HyperliquidFeed("simulator", venue.url, limits=limits or Limits(), first_pause=0.02)
+        feed = HyperliquidFeed("simulator", venue.url, limits=limits or StreamLimits(), first_pause=0.02)
         publisher = Publisher("simulator", claimed.epoch, simulated=True)
-        house_feed = VenueFeed(feed, publisher, claimed, safe=safe)
-        task = asyncio.create_task(house_feed.run())
+        venue_feed = VenueFeed(feed, publisher, claimed, safe=safe)
+        task = asyncio.create_task(venue_feed.run())
         started.append(task)
-        return SimpleNamespace(feed=house_feed, task=task)
+        return SimpleNamespace(feed=venue_feed, task=task)
 
     yield start
     for task in started:
@@ -111,7 +111,7 @@ def log(store, topic):
     return [orjson.loads(row)[2] for row in store.lrange(log_key(topic), 0, -1)]
 
 
-def look(store, *topics):
+def watch_topics(store, *topics):
     store.zadd(interest_key("simulator"), dict.fromkeys(topics, time.time() + 60))
 
 
@@ -139,17 +139,17 @@ async def test_ticks_reach_redis_with_instruments_and_status(running, venue, sto
     assert {row.symbol for row in await rows(models.Instrument)} == {"BTC", "ETH"}
 
 
-async def test_a_feed_without_its_venue_says_that_it_is_down(running, venue, store):
+async def test_a_feed_without_its_venue_publishes_down(running, venue, store):
     venue.faults.extend([500] * 1000)
     running()
     await until(lambda: status(store) == "down")
 
 
-async def test_books_are_fetched_only_while_somebody_looks(running, venue, store):
+async def test_books_are_subscribed_only_while_watched(running, venue, store):
     feed = running().feed
     await subscribed(venue)
     assert not venue.has(type="l2Book", coin="BTC", fast=True)
-    look(store, "book.simulator.BTC", "book.simulator.NOPE", "nonsense")
+    watch_topics(store, "book.simulator.BTC", "book.simulator.NOPE", "nonsense")
     feed.interest_changed()
     await until(
         lambda: venue.has(type="l2Book", coin="BTC", fast=True) and venue.has(type="l2Book", coin="BTC")
@@ -167,7 +167,7 @@ async def test_trades_begin_with_the_recent_ones_and_each_comes_once(running, ve
     venue.answers["recentTrades"] = [fake_venue.trade(2, time=20), fake_venue.trade(1, time=10)]
     feed = running().feed
     await subscribed(venue)
-    look(store, "trades.simulator.BTC")
+    watch_topics(store, "trades.simulator.BTC")
     feed.interest_changed()
     await until(lambda: venue.has(type="trades", coin="BTC"))
     await venue.push("trades", [fake_venue.trade(2, time=20), fake_venue.trade(3, time=30, side="A")])
@@ -178,7 +178,7 @@ async def test_trades_begin_with_the_recent_ones_and_each_comes_once(running, ve
 async def test_trades_of_a_gap_are_refilled_in_order(running, venue, store):
     feed = running().feed
     await subscribed(venue)
-    look(store, "trades.simulator.BTC")
+    watch_topics(store, "trades.simulator.BTC")
     feed.interest_changed()
     await until(lambda: venue.has(type="trades", coin="BTC"))
     await venue.push("trades", [fake_venue.trade(1, time=10)])
@@ -224,7 +224,7 @@ async def test_a_live_minute_that_ends_is_stored_and_longer_candles_are_folded(
     monkeypatch.setattr(backfill, "DEPTH", {"1m": 1440})
     feed = running().feed
     await subscribed(venue)
-    look(store, "candles.simulator.BTC.1d")
+    watch_topics(store, "candles.simulator.BTC.1d")
     feed.interest_changed()
     day = MINUTE - MINUTE % 86_400_000
     first = max(day, MINUTE - 60_000)
@@ -248,8 +248,8 @@ async def test_trades_are_stored_when_asked_for(running, venue, store, settings)
     assert [(row.trade_id, row.side, row.price) for row in stored] == [("7", "buy", 100)]
 
 
-async def test_a_silent_venue_is_called_again_and_says_down_meanwhile(running, venue, store):
-    running(limits=Limits(silence=0.4))
+async def test_a_silent_venue_is_reconnected(running, venue, store):
+    running(limits=StreamLimits(silence=0.4))
     await subscribed(venue)
     venue.mute = True
     await until(lambda: len(venue.subscribed) >= 2)
@@ -260,49 +260,49 @@ async def test_a_silent_venue_is_called_again_and_says_down_meanwhile(running, v
 
 
 async def test_a_worker_that_lost_its_lease_stops_at_once(running, venue):
-    held = running()
+    started_feed = running()
     await subscribed(venue)
     await models.Venue.objects.aupdate(owner_epoch=99)
     await venue.push("candle", fake_venue.candle(MINUTE))
     await venue.push("candle", fake_venue.candle(MINUTE + 60_000))
     with pytest.raises(leases.LeaseLost):
-        await asyncio.wait_for(held.task, 60)
+        await asyncio.wait_for(started_feed.task, 60)
 
 
-async def test_a_worker_that_cannot_renew_stops_publishing_by_its_own_clock(running, venue, store):
+async def test_a_worker_that_cannot_renew_its_lease_stops_publishing_by_its_own_clock(running, venue, store):
     state = {"safe": True}
-    held = running(safe=lambda: state["safe"])
+    started_feed = running(safe=lambda: state["safe"])
     await subscribed(venue)
     state["safe"] = False
     with pytest.raises(leases.LeaseLost):
-        await asyncio.wait_for(held.task, 60)
+        await asyncio.wait_for(started_feed.task, 60)
 
 
-async def test_a_feed_stops_although_a_library_lost_the_cancellation(running, venue, monkeypatch):
-    asked = asyncio.Event()
+async def test_a_feed_stops_although_a_library_swallowed_the_cancellation(running, venue, monkeypatch):
+    requested = asyncio.Event()
 
-    async def deaf(_feed):
-        asked.set()
+    async def ignores_cancellation(_feed):
+        requested.set()
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
             return []
 
-    monkeypatch.setattr(HyperliquidFeed, "contexts", deaf)
-    held = running()
-    await asyncio.wait_for(asked.wait(), 60)
-    held.task.cancel()
-    done, _ = await asyncio.wait({held.task}, timeout=60)
+    monkeypatch.setattr(HyperliquidFeed, "contexts", ignores_cancellation)
+    started_feed = running()
+    await asyncio.wait_for(requested.wait(), 60)
+    started_feed.task.cancel()
+    done, _ = await asyncio.wait({started_feed.task}, timeout=60)
     assert done
 
 
-async def test_a_feed_that_is_stopped_says_that_it_is_down(running, venue, store):
-    held = running()
+async def test_a_stopped_feed_publishes_down(running, venue, store):
+    started_feed = running()
     await subscribed(venue)
     await venue.push("bbo", fake_venue.bbo("BTC", "5", "6", NOW))
     await until(lambda: status(store) == "live")
-    held.task.cancel()
-    await asyncio.gather(held.task, return_exceptions=True)
+    started_feed.task.cancel()
+    await asyncio.gather(started_feed.task, return_exceptions=True)
     assert status(store) == "down"
 
 
@@ -321,14 +321,14 @@ def own_redis(tmp_path_factory, settings):
 
 
 @pytest.mark.slow
-async def test_without_redis_the_feed_lives_on_and_publishes_all_when_it_is_back(
-    own_redis, claimed, venue, shallow, monkeypatch
+async def test_without_redis_the_feed_keeps_running_and_publishes_everything_afterwards(
+    own_redis, claimed, venue, short_history, monkeypatch
 ):
-    monkeypatch.setattr(venue_module, "RETRY_FLUSH", 0.05)
+    monkeypatch.setattr(venue_module, "FLUSH_RETRY_DELAY", 0.05)
     server, url = own_redis
     feed = HyperliquidFeed("simulator", venue.url, first_pause=0.02)
-    house_feed = VenueFeed(feed, Publisher("simulator", 1, simulated=True), claimed, safe=lambda: True)
-    task = asyncio.create_task(house_feed.run())
+    venue_feed = VenueFeed(feed, Publisher("simulator", 1, simulated=True), claimed, safe=lambda: True)
+    task = asyncio.create_task(venue_feed.run())
     try:
         await subscribed(venue)
         failures = venue_module.FLUSH_FAILURES.labels("simulator")._value.get

@@ -1,4 +1,4 @@
-"""Figures as written on the server; the browser runs the same table (tests/browser)."""
+"""Number formatting on the server; the browser runs the same table of cases (tests/browser)."""
 
 import json
 from decimal import Decimal
@@ -17,12 +17,12 @@ CASES = json.loads(
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['format']} {case['value']}")
-def test_figure_is_written_as_the_shared_table_says(case):
+def test_number_is_formatted_as_in_the_shared_table(case):
     assert formatting.FORMATS[case["format"]](case["value"], case["decimals"]) == case["text"]
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**12), max_value=10**12, places=6))
-def test_written_figure_reads_back_as_the_number_it_rounds(number):
+def test_formatted_number_parses_back_to_the_rounded_value(number):
     text = formatting.fixed(number, 2).replace(",", "").replace(formatting.MINUS, "-")
     assert abs(Decimal(text) - number) <= Decimal("0.005")
 
@@ -35,17 +35,18 @@ def test_plain_keeps_the_value_and_has_no_exponent(number):
 
 
 @pytest.mark.parametrize(
-    ("value", "way"), [("1.2", "up"), ("-0.01", "down"), ("-0.004", "flat"), ("0", "flat"), (None, "flat")]
+    ("value", "expected"),
+    [("1.2", "up"), ("-0.01", "down"), ("-0.004", "flat"), ("0", "flat"), (None, "flat")],
 )
-def test_direction_is_that_of_the_written_figure(value, way):
-    assert formatting.direction(value) == way
+def test_direction_is_that_of_the_rounded_number(value, expected):
+    assert formatting.direction(value) == expected
 
 
 def test_ladder_sums_from_the_middle_and_shades_against_the_deeper_side():
     book = {"bids": [["99", "1"], ["98", "3"]], "asks": [["101", "2"]], "t": 1}
     ladder = ladder_of(book, price_decimals=1, size_decimals=2)
     assert len(ladder.asks) == len(ladder.bids) == LEVELS
-    assert [(rung.price, rung.sum, rung.depth) for rung in ladder.bids[:3]] == [
+    assert [(row.price, row.cumulative, row.depth) for row in ladder.bids[:3]] == [
         ("99.0", "1.00", "0.250"),
         ("98.0", "4.00", "1.000"),
         ("", "", "0"),
@@ -57,9 +58,9 @@ def test_ladder_sums_from_the_middle_and_shades_against_the_deeper_side():
 @pytest.mark.parametrize("book", [None, {"bids": [], "asks": [], "t": 1}])
 def test_ladder_without_a_book_is_empty_rows(book):
     ladder = ladder_of(book, price_decimals=1, size_decimals=2)
-    assert not ladder.known
+    assert not ladder.has_data
     assert ladder.mid is None
-    assert {rung.price for rung in ladder.asks + ladder.bids} == {""}
+    assert {row.price for row in ladder.asks + ladder.bids} == {""}
 
 
 @given(st.text(alphabet="0123456789.eE+-_ nNaAiIfF", max_size=20) | st.text(max_size=10))

@@ -1,4 +1,4 @@
-"""Leases against a real PostgreSQL: claims, expiry, fencing, races, and a worker that slept."""
+"""Leases against a real PostgreSQL: claims, expiry, fencing, races, and a suspended worker."""
 
 import asyncio
 import threading
@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from cryptotrade.settings import DATABASE_URL, database
 from market import leases, models
 from market.hub import in_thread
-from market.leases import Keeper, LeaseLost
+from market.leases import LeaseKeeper, LeaseLost
 from tests.clock import Clock
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -46,73 +46,73 @@ def expire(worker):
     models.Worker.objects.filter(pk=worker).update(lease_until=Now() - timedelta(seconds=1))
 
 
-def take(worker, **options):
+def claim_venues(worker, **options):
     return leases.claim(models.Venue, worker, **options)
 
 
 def test_a_claim_names_the_owner_and_raises_the_epoch(venue, worker):
-    (held,) = take(worker)
+    (claim,) = claim_venues(worker)
     venue.refresh_from_db()
-    assert (venue.owner_id, venue.owner_epoch, held.epoch) == (worker, 1, 1)
+    assert (venue.owner_id, venue.owner_epoch, claim.epoch) == (worker, 1, 1)
 
 
-def test_what_somebody_holds_is_not_free(venue, worker, rival):
-    take(worker)
-    assert take(rival) == []
-    assert take(worker) == []
+def test_a_claimed_row_is_not_claimable(venue, worker, rival):
+    claim_venues(worker)
+    assert claim_venues(rival) == []
+    assert claim_venues(worker) == []
 
 
-def test_only_what_was_asked_for_is_claimed(venue, worker):
-    assert take(worker, where=Q(name="other")) == []
-    assert take(worker, limit=0) == []
+def test_only_matching_rows_are_claimed(venue, worker):
+    assert claim_venues(worker, where=Q(name="other")) == []
+    assert claim_venues(worker, limit=0) == []
 
 
 def test_an_expired_lease_frees_the_work_and_fences_the_old_owner(venue, worker, rival):
-    (old,) = take(worker)
+    (old,) = claim_venues(worker)
     expire(worker)
-    (new,) = take(rival)
+    (new,) = claim_venues(rival)
     assert new.epoch == old.epoch + 1
-    assert not leases.still_owned(old)
-    assert leases.still_owned(new)
+    assert not leases.is_still_owner(old)
+    assert leases.is_still_owner(new)
     with pytest.raises(LeaseLost), transaction.atomic():
         leases.fence(old)
     with transaction.atomic():
         leases.fence(new)
 
 
-def test_a_paused_worker_is_refused_even_before_anybody_took_over(venue, worker):
-    (held,) = take(worker)
+def test_an_expired_worker_is_fenced_even_without_a_new_owner(venue, worker):
+    (claim,) = claim_venues(worker)
     expire(worker)
-    with pytest.raises(LeaseLost, match="Venue simulator is not ours"), transaction.atomic():
-        leases.fence(held)
+    with pytest.raises(LeaseLost, match="Venue simulator is not owned"), transaction.atomic():
+        leases.fence(claim)
     assert leases.worker_renew(worker)
     with transaction.atomic():
-        leases.fence(held)  # nobody took it: it is ours again
+        leases.fence(claim)  # no other worker claimed it: the claim is valid again
 
 
-def test_a_release_frees_at_once_and_never_takes_from_another(venue, worker, rival):
-    (old,) = take(worker)
+def test_a_release_is_immediate_and_ignored_for_another_owner(venue, worker, rival):
+    (old,) = claim_venues(worker)
     leases.release(old)
-    (new,) = take(rival)
+    (new,) = claim_venues(rival)
     leases.release(old)
-    assert leases.still_owned(new)
+    assert leases.is_still_owner(new)
 
 
-def test_a_worker_that_leaves_frees_all_it_held(venue, worker, rival):
-    take(worker)
+def test_a_released_worker_releases_all_its_claims(venue, worker, rival):
+    claim_venues(worker)
     leases.worker_release(worker)
-    assert len(take(rival)) == 1
+    assert len(claim_venues(rival)) == 1
     assert not leases.worker_renew(worker)
 
 
 def test_the_fence_holds_the_row_until_the_write_is_done(venue, worker, rival):
-    (held,) = take(worker)
+    (claim,) = claim_venues(worker)
     fenced, finish, taken = threading.Event(), threading.Event(), []
 
     def write():
         try:
             with transaction.atomic():
-                leases.fence(held)
+                leases.fence(claim)
                 fenced.set()
                 finish.wait(60)
         finally:
@@ -123,15 +123,15 @@ def test_the_fence_holds_the_row_until_the_write_is_done(venue, worker, rival):
     try:
         assert fenced.wait(60)
         expire(worker)
-        taken = take(rival)  # the row is locked: skipped, not waited for
+        taken = claim_venues(rival)  # the row is locked: skipped, not waited for
     finally:
         finish.set()
         writer.join(60)
     assert taken == []
-    assert len(take(rival)) == 1
+    assert len(claim_venues(rival)) == 1
 
 
-def test_two_workers_that_race_never_take_the_same_row():
+def test_racing_workers_never_claim_the_same_row():
     for number in range(30):
         models.Venue.objects.create(name=f"v{number}", title="V")
     claims, errors = [], []
@@ -141,8 +141,8 @@ def test_two_workers_that_race_never_take_the_same_row():
         try:
             me = leases.worker_register(channel="market-feed")
             start.wait(60)
-            while got := take(me, limit=3):
-                claims.extend((one.pk, one.epoch) for one in got)
+            while claimed_now := claim_venues(me, limit=3):
+                claims.extend((item.pk, item.epoch) for item in claimed_now)
         except (DatabaseError, threading.BrokenBarrierError) as error:
             errors.append(error)
         finally:
@@ -154,13 +154,13 @@ def test_two_workers_that_race_never_take_the_same_row():
     for racer in racers:
         racer.join(60)
     # A row that was locked by a rival at that moment is skipped, so one more look may be needed.
-    claims += [(one.pk, one.epoch) for one in take(leases.worker_register(channel="market-feed"))]
+    claims += [(item.pk, item.epoch) for item in claim_venues(leases.worker_register(channel="market-feed"))]
     assert not errors
     assert len(claims) == len({pk for pk, _ in claims}) == 30
     assert {epoch for _, epoch in claims} == {1}
 
 
-def test_rows_of_workers_long_gone_are_swept(worker, rival):
+def test_rows_of_long_expired_workers_are_swept(worker, rival):
     models.Worker.objects.filter(pk=worker).update(lease_until=Now() - timedelta(hours=2))
     assert leases.workers_sweep() == 1
     assert list(models.Worker.objects.values_list("pk", flat=True)) == [rival]
@@ -174,48 +174,48 @@ def clock():
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(leases, "RENEW_EVERY", 0.01)
+    monkeypatch.setattr(leases, "RENEW_INTERVAL", 0.01)
 
 
-async def until(true):
+async def until(condition):
     async with asyncio.timeout(60):
-        while not true():
+        while not condition():
             await asyncio.sleep(0.005)
 
 
 async def test_a_keeper_is_safe_until_three_seconds_before_the_lease_ends(clock):
-    keeper = Keeper("market-feed", clock=clock)
-    assert not keeper.safe()
+    keeper = LeaseKeeper("market-feed", clock=clock)
+    assert not keeper.is_safe()
     await keeper.start()
-    assert keeper.safe()
+    assert keeper.is_safe()
     clock.now += 8.9
-    assert keeper.safe()
+    assert keeper.is_safe()
     clock.now += 0.2
-    assert not keeper.safe()
+    assert not keeper.is_safe()
     await keeper.stop()
-    assert not keeper.safe()
+    assert not keeper.is_safe()
 
 
 async def test_a_keeper_renews_and_leaves_no_row_behind(clock, quick):
-    keeper = Keeper("market-feed", clock=clock)
+    keeper = LeaseKeeper("market-feed", clock=clock)
     await keeper.start()
     clock.now += 20
-    await until(keeper.safe)
+    await until(keeper.is_safe)
     await keeper.stop()
     assert not await models.Worker.objects.aexists()
 
 
-async def test_a_keeper_whose_row_was_swept_registers_again(clock, quick):
-    keeper = Keeper("market-feed", clock=clock)
+async def test_a_keeper_with_a_swept_row_registers_again(clock, quick):
+    keeper = LeaseKeeper("market-feed", clock=clock)
     first = await keeper.start()
     await models.Worker.objects.all().adelete()
     await until(lambda: keeper.worker != first)
-    assert keeper.safe()
+    assert keeper.is_safe()
     await keeper.stop()
 
 
 async def test_a_keeper_that_cannot_renew_becomes_unsafe_and_recovers(clock, quick, monkeypatch):
-    keeper = Keeper("market-feed", clock=clock)
+    keeper = LeaseKeeper("market-feed", clock=clock)
     await keeper.start()
     away = []
 
@@ -227,14 +227,14 @@ async def test_a_keeper_that_cannot_renew_becomes_unsafe_and_recovers(clock, qui
     monkeypatch.setattr(leases, "worker_renew", renew)
     await until(lambda: away)
     clock.now += 10
-    assert not keeper.safe()
+    assert not keeper.is_safe()
     monkeypatch.setattr(leases, "worker_renew", real)
-    await until(keeper.safe)
+    await until(keeper.is_safe)
     await keeper.stop()
 
 
 async def test_a_keeper_stops_though_the_database_is_away(clock, monkeypatch):
-    keeper = Keeper("market-feed", clock=clock)
+    keeper = LeaseKeeper("market-feed", clock=clock)
     await keeper.start()
 
     def release(worker):
@@ -245,30 +245,30 @@ async def test_a_keeper_stops_though_the_database_is_away(clock, monkeypatch):
     assert keeper.worker is None
 
 
-async def test_what_stands_still_in_a_transaction_keeps_its_rows_from_nobody(venue, worker, rival):
-    """As when a worker is stopped by a signal: its session is ended, and its work is free."""
-    (held,) = await database_sync_to_async(take)(worker)
+async def test_a_worker_suspended_in_a_transaction_does_not_block_its_rows(venue, worker, rival):
+    """As after SIGSTOP: the database ends the session of the worker, and its rows can be claimed."""
+    (claim,) = await database_sync_to_async(claim_venues)(worker)
     inside, go = threading.Event(), threading.Event()
 
     def write():
         with transaction.atomic():
             with connection.cursor() as cursor:
                 cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '100ms'")
-            leases.fence(held)
+            leases.fence(claim)
             inside.set()
             go.wait(60)
-            models.Venue.objects.filter(pk=held.pk).update(title="Too late")
+            models.Venue.objects.filter(pk=claim.pk).update(title="Too late")
 
     writing = asyncio.create_task(in_thread(write))
     assert await asyncio.to_thread(inside.wait, 60)
     await database_sync_to_async(expire)(worker)
     async with asyncio.timeout(60):
-        while not (taken := await database_sync_to_async(take)(rival)):
+        while not (taken := await database_sync_to_async(claim_venues)(rival)):
             await asyncio.sleep(0.01)
     go.set()
     with pytest.raises(OperationalError, match="idle-in-transaction"):
         await writing
-    assert taken == [leases.Claim(models.Venue, held.pk, held.epoch + 1)]
+    assert taken == [leases.Claim(models.Venue, claim.pk, claim.epoch + 1)]
     await database_sync_to_async(venue.refresh_from_db)()
     assert venue.title == "Simulator"
 
@@ -280,4 +280,4 @@ def test_the_database_does_not_wait_for_a_stopped_process_until_its_lease_ends()
             "SELECT setting::int FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'"
         )
         (ends_after,) = cursor.fetchone()
-    assert 1_000 < ends_after < Keeper.MARGIN * 1000
+    assert 1_000 < ends_after < LeaseKeeper.MARGIN * 1000

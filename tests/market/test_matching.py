@@ -1,4 +1,4 @@
-"""The matching engine: tables of cases, then properties that hold after any run of commands."""
+"""Matching engine: single cases, then properties that hold after any sequence of commands."""
 
 import pytest
 from hypothesis import given, settings
@@ -30,10 +30,10 @@ BOB_SELLS = NewOrder(2, "bob", "sell", 101, 5)
 BOB_SELLS_HIGHER = NewOrder(3, "bob", "sell", 102, 5)
 
 
-def test_an_order_that_meets_nobody_rests():
+def test_an_order_without_a_match_rests():
     book = OrderBook()
-    facts = book.submit(NewOrder(7, "alice", "buy", 100, 4, client_id="c7"))
-    assert facts == [Rested(7, "alice", "buy", 100, 4, "c7")]
+    events = book.submit(NewOrder(7, "alice", "buy", 100, 4, client_id="c7"))
+    assert events == [Rested(7, "alice", "buy", 100, 4, "c7")]
     assert list(book.levels("buy")) == [Level(100, 4, 1)]
 
 
@@ -47,8 +47,10 @@ def test_a_match_happens_at_the_makers_price():
 
 def test_at_one_price_the_oldest_order_is_filled_first():
     book = book_of(ALICE_SELLS, BOB_SELLS)
-    facts = book.submit(NewOrder(9, "carol", "buy", 101, 7))
-    assert [(fact.maker_id, fact.size, fact.maker_left, fact.taker_left) for fact in facts] == [
+    events = book.submit(NewOrder(9, "carol", "buy", 101, 7))
+    assert [
+        (event.maker_id, event.size, event.maker_remaining, event.taker_remaining) for event in events
+    ] == [
         (1, 5, 0, 2),
         (2, 2, 3, 0),
     ]
@@ -56,25 +58,25 @@ def test_at_one_price_the_oldest_order_is_filled_first():
 
 def test_a_better_price_is_filled_before_an_older_order():
     book = book_of(BOB_SELLS_HIGHER, ALICE_SELLS)
-    facts = book.submit(NewOrder(9, "carol", "buy", 102, 6))
-    assert [(fact.price, fact.size) for fact in facts] == [(101, 5), (102, 1)]
+    events = book.submit(NewOrder(9, "carol", "buy", 102, 6))
+    assert [(event.price, event.size) for event in events] == [(101, 5), (102, 1)]
 
 
 def test_a_gtc_order_rests_what_it_could_not_match():
     book = book_of(ALICE_SELLS)
-    facts = book.submit(NewOrder(9, "carol", "buy", 101, 8))
-    assert facts[-1] == Rested(9, "carol", "buy", 101, 3, None)
+    events = book.submit(NewOrder(9, "carol", "buy", 101, 8))
+    assert events[-1] == Rested(9, "carol", "buy", 101, 3, None)
     assert (book.best("buy"), book.best("sell")) == (101, None)
 
 
 def test_an_ioc_order_cancels_what_it_could_not_match():
     book = book_of(ALICE_SELLS)
-    facts = book.submit(NewOrder(9, "carol", "buy", 101, 8, "ioc"))
-    assert facts[-1] == Cancelled(9, "carol", 3, CancelReason.NO_LIQUIDITY)
+    events = book.submit(NewOrder(9, "carol", "buy", 101, 8, "ioc"))
+    assert events[-1] == Cancelled(9, "carol", 3, CancelReason.NO_LIQUIDITY)
     assert book.order(9) is None
 
 
-def test_an_ioc_order_out_of_reach_is_cancelled_whole():
+def test_an_ioc_order_without_a_match_is_cancelled_completely():
     book = book_of(ALICE_SELLS)
     assert book.submit(NewOrder(9, "carol", "buy", 100, 8, "ioc")) == [
         Cancelled(9, "carol", 8, CancelReason.NO_LIQUIDITY)
@@ -82,11 +84,11 @@ def test_an_ioc_order_out_of_reach_is_cancelled_whole():
 
 
 @pytest.mark.parametrize(("price", "rests"), [(100, True), (101, False), (102, False)])
-def test_a_post_only_order_is_refused_when_it_would_match(price, rests):
+def test_a_post_only_order_is_rejected_when_it_would_match(price, rests):
     book = book_of(ALICE_SELLS)
-    facts = book.submit(NewOrder(9, "carol", "buy", price, 1, "alo"))
-    refused = [Rejected(9, "carol", RejectReason.WOULD_CROSS)]
-    assert facts == ([Rested(9, "carol", "buy", price, 1, None)] if rests else refused)
+    events = book.submit(NewOrder(9, "carol", "buy", price, 1, "alo"))
+    rejected = [Rejected(9, "carol", RejectReason.WOULD_CROSS)]
+    assert events == ([Rested(9, "carol", "buy", price, 1, None)] if rests else rejected)
 
 
 def test_a_resting_order_of_the_same_owner_is_cancelled_and_matching_goes_on():
@@ -135,7 +137,7 @@ def test_an_order_can_only_become_smaller(size):
     assert book.order(1).size == 5
 
 
-def test_reducing_an_order_that_is_not_there_is_refused():
+def test_reducing_an_unknown_order_is_rejected():
     assert OrderBook().reduce(1, 1) == [Rejected(1, "", RejectReason.UNKNOWN_ORDER)]
 
 
@@ -160,67 +162,67 @@ COMMANDS = st.lists(st.one_of(SUBMIT, SUBMIT, SUBMIT, CANCEL, REDUCE), max_size=
 
 
 class Referee:
-    """Plays commands, and keeps accounts of its own from the facts alone."""
+    """Runs commands and computes the expected state of the book from the match events alone."""
 
     def __init__(self):
         self.book = OrderBook()
         self.submitted = {}
         self.done = {}  # lots of an order that are filled, cancelled, cut or refused
-        self.waiting = []  # (order id, side, price) in the order in which they rested
+        self.resting_orders = []  # (order id, side, price) in the order in which they rested
 
     def play(self, commands):
-        for number, (verb, *args) in enumerate(commands):
-            if verb == "submit":
+        for number, (command, *args) in enumerate(commands):
+            if command == "submit":
                 order = NewOrder(number, *args)
                 self.submitted[number] = order
                 self.done[number] = 0
                 self.read(self.book.submit(order))
             else:
-                self.read(getattr(self.book, verb)(*args))
+                self.read(getattr(self.book, command)(*args))
             yield
 
-    def read(self, facts):
-        for fact in facts:
-            getattr(self, f"on_{type(fact).__name__.lower()}")(fact)
+    def read(self, events):
+        for event in events:
+            getattr(self, f"on_{type(event).__name__.lower()}")(event)
 
-    def on_rested(self, fact):
-        self.waiting.append((fact.order_id, fact.side, fact.price))
+    def on_rested(self, event):
+        self.resting_orders.append((event.order_id, event.side, event.price))
 
-    def on_filled(self, fact):
-        maker, taker = self.submitted[fact.maker_id], self.submitted[fact.taker_id]
+    def on_filled(self, event):
+        maker, taker = self.submitted[event.maker_id], self.submitted[event.taker_id]
         assert maker.owner != taker.owner
-        assert fact.price == maker.price
-        assert fact.price <= taker.price if taker.side == "buy" else fact.price >= taker.price
-        self.assert_first_in_line(fact, maker)
-        self.done[fact.maker_id] += fact.size
-        self.done[fact.taker_id] += fact.size
-        if not fact.maker_left:
-            self.leave(fact.maker_id)
+        assert event.price == maker.price
+        assert event.price <= taker.price if taker.side == "buy" else event.price >= taker.price
+        self.assert_first_in_line(event, maker)
+        self.done[event.maker_id] += event.size
+        self.done[event.taker_id] += event.size
+        if not event.maker_remaining:
+            self.leave(event.maker_id)
 
-    def assert_first_in_line(self, fact, maker):
-        """Nobody who waits on that side has a better price, or the same price for longer."""
-        line = [(price, at) for at, (_, side, price) in enumerate(self.waiting) if side == maker.side]
+    def assert_first_in_line(self, event, maker):
+        """No resting order of that side has a better price, or the same price and an earlier place."""
+        line = [(price, at) for at, (_, side, price) in enumerate(self.resting_orders) if side == maker.side]
         best = min(line, key=lambda entry: (-entry[0] if maker.side == "buy" else entry[0], entry[1]))
-        assert self.waiting[best[1]][0] == fact.maker_id
+        assert self.resting_orders[best[1]][0] == event.maker_id
 
-    def on_cancelled(self, fact):
-        self.done[fact.order_id] += fact.size
-        self.leave(fact.order_id)
+    def on_cancelled(self, event):
+        self.done[event.order_id] += event.size
+        self.leave(event.order_id)
 
-    def on_reduced(self, fact):
-        self.done[fact.order_id] += fact.cut
+    def on_reduced(self, event):
+        self.done[event.order_id] += event.cut
 
-    def on_rejected(self, fact):
-        if fact.reason is RejectReason.WOULD_CROSS:
-            self.done[fact.order_id] += self.submitted[fact.order_id].size
+    def on_rejected(self, event):
+        if event.reason is RejectReason.WOULD_CROSS:
+            self.done[event.order_id] += self.submitted[event.order_id].size
 
     def leave(self, order_id):
-        self.waiting = [entry for entry in self.waiting if entry[0] != order_id]
+        self.resting_orders = [entry for entry in self.resting_orders if entry[0] != order_id]
 
 
 @given(COMMANDS)
 @settings(max_examples=300, deadline=None)
-def test_whatever_is_commanded_the_book_is_sound(commands):
+def test_the_book_is_consistent_after_any_commands(commands):
     """Never crossed, price-time priority, no self-trade, and no lot is lost or made."""
     referee = Referee()
     book = referee.book
@@ -228,7 +230,7 @@ def test_whatever_is_commanded_the_book_is_sound(commands):
         bid, ask = book.best("buy"), book.best("sell")
         assert bid is None or ask is None or bid < ask
         resting = {order.id: order.size for order in book.orders()}
-        assert set(resting) == {order_id for order_id, *_ in referee.waiting}
+        assert set(resting) == {order_id for order_id, *_ in referee.resting_orders}
         for order_id, order in referee.submitted.items():
             assert referee.done[order_id] + resting.get(order_id, 0) == order.size
         for side in ("buy", "sell"):
@@ -241,9 +243,9 @@ def test_whatever_is_commanded_the_book_is_sound(commands):
             }
 
 
-# --- rations -------------------------------------------------------------------------------------
-class Rationed:
-    """Lets the orders of one owner fill so many lots in all."""
+# --- reduce-only cap -----------------------------------------------------------------------------
+class LimitedOwner:
+    """A `ReduceOnlyCap` that lets the orders of one owner fill `lots` in total."""
 
     def __init__(self, owner, lots):
         self.owner, self.lots = owner, lots
@@ -256,15 +258,15 @@ class Rationed:
             self.lots -= size
 
 
-def test_an_order_over_its_ration_is_cut_or_cancelled_before_it_matches_and_the_sweep_goes_on():
+def test_an_order_over_its_cap_is_reduced_or_cancelled_before_it_matches_and_matching_continues():
     book = OrderBook()
-    book.ration = Rationed("alice", 5)
+    book.ration = LimitedOwner("alice", 5)
     for number, owner in enumerate(("alice", "alice", "alice", "bob"), start=1):
         book.submit(NewOrder(number, owner, "sell", 100 + number, 3))
-    facts = book.submit(NewOrder(9, "carol", "buy", 200, 20, "ioc"))
-    fills = [(fact.maker_id, fact.size) for fact in facts if isinstance(fact, Filled)]
+    events = book.submit(NewOrder(9, "carol", "buy", 200, 20, "ioc"))
+    fills = [(event.maker_id, event.size) for event in events if isinstance(event, Filled)]
     assert fills == [(1, 3), (2, 2), (4, 3)]
-    assert [(fact.order_id, fact.cut) for fact in facts if isinstance(fact, Reduced)] == [(2, 1)]
-    gone = [(fact.order_id, fact.size) for fact in facts if isinstance(fact, Cancelled)]
-    assert gone == [(3, 3), (9, 12)]
+    assert [(event.order_id, event.cut) for event in events if isinstance(event, Reduced)] == [(2, 1)]
+    cancelled = [(event.order_id, event.size) for event in events if isinstance(event, Cancelled)]
+    assert cancelled == [(3, 3), (9, 12)]
     assert list(book.orders()) == []

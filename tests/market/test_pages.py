@@ -1,5 +1,6 @@
-"""Pages as served: true values first, and an answer for every state of the world."""
+"""Market pages as served: values in the first rendering, and a page for every failure."""
 
+import importlib
 import re
 from datetime import timedelta
 
@@ -52,7 +53,7 @@ def test_page_answers_with_live_values(client, market, path):
     assert client.get(path).status_code == 200
 
 
-def test_first_paint_holds_the_values_that_redis_knows(client, market):
+def test_first_rendering_has_the_values_from_redis(client, market):
     factories.publish()
     page = client.get("/market/").content.decode()
     assert ">71,284<" in page
@@ -87,17 +88,17 @@ def test_real_venue_carries_no_badge(client):
     assert "sim-badge" not in client.get("/market/").content.decode()
 
 
-def test_empty_house_says_what_to_do(client):
+def test_empty_installation_shows_how_to_start(client):
     for path in ("/", "/market/"):
-        assert "The feed has not reported yet" in client.get(path).content.decode()
+        assert "The market data feed has not reported yet" in client.get(path).content.decode()
     assert "make run" in client.get("/status/").content.decode()
 
 
 @pytest.mark.parametrize("path", PAGES)
 def test_page_renders_without_redis(client, market, no_redis, path):
-    answer = client.get(path)
-    assert answer.status_code == 200
-    assert "71,284" not in answer.content.decode()
+    response = client.get(path)
+    assert response.status_code == 200
+    assert "71,284" not in response.content.decode()
 
 
 def test_without_redis_prices_are_dashes_and_stale(client, market, no_redis):
@@ -107,14 +108,15 @@ def test_without_redis_prices_are_dashes_and_stale(client, market, no_redis):
     assert "\N{EN DASH}" in page
 
 
-def test_status_page_survives_the_database(client, monkeypatch):
+def test_status_page_renders_without_the_database(client, monkeypatch):
     def refuse():
         raise DatabaseError("gone")
 
-    monkeypatch.setattr("market.selectors.system_status._workers", refuse)
+    # `market.selectors.system_status` is the function of that name; the module must be imported by path.
+    monkeypatch.setattr(importlib.import_module("market.selectors.system_status"), "_workers", refuse)
     monkeypatch.setattr("market.templatetags.market.venue_states", refuse)
     page = client.get("/status/").content.decode()
-    assert "Does not answer" in page
+    assert "Unreachable" in page
 
 
 @pytest.mark.parametrize(
@@ -133,31 +135,31 @@ def test_status_page_survives_the_database(client, monkeypatch):
         ("venue=elsewhere", []),
     ],
 )
-def test_board_sorts_and_filters_without_scripts(client, market, query, expected):
+def test_markets_table_sorts_and_filters_without_scripts(client, market, query, expected):
     factories.publish()
     assert names(client.get(f"/market/?{query}").content.decode()) == expected
 
 
-def test_board_offers_a_way_out_of_a_filter_that_matches_nothing(client, market):
+def test_markets_table_offers_to_clear_a_filter_without_matches(client, market):
     page = client.get("/market/?q=zzz").content.decode()
-    assert "No instrument matches" in page
+    assert "No matching instruments" in page
     assert "Clear the filter" in page
 
 
 def test_sorted_column_says_so_and_its_link_reverses(client, market):
     factories.publish()
     page = client.get("/market/").content.decode()
-    head = re.search(r'data-sort="volume"[^>]*aria-sort="(\w+)"><a href="([^"]+)"', page)
-    assert head
-    assert head.groups() == ("descending", "?sort=volume")
+    header = re.search(r'data-sort="volume"[^>]*aria-sort="(\w+)"><a href="([^"]+)"', page)
+    assert header
+    assert header.groups() == ("descending", "?sort=volume")
 
 
-def test_movers_rise_and_fall(client, market):
+def test_gainers_and_losers_are_listed(client, market):
     factories.publish()
     page = client.get("/market/").content.decode()
-    rising, falling = page.index("Rising most"), page.index("Falling most")
+    rising, falling = page.index("Top gainers"), page.index("Top losers")
     assert "ETH" in page[rising:falling]
-    assert "SOL" in page[falling : page.index(">Feeds<")]
+    assert "SOL" in page[falling : page.index(">Data feeds<")]
 
 
 def test_sparkline_is_drawn_from_stored_candles(client, market):
@@ -173,8 +175,8 @@ def test_instrument_page_shows_book_tape_and_candles_that_are_known(client, mark
     factories.candles_make(market.instruments.get(symbol="BTC"), 30)
 
     def offer(publisher):
-        publisher.offer_book("BTC", factories.book())
-        publisher.offer_trades("BTC", [factories.trade(number) for number in range(1, 4)])
+        publisher.queue_book("BTC", factories.book())
+        publisher.queue_trades("BTC", [factories.trade(number) for number in range(1, 4)])
 
     factories.publish(offer=offer)
     page = client.get("/market/simulator/BTC/?interval=15m").content.decode()
@@ -185,10 +187,10 @@ def test_instrument_page_shows_book_tape_and_candles_that_are_known(client, mark
     assert asks[0] == "71,306"
     assert page.count("data-depth=") == 44
     assert 'data-tape="trades.simulator.BTC"' in page
-    assert "The last 20 closed candles" in page
+    assert "Last 20 closed candles" in page
 
 
-def test_instrument_page_asks_the_feed_for_its_book_and_trades(client, market):
+def test_instrument_page_marks_its_book_and_trades_as_watched(client, market):
     client.get("/market/simulator/BTC/")
     watched = {
         name.decode()
@@ -203,41 +205,41 @@ def test_symbol_with_a_slash_has_a_page(client, market):
 
 @pytest.mark.parametrize("path", ["/market/simulator/NOPE/", "/market/nowhere/BTC/", "/nothing"])
 def test_unknown_address_is_a_page_that_says_where_to_go(client, market, path):
-    answer = client.get(path, headers={"accept": "text/html"})
-    assert answer.status_code == 404
-    page = answer.content.decode()
+    response = client.get(path, headers={"accept": "text/html"})
+    assert response.status_code == 404
+    page = response.content.decode()
     assert "NOT_FOUND" in page
-    assert "Open the markets" in page
+    assert "Open markets" in page
 
 
-def test_failure_on_our_side_is_a_page_with_its_request_id_and_no_internals(client, market, monkeypatch):
+def test_server_error_page_has_its_request_id_and_no_internals(client, market, monkeypatch):
     def fail(**_asked):
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(selectors, "board_get", fail)
+    monkeypatch.setattr(selectors, "market_table", fail)
     client.raise_request_exception = False
-    answer = client.get("/market/", headers={"accept": "text/html"})
-    page = answer.content.decode()
-    assert answer.status_code == 500
+    response = client.get("/market/", headers={"accept": "text/html"})
+    page = response.content.decode()
+    assert response.status_code == 500
     assert "INTERNAL_ERROR" in page
-    assert answer.headers["X-Request-ID"] in page
+    assert response.headers["X-Request-ID"] in page
     assert "secret detail" not in page
 
 
 @pytest.mark.parametrize(
-    ("status", "words"), [(400, "Not understood"), (403, "Not allowed"), (503, "Not available now")]
+    ("status", "words"), [(400, "Bad request"), (403, "No permission"), (503, "Service unavailable")]
 )
 def test_every_error_is_a_page_that_says_what_to_do(rf, status, words):
     page = error_response(rf.get("/market/", headers={"accept": "text/html"}), status).content.decode()
     assert words in page
-    assert "See the status" in page
+    assert "View status" in page
 
 
 def test_expired_form_says_so(alice):
     browser = Client(enforce_csrf_checks=True)
-    answer = browser.post("/accounts/login/", {"login": "x"}, headers={"accept": "text/html"})
-    assert answer.status_code == 403
-    assert "This form has expired" in answer.content.decode()
+    response = browser.post("/accounts/login/", {"login": "x"}, headers={"accept": "text/html"})
+    assert response.status_code == 403
+    assert "This form has expired" in response.content.decode()
 
 
 def test_unknown_interval_falls_back(client, market):
@@ -253,8 +255,8 @@ def test_theme_is_rendered_by_the_server(client, cookie, theme):
 
 
 def test_sign_in_refuses_with_one_sentence_and_keeps_the_address(client, alice):
-    answer = client.post("/accounts/login/", {"login": "alice@example.org", "password": "wrong"})
-    page = answer.content.decode()
+    response = client.post("/accounts/login/", {"login": "alice@example.org", "password": "wrong"})
+    page = response.content.decode()
     assert "E-mail and password do not match." in page
     assert 'value="alice@example.org"' in page
     assert "wrong" not in page
@@ -262,8 +264,8 @@ def test_sign_in_refuses_with_one_sentence_and_keeps_the_address(client, alice):
 
 def test_sign_in_and_out(client, alice):
     browser_client.confirm(alice)
-    answer = browser_client.sign_in(client)
-    assert answer.headers["Location"] == "/market/"
+    response = browser_client.sign_in(client)
+    assert response.headers["Location"] == "/market/"
     assert "Sign out" in client.get("/market/").content.decode()
     assert client.post("/accounts/logout/").headers["Location"] == "/"
 
@@ -275,7 +277,7 @@ def test_symbols_are_escaped(client, market):
     assert "&lt;b&gt;x" in page
 
 
-def test_status_names_the_worker_that_holds_a_venue_and_keeps_its_host_to_itself(client, market):
+def test_status_names_the_worker_of_a_venue_without_its_host(client, market):
     worker = leases.worker_register(channel="market-feed")
     (held,) = leases.claim(Venue, worker)
     page = client.get("/status/").content.decode()
@@ -291,12 +293,12 @@ def test_status_says_when_a_lease_has_ended(client, market):
     leases.claim(Venue, worker)
     Worker.objects.update(lease_until=timezone.now() - timedelta(minutes=1))
     page = client.get("/status/").content.decode()
-    assert "lease ended" in page
-    assert "Gone" in page
+    assert "lease expired" in page
+    assert "Stopped" in page
 
 
 @pytest.mark.parametrize("kind", ["venue", "instrument", "worker"])
-def test_administrators_look_but_do_not_add(client, market, kind):
+def test_administrators_view_but_do_not_add(client, market, kind):
     root = browser_client.confirm(User.objects.create_superuser("root@example.org", browser_client.PASSWORD))
     secret = browser_client.totp_enable(root)
     browser_client.sign_in(client, email=root.email)

@@ -1,4 +1,4 @@
-"""Recording raw frames and playing them through the same path as live ones."""
+"""Recording of raw frames, and their replay through the path of live frames."""
 
 import asyncio
 import gzip
@@ -9,7 +9,7 @@ import orjson
 import pytest
 import redis
 from channels.db import database_sync_to_async
-from django.conf import settings as house
+from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 
 from market import leases, models
@@ -36,7 +36,7 @@ def frames_file(path, rows, *, instruments=()):
 
 @pytest.fixture
 def store():
-    with redis.Redis.from_url(house.REDIS_URL) as client:
+    with redis.Redis.from_url(django_settings.REDIS_URL) as client:
         client.flushdb()
         yield client
 
@@ -84,19 +84,19 @@ async def test_a_replay_keeps_the_pace_of_the_recording_times_the_speed(tmp_path
 
     monkeypatch.setattr("market.feed.recording.asyncio.sleep", sleep)
     monkeypatch.setattr("market.feed.recording.time.monotonic", lambda: clock[0])
-    heard = []
+    events = []
 
-    class Sink:
+    class Listener:
         connected = disconnected = staticmethod(lambda *_: None)
 
         def event(self, event):
-            heard.append((clock[0], event.bid))
+            events.append((clock[0], event.bid))
 
-    feed.desire([])
-    task = asyncio.create_task(feed.run(Sink()))
+    feed.set_subscriptions([])
+    task = asyncio.create_task(feed.run(Listener()))
     await asyncio.wait_for(feed.finished.wait(), 60)
     task.cancel()
-    assert heard == [(0.5, "5"), (1.5, "7"), (2.0, "8")]
+    assert events == [(0.5, "5"), (1.5, "7"), (2.0, "8")]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,4 +1,4 @@
-"""A Redis that hangs holds one caller at a time, and one a second; the others go on without it."""
+"""Redis circuit breaker: a hanging Redis blocks one caller per second; the others fail at once."""
 
 import threading
 
@@ -6,7 +6,7 @@ import pytest
 import redis
 from django.conf import settings as django_settings
 
-from market.hub.redis_breaker import AGAIN_AFTER, ANSWER_WITHIN, Asking, redis_ask
+from market.hub.redis_breaker import RETRY_AFTER_SECONDS, TIMEOUT_SECONDS, RedisCircuitBreaker, redis_call
 from tests.clock import Clock
 
 
@@ -16,8 +16,8 @@ def clock():
 
 
 @pytest.fixture
-def asking(clock):
-    return Asking("the client", clock)
+def breaker(clock):
+    return RedisCircuitBreaker("the client", clock)
 
 
 def hangs(client):
@@ -36,78 +36,78 @@ def never(client):
     raise AssertionError("asked although Redis is silent")
 
 
-@pytest.mark.parametrize("away", [hangs, refuses])
-def test_after_no_answer_nobody_asks_for_a_second(asking, clock, away):
+@pytest.mark.parametrize("failure", [hangs, refuses])
+def test_after_a_failure_no_call_reaches_redis_for_a_second(breaker, clock, failure):
     with pytest.raises(redis.RedisError):
-        asking(away)
-    clock.now += 0.99 * AGAIN_AFTER
+        breaker(failure)
+    clock.now += 0.99 * RETRY_AFTER_SECONDS
     with pytest.raises(redis.ConnectionError, match="a moment ago"):
-        asking(never)
-    clock.now += 0.02 * AGAIN_AFTER
-    assert asking(answers) == asking(answers) == "the client answered"
+        breaker(never)
+    clock.now += 0.02 * RETRY_AFTER_SECONDS
+    assert breaker(answers) == breaker(answers) == "the client answered"
 
 
-def test_an_error_of_redis_is_an_answer(asking):
+def test_an_error_reply_of_redis_is_not_a_failure(breaker):
     def wrong(client):
         raise redis.ResponseError("WRONGTYPE")
 
     with pytest.raises(redis.ResponseError):
-        asking(wrong)
-    assert asking(answers)
+        breaker(wrong)
+    assert breaker(answers)
 
 
-def test_while_one_asks_again_the_others_do_not_wait(asking, clock):
+def test_while_one_caller_retries_the_others_fail_at_once(breaker, clock):
     with pytest.raises(redis.RedisError):
-        asking(hangs)
-    clock.now += AGAIN_AFTER
-    inside, out, told = threading.Event(), threading.Event(), []
+        breaker(hangs)
+    clock.now += RETRY_AFTER_SECONDS
+    inside, out, results = threading.Event(), threading.Event(), []
 
     def slowly(client):
         inside.set()
         assert out.wait(60)
         return "at last"
 
-    one = threading.Thread(target=lambda: told.append(asking(slowly)))
+    one = threading.Thread(target=lambda: results.append(breaker(slowly)))
     one.start()
     assert inside.wait(60)
     with pytest.raises(redis.ConnectionError, match="a moment ago"):
-        asking(never)
+        breaker(never)
     out.set()
     one.join(60)
-    assert told == ["at last"]
-    assert asking(answers)
+    assert results == ["at last"]
+    assert breaker(answers)
 
 
-def test_one_that_never_comes_back_keeps_nobody_from_asking_later(asking, clock):
+def test_a_caller_that_never_returns_does_not_block_later_retries(breaker, clock):
     with pytest.raises(redis.RedisError):
-        asking(hangs)
-    clock.now += AGAIN_AFTER
+        breaker(hangs)
+    clock.now += RETRY_AFTER_SECONDS
 
     def dies(client):
         raise SystemExit
 
     with pytest.raises(SystemExit):
-        asking(dies)
+        breaker(dies)
     with pytest.raises(redis.ConnectionError):
-        asking(never)
-    clock.now += ANSWER_WITHIN + AGAIN_AFTER
-    assert asking(answers)
+        breaker(never)
+    clock.now += TIMEOUT_SECONDS + RETRY_AFTER_SECONDS
+    assert breaker(answers)
 
 
-def test_it_is_said_once_when_redis_goes_and_once_when_it_is_back(asking, clock, caplog):
+def test_failure_and_recovery_are_logged_once(breaker, clock, caplog):
     caplog.set_level("INFO", logger="market.hub.redis_breaker")
     for _ in range(3):
         with pytest.raises(redis.RedisError):
-            asking(hangs)
-        clock.now += 2 * AGAIN_AFTER
-    asking(answers)
-    asking(answers)
+            breaker(hangs)
+        clock.now += 2 * RETRY_AFTER_SECONDS
+    breaker(answers)
+    breaker(answers)
     assert caplog.messages == ["Redis does not answer", "Redis answers again"]
 
 
-def test_a_pooled_connection_that_died_costs_nothing():
-    assert redis_ask(lambda client: client.ping())
+def test_a_closed_pooled_connection_is_replaced():
+    assert redis_call(lambda client: client.ping())
     with redis.Redis.from_url(django_settings.REDIS_URL) as other:
-        mine = redis_ask(lambda client: client.client_id())
-        other.client_kill_filter(_id=mine)
-    assert redis_ask(lambda client: client.ping())
+        client_id = redis_call(lambda client: client.client_id())
+        other.client_kill_filter(_id=client_id)
+    assert redis_call(lambda client: client.ping())

@@ -11,7 +11,7 @@ import pytest
 import redis
 from channels.db import database_sync_to_async
 from channels.testing import ApplicationCommunicator
-from django.conf import settings as house
+from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models.functions import Now
@@ -46,16 +46,18 @@ async def venue(settings):
 
 @pytest.fixture
 async def consumer(venue):
-    talk = ApplicationCommunicator(FeedConsumer.as_asgi(), {"type": "channel", "channel": "market-feed"})
-    yield talk
-    talk.future.cancel()
-    await asyncio.gather(talk.future, return_exceptions=True)
+    communicator = ApplicationCommunicator(
+        FeedConsumer.as_asgi(), {"type": "channel", "channel": "market-feed"}
+    )
+    yield communicator
+    communicator.future.cancel()
+    await asyncio.gather(communicator.future, return_exceptions=True)
 
 
-async def wake(consumer, true, *, within=60):
+async def wake(consumer, condition, *, within=60):
     """Wake the consumer as its worker does, until `true()`."""
     async with asyncio.timeout(within):
-        while not await true():
+        while not await condition():
             await consumer.send_input({"type": "wake"})
             await asyncio.sleep(0.05)
 
@@ -65,18 +67,18 @@ async def row():
 
 
 async def owned():
-    found = await row()
-    return bool(found and found.owner_id)
+    venue_row = await row()
+    return bool(venue_row and venue_row.owner_id)
 
 
 async def test_a_wake_creates_the_venue_claims_it_and_connects(consumer, venue):
     await wake(consumer, owned)
     await until(lambda: venue.has(type="bbo", coin="BTC"))
-    found = await row()
-    assert (found.title, found.simulated, found.owner_epoch) == ("Simulator", True, 1)
+    venue_row = await row()
+    assert (venue_row.title, venue_row.simulated, venue_row.owner_epoch) == ("Simulator", True, 1)
 
 
-async def test_a_drained_consumer_leaves_no_lease_and_no_line(consumer, venue):
+async def test_a_drained_consumer_leaves_no_lease_and_no_connection(consumer, venue):
     await wake(consumer, owned)
     await until(lambda: venue.sockets)
     consumer.future.cancel()
@@ -86,20 +88,20 @@ async def test_a_drained_consumer_leaves_no_lease_and_no_line(consumer, venue):
     await until(lambda: not venue.sockets)
 
 
-async def test_a_venue_that_is_disabled_is_left_and_taken_again(consumer, venue):
+async def test_a_disabled_venue_is_released_and_claimed_again_when_enabled(consumer, venue):
     await wake(consumer, owned)
     await models.Venue.objects.aupdate(enabled=False)
 
-    async def left():
+    async def released():
         return not await owned()
 
-    await wake(consumer, left)
+    await wake(consumer, released)
     await models.Venue.objects.aupdate(enabled=True)
     await wake(consumer, owned)
     assert (await row()).owner_epoch == 2
 
 
-async def test_a_venue_whose_feed_crashed_is_started_again(consumer, venue, monkeypatch):
+async def test_a_crashed_feed_is_restarted(consumer, venue, monkeypatch):
     monkeypatch.setattr(worker_module, "PAUSE_AFTER_CRASH", 0.0)
     crashes = []
 
@@ -122,7 +124,7 @@ async def test_a_venue_whose_feed_crashed_is_started_again(consumer, venue, monk
     await wake(consumer, connected)
 
 
-async def test_a_lease_that_was_taken_away_ends_the_feed_of_the_loser(consumer, venue):
+async def test_a_lost_lease_ends_the_feed(consumer, venue):
     await wake(consumer, owned)
     await until(lambda: venue.sockets)
     rival = await models.Worker.objects.acreate(channel="market-feed", host="x", pid=1, lease_until=Now())
@@ -141,32 +143,32 @@ async def test_an_unknown_message_is_harmless(consumer, venue):
     await wake(consumer, owned)
 
 
-async def test_a_worker_wakes_its_consumer_though_redis_is_away():
-    heard = []
+async def test_a_worker_wakes_its_consumer_without_redis():
+    received = []
 
     async def application(scope, receive, send):
         while True:
-            heard.append(((await receive())["type"], scope["channel"]))
+            received.append(((await receive())["type"], scope["channel"]))
 
-    class Away:
+    class UnavailableLayer:
         async def receive(self, channel):
             raise redis.ConnectionError("away")
 
-    worker = WakingWorker(application, "market-feed", Away())
+    worker = WakingWorker(application, "market-feed", UnavailableLayer())
     serving = asyncio.create_task(worker.arun())
-    await until(lambda: heard)
+    await until(lambda: received)
     serving.cancel()
     await worker.drain()
     await asyncio.gather(serving, return_exceptions=True)
-    assert heard[0] == ("wake", "market-feed")
+    assert received[0] == ("wake", "market-feed")
 
 
 async def test_nudges_reach_the_consumer_through_the_layer():
-    heard, inbox = [], asyncio.Queue()
+    received, inbox = [], asyncio.Queue()
 
     async def application(scope, receive, send):
         while True:
-            heard.append((await receive())["type"])
+            received.append((await receive())["type"])
 
     class Layer:
         async def receive(self, channel):
@@ -176,13 +178,13 @@ async def test_nudges_reach_the_consumer_through_the_layer():
     serving = asyncio.create_task(worker.arun())
     inbox.put_nowait({"no": "type"})
     inbox.put_nowait({"type": "interest.changed"})
-    await until(lambda: "interest.changed" in heard)
+    await until(lambda: "interest.changed" in received)
     serving.cancel()
     await worker.drain()
     await asyncio.gather(serving, return_exceptions=True)
 
 
-def test_a_name_that_nobody_serves_is_refused():
+def test_an_unknown_worker_name_is_refused():
     with pytest.raises(CommandError, match="market-feed"):
         call_command("run_worker", "nonsense")
 
@@ -196,7 +198,7 @@ def environment(venue):
     )
     return os.environ | {
         "DATABASE_URL": f"postgresql://{place}/{database['NAME']}",
-        "REDIS_URL": house.REDIS_URL,
+        "REDIS_URL": django_settings.REDIS_URL,
         "SIMULATOR_URL": venue.url,
         "VENUES": "simulator",
     }
@@ -205,7 +207,7 @@ def environment(venue):
 @pytest.fixture
 async def process(venue):
     """Start `run_worker market-feed` processes; killed at the end."""
-    with redis.Redis.from_url(house.REDIS_URL) as client:
+    with redis.Redis.from_url(django_settings.REDIS_URL) as client:
         client.flushdb()
     started = []
 
@@ -224,22 +226,22 @@ async def process(venue):
 
 
 async def owner_pid():
-    found = await models.Venue.objects.select_related("owner").filter(owner__isnull=False).afirst()
-    return found.owner.pid if found else None
+    venue_row = await models.Venue.objects.select_related("owner").filter(owner__isnull=False).afirst()
+    return venue_row.owner.pid if venue_row else None
 
 
-async def eventually(true, *, within):
+async def eventually(condition, *, within):
     async with asyncio.timeout(within):
-        while not await true():
+        while not await condition():
             await asyncio.sleep(0.1)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_drains_the_process_in_five_seconds(process, venue, number):
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_drains_the_process_in_five_seconds(process, venue, signal_number):
     child = await process()
     await until(lambda: venue.has(type="bbo", coin="BTC"), within=60)
-    child.send_signal(number)
+    child.send_signal(signal_number)
     assert await asyncio.wait_for(child.wait(), 5) == 0
     assert not await owned()
     assert not await models.Worker.objects.aexists()
@@ -263,5 +265,5 @@ async def test_a_standby_takes_over_after_kill_9(process, venue):
 
     await eventually(taken_over, within=15)
     await until(lambda: venue.has(type="bbo", coin="BTC"), within=60)
-    with redis.Redis.from_url(house.REDIS_URL) as client:
+    with redis.Redis.from_url(django_settings.REDIS_URL) as client:
         assert client.hexists(snap_key("simulator"), "_status")

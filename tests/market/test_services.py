@@ -1,4 +1,4 @@
-"""Rows written by the feed: instruments, candles and trades, fenced by the lease."""
+"""Services of the feed: instruments, candles and trades, fenced by the lease."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -17,7 +17,7 @@ PURR = Instrument("simulator", "PURR/USDC", "spot", "PURR", "USDC", Rules(0, 8, 
 
 
 @pytest.fixture
-def held():
+def claim():
     venue_ensure(name="simulator", title="Simulator", simulated=True)
     worker = leases.worker_register(channel="market-feed")
     (claim,) = leases.claim(models.Venue, worker)
@@ -37,15 +37,15 @@ def test_a_venue_keeps_what_an_administrator_set(db):
     assert (venue.title, venue.simulated, venue.enabled) == ("Simulator", True, False)
 
 
-def test_listed_instruments_get_rows_with_their_rules(held):
-    ids = instrument_sync(venue="simulator", instruments=[BTC, PURR], held=held)
+def test_listed_instruments_get_rows_with_their_rules(claim):
+    ids = instrument_sync(venue="simulator", instruments=[BTC, PURR], claim=claim)
     assert ids.keys() == {"BTC", "PURR/USDC"}
     row = models.Instrument.objects.get(symbol="BTC")
     assert (row.size_decimals, row.price_decimals, row.significant_figures) == (5, 1, 5)
     assert (row.min_notional, row.max_leverage, row.trading) == (10, 40, True)
 
 
-def test_a_second_sync_changes_only_what_changed(held, django_assert_max_num_queries):
+def test_a_second_sync_changes_only_what_changed(claim, django_assert_max_num_queries):
     ids = instrument_sync(venue="simulator", instruments=[BTC, PURR])
     before = {row.symbol: row.updated_at for row in models.Instrument.objects.all()}
     again = instrument_sync(venue="simulator", instruments=[replace(BTC, max_leverage=50), PURR])
@@ -56,49 +56,49 @@ def test_a_second_sync_changes_only_what_changed(held, django_assert_max_num_que
     assert rows["PURR/USDC"].updated_at == before["PURR/USDC"]
 
 
-def test_what_is_listed_no_more_stops_trading_but_stays(held):
+def test_what_is_listed_no_more_stops_trading_but_stays(claim):
     instrument_sync(venue="simulator", instruments=[BTC, PURR])
     ids = instrument_sync(venue="simulator", instruments=[BTC])
     assert ids.keys() == {"BTC"}
     assert models.Instrument.objects.get(symbol="PURR/USDC").trading is False
 
 
-def test_candles_are_written_once_and_revised_by_a_later_word(held):
+def test_candles_are_written_once_and_revised_by_a_later_word(claim):
     ids = instrument_sync(venue="simulator", instruments=[BTC])
-    assert candles_store(held=held, ids=ids, candles=[candle(), candle(120_000), candle(close="2.5")]) == 2
-    assert candles_store(held=held, ids=ids, candles=[candle(close="2.75")]) == 1
+    assert candles_store(claim=claim, ids=ids, candles=[candle(), candle(120_000), candle(close="2.5")]) == 2
+    assert candles_store(claim=claim, ids=ids, candles=[candle(close="2.75")]) == 1
     rows = models.Candle.objects.order_by("open_time").values_list("open_time", "close", "volume")
     assert list(rows) == [(60_000, Decimal("2.75"), Decimal("7.25")), (120_000, Decimal(2), Decimal("7.25"))]
 
 
-def test_candles_of_unknown_instruments_are_left_out(held):
-    assert candles_store(held=held, ids={}, candles=[candle()]) == 0
+def test_candles_of_unknown_instruments_are_left_out(claim):
+    assert candles_store(claim=claim, ids={}, candles=[candle()]) == 0
     assert not models.Candle.objects.exists()
 
 
-def test_known_trades_are_not_written_again(held):
+def test_known_trades_are_not_written_again(claim):
     ids = instrument_sync(venue="simulator", instruments=[BTC])
     trades = [Trade("BTC", "100.5", "0.1", "buy", 5, str(number)) for number in range(3)]
-    assert trades_store(held=held, ids=ids, trades=trades[:2]) == 2
-    assert trades_store(held=held, ids=ids, trades=trades) == 1
+    assert trades_store(claim=claim, ids=ids, trades=trades[:2]) == 2
+    assert trades_store(claim=claim, ids=ids, trades=trades) == 1
     assert models.Trade.objects.count() == 3
 
 
 WRITES = {
-    "candles": lambda held, ids: candles_store(held=held, ids=ids, candles=[candle()]),
-    "trades": lambda held, ids: trades_store(
-        held=held, ids=ids, trades=[Trade("BTC", "1", "1", "buy", 5, "1")]
+    "candles": lambda claim, ids: candles_store(claim=claim, ids=ids, candles=[candle()]),
+    "trades": lambda claim, ids: trades_store(
+        claim=claim, ids=ids, trades=[Trade("BTC", "1", "1", "buy", 5, "1")]
     ),
-    "instruments": lambda held, ids: instrument_sync(venue="simulator", instruments=[PURR], held=held),
+    "instruments": lambda claim, ids: instrument_sync(venue="simulator", instruments=[PURR], claim=claim),
 }
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
-def test_a_worker_that_lost_its_lease_writes_nothing(held, write):
+def test_a_worker_that_lost_its_lease_writes_nothing(claim, write):
     ids = instrument_sync(venue="simulator", instruments=[BTC])
-    models.Venue.objects.update(owner_epoch=held.epoch + 1)
+    models.Venue.objects.update(owner_epoch=claim.epoch + 1)
     with pytest.raises(leases.LeaseLost):
-        write(held, ids)
+        write(claim, ids)
     assert models.Instrument.objects.count() == 1
     assert not models.Candle.objects.exists()
     assert not models.Trade.objects.exists()

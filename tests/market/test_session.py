@@ -1,4 +1,4 @@
-"""The stream session core, driven by a scripted venue and a fake clock."""
+"""Stream session core, driven by a scripted venue and a fake clock."""
 
 import itertools
 
@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from market.domain.errors import ParseError
 from market.domain.events import Candle, Context, Mids, Quote, Trades
 from market.domain.session import Ack, Pong, Refusal, Session, Undecodable
-from market.domain.subscriptions import Limits, Pace, Subscription, backoff, kind_of, shard
+from market.domain.subscriptions import MessagePacer, StreamLimits, Subscription, backoff, kind_of, shard
 
-LIMITS = Limits(subscriptions=5, messages_per_second=3, messages_per_minute=40)
+LIMITS = StreamLimits(subscriptions=5, messages_per_second=3, messages_per_minute=40)
 MIDS = Subscription("mids")
 SUBSCRIPTIONS = [MIDS, *(Subscription("quote", symbol) for symbol in "ABCD")]
 
 
 class WordCodec:
-    """Frames are words: `+quote:A` asks, `ack+quote:A` confirms, `q:A` is data."""
+    """Codec with words as frames: `+quote:A` subscribes, `ack +quote:A` confirms, `data A` is data."""
 
     def decode(self, frame):
         text = frame.decode()
@@ -55,9 +55,9 @@ def ack(session, frames, now):
             session.receive(b"ack " + frame, now)
 
 
-def settled(limits=LIMITS, wanted=SUBSCRIPTIONS):
+def settled(limits=LIMITS, desired=SUBSCRIPTIONS):
     session = Session(WordCodec(), limits)
-    session.desired(wanted)
+    session.desired(desired)
     session.connected(0.0)
     for now in range(10):
         ack(session, session.due(float(now)), float(now))
@@ -80,13 +80,13 @@ def test_subscriptions_are_sent_in_order_and_paced():
 
 
 def test_the_minute_budget_holds_back_what_the_second_would_allow():
-    pace = Pace(Limits(messages_per_second=100, messages_per_minute=10))
-    assert sum(pace.take(0.0) for _ in range(50)) == 10
-    assert not pace.take(59.9)
-    assert pace.take(60.0)
+    pace = MessagePacer(StreamLimits(messages_per_second=100, messages_per_minute=10))
+    assert sum(pace.try_acquire(0.0) for _ in range(50)) == 10
+    assert not pace.try_acquire(59.9)
+    assert pace.try_acquire(60.0)
 
 
-def test_a_settled_session_says_nothing_but_pings():
+def test_a_settled_session_sends_only_pings():
     session = settled()
     assert session.acked == set(SUBSCRIPTIONS)
     assert session.due(20.0) == []
@@ -95,7 +95,7 @@ def test_a_settled_session_says_nothing_but_pings():
     assert session.due(60.0) == [b"ping"]
 
 
-def test_after_a_reconnect_everything_is_asked_for_again():
+def test_after_a_reconnect_all_subscriptions_are_requested_again():
     session = settled()
     session.disconnected()
     assert session.acked == frozenset()
@@ -103,7 +103,7 @@ def test_after_a_reconnect_everything_is_asked_for_again():
     assert session.due(100.0) == [b"+mids:", b"+quote:A", b"+quote:B"]
 
 
-def test_what_is_no_longer_wanted_is_left_before_new_things_join():
+def test_unsubscribes_are_sent_before_new_subscribes():
     session = settled()
     session.desired([*SUBSCRIPTIONS[1:], Subscription("book", "A")])
     assert session.due(20.0) == [b"-mids:"]  # the connection is full
@@ -116,7 +116,7 @@ def test_more_subscriptions_than_a_connection_takes_is_an_error():
         Session(WordCodec(), LIMITS).desired([*SUBSCRIPTIONS, Subscription("book", "A")])
 
 
-def test_an_answer_that_never_comes_is_asked_for_again():
+def test_a_request_without_an_answer_is_repeated():
     session = Session(WordCodec(), LIMITS)
     session.desired([MIDS])
     session.connected(0.0)
@@ -125,7 +125,7 @@ def test_an_answer_that_never_comes_is_asked_for_again():
     assert session.due(10.0) == [b"+mids:"]
 
 
-def test_a_refused_subscription_is_reported_and_tried_again_later():
+def test_a_rejected_subscription_is_reported_and_retried_later():
     session = Session(WordCodec(), LIMITS)
     session.desired([MIDS])
     session.connected(0.0)
@@ -135,7 +135,7 @@ def test_a_refused_subscription_is_reported_and_tried_again_later():
     assert session.due(60.0) == [b"ping", b"+mids:"]
 
 
-def test_junk_is_an_event_and_the_session_goes_on():
+def test_an_invalid_frame_is_an_event_and_the_session_continues():
     session = settled()
     (event,) = session.receive(b"rubbish", 10.0)
     assert isinstance(event, Undecodable)
@@ -160,14 +160,14 @@ def test_a_connection_that_never_says_anything_is_stale():
     assert session.is_stale(15.1) == "no data for 10 s"
 
 
-def test_a_connection_from_which_nothing_is_wanted_is_never_stale():
+def test_a_connection_without_subscriptions_is_never_stale():
     session = Session(WordCodec(), LIMITS)
     session.connected(0.0)
     assert session.is_stale(1e6) is None
 
 
-def test_one_silent_channel_is_noticed_though_another_moves():
-    session = settled(Limits(subscriptions=5, crowd=4))
+def test_a_silent_channel_is_detected_while_another_updates():
+    session = settled(StreamLimits(subscriptions=5, min_subscriptions=4))
     session.receive(b"data A", 10.0)
     for now in range(11, 30):
         session.receive(b"mids", float(now))
@@ -177,7 +177,7 @@ def test_one_silent_channel_is_noticed_though_another_moves():
 
 
 def test_a_few_quiet_instruments_are_not_a_silent_channel():
-    session = settled(Limits(subscriptions=5, crowd=5))
+    session = settled(StreamLimits(subscriptions=5, min_subscriptions=5))
     session.receive(b"mids", 100.0)
     assert session.is_stale(100.0) is None
 
@@ -219,10 +219,10 @@ steps = st.one_of(
 
 
 class Play:
-    """A session and its venue; the script may drop the line, lose answers and change our mind."""
+    """A session and its venue; a script may drop the connection, lose answers and change subscriptions."""
 
     def __init__(self):
-        self.session, self.venue, self.now, self.wanted = (
+        self.session, self.venue, self.now, self.desired = (
             Session(WordCodec(), LIMITS),
             FlakyVenue(),
             0.0,
@@ -230,9 +230,9 @@ class Play:
         )
         self.session.connected(self.now)
 
-    def desire(self, wanted):
-        self.wanted = wanted
-        self.session.desired(sorted(wanted))
+    def desire(self, desired):
+        self.desired = desired
+        self.session.desired(sorted(desired))
 
     def drop(self, _):
         self.session.disconnected()
@@ -242,9 +242,9 @@ class Play:
     def junk(self, frame):
         self.session.receive(frame, self.now)
 
-    def tick(self, heard):
+    def tick(self, delivered):
         answers = [self.venue.answer(frame) for frame in self.session.due(self.now)]
-        for reply in answers if heard else []:
+        for reply in answers if delivered else []:
             self.session.receive(reply, self.now)
 
 
@@ -258,8 +258,8 @@ def test_whatever_happens_the_acked_set_converges_to_the_desired_one(script):
     for _ in range(300):
         play.now += 0.5
         play.tick(True)
-    assert play.session.acked == play.wanted
-    names = {WordCodec().subscribe(s)[1:] for s in play.wanted}
+    assert play.session.acked == play.desired
+    names = {WordCodec().subscribe(s)[1:] for s in play.desired}
     assert play.venue.subscribed >= names
 
 
@@ -268,7 +268,7 @@ def test_whatever_happens_the_acked_set_converges_to_the_desired_one(script):
     st.lists(st.integers(0, 60), unique=True),
 )
 def test_sharding_respects_the_limit_and_moves_nothing_that_stays(before, after):
-    limits = Limits(subscriptions=10, connections=4)
+    limits = StreamLimits(subscriptions=10, connections=4)
 
     def subs(numbers):
         return [Subscription("quote", str(number)) for number in numbers]
@@ -279,17 +279,17 @@ def test_sharding_respects_the_limit_and_moves_nothing_that_stays(before, after)
     assert lost == subs(after)[40:]
     assert len(dropped) == max(0, len(before) - 40)
     assert all(len(connection) <= 10 for connection in second)
-    home = {s: n for n, held in enumerate(first) for s in held}
-    assert all(home.get(s, n) == n for n, held in enumerate(second) for s in held)
+    home = {s: n for n, assigned in enumerate(first) for s in assigned}
+    assert all(home.get(s, n) == n for n, assigned in enumerate(second) for s in assigned)
 
 
 def test_backoff_doubles_to_a_cap_and_is_spread_by_the_jitter():
-    assert list(itertools.islice(backoff(lambda: 1.0, first=1, most=6), 5)) == [1, 2, 4, 6, 6]
-    assert list(itertools.islice(backoff(lambda: 0.0, first=1, most=6), 3)) == [0.5, 1, 2]
+    assert list(itertools.islice(backoff(lambda: 1.0, first=1, maximum=6), 5)) == [1, 2, 4, 6, 6]
+    assert list(itertools.islice(backoff(lambda: 0.0, first=1, maximum=6), 3)) == [0.5, 1, 2]
 
 
-def test_streams_that_were_left_no_longer_count_as_a_silent_crowd():
-    session = settled(Limits(subscriptions=5, crowd=4))
+def test_unsubscribed_streams_do_not_count_as_silent():
+    session = settled(StreamLimits(subscriptions=5, min_subscriptions=4))
     session.desired([MIDS, SUBSCRIPTIONS[1]])
     ack(session, session.due(20.0), 20.0)
     session.receive(b"mids", 60.0)

@@ -1,4 +1,4 @@
-"""Our codec against recorded signatures, and against the official one."""
+"""Signing of actions, checked against recorded signatures and against the official client."""
 
 from contextlib import suppress
 from decimal import Decimal
@@ -106,7 +106,7 @@ def test_actions_hash_and_sign_as_recorded(action, options, connection_id, r, s,
     assert signers(action, signature, **options)[0] == ADDRESS
 
 
-def test_taking_back_a_scheduled_cancel_signs_as_recorded_for_the_real_venue():
+def test_removing_a_scheduled_cancel_signs_as_recorded_on_mainnet():
     action = signing.schedule_cancel_action(None)
     signature = signing.sign(signing.l1_digest(signing.action_hash(action, 0), "mainnet"), KEY)
     assert signature == {
@@ -175,7 +175,7 @@ def test_numbers_are_written_as_the_official_client_writes_them(value):
 
 
 @pytest.mark.parametrize("text", ["0.000000001", "NaN", "Infinity", "1.123456789"])
-def test_numbers_that_the_venue_cannot_read_are_refused(text):
+def test_numbers_that_cannot_be_encoded_are_errors(text):
     with pytest.raises(ValueError, match="decimals"):
         signing.decimal_wire(Decimal(text))
 
@@ -218,19 +218,19 @@ def test_the_order_of_keys_in_the_json_does_not_count():
     assert signers(shuffled, SIGNED)[0] == ADDRESS
 
 
-def test_a_client_that_hashed_another_order_of_keys_is_a_stranger():
+def test_a_signature_over_another_key_order_recovers_an_unknown_address():
     wrong = {"orders": ORDER["orders"], "type": "order", "grouping": "na"}
     signature = signing.sign(signing.l1_digest(signing.action_hash(wrong, NONCE), "testnet"), KEY)
     assert ADDRESS not in signers(wrong, signature)
 
 
 @pytest.mark.parametrize(
-    "said", [None, {}, {"r": 1, "s": 2, "v": 27}, {"r": "x", "s": "0x1", "v": 27}, {"r": "0x1", "s": "0x1"},
+    "body", [None, {}, {"r": 1, "s": 2, "v": 27}, {"r": "x", "s": "0x1", "v": 27}, {"r": "0x1", "s": "0x1"},
              {"r": "0x" + "f" * 70, "s": "0x1", "v": 27}, {"r": "0x1", "s": "0x1", "v": 999}],
 )  # fmt: skip
-def test_what_is_no_signature_is_unprocessable(said):
+def test_an_invalid_signature_is_unprocessable(body):
     with pytest.raises(Unprocessable):
-        signature_recovery.signature_parse(said)
+        signature_recovery.signature_parse(body)
 
 
 @pytest.mark.parametrize("missing", ["signatureChainId", "nonce", "agentAddress"])

@@ -27,11 +27,11 @@ def server(db):
         yield running
 
 
-_epochs = itertools.count(1)  # as a lease would: never the same twice, whoever still remembers
+_epochs = itertools.count(1)  # unique and increasing, as the epochs of a lease
 
 
 class Stream:
-    """A test's view of one connection: frames are collected, and waited for with a deadline."""
+    """Client side of one connection: collects frames and waits for them with a deadline."""
 
     def __init__(self, socket):
         self.socket = socket
@@ -45,16 +45,16 @@ class Stream:
         self.frames.append(frame)
         return frame
 
-    async def until(self, wanted, seconds=60.0):
-        """The first frame for which `wanted(frame)` is true."""
+    async def until(self, condition, seconds=60.0):
+        """The first frame for which `condition(frame)` is true."""
         deadline = time.monotonic() + seconds
         while True:
             frame = await self.next(max(0.01, deadline - time.monotonic()))
-            if wanted(frame):
+            if condition(frame):
                 return frame
 
     async def ok(self, topic, **more):
-        await self.say(op="sub", topic=topic, **more)
+        await self.say(op="subscribe", topic=topic, **more)
         return await self.until(lambda f: f.get("topic") == topic)
 
     async def push(self, number):
@@ -94,7 +94,7 @@ async def feed():
     """A publisher for venue `simulator` with three instruments and first ticks."""
     publisher = Publisher("simulator", epoch=10 * next(_epochs), simulated=True)
     publisher.symbols(["BTC", "ETH", "PURR/USDC"])
-    publisher.offer_ticks({"BTC": {"last": "100.0", "t": 1}, "ETH": {"last": "10.0", "t": 1}})
+    publisher.queue_ticks({"BTC": {"last": "100.0", "t": 1}, "ETH": {"last": "10.0", "t": 1}})
     await publisher.flush(status="live", age_ms=5)
     yield publisher
     await publisher.close()

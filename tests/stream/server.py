@@ -1,4 +1,4 @@
-"""A real web server of ours on an ephemeral port, in a thread of its own."""
+"""The project's web server on an ephemeral port, in its own thread."""
 
 import asyncio
 import contextlib

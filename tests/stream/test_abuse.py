@@ -1,4 +1,4 @@
-"""Whatever is thrown at `/ws/stream`, the answer is a clear error or a close, and the process lives."""
+"""Invalid input to `/ws/stream` is answered with an error or a close, and the process keeps running."""
 
 import asyncio
 import json
@@ -20,19 +20,19 @@ from market.domain.commands import CommandBudget, CommandError, command_parse
         ("null", "bad_json"),
         ('{"op":"fly"}', "unknown_op"),
         ('{"topic":"venues"}', "unknown_op"),
-        ('{"op":"sub"}', "bad_request"),
-        ('{"op":"sub","topic":7}', "bad_request"),
-        ('{"op":"sub","topic":"nothing.like.this"}', "unknown_topic"),
-        ('{"op":"sub","topic":"ticks.mars"}', "unknown_topic"),
-        ('{"op":"sub","topic":"book.simulator.NOPE"}', "unknown_topic"),
-        ('{"op":"sub","topic":"candles.simulator.BTC.7m"}', "unknown_topic"),
-        ('{"op":"sub","topic":"venues","rate":3}', "bad_rate"),
-        ('{"op":"sub","topic":"venues","rate":true}', "bad_rate"),
-        ('{"op":"sub","topic":"venues","seq":-1}', "bad_request"),
-        ('{"op":"sub","topic":"venues","epoch":"x"}', "bad_request"),
-        ('{"op":"unsub","topic":"venues"}', "not_subscribed"),
-        ('{"op":"sub","topic":"me"}', "unauthenticated"),
-        ('{"op":"sub","topic":"me.00000000-0000-0000-0000-000000000001"}', "forbidden"),
+        ('{"op":"subscribe"}', "bad_request"),
+        ('{"op":"subscribe","topic":7}', "bad_request"),
+        ('{"op":"subscribe","topic":"nothing.like.this"}', "unknown_topic"),
+        ('{"op":"subscribe","topic":"ticks.mars"}', "unknown_topic"),
+        ('{"op":"subscribe","topic":"book.simulator.NOPE"}', "unknown_topic"),
+        ('{"op":"subscribe","topic":"candles.simulator.BTC.7m"}', "unknown_topic"),
+        ('{"op":"subscribe","topic":"venues","rate":3}', "bad_rate"),
+        ('{"op":"subscribe","topic":"venues","rate":true}', "bad_rate"),
+        ('{"op":"subscribe","topic":"venues","seq":-1}', "bad_request"),
+        ('{"op":"subscribe","topic":"venues","epoch":"x"}', "bad_request"),
+        ('{"op":"unsubscribe","topic":"venues"}', "not_subscribed"),
+        ('{"op":"subscribe","topic":"me"}', "unauthenticated"),
+        ('{"op":"subscribe","topic":"me.00000000-0000-0000-0000-000000000001"}', "forbidden"),
     ],
 )
 async def test_a_bad_command_is_answered_and_the_connection_lives(dial, feed, frame, code):
@@ -80,7 +80,7 @@ async def test_a_thousand_commands_at_once_end_with_an_error_and_1008(dial, feed
     for _ in range(1000):
         try:
             await stream.say(op="ping")
-        except Exception:  # noqa: BLE001  closed under our hands: what we want
+        except Exception:  # noqa: BLE001  the expected close
             break
     assert await stream.close_code() == 1008
     assert stream.frames[-1]["code"] == "rate_limited"
@@ -93,31 +93,31 @@ async def test_the_257th_topic_is_refused_and_closes_with_1008(dial, feed, monke
     monkeypatch.setattr(CommandBudget, "spend", lambda self, now: None)
     stream = await dial()
     for number in range(300):
-        await stream.say(op="sub", topic=f"trades.simulator.C{number}")
+        await stream.say(op="subscribe", topic=f"trades.simulator.C{number}")
     assert await stream.close_code() == 1008
     assert stream.frames[-1]["code"] == "too_many_topics"
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "ftp://127.0.0.1"])
 async def test_a_foreign_origin_is_refused_before_the_handshake(dial, feed, origin):
-    with pytest.raises(InvalidStatus) as refused:
+    with pytest.raises(InvalidStatus) as rejected:
         await dial(origin=origin)
-    assert refused.value.response.status_code == 403
+    assert rejected.value.response.status_code == 403
 
 
-async def test_our_own_origin_is_welcome(dial, feed, server):
+async def test_the_own_origin_is_accepted(dial, feed, server):
     stream = await dial(origin=server.url)
     assert (await stream.ok("venues"))["op"] == "ok"
 
 
 async def test_an_unknown_websocket_path_is_refused(dial, feed, server):
-    with pytest.raises(InvalidStatus) as refused:
+    with pytest.raises(InvalidStatus) as rejected:
         await dial(server.stream_url + "/nothing")
-    assert refused.value.response.status_code == 403
+    assert rejected.value.response.status_code == 403
 
 
 async def test_connections_of_one_address_are_limited(dial, feed, settings):
-    settings.STREAM_PER_ADDRESS = 2
+    settings.MAX_STREAMS_PER_ADDRESS = 2
     await dial(), await dial()
     third = await dial()
     assert (await third.next())["code"] == "too_many_connections"
@@ -134,13 +134,13 @@ async def test_a_forwarded_address_counts_only_behind_our_own_proxies(dial, feed
     assert set(server.hub.per_address) == {"127.0.0.1", "1.2.3.4"}
 
 
-async def test_noise_on_many_connections_leaves_the_others_alone(dial, feed):
+async def test_invalid_input_on_many_connections_does_not_affect_the_others(dial, feed):
     quiet = await dial()
     ok = await quiet.ok("ticks.simulator")
-    for noise in ("{", "\x00" * 100, json.dumps({"op": "sub", "topic": "a" * 9000}), '{"op":' * 2000):
+    for noise in ("{", "\x00" * 100, json.dumps({"op": "subscribe", "topic": "a" * 9000}), '{"op":' * 2000):
         stream = await dial()
         await stream.socket.send(noise)
-    feed.offer_ticks({"BTC": {"last": "5", "t": 5}})
+    feed.queue_ticks({"BTC": {"last": "5", "t": 5}})
     await feed.flush(status="live", age_ms=1)
     assert (await quiet.push(ok["id"]))[2] == {"BTC": {"last": "5", "t": 5}}
 
@@ -152,16 +152,18 @@ async def test_stopping_the_server_closes_with_1012(dial, feed, server):
     assert await stream.close_code() == 1012
 
 
-async def test_a_reader_that_stops_reading_is_closed_and_harms_nobody(dial, feed, server, monkeypatch):
+async def test_a_reader_that_stops_reading_is_closed_without_affecting_others(
+    dial, feed, server, monkeypatch
+):
     monkeypatch.setattr("market.hub.hub.BLOCKED_SECONDS", 0.5)
-    monkeypatch.setattr("market.hub.client.CLOSE_PATIENCE", 0.2)
-    healthy, stuck = await dial(), await dial(max_queue=1)
+    monkeypatch.setattr("market.hub.client.CLOSE_TIMEOUT", 0.2)
+    healthy, blocked = await dial(), await dial(max_queue=1)
     ok = await healthy.ok("ticks.simulator", rate=20)
-    await stuck.ok("ticks.simulator", rate=20)
-    stuck.socket.transport.pause_reading()
+    await blocked.ok("ticks.simulator", rate=20)
+    blocked.socket.transport.pause_reading()
     seq = ok["seq"]
     for round_ in range(4000):
-        feed.offer_ticks({f"S{n}": {"last": f"{round_}-" + "9" * 900, "t": round_} for n in range(100)})
+        feed.queue_ticks({f"S{n}": {"last": f"{round_}-" + "9" * 900, "t": round_} for n in range(100)})
         await feed.flush(status="live", age_ms=1)
         first, seq_now, _ = await healthy.push(ok["id"])
         assert first == seq + 1
@@ -169,7 +171,7 @@ async def test_a_reader_that_stops_reading_is_closed_and_harms_nobody(dial, feed
         if len(server.hub.clients) == 1:
             break
     assert len(server.hub.clients) == 1
-    assert server.hub.fanout.behind() == []
+    assert server.hub.fanout.resume() == []
 
 
 # --- the parser alone, with anything at all ----------------------------------------------------------
@@ -181,7 +183,7 @@ _JSON = st.recursive(
 _COMMANDS = st.fixed_dictionaries(
     {},
     optional={
-        "op": st.sampled_from(["sub", "unsub", "auth", "ping"]) | _JSON,
+        "op": st.sampled_from(["subscribe", "unsubscribe", "auth", "ping"]) | _JSON,
         "topic": st.sampled_from(["venues", "me", "me.x", "ticks.v", "book.v.A/B", "candles.v.x.1m"]) | _JSON,
         "rate": st.sampled_from([1, 10, 20]) | _JSON,
         "epoch": st.integers(-1, 2**70) | _JSON,
@@ -191,14 +193,18 @@ _COMMANDS = st.fixed_dictionaries(
 )
 
 
-@given(st.text() | _COMMANDS.map(lambda said: json.dumps(said)) | _JSON.map(lambda said: json.dumps(said)))
+@given(
+    st.text()
+    | _COMMANDS.map(lambda message: json.dumps(message))
+    | _JSON.map(lambda message: json.dumps(message))
+)
 @hypothesis_settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_text_is_a_command_or_a_command_error(text):
     try:
-        said = command_parse(text)
+        message = command_parse(text)
     except CommandError as error:
-        said = error.code and error.message
-    assert said
+        message = error.code and error.message
+    assert message
 
 
 def test_the_budget_refills_with_time():
@@ -221,7 +227,7 @@ async def test_fuzzed_frames_leave_the_process_unharmed(dial, feed, server, monk
     chance = random.Random(20261120)
     words = [
         "op",
-        "sub",
+        "subscribe",
         "topic",
         "venues",
         "ticks.simulator",

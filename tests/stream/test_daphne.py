@@ -1,4 +1,4 @@
-"""The same tests on daphne, which serves `manage.py runserver`: the protocol is ours, not the server's."""
+"""The stream tests on daphne, which serves `manage.py runserver`: the protocol is server-independent."""
 
 import os
 import socket

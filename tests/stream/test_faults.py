@@ -1,4 +1,4 @@
-"""Redis dies, web processes come and go: what a client was told stays provable."""
+"""Stream faults: clients get every update in sequence after Redis or web process failures."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ LIVE = {"status": "live", "age_ms": 1}
 
 @pytest.fixture
 def own_redis(settings, tmp_path_factory):
-    """A Redis of this test's own, for killing."""
+    """A separate Redis that the test may kill."""
     server = EmbeddedRedis(tmp_path_factory.mktemp("r"))
     server.start()
     url = f"unix://{server.socket}"
@@ -31,8 +31,8 @@ def own_redis(settings, tmp_path_factory):
 
 
 async def _offer(feed, last):
-    """Offer a price and flush; whether that reached Redis."""
-    feed.offer_ticks({"BTC": {"last": str(last), "t": last}})
+    """Queue a price and flush; True when the flush reached Redis."""
+    feed.queue_ticks({"BTC": {"last": str(last), "t": last}})
     with contextlib.suppress(redis_sync.RedisError, OSError):
         await feed.flush(**LIVE)
         return True
@@ -53,7 +53,7 @@ async def test_a_redis_that_is_killed_costs_seconds_and_no_update(own_redis, db)
         await stream.ok("venues")
         await stream.until(lambda f: f["op"] == "push" and '"late"' in str(f["m"]).replace("'", '"'), 10)
         own_redis.start()
-        seen, last, price = ok["seq"], 2, ok["snap"]["BTC"]["last"]
+        seen, last, price = ok["seq"], 2, ok["snapshot"]["BTC"]["last"]
         while price != "9":
             last = min(last + 1, 9)
             await _offer(feed, last)
@@ -74,7 +74,7 @@ async def test_two_web_processes_serve_the_same_numbers(db):
         sockets = [await connect(server.stream_url, compression=None) for server in (one, two)]
         streams = [Stream(socket) for socket in sockets]
         answers = [await stream.ok("ticks.simulator") for stream in streams]
-        assert {(a["epoch"], a["seq"], a["snap"]["BTC"]["last"]) for a in answers} == {(3, 1, "1")}
+        assert {(a["epoch"], a["seq"], a["snapshot"]["BTC"]["last"]) for a in answers} == {(3, 1, "1")}
         await _offer(feed, 2)
         pushes = [await stream.push(a["id"]) for stream, a in zip(streams, answers, strict=True)]
         assert pushes[0] == pushes[1] == [2, 2, {"BTC": {"last": "2", "t": 2}}]
@@ -86,17 +86,17 @@ async def test_two_web_processes_serve_the_same_numbers(db):
 async def test_a_client_that_moves_to_another_process_goes_on_where_it_was(db):
     feed = Publisher("simulator", epoch=3, simulated=True)
     feed.symbols(["BTC"])
-    feed.offer_trades("BTC", [["1", "1", "buy", n, str(n)] for n in range(4)])
+    feed.queue_trades("BTC", [["1", "1", "buy", n, str(n)] for n in range(4)])
     await feed.flush(**LIVE)
     with ServerThread() as one:
         socket = await connect(one.stream_url, compression=None)
         ok = await Stream(socket).ok("trades.simulator.BTC")
         await socket.close()
-    feed.offer_trades("BTC", [["1", "1", "buy", n, str(n)] for n in range(4, 6)])
+    feed.queue_trades("BTC", [["1", "1", "buy", n, str(n)] for n in range(4, 6)])
     await feed.flush(**LIVE)
     with ServerThread() as two:
         socket = await connect(two.stream_url, compression=None)
         again = await Stream(socket).ok("trades.simulator.BTC", epoch=ok["epoch"], seq=ok["seq"])
-        assert (again["recovered"], [item[4] for item in again["snap"]]) == (True, ["4", "5"])
+        assert (again["recovered"], [item[4] for item in again["snapshot"]]) == (True, ["4", "5"])
         await socket.close()
     await feed.close()

@@ -1,4 +1,4 @@
-"""`/ws/stream` as a program sees it: a real server, a real Redis, a real socket."""
+"""`/ws/stream` from the client's view: a real server, a real Redis, a real socket."""
 
 import asyncio
 
@@ -15,9 +15,9 @@ async def test_a_subscription_is_answered_with_a_snapshot_and_then_pushes(dial, 
     stream = await dial()
     ok = await stream.ok("ticks.simulator")
     assert ok["op"] == "ok"
-    assert ok["snap"]["BTC"]["last"] == "100.0"
+    assert ok["snapshot"]["BTC"]["last"] == "100.0"
     assert (ok["epoch"], ok["seq"], ok["recovered"]) == (feed.epoch, 1, False)
-    feed.offer_ticks({"BTC": {"last": "101.0", "t": 2}})
+    feed.queue_ticks({"BTC": {"last": "101.0", "t": 2}})
     await feed.flush(**LIVE)
     assert await stream.push(ok["id"]) == [2, 2, {"BTC": {"last": "101.0", "t": 2}}]
 
@@ -26,7 +26,7 @@ async def test_pushes_are_conflated_to_the_rate_and_cover_their_range(dial, feed
     stream = await dial()
     ok = await stream.ok("ticks.simulator", rate=1)
     for number in range(2, 12):
-        feed.offer_ticks({"ETH": {"last": str(number), "t": number}})
+        feed.queue_ticks({"ETH": {"last": str(number), "t": number}})
         await feed.flush(**LIVE)
     seen = ok["seq"]
     body = {}
@@ -42,44 +42,44 @@ async def test_pushes_are_conflated_to_the_rate_and_cover_their_range(dial, feed
 async def test_a_book_is_a_snapshot_and_then_absolute_sizes(dial, feed):
     stream = await dial()
     await feed.flush(**LIVE)
-    feed.offer_book("BTC", {"bids": [["99", "1"], ["98", "2"]], "asks": [["101", "1"]], "t": 1})
+    feed.queue_book("BTC", {"bids": [["99", "1"], ["98", "2"]], "asks": [["101", "1"]], "t": 1})
     await feed.flush(**LIVE)
     ok = await stream.ok("book.simulator.BTC")
-    assert ok["snap"] == {"bids": [["99", "1"], ["98", "2"]], "asks": [["101", "1"]], "t": 1}
-    feed.offer_book("BTC", {"bids": [["99", "3"]], "asks": [["101", "1"]], "t": 2})
+    assert ok["snapshot"] == {"bids": [["99", "1"], ["98", "2"]], "asks": [["101", "1"]], "t": 1}
+    feed.queue_book("BTC", {"bids": [["99", "3"]], "asks": [["101", "1"]], "t": 2})
     await feed.flush(**LIVE)
     first, last, body = await stream.push(ok["id"])
     assert (first, last) == (2, 2)
     assert body == {"bids": [["99", "3"], ["98", "0"]], "asks": [], "t": 2}
 
 
-async def test_watching_a_book_tells_the_feed_and_the_answer_waits_for_it(dial, feed):
+async def test_subscribing_to_a_book_requests_it_from_the_feed_and_waits(dial, feed):
     stream = await dial()
     await stream.ok("ticks.simulator")
-    await stream.say(op="sub", topic="book.simulator.PURR/USDC")
+    await stream.say(op="subscribe", topic="book.simulator.PURR/USDC")
     for _ in range(100):
         if "book.simulator.PURR/USDC" in await feed.interest():
             break
         await asyncio.sleep(0.02)
-    feed.offer_book("PURR/USDC", {"bids": [["1", "1"]], "asks": [], "t": 1})
+    feed.queue_book("PURR/USDC", {"bids": [["1", "1"]], "asks": [], "t": 1})
     await feed.flush(**LIVE)
     ok = await stream.until(lambda f: f.get("topic") == "book.simulator.PURR/USDC")
-    assert ok["snap"]["bids"] == [["1", "1"]]
+    assert ok["snapshot"]["bids"] == [["1", "1"]]
 
 
 async def test_trades_are_recovered_from_where_a_client_was(dial, feed):
     first = await dial()
-    feed.offer_trades("BTC", [["1", "1", "buy", n, str(n)] for n in range(5)])
+    feed.queue_trades("BTC", [["1", "1", "buy", n, str(n)] for n in range(5)])
     await feed.flush(**LIVE)
     ok = await first.ok("trades.simulator.BTC")
-    assert (ok["seq"], len(ok["snap"])) == (5, 5)
+    assert (ok["seq"], len(ok["snapshot"])) == (5, 5)
     await first.socket.close()
-    feed.offer_trades("BTC", [["2", "1", "sell", n, str(n)] for n in range(5, 8)])
+    feed.queue_trades("BTC", [["2", "1", "sell", n, str(n)] for n in range(5, 8)])
     await feed.flush(**LIVE)
     second = await dial()
     again = await second.ok("trades.simulator.BTC", epoch=ok["epoch"], seq=ok["seq"])
     assert again["recovered"] is True
-    items = again["snap"]
+    items = again["snapshot"]
     while len(items) < 3:
         items += (await second.push(again["id"]))[2]
     assert [item[4] for item in items] == ["5", "6", "7"]
@@ -90,33 +90,33 @@ async def test_a_new_writer_means_a_new_epoch_and_a_fresh_snapshot(dial, feed):
     ok = await stream.ok("ticks.simulator")
     successor = Publisher("simulator", epoch=feed.epoch + 1, simulated=True)
     successor.symbols(["BTC"])
-    successor.offer_ticks({"BTC": {"last": "200.0", "t": 9}})
+    successor.queue_ticks({"BTC": {"last": "200.0", "t": 9}})
     await successor.flush(**LIVE)
     fresh = await stream.until(lambda f: f["op"] == "ok" and f["epoch"] == feed.epoch + 1)
     assert fresh["id"] == ok["id"]
-    assert fresh["snap"] == {"BTC": {"last": "200.0", "t": 9}}
-    feed.offer_ticks({"BTC": {"last": "1.0", "t": 10}})  # the old one did not notice
+    assert fresh["snapshot"] == {"BTC": {"last": "200.0", "t": 9}}
+    feed.queue_ticks({"BTC": {"last": "1.0", "t": 10}})  # the old writer has not noticed yet
     await feed.flush(**LIVE)
-    successor.offer_ticks({"BTC": {"last": "201.0", "t": 11}})
+    successor.queue_ticks({"BTC": {"last": "201.0", "t": 11}})
     await successor.flush(**LIVE)
     assert await stream.push(ok["id"]) == [2, 2, {"BTC": {"last": "201.0", "t": 11}}]
     await successor.close()
 
 
-async def test_a_lost_flush_is_healed_from_the_snapshot(dial, feed, monkeypatch):
+async def test_a_lost_flush_is_resynced_from_the_snapshot(dial, feed, monkeypatch):
     stream = await dial()
     ok = await stream.ok("ticks.simulator")
-    feed.offer_ticks({"BTC": {"last": "102.0", "t": 2}})
+    feed.queue_ticks({"BTC": {"last": "102.0", "t": 2}})
 
-    async def nobody_hears(*_):
+    async def drop_message(*_):
         return None
 
     with monkeypatch.context() as patch:
-        patch.setattr(feed._layer, "group_send", nobody_hears, raising=False)
+        patch.setattr(feed._layer, "group_send", drop_message, raising=False)
         await feed.flush(**LIVE)
-    feed.offer_ticks({"ETH": {"last": "11.0", "t": 3}})
+    feed.queue_ticks({"ETH": {"last": "11.0", "t": 3}})
     await feed.flush(**LIVE)
-    seen, value = ok["seq"], dict(ok["snap"])
+    seen, value = ok["seq"], dict(ok["snapshot"])
     while seen < 3:
         first, seen_now, body = await stream.push(ok["id"])
         assert first == seen + 1
@@ -124,7 +124,7 @@ async def test_a_lost_flush_is_healed_from_the_snapshot(dial, feed, monkeypatch)
     assert (value["BTC"]["last"], value["ETH"]["last"]) == ("102.0", "11.0")
 
 
-async def test_venues_says_how_old_each_feed_is_and_that_it_is_simulated(dial, feed):
+async def test_venues_has_age_and_simulated_flag_of_each_feed(dial, feed):
     stream = await dial()
     await stream.ok("venues")
     live = await stream.until(
@@ -137,11 +137,11 @@ async def test_venues_says_how_old_each_feed_is_and_that_it_is_simulated(dial, f
     assert late["m"][0][3]["simulator"]["age_ms"] >= 3000
 
 
-async def test_a_beat_carries_the_seq_of_every_topic(dial, feed):
+async def test_a_heartbeat_has_the_seq_of_every_topic(dial, feed):
     stream = await dial()
     ok = await stream.ok("ticks.simulator")
-    beat = await stream.until(lambda f: f["op"] == "beat", seconds=10)
-    assert beat["seq"][str(ok["id"])] == 1
+    heartbeat = await stream.until(lambda f: f["op"] == "heartbeat", seconds=10)
+    assert heartbeat["seq"][str(ok["id"])] == 1
 
 
 async def test_every_process_numbers_topics_alike_for_all_its_clients(dial, feed):
@@ -152,9 +152,9 @@ async def test_every_process_numbers_topics_alike_for_all_its_clients(dial, feed
 async def test_unsubscribed_is_silent(dial, feed):
     stream = await dial()
     ok = await stream.ok("ticks.simulator")
-    await stream.say(op="unsub", topic="ticks.simulator")
+    await stream.say(op="unsubscribe", topic="ticks.simulator")
     assert (await stream.next())["op"] == "ok"
-    feed.offer_ticks({"BTC": {"last": "1", "t": 5}})
+    feed.queue_ticks({"BTC": {"last": "1", "t": 5}})
     await feed.flush(**LIVE)
     await stream.say(op="ping")
     while (frame := await stream.next())["op"] != "pong":
@@ -164,17 +164,17 @@ async def test_unsubscribed_is_silent(dial, feed):
 @pytest.mark.django_db(transaction=True)
 async def test_private_events_need_a_user_and_reach_only_that_user(dial, feed, alice, bob):
     stream, other = await dial(), await dial()
-    await stream.say(op="sub", topic="me")
+    await stream.say(op="subscribe", topic="me")
     assert (await stream.next())["code"] == "unauthenticated"
-    for who, connection in ((alice, stream), (bob, other)):
-        await connection.say(op="auth", token=await sync_to_async(access_of)(who))
-        assert (await connection.next())["user"] == str(who.pk)
+    for user, connection in ((alice, stream), (bob, other)):
+        await connection.say(op="auth", token=await sync_to_async(access_of)(user))
+        assert (await connection.next())["user"] == str(user.pk)
     ok = await stream.ok("me")
     await other.ok("me")
     assert ok["op"] == "ok"
     await user_event_publish(str(alice.pk), {"type": "alert", "text": "for alice"})
     frame = await stream.until(lambda f: f["op"] in ("push", "ok"))
-    body = frame["m"][0][3] if frame["op"] == "push" else frame["snap"]
+    body = frame["m"][0][3] if frame["op"] == "push" else frame["snapshot"]
     assert body == [{"type": "alert", "text": "for alice"}]
     await other.say(op="ping")
     assert (await other.next())["op"] == "pong"

@@ -1,4 +1,4 @@
-"""Frames made once for many sockets: the same bytes as always, and never past a socket that is not free."""
+"""Shared frames: encoded once for many sockets, identical bytes, and never sent past a blocked socket."""
 
 import asyncio
 
@@ -28,7 +28,7 @@ class Wire:
 
 
 class Server:
-    """An ASGI server whose `send` waits until `free`."""
+    """An ASGI server with a `send` that waits until `free`."""
 
     def __init__(self):
         self.free = asyncio.Event()
@@ -40,20 +40,20 @@ class Server:
 
 
 @pytest.fixture
-def line():
+def connection():
     server, wire, blocked = Server(), Wire(), []
     return Client(server.send, address="here", on_blocked=blocked.append, wire=wire), server, wire, blocked
 
 
-async def test_a_free_socket_is_given_the_frame_itself(line):
-    client, server, wire, blocked = line
+async def test_a_free_socket_is_given_the_frame_itself(connection):
+    client, server, wire, blocked = connection
     client.write_shared(Text("hello"))
     assert wire.frames == [text_frame(b"hello")]
     assert (server.sent, blocked) == ([], [])
 
 
-async def test_a_socket_that_refuses_counts_as_blocked_until_the_text_is_gone(line):
-    client, server, wire, blocked = line
+async def test_a_socket_that_refuses_counts_as_blocked_until_the_text_is_gone(connection):
+    client, server, wire, blocked = connection
     wire.free = False
     client.write_shared(Text("first"))
     assert (client.blocked, blocked) == (True, [client])
@@ -69,8 +69,8 @@ async def test_a_socket_that_refuses_counts_as_blocked_until_the_text_is_gone(li
     assert wire.frames == [text_frame(b"third")]
 
 
-async def test_what_a_blocked_client_may_hold_is_bounded(line):
-    client, server, wire, _ = line
+async def test_what_a_blocked_client_may_hold_is_bounded(connection):
+    client, server, wire, _ = connection
     wire.free = False
     for number in range(100):
         client.write(str(number))
@@ -82,8 +82,8 @@ async def test_what_a_blocked_client_may_hold_is_bounded(line):
     assert server.sent == [{"type": "websocket.close", "code": TRY_LATER}]
 
 
-async def test_nothing_is_written_once_the_connection_is_closing(line):
-    client, _, wire, _ = line
+async def test_nothing_is_written_once_the_connection_is_closing(connection):
+    client, _, wire, _ = connection
     client.close(1012)
     client.write("late")
     assert wire.frames == []

@@ -1,16 +1,16 @@
-"""A desk at work on alice's wallet, at a venue in memory."""
+"""Harness that runs a wallet actor for alice's wallet at an in-memory venue."""
 
 import asyncio
 import contextlib
 from types import SimpleNamespace
 
-from market.hub import Announcer, in_thread
-from market.leases import task_goes_on
+from market.hub import UserEventPublisher, in_thread
+from market.leases import task_is_running
 from tests.wallets.fake_trader import FakeTrader
 from wallets.execution import expiry
-from wallets.execution.pending_work import wallets_look
-from wallets.execution.venue_connection import Line
-from wallets.execution.wallet_actor import Desk
+from wallets.execution.pending_work import pending_work
+from wallets.execution.venue_connection import VenueConnection
+from wallets.execution.wallet_actor import WalletActor
 from wallets.models import Order, Wallet
 from wallets.services import order_cancel, order_place
 
@@ -25,88 +25,90 @@ async def until(condition, within=WITHIN):
 
 
 def hurry(monkeypatch, *, validity, margin=300):
-    """Shorter times, in ms, so that waiting them out is quick."""
+    """Shorten validity and margin (ms), so that tests wait less."""
     monkeypatch.setattr(expiry, "VALIDITY", validity)
-    monkeypatch.setattr(expiry, "MARGIN", margin)
-    monkeypatch.setattr(expiry.settled_before, "__defaults__", (margin,))
+    monkeypatch.setattr(expiry, "SAFETY_MARGIN", margin)
+    monkeypatch.setattr(expiry.final_before, "__defaults__", (margin,))
 
 
 def trader_make(world):
-    """A venue in memory that knows the world's wallet."""
+    """An in-memory venue with the account of the wallet."""
     venue = FakeTrader({"BTC": "50000"})
     venue.account_open(world.wallet.address, world.wallet.signer_address)
     return venue
 
 
 class Opener:
-    """Opens everything; signs with nothing, because the venue in memory does not look."""
+    """Unseals every key without a real signature, because the in-memory venue does not verify it."""
 
     def check(self):
-        """Every key is here."""
+        """All keys are present."""
 
     def signer(self, wallet):
         return SimpleNamespace(address=wallet.signer_address, sign=None)
 
 
-class Told(Announcer):
-    """Keeps what it would tell."""
+class RecordingPublisher(UserEventPublisher):
+    """Records events instead of publishing them."""
 
     def __init__(self):
         super().__init__()
         self.events = []
 
-    def tell(self, user, events):
+    def publish(self, user, events):
         self.events += events
 
 
-class Bench:
-    """One desk, looked at as often as the test likes."""
+class WalletHarness:
+    """Runs one wallet actor and updates it often."""
 
     def __init__(self, world, trader, *, safe=lambda: True, opener=None):
         self.world, self.trader = world, trader
-        self.line = Line(trader)
-        self.told = Told()
+        self.connection = VenueConnection(trader)
+        self.published = RecordingPublisher()
         self.safe = safe
         self.opener = opener or Opener()
-        self.held = world.claim
+        self.claim = world.claim
 
     @contextlib.asynccontextmanager
     async def at_work(self):
-        self.worker = (await in_thread(Wallet.objects.get, pk=self.held.pk)).owner_id
-        looks = await in_thread(wallets_look, self.worker)
-        self.desk = Desk(looks[self.held.pk], self.line, self.opener, self.told, safe=self.safe)
-        self.line.join(self.desk)
-        tasks = [asyncio.create_task(self.desk.run()), asyncio.create_task(self.line.run())]
-        looking = asyncio.create_task(self._look_often())
+        self.worker = (await in_thread(Wallet.objects.get, pk=self.claim.pk)).owner_id
+        work = await in_thread(pending_work, self.worker)
+        self.actor = WalletActor(
+            work[self.claim.pk], self.connection, self.opener, self.published, safe=self.safe
+        )
+        self.connection.add(self.actor)
+        tasks = [asyncio.create_task(self.actor.run()), asyncio.create_task(self.connection.run())]
+        updating = asyncio.create_task(self._update_often())
         self.task = tasks[0]
         try:
             yield self
         finally:
-            for task in (*tasks, looking):
+            for task in (*tasks, updating):
                 task.cancel()
-            await asyncio.gather(*tasks, looking, return_exceptions=True)
-            self.line.leave(self.desk)
+            await asyncio.gather(*tasks, updating, return_exceptions=True)
+            self.connection.remove(self.actor)
 
-    async def _look_often(self):
-        while task_goes_on():
-            looks = await in_thread(wallets_look, self.worker)
-            self.line.streams_assign({look.wallet.address: look.busy for look in looks.values()})
-            if self.held.pk in looks:
-                self.desk.look(looks[self.held.pk])
+    async def _update_often(self):
+        while task_is_running():
+            work = await in_thread(pending_work, self.worker)
+            self.connection.streams_assign({one.wallet.address: one.busy for one in work.values()})
+            if self.claim.pk in work:
+                self.actor.update(work[self.claim.pk])
             await asyncio.sleep(0.05)
 
-    # --- asking --------------------------------------------------------------------------------
+    # --- orders -----------------------------------------------------------------------------------
     async def place(self, **changes):
         request = self.world.request(**changes)
         placed = await in_thread(
             order_place, user=self.world.user, wallet_id=self.world.wallet.pk, request=request, origin="api"
         )
-        self.desk.nudge()
+        self.actor.nudge()
         return placed
 
     async def cancel(self, order):
         await in_thread(order_cancel, user=self.world.user, order_id=order.pk)
-        self.desk.nudge()
+        self.actor.nudge()
 
     async def order(self, order):
         return await in_thread(Order.objects.select_related("submission").get, pk=order.pk)
@@ -119,5 +121,5 @@ class Bench:
         return await self.order(order)
 
     def at_venue(self, order):
-        """Everything that the venue has under this order's client id."""
+        """All orders at the venue with this order's client id."""
         return self.trader.accounts[self.world.wallet.address].by_client(order.venue_client_id)

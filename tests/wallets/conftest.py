@@ -1,4 +1,4 @@
-"""`world`: a wallet of alice with 10,000 USDC in its perp pot, prices that are fresh, and its lease."""
+"""Fixture `world`: a wallet of alice with 10,000 USDC in its perp account, fresh prices, and its lease."""
 
 import pytest
 from django.core.cache import cache

@@ -1,4 +1,4 @@
-"""A small house for money tests: a venue, two instruments, prices, a wallet with coins and its lease."""
+"""Factories for tests of wallets: a venue, two instruments, prices, a funded wallet and its lease."""
 
 import time
 from dataclasses import dataclass
@@ -16,18 +16,18 @@ from tests.market import factories as market
 from wallets import services
 from wallets.domain.requests import OrderRequest
 from wallets.models import Balance, LedgerEntry, Order, Wallet
-from wallets.services import Picture
+from wallets.services import VenueSnapshot
 
 PERP, SPOT = "BTC", "HYPE/USDC"
 MARKS = {PERP: "50000", SPOT: "25"}
-NOW = int(time.time() * 1000)  # ms, of facts; a world has a clock of its own
+NOW = int(time.time() * 1000)  # ms, of account events; an environment has its own clock
 VALIDITY = 5_000
 MARGIN = 2_000
 
 
 @dataclass
-class World:
-    """alice's wallet at the simulator, and the claim that execution would hold on it."""
+class TradingEnv:
+    """alice's wallet at the simulator, and the claim of an execution worker on it."""
 
     user: Any
     venue: Venue
@@ -36,7 +36,7 @@ class World:
     now: int
     trades: int = 0
 
-    # --- asking ----------------------------------------------------------------------------------
+    # --- placing ----------------------------------------------------------------------------------
     def request(self, **changes: Any) -> OrderRequest:
         """A buy of 0.01 BTC at 49,000: rests, costs 490 at most."""
         fields: dict[str, Any] = {
@@ -56,25 +56,25 @@ class World:
     def cancel(self, order: Order) -> Order:
         return services.order_cancel(user=self.user, order_id=order.pk)
 
-    # --- sending ---------------------------------------------------------------------------------
-    def take(self, **options: Any) -> list[services.Prepared]:
+    # --- sending ----------------------------------------------------------------------------------
+    def take(self, **options: Any) -> list[services.PreparedSubmission]:
         self.now += 1
-        return services.orders_take(claim=self.claim, now=self.now, validity=VALIDITY, **options)
+        return services.orders_prepare(claim=self.claim, now=self.now, validity=VALIDITY, **options)
 
     def accept(self, order: Order, venue_id: str = "") -> Order:
-        """Sent and accepted."""
+        """Send the order and store that the venue accepted it."""
         (prepared,) = [one for one in self.take() if order.pk in one.order_ids]
         answers = [
             Accepted(venue_id or f"v{number}-{order.pk}"[:40]) for number, _ in enumerate(prepared.order_ids)
         ]
-        services.settled(claim=self.claim, submission_id=prepared.submission_id, answers=answers)
+        services.submission_answered(claim=self.claim, submission_id=prepared.submission_id, answers=answers)
         return self.again(order)
 
     def open(self, venue_id: str = "", **changes: Any) -> Order:
-        """An order that rests at the venue."""
+        """An order that is open at the venue."""
         return self.accept(self.place(**changes), venue_id)
 
-    # --- facts -----------------------------------------------------------------------------------
+    # --- account events ---------------------------------------------------------------------------
     def fill(self, order: Order, size: str | None = None, **changes: Any) -> VenueFill:
         self.trades += 1
         fields: dict[str, Any] = {
@@ -86,7 +86,7 @@ class World:
         return VenueFill(**{**fields, **changes})
 
     def venue_order(self, order: Order | None = None, status: str = "open", **changes: Any) -> VenueOrder:
-        """As the venue tells of `order`; of one that nobody here placed when there is none."""
+        """The venue's event of `order`; of an external order when there is none."""
         fields: dict[str, Any] = {
             "symbol": PERP, "side": "buy", "kind": "limit", "tif": "gtc", "price": Decimal(49_000),
             "size": Decimal("0.01"), "venue_id": "e1", "client_id": None,
@@ -105,21 +105,23 @@ class World:
         )  # fmt: skip
         return VenueOrder(**fields)
 
-    def tell(self, *facts: services.Fact) -> list[services.Event]:
-        return services.facts_apply(claim=self.claim, facts=facts)
+    def tell(self, *facts: services.AccountEvent) -> list[services.Event]:
+        return services.account_events_apply(claim=self.claim, facts=facts)
 
-    def deposit(self, amount: str, *, pot: str = "perp", asset: str = "USDC", ref: str = "") -> None:
-        self.tell(movement(amount, pot=pot, asset=asset, ref=ref or str(uuid4())))
+    def deposit(self, amount: str, *, account_type: str = "perp", asset: str = "USDC", ref: str = "") -> None:
+        self.tell(movement(amount, account_type=account_type, asset=asset, ref=ref or str(uuid4())))
 
     def funding(self, amount: str, time: int = NOW) -> VenueFunding:
         return VenueFunding(PERP, Decimal(amount), "USDC", Decimal("0.0001"), Decimal(1), time)
 
-    # --- reading ---------------------------------------------------------------------------------
+    # --- reading ----------------------------------------------------------------------------------
     def again(self, order: Order) -> Order:
         return Order.objects.select_related("instrument").get(pk=order.pk)
 
-    def held(self, account: str = "available", *, pot: str = "perp", asset: str = "USDC") -> Decimal:
-        row = Balance.objects.filter(wallet=self.wallet, pot=pot, asset=asset, account=account).first()
+    def held(self, account: str = "available", *, account_type: str = "perp", asset: str = "USDC") -> Decimal:
+        row = Balance.objects.filter(
+            wallet=self.wallet, account_type=account_type, asset=asset, account=account
+        ).first()
         return row.amount if row else Decimal(0)
 
     def entries(self) -> int:
@@ -135,31 +137,33 @@ class World:
         }  # fmt: skip
         return AccountState(**{**fields, **changes})
 
-    def picture(self, before: AccountState, **changes: Any) -> Picture:
+    def snapshot(self, before: AccountState, **changes: Any) -> VenueSnapshot:
         fields: dict[str, Any] = {
             "before": before, "since": 0, "open_orders": (), "fills": (), "fundings": (), "movements": (),
             "after": before,
         }  # fmt: skip
-        return Picture(**{**fields, **changes})
+        return VenueSnapshot(**{**fields, **changes})
 
 
-def movement(amount: str, *, pot: Any = "perp", asset: str = "USDC", ref: str = "1") -> VenueMovement:
-    return VenueMovement(ref, "deposit", ((pot, asset, Decimal(amount)),), Decimal(0), asset, NOW)
+def movement(
+    amount: str, *, account_type: Any = "perp", asset: str = "USDC", ref: str = "1"
+) -> VenueMovement:
+    return VenueMovement(ref, "deposit", ((account_type, asset, Decimal(amount)),), Decimal(0), asset, NOW)
 
 
 def prices(marks: dict[str, str] | None = None, *, age_ms: int = 100) -> None:
-    """What the feed last wrote."""
+    """Publish prices as the feed does."""
     ticks = {symbol: market.tick(mark) for symbol, mark in (MARKS if marks is None else marks).items()}
 
     def offer(publisher: Any) -> None:
         publisher.symbols(ticks)
-        publisher.offer_ticks(ticks)
+        publisher.queue_ticks(ticks)
 
     market.publish(age_ms=age_ms, offer=offer)
 
 
 def prices_forget() -> None:
-    """A Redis that was just started."""
+    """An empty Redis, as after its start."""
     cache.clear()
 
 
@@ -174,13 +178,13 @@ def claim_make(wallet: Wallet) -> Claim:
     return claim
 
 
-def world_make(user: Any) -> World:
+def world_make(user: Any) -> TradingEnv:
     venue = market.venue_make()
     market.instrument_make(venue, "BTC", 5)
     market.instrument_make(venue, "HYPE", 2, symbol=SPOT, kind="spot")
     venue.instruments.update(min_notional=10)
     prices()
     wallet = wallet_make(user, venue)
-    world = World(user, venue, wallet, claim_make(wallet), int(time.time() * 1000))
+    world = TradingEnv(user, venue, wallet, claim_make(wallet), int(time.time() * 1000))
     world.deposit("10000", ref="first")
     return world

@@ -1,4 +1,4 @@
-"""What becomes of wallets when their owner leaves."""
+"""Wallets of deleted accounts."""
 
 import pytest
 
@@ -23,11 +23,11 @@ def test_an_account_with_a_wallet_in_use_is_not_deleted(alice, wallet):
     assert not AuditEntry.objects.filter(action="user.deleted").exists()
 
 
-def test_the_books_of_a_deleted_account_stay_without_a_name(alice, wallet):
+def test_records_of_a_deleted_account_stay_without_a_name(alice, wallet):
     wallet.status = Wallet.Status.ARCHIVED
     wallet.save()
     account_delete(user=alice)
-    kept = User.objects.get(pk=alice.pk)
-    assert (kept.name, kept.is_active, kept.has_usable_password()) == ("", False, False)
-    assert "alice" not in kept.email
+    user = User.objects.get(pk=alice.pk)
+    assert (user.name, user.is_active, user.has_usable_password()) == ("", False, False)
+    assert "alice" not in user.email
     assert Wallet.objects.get().user_id == alice.pk

@@ -1,4 +1,4 @@
-"""The administration of trading: everything to be read, nothing secret, and switches under a fresh proof."""
+"""Admin of trading: all rows readable, no secrets, and actions that require recent authentication."""
 
 from decimal import Decimal
 from importlib import import_module
@@ -14,18 +14,18 @@ from accounts.models import AuditEntry
 from tests.accounts.test_admin import staff
 from wallets.models import (
     Fill,
-    HouseControl,
+    GlobalTradingControl,
     Order,
     Position,
     SealingKey,
     Submission,
-    TraderControl,
+    UserTradingControl,
     Wallet,
     WalletSecret,
 )
 
 LISTS = [
-    "wallet", "housecontrol", "tradercontrol", "order", "submission", "fill", "ledgertransfer", "ledgerentry",
+    "wallet", "globaltradingcontrol", "usertradingcontrol", "order", "submission", "fill", "ledgertransaction", "ledgerentry",
     "balance", "position", "sealingkey",
 ]  # fmt: skip
 MARKER = b"marker-of-a-sealed-key"
@@ -43,11 +43,11 @@ def helper(db):
 
 @pytest.fixture
 def things(world):
-    """One of everything, with a sealed key."""
+    """One row of each model, with a sealed key."""
     key = SealingKey.objects.create(kid="k1", public=MARKER)
     WalletSecret.objects.create(wallet=world.wallet, key=key, suite="x", sealed=MARKER)
-    TraderControl.objects.create(user=world.user)
-    HouseControl.objects.update_or_create(pk=1)
+    UserTradingControl.objects.create(user=world.user)
+    GlobalTradingControl.objects.update_or_create(pk=1)
     submission = Submission.objects.create(wallet=world.wallet, kind="place", signer="0xa", nonce=1, epoch=1)
     order = Order.objects.create(
         wallet=world.wallet, instrument=world.venue.instruments.get(symbol="BTC"), client_id=uuid4(),
@@ -90,7 +90,7 @@ def test_every_model_but_the_sealed_keys_is_there():
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_nothing_is_edited_by_hand(boss, things, path):
+def test_no_row_can_be_edited(boss, things, path):
     model = next(one for one in admin.site._registry if _named(one) == path)
     pk = model.objects.first().pk
     assert boss.get(f"/admin/wallets/{path}/add/").status_code == 403
@@ -104,7 +104,7 @@ def test_traders_do_not_enter(client, world):
     assert client.get("/admin/wallets/wallet/", follow=True).status_code == 403
 
 
-# --- the switches --------------------------------------------------------------------------------------
+# --- actions ------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("state", ["halted", "reducing", "active"])
 def test_a_wallet_is_stopped_and_resumed(boss, things, state):
     Wallet.objects.update(trading_state="halted" if state == "active" else "active")
@@ -118,37 +118,37 @@ def test_a_wallet_is_stopped_and_resumed(boss, things, state):
 def test_a_trader_is_stopped_once_for_several_wallets(boss, things):
     other = Wallet.objects.create(user=things.user, venue=things.venue, label="two", address="0x2")
     act(boss, "wallet", "user_halted", things.wallet, other)
-    assert TraderControl.objects.get(user=things.user).trading_state == "halted"
+    assert UserTradingControl.objects.get(user=things.user).trading_state == "halted"
     assert AuditEntry.objects.filter(action="trading_state.changed").count() == 1
-    act(boss, "tradercontrol", "user_active", TraderControl.objects.get())
-    assert TraderControl.objects.get(user=things.user).trading_state == "active"
+    act(boss, "usertradingcontrol", "user_active", UserTradingControl.objects.get())
+    assert UserTradingControl.objects.get(user=things.user).trading_state == "active"
 
 
-def test_the_whole_house_is_stopped(boss, things):
-    act(boss, "housecontrol", "house_halted", HouseControl.objects.get())
-    assert HouseControl.objects.get().trading_state == "halted"
+def test_trading_is_halted_for_all_users(boss, things):
+    act(boss, "globaltradingcontrol", "global_halted", GlobalTradingControl.objects.get())
+    assert GlobalTradingControl.objects.get().trading_state == "halted"
 
 
-def test_the_house_can_be_stopped_from_the_first_day(db):
-    """Other tests may have emptied the table: what the migration does is done again."""
-    HouseControl.objects.all().delete()
-    house_row = import_module("wallets.migrations.0011_house_row").Migration.operations[0]
+def test_the_global_control_has_its_row_from_the_first_day(db):
+    """Other tests may have emptied the table, so the migration's statement is run again."""
+    GlobalTradingControl.objects.all().delete()
+    row = import_module("wallets.migrations.0002_guards").GLOBAL_CONTROL
     with connection.cursor() as cursor:
-        cursor.execute(house_row.sql)
-        cursor.execute(house_row.sql)
-    assert HouseControl.objects.get().trading_state == "active"
+        cursor.execute(row)
+        cursor.execute(row)
+    assert GlobalTradingControl.objects.get().trading_state == "active"
 
 
-def test_support_sees_no_switch_and_turns_none(helper, things):
+def test_support_staff_have_no_trading_actions(helper, things):
     assert b"wallet_halted" not in helper.get("/admin/wallets/wallet/").content
     act(helper, "wallet", "wallet_halted", things.wallet)
     things.wallet.refresh_from_db()
     assert things.wallet.trading_state == "active"
 
 
-def test_a_switch_asks_for_a_fresh_proof(things):
+def test_an_action_requires_recent_authentication(things):
     stale = staff(Role.ADMINISTRATOR, fresh=False)
-    answer = act(stale, "housecontrol", "house_halted", HouseControl.objects.get())
+    answer = act(stale, "globaltradingcontrol", "global_halted", GlobalTradingControl.objects.get())
     assert answer.status_code == 302
     assert answer["Location"].startswith("/account/step-up/")
-    assert HouseControl.objects.get().trading_state == "active"
+    assert GlobalTradingControl.objects.get().trading_state == "active"

@@ -1,4 +1,4 @@
-"""Orders and wallets by REST: what is taken, what is refused and how, and what a refusal leaves behind."""
+"""REST endpoints of orders and wallets: accepted and refused requests, and what a refusal stores."""
 
 from decimal import Decimal
 from uuid import uuid4
@@ -20,15 +20,15 @@ def api(world):
 
 def body(world, **changes):
     """A buy of 0.01 BTC at 49,000: rests, costs 490 at most."""
-    wish = {
+    fields = {
         "wallet": str(world.wallet.pk),
         "symbol": "BTC",
         "side": "buy",
-        "kind": "limit",
+        "order_type": "limit",
         "size": "0.01",
         "price": "49000",
     }
-    return {name: value for name, value in {**wish, **changes}.items() if value is not None}
+    return {name: value for name, value in {**fields, **changes}.items() if value is not None}
 
 
 def error_of(response, status):
@@ -36,13 +36,18 @@ def error_of(response, status):
     return response.json()["error"]
 
 
-# --- placing -----------------------------------------------------------------------------------------------
-def test_an_order_is_taken_and_reads_as_it_was_asked(world, api):
+# --- placing ------------------------------------------------------------------------------------------
+def test_an_order_is_stored_and_reads_as_requested(world, api):
     response = api.post(URL, body(world))
     assert response.status_code == 201, response.json()
     order = response.json()
-    assert (order["side"], order["kind"], order["size"], order["price"]) == ("buy", "limit", "0.01", "49000")
-    assert (order["status"], order["origin"], order["filled"]) == ("pending", "api", "0")
+    assert (order["side"], order["order_type"], order["size"], order["price"]) == (
+        "buy",
+        "limit",
+        "0.01",
+        "49000",
+    )
+    assert (order["status"], order["origin"], order["filled_size"]) == ("pending", "api", "0")
     assert order["venue"] == "simulator"
     assert api.get(f"{URL}/{order['id']}").json() == order
     assert api.get(URL).json()["results"] == [order]
@@ -76,7 +81,7 @@ def test_two_people_may_use_the_same_key(world, api, bob):
     mine = api.post(URL, body(world), headers=headers)
     theirs = program(bob).post(URL, body(world, wallet=str(other.pk)), headers=headers)
     assert mine.status_code == 201
-    assert error_of(theirs, 422)["code"] == "funds"  # judged for itself: bob has no money
+    assert error_of(theirs, 422)["code"] == "insufficient_funds"  # not a repeated request: bob has no funds
 
 
 INVALID = [
@@ -94,10 +99,10 @@ INVALID = [
     ("price", {"price": "NaN"}),
     ("price", {"price": None}),
     ("trigger_price", {"trigger_price": "48000"}),
-    ("trigger_price", {"kind": "stop_market", "price": None}),
+    ("trigger_price", {"order_type": "stop_market", "price": None}),
     ("symbol", {"symbol": "NOPE"}),
     ("side", {"side": "long"}),
-    ("kind", {"kind": "twap"}),
+    ("order_type", {"order_type": "twap"}),
     ("wallet", {"wallet": "mine"}),
     ("client_id", {"client_id": "one"}),
 ]
@@ -113,16 +118,16 @@ def test_what_is_not_right_is_one_error_at_its_field_and_nothing_is_kept(world, 
 
 
 DENIED = [
-    ("lot", {"size": "0.0123456789"}),
-    ("tick", {"price": "49000.123"}),
+    ("size_step", {"size": "0.0123456789"}),
+    ("price_tick", {"price": "49000.123"}),
     ("min_notional", {"size": "0.0001"}),
     ("order_limit", {"size": "4"}),
-    ("funds", {"symbol": "HYPE/USDC", "size": "10", "price": "20"}),
+    ("insufficient_funds", {"symbol": "HYPE/USDC", "size": "10", "price": "20"}),
     ("price_band", {"price": "99000"}),
     ("nothing_to_reduce", {"reduce_only": True}),
     (
         "trigger_not_reducing",
-        {"kind": "stop_market", "side": "sell", "price": None, "trigger_price": "45000"},
+        {"order_type": "stop_market", "side": "sell", "price": None, "trigger_price": "45000"},
     ),
 ]
 
@@ -132,8 +137,8 @@ def test_a_denial_names_its_code_keeps_the_order_and_reserves_nothing(world, api
     before = LedgerEntry.objects.count()
     error = error_of(api.post(URL, body(world, **changes)), 422)
     assert error["code"] == code
-    kept = api.get(f"{URL}/{error['details']['order_id']}").json()
-    assert (kept["status"], kept["code"], kept["message"]) == ("denied", code, error["message"])
+    stored = api.get(f"{URL}/{error['details']['order_id']}").json()
+    assert (stored["status"], stored["code"], stored["message"]) == ("denied", code, error["message"])
     assert LedgerEntry.objects.count() == before
 
 
@@ -163,19 +168,19 @@ def test_a_foreign_wallet_is_none(world, bob):
 
 
 def test_a_market_order_names_its_worst_price(world, api):
-    order = api.post(URL, body(world, kind="market", price=None, slippage_percent="1")).json()
+    order = api.post(URL, body(world, order_type="market", price=None, slippage_percent="1")).json()
     best = Decimal(50_000) * Decimal("1.0001")
     assert best < Decimal(order["price"]) <= best * Decimal("1.01")
-    assert order["tif"] == "ioc"
+    assert order["time_in_force"] == "ioc"
 
 
-# --- many at once --------------------------------------------------------------------------------------------
+# --- many at once -------------------------------------------------------------------------------------
 def test_a_batch_is_judged_one_by_one(world, api):
-    wishes = [
+    orders_fields = [
         {k: v for k, v in body(world, **c).items() if k != "wallet"}
         for c in ({}, {"size": "4"}, {"symbol": "NOPE"})
     ]
-    response = api.post(f"{URL}/batch", {"wallet": str(world.wallet.pk), "orders": wishes})
+    response = api.post(f"{URL}/batch", {"wallet": str(world.wallet.pk), "orders": orders_fields})
     good, denied, invalid = response.json()["results"]
     assert (good["order"]["status"], good["error"]) == ("pending", None)
     assert (denied["order"]["status"], denied["error"]["code"]) == ("denied", "order_limit")
@@ -184,10 +189,10 @@ def test_a_batch_is_judged_one_by_one(world, api):
 
 
 def test_a_batch_sent_twice_places_each_order_once(world, api):
-    wishes = [
+    orders_fields = [
         {k: v for k, v in body(world, price=price).items() if k != "wallet"} for price in ("48000", "48001")
     ]
-    sent = {"wallet": str(world.wallet.pk), "orders": wishes}
+    sent = {"wallet": str(world.wallet.pk), "orders": orders_fields}
     first, again = (
         api.post(f"{URL}/batch", sent, headers={"Idempotency-Key": "two"}).json() for _ in range(2)
     )
@@ -196,13 +201,13 @@ def test_a_batch_sent_twice_places_each_order_once(world, api):
 
 
 def test_a_batch_of_more_than_twenty_is_refused_whole(world, api):
-    wish = {k: v for k, v in body(world).items() if k != "wallet"}
-    sent = {"wallet": str(world.wallet.pk), "orders": [wish] * 21}
+    fields = {k: v for k, v in body(world).items() if k != "wallet"}
+    sent = {"wallet": str(world.wallet.pk), "orders": [fields] * 21}
     assert error_of(api.post(f"{URL}/batch", sent), 400)["code"] == "VALIDATION_ERROR"
     assert Order.objects.count() == 0
 
 
-# --- taking back ---------------------------------------------------------------------------------------------
+# --- cancelling ---------------------------------------------------------------------------------------
 def test_a_pending_order_is_cancelled_at_once_and_frees_what_it_held(world, api):
     order = api.post(URL, body(world)).json()
     assert world.held("reserved") > 0
@@ -210,10 +215,10 @@ def test_a_pending_order_is_cancelled_at_once_and_frees_what_it_held(world, api)
     assert world.held("reserved") == 0
 
 
-def test_an_order_at_the_venue_is_asked_to_end(world, api):
+def test_an_order_at_the_venue_is_requested_to_be_cancelled(world, api):
     order = world.open()
     answer = api.delete(f"{URL}/{order.pk}").json()
-    assert (answer["status"], answer["cancel_asked"]) == ("open", True)
+    assert (answer["status"], answer["cancel_requested"]) == ("open", True)
 
 
 def test_what_has_ended_cannot_be_cancelled(world, api):
@@ -243,7 +248,7 @@ def test_a_change_of_nothing_is_refused(world, api):
     assert error["code"] == "VALIDATION_ERROR"
 
 
-# --- reading -------------------------------------------------------------------------------------------------
+# --- reading ------------------------------------------------------------------------------------------
 def test_orders_are_filtered_and_paged(world, api):
     placed = [api.post(URL, body(world, price=str(48_000 + n))).json()["id"] for n in range(3)]
     api.delete(f"{URL}/{placed[0]}")
@@ -256,7 +261,7 @@ def test_orders_are_filtered_and_paged(world, api):
     assert error_of(api.get(URL, {"wallet": str(uuid4())}), 404)["code"] == "NOT_FOUND"
 
 
-def test_fills_balances_and_books_follow_a_fill(world, api):
+def test_fills_balances_and_ledger_follow_a_fill(world, api):
     order = world.open()
     world.tell(world.fill(order, fee=Decimal("0.2")))
     base = f"/api/v1/wallets/{world.wallet.pk}"
@@ -269,27 +274,43 @@ def test_fills_balances_and_books_follow_a_fill(world, api):
     )
     assert api.get(f"{base}/fills").json()["results"] == [fill]
     (held,) = api.get(f"{base}/balances").json()["results"]
-    assert held == {"pot": "perp", "asset": "USDC", "available": "9999.8", "reserved": "0", "total": "9999.8"}
+    assert held == {
+        "account_type": "perp",
+        "asset": "USDC",
+        "available": "9999.8",
+        "reserved": "0",
+        "total": "9999.8",
+    }
     (position,) = api.get(f"{base}/positions").json()["results"]
-    assert (position["size"], position["entry_price"], position["mark"]) == ("0.01", "49000", "50000")
-    assert position["unrealised"] == "10"
-    events = [row for row in api.get(f"{base}/transfers").json()["results"] if row["kind"] == "fill"]
+    assert (position["size"], position["entry_price"], position["mark_price"]) == ("0.01", "49000", "50000")
+    assert position["unrealised_pnl"] == "10"
+    events = [
+        row for row in api.get(f"{base}/ledger-transactions").json()["results"] if row["kind"] == "fill"
+    ]
     assert sum(Decimal(leg["amount"]) for leg in events[0]["entries"]) == 0
-    entries = api.get(f"{base}/entries").json()["results"]
+    entries = api.get(f"{base}/ledger-entries").json()["results"]
     assert {entry["account"] for entry in entries} >= {"available", "reserved", "fees", "transfers"}
 
 
-def test_books_of_others_are_not_there(world, bob):
-    stranger = program(bob)
-    for part in ("", "/balances", "/positions", "/orders", "/fills", "/entries", "/transfers"):
-        assert stranger.get(f"/api/v1/wallets/{world.wallet.pk}{part}").status_code == 404, part
+def test_account_data_of_other_users_is_not_found(world, bob):
+    other_user = program(bob)
+    for part in (
+        "",
+        "/balances",
+        "/positions",
+        "/orders",
+        "/fills",
+        "/ledger-entries",
+        "/ledger-transactions",
+    ):
+        assert other_user.get(f"/api/v1/wallets/{world.wallet.pk}{part}").status_code == 404, part
     order = world.place()
-    assert stranger.get(f"{URL}/{order.pk}").status_code == 404
-    assert stranger.delete(f"{URL}/{order.pk}").status_code == 404
-    assert stranger.get(URL).json()["results"] == []
+    assert other_user.get(f"{URL}/{order.pk}").status_code == 404
+    assert other_user.delete(f"{URL}/{order.pk}").status_code == 404
+    assert other_user.get(URL).json()["results"] == []
 
 
-# --- who may -------------------------------------------------------------------------------------------------
+# --- permissions --------------------------------------------------------------------------------------
 def test_a_key_trades_only_with_its_scope(world):
     reads = bearer(key_of(world.user, scopes=("read",))[1])
     trades = bearer(key_of(world.user, scopes=("read", "trade"))[1])
@@ -306,13 +327,13 @@ def test_a_key_may_halt_but_never_resume(world):
 
 
 def test_what_an_administrator_stopped_is_a_conflict_for_its_owner(world, api):
-    Wallet.objects.update(trading_state="reducing", stopped_by_house=True)
+    Wallet.objects.update(trading_state="reducing", halted_by_admin=True)
     state = f"/api/v1/wallets/{world.wallet.pk}/state"
     assert "administrator" in error_of(api.post(state, {"state": "active"}), 409)["message"]
-    assert api.post(state, {"state": "halted"}).json()["stopped_by_house"] is True
+    assert api.post(state, {"state": "halted"}).json()["halted_by_admin"] is True
 
 
-def test_resuming_and_limits_want_a_fresh_proof(world):
+def test_resuming_and_limits_require_recent_authentication(world):
     stale, fresh = program(world.user, fresh=False), program(world.user)
     base = f"/api/v1/wallets/{world.wallet.pk}"
     stale.post(f"{base}/state", {"state": "halted"})
@@ -322,11 +343,11 @@ def test_resuming_and_limits_want_a_fresh_proof(world):
         assert client.delete(base).status_code == (403 if status == 403 else 204)
 
 
-def test_nobody_trades_unnamed(world):
+def test_no_order_is_placed_without_authentication(world):
     assert APIClient().post(URL, body(world)).status_code == 401
 
 
-# --- wallets -------------------------------------------------------------------------------------------------
+# --- wallets ------------------------------------------------------------------------------------------
 def test_a_wallet_reads_without_any_secret(world, api):
     (wallet,) = api.get("/api/v1/wallets").json()["results"]
     assert wallet["id"] == str(world.wallet.pk)
@@ -350,7 +371,7 @@ def test_adding_the_same_wallet_twice_is_one(world, api):
     first, again = (api.post("/api/v1/wallets", sent, headers={"Idempotency-Key": "w"}) for _ in range(2))
     assert (first.status_code, again.status_code) == (201, 201), first.json()
     assert first.json()["id"] == again.json()["id"]
-    assert first.json()["status"] == "key_wanted"
+    assert first.json()["status"] == "key_pending"
 
 
 def test_a_wallet_that_is_not_right_names_its_field(api, world):

@@ -1,4 +1,4 @@
-"""`manage.py sealing_keys`: the life of a sealing key, and what it refuses so that no sealed key is lost."""
+"""`manage.py sealing_keys`: lifecycle of sealing keys, and refusals that prevent the loss of sealed keys."""
 
 import contextlib
 import threading
@@ -20,8 +20,8 @@ KEY = bytes.fromhex("07" * 32)
 
 @pytest.fixture
 def folder(db, settings, tmp_path):
-    settings.EXECUTION_KEYS = tmp_path / "execution"
-    return settings.EXECUTION_KEYS
+    settings.SEALING_KEY_DIR = tmp_path / "execution"
+    return settings.SEALING_KEY_DIR
 
 
 def keys(capsys, *words):
@@ -81,19 +81,19 @@ def test_a_key_that_does_not_exist_is_not_retired(folder, capsys):
         keys(capsys, "retire", "k9")
 
 
-def test_a_reseal_goes_past_rows_that_somebody_holds(transactional_db, settings, tmp_path, capsys, alice):
-    settings.EXECUTION_KEYS = tmp_path / "execution"
+def test_a_reseal_skips_locked_rows(transactional_db, settings, tmp_path, capsys, alice):
+    settings.SEALING_KEY_DIR = tmp_path / "execution"
     keys(capsys, "init")
-    held = put(alice)
+    locked = put(alice)
     put(alice, 2)
     keys(capsys, "rotate")
-    with _holding(f"SELECT 1 FROM wallets_walletsecret WHERE wallet_id = '{held.pk}' FOR UPDATE"):
+    with _holding(f"SELECT 1 FROM wallets_walletsecret WHERE wallet_id = '{locked.pk}' FOR UPDATE"):
         assert keys(capsys, "reseal") == "resealed 1; 1 left: run it again"
     assert keys(capsys, "reseal") == "resealed 1; 0 left"
 
 
 def test_retiring_waits_for_whoever_is_just_sealing(transactional_db, tmp_path, alice):
-    """Committed first counts: the file stays while one row needs it."""
+    """The transaction that commits first wins: the file stays while a row needs it."""
     old = sealing_key_create(folder=tmp_path / "execution").kid
     outcome = []
 
@@ -114,13 +114,13 @@ def test_retiring_waits_for_whoever_is_just_sealing(transactional_db, tmp_path, 
                 (bytes(32), timezone.now()),
             )
         thread.start()
-        wait_for(_somebody_waits, 10, "retire waits")
+        wait_for(_lock_is_awaited, 10, "retire waits")
     thread.join(60)
     assert outcome == [f"{old} still seals 1 keys: `keys reseal` first"]
     assert KeyFiles(tmp_path / "execution").exists(old)
 
 
-def _somebody_waits():
+def _lock_is_awaited():
     with _elsewhere() as other:
         return other.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone()
 

@@ -1,4 +1,4 @@
-"""What a local house starts with, and the role that each of its processes connects as."""
+"""The demo wallet of a local stack, and the database role of each of its processes."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from cryptotrade.embedded import services_at
-from cryptotrade.management.commands.up import ROLES, House
+from cryptotrade.management.commands.up import ROLES, LocalStack
 from market.models import Venue
 from tests.market.simulator.conftest import Running, small_world, wall_clock
 from wallets.models import Wallet
@@ -40,23 +40,23 @@ def test_a_demo_wallet_that_was_archived_is_not_given_again(alice, venue, simula
     assert Wallet.objects.count() == 1
 
 
-def test_a_simulator_that_is_away_is_told(alice, venue, settings):
+def test_a_simulator_that_does_not_respond_is_an_error(alice, venue, settings):
     settings.SIMULATOR_CONTROL_PORT = 1
-    with pytest.raises(CommandError, match="does not answer"):
+    with pytest.raises(CommandError, match="does not respond"):
         call_command("demo_wallet", email=alice.email)
 
 
-# --- up ------------------------------------------------------------------------------------------------
+# --- up -----------------------------------------------------------------------------------------------
 @pytest.fixture
-def house(monkeypatch, tmp_path):
+def stack(monkeypatch, tmp_path):
     monkeypatch.delenv("DATABASE_URL")
-    house = House(tmp_path, 8000, print)
-    house.environment["DATABASE_URL"] = services_at(tmp_path).database_url
-    return house
+    stack = LocalStack(tmp_path, 8000, print)
+    stack.environment["DATABASE_URL"] = services_at(tmp_path).database_url
+    return stack
 
 
-def test_every_process_connects_as_a_role_of_its_own(house):
-    urls = {name: house._environment_of(name)["DATABASE_URL"] for name in house._processes()}
+def test_every_process_connects_as_a_role_of_its_own(stack):
+    urls = {name: stack._environment_of(name)["DATABASE_URL"] for name in stack._processes()}
     assert {name: url.partition("://")[2].partition("@")[0] for name, url in urls.items()} == {
         "simulator": "cryptotrade_feed",
         "web": "cryptotrade_web",
@@ -65,11 +65,11 @@ def test_every_process_connects_as_a_role_of_its_own(house):
         "supervisor": "cryptotrade_bots",
     }
     assert set(ROLES) == set(urls)
-    owner = house.environment["DATABASE_URL"]
+    owner = stack.environment["DATABASE_URL"]
     assert {url.partition("@")[2] for url in urls.values()} == {owner.partition("@")[2]}
 
 
 def test_a_database_of_the_callers_is_used_as_it_was_given(monkeypatch, tmp_path: Path):
     monkeypatch.setenv("DATABASE_URL", "postgresql://me:mine@db.example/ours")
-    house = House(tmp_path, 8000, print)
-    assert house._environment_of("web")["DATABASE_URL"] == "postgresql://me:mine@db.example/ours"
+    stack = LocalStack(tmp_path, 8000, print)
+    assert stack._environment_of("web")["DATABASE_URL"] == "postgresql://me:mine@db.example/ours"

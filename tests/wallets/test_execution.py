@@ -1,4 +1,4 @@
-"""The execution worker: claims wallets, gives each a desk, outlives their crashes, and gives all back."""
+"""The execution worker: claims wallets, runs an actor for each, survives their crashes, releases all."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ from tests.wallets.actor_harness import Opener, until
 from tests.wallets.fake_trader import FakeTrader
 from wallets import consumers, services
 from wallets.consumers import ExecutionConsumer
-from wallets.execution import wallet_actor as desk_module
+from wallets.execution import wallet_actor as actor_module
 from wallets.execution import worker as worker_module
 from wallets.execution.clock import VenueClock
 from wallets.execution.stream_slots import slots_assign
@@ -33,7 +33,7 @@ async def _hang_up(transactional_db):
 
 @pytest.fixture
 def two(world, bob):
-    """alice's wallet and bob's, that nobody holds yet."""
+    """alice's wallet and bob's, claimed by no worker."""
     leases.release(world.claim)
     other = worlds.wallet_make(bob, world.venue, 2)
     return world.wallet, other
@@ -45,14 +45,14 @@ def trader(two, monkeypatch):
     for wallet in two:
         venue.account_open(wallet.address, wallet.signer_address)
     monkeypatch.setattr(worker_module, "trader_for", lambda name: venue)
-    monkeypatch.setattr(consumers, "Opener", lambda folder: Opener())
+    monkeypatch.setattr(consumers, "Unsealer", lambda folder: Opener())
     monkeypatch.setattr(consumers, "harden", lambda: None)
     return venue
 
 
 @pytest.fixture
 async def worker(trader):
-    """The consumer, woken often, as its process does."""
+    """The consumer, woken often as in its process."""
     talk = ApplicationCommunicator(
         ExecutionConsumer.as_asgi(), {"type": "channel", "channel": "wallets-execution"}
     )
@@ -70,7 +70,7 @@ async def worker(trader):
 
 
 async def opened():
-    return await Wallet.objects.filter(opened_at__isnull=False, owner__isnull=False).acount() == 2
+    return await Wallet.objects.filter(ledger_opened_at__isnull=False, owner__isnull=False).acount() == 2
 
 
 def place(world, wallet):
@@ -85,18 +85,18 @@ async def status_is(order, status):
     await until(reached)
 
 
-async def test_a_worker_claims_every_wallet_opens_its_books_and_streams_it(worker, two, trader):
+async def test_a_worker_claims_every_wallet_syncs_and_streams_it(worker, two, trader):
     await until(opened)
     assert {wallet.owner_epoch async for wallet in Wallet.objects.all()} <= {1, 2}
     await until(lambda: set(trader.watched) == {wallet.address for wallet in two})
 
     async def live():
-        return await Wallet.objects.filter(stream="live").acount() == 2
+        return await Wallet.objects.filter(stream_status="live").acount() == 2
 
     await until(live)
 
 
-async def test_wallets_that_want_nobody_are_left_alone(worker, two, trader):
+async def test_archived_wallets_are_not_claimed(worker, two, trader):
     await Wallet.objects.filter(pk=two[1].pk).aupdate(status="archived")
     await until(lambda: trader.watched == [two[0].address])
     assert (await Wallet.objects.aget(pk=two[1].pk)).owner_id is None
@@ -110,28 +110,28 @@ async def test_a_nudge_alone_sends_an_order(worker, two, trader, world):
     await status_is(order, "open")
 
 
-async def test_a_desk_that_crashes_is_started_again_and_its_neighbour_never_notices(
+async def test_an_actor_that_crashes_is_restarted_and_others_keep_running(
     worker, two, trader, world, monkeypatch
 ):
     monkeypatch.setattr(worker_module, "FIRST_PAUSE", 0.2)
     await until(opened)
     crashes = []
-    real = desk_module.Desk._signer
+    real = actor_module.WalletActor._signer
 
-    async def crash(desk):
-        if desk.held.pk == two[0].pk and len(crashes) < 2:
-            crashes.append(desk)
+    async def crash(actor):
+        if actor.claim.pk == two[0].pk and len(crashes) < 2:
+            crashes.append(actor)
             raise RuntimeError("a bug")
-        return await real(desk)
+        return await real(actor)
 
-    monkeypatch.setattr(desk_module.Desk, "_signer", crash)
+    monkeypatch.setattr(actor_module.WalletActor, "_signer", crash)
     mine, others = [await in_thread(place, world, wallet) for wallet in two]
     await status_is(others, "open")
     await status_is(mine, "open")
-    assert len({id(desk) for desk in crashes}) == 2  # a new desk each time
+    assert len({id(actor) for actor in crashes}) == 2  # a new actor each time
 
 
-async def test_a_wallet_that_somebody_else_took_is_left_at_once(worker, two, trader):
+async def test_a_wallet_that_another_worker_took_is_released_at_once(worker, two, trader):
     await until(opened)
     rival = await models.Worker.objects.acreate(
         channel="wallets-execution", host="x", pid=1, lease_until=Now()
@@ -161,7 +161,7 @@ async def test_a_drained_worker_finishes_its_send_and_gives_everything_back(work
     assert trader.closed
 
 
-# --- who gets a stream -------------------------------------------------------------------------
+# --- stream slots -------------------------------------------------------------------------------------
 def test_busy_accounts_get_the_streams_and_keep_them():
     assert slots_assign([], {"a": False, "b": True, "c": False}, 2) == ["b", "a"]
     assert set(slots_assign(["c"], {"a": False, "b": True, "c": False}, 2)) == {"b", "c"}
@@ -170,26 +170,26 @@ def test_busy_accounts_get_the_streams_and_keep_them():
     assert slots_assign(["gone"], {"a": False}, 2) == ["a"]
 
 
-# --- the venue's clock -------------------------------------------------------------------------
+# --- the venue's clock --------------------------------------------------------------------------------
 def test_the_quickest_answer_tells_the_venues_time():
     clock = VenueClock()
     assert clock.offset is None
     assert not clock.is_trusted(5_000)
-    clock.sample(venue=10_500, asked=10_000, answered=10_900)
-    clock.sample(venue=11_050, asked=11_000, answered=11_020)
+    clock.sample(venue=10_500, sent=10_000, received=10_900)
+    clock.sample(venue=11_050, sent=11_000, received=11_020)
     assert clock.offset == 40
     assert clock.now(20_000) == 20_040
     assert clock.round_trip == 900
     assert clock.is_trusted(5_000)
 
 
-def test_a_process_that_slept_between_question_and_answer_learns_nothing():
+def test_a_round_trip_with_a_process_suspension_is_no_sample():
     clock = VenueClock()
-    clock.sample(venue=10_000, asked=10_000, answered=40_000)
+    clock.sample(venue=10_000, sent=10_000, received=40_000)
     assert clock.offset is None
 
 
 def test_a_clock_that_is_half_the_validity_wrong_is_not_trusted():
     clock = VenueClock()
-    clock.sample(venue=12_600, asked=10_000, answered=10_010)
+    clock.sample(venue=12_600, sent=10_000, received=10_010)
     assert not clock.is_trusted(5_000)

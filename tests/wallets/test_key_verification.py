@@ -1,25 +1,33 @@
-"""The decision about a key, by what the venue says of it."""
+"""Evaluation of a key by its role at the venue."""
 
 import pytest
 
 from market.domain.orders import Agent, KeyRole
 from market.venues.hyperliquid.signing import address_of
-from wallets.domain.key_verification import DAY, HOUR, Held, Verdict, alert, judge, pause
+from wallets.domain.key_verification import (
+    DAY,
+    HOUR,
+    KeyVerdict,
+    RegisteredKey,
+    evaluate_key,
+    expiry_alert,
+    recheck_delay,
+)
 
 SIGNER, ACCOUNT = address_of(bytes([7]) * 32), address_of(bytes([9]) * 32)
 NOW = 1_763_650_000_000
 AGENT = KeyRole("agent", ACCOUNT)
-LISTED = Agent(SIGNER, "house", NOW + DAY)
+LISTED = Agent(SIGNER, "global", NOW + DAY)
 CASES = {
     "an agent of the account": (AGENT, [LISTED], "active", "active", False),
     "an agent that the venue does not list has no end": (AGENT, [], "active", "active", False),
     "an agent that does not end": (AGENT, [Agent(SIGNER, "x", None)], "active", "active", False),
     "an agent at its end": (AGENT, [Agent(SIGNER, "x", NOW)], "expired", "expired", False),
     "another agent of the account": (AGENT, [Agent("0x1", "x", NOW - 1)], "active", "active", False),
-    "an agent of somebody else": (KeyRole("agent", "0x" + "5" * 40), [], "refused", "expired", True),
-    "a user": (KeyRole("user"), [], "refused", "expired", True),
-    "a sub-account": (KeyRole("sub_account", ACCOUNT), [], "refused", "expired", True),
-    "a vault": (KeyRole("vault"), [], "refused", "expired", True),
+    "an agent of another account": (KeyRole("agent", "0x" + "5" * 40), [], "rejected", "expired", True),
+    "a user": (KeyRole("user"), [], "rejected", "expired", True),
+    "a sub-account": (KeyRole("sub_account", ACCOUNT), [], "rejected", "expired", True),
+    "a vault": (KeyRole("vault"), [], "rejected", "expired", True),
     "unknown to the venue": (KeyRole("missing"), [], "waiting", "expired", False),
 }
 
@@ -28,22 +36,22 @@ CASES = {
 @pytest.mark.parametrize("proven", [False, True], ids=["new", "traded"])
 def test_only_an_agent_of_the_account_is_active(case, proven):
     role, agents, fresh, traded, delete = case
-    verdict = judge(Held(ACCOUNT, SIGNER, proven), role, agents, NOW)
+    verdict = evaluate_key(RegisteredKey(ACCOUNT, SIGNER, proven), role, agents, NOW)
     assert (verdict.status, verdict.delete) == (traded if proven else fresh, delete)
     assert bool(verdict.reason) == (verdict.status != "active")
 
 
 def test_an_active_key_carries_its_name_and_end():
-    assert judge(Held(ACCOUNT, SIGNER, proven=False), AGENT, [LISTED], NOW) == Verdict(
-        "active", name="house", expires_at=NOW + DAY
+    assert evaluate_key(RegisteredKey(ACCOUNT, SIGNER, proven=False), AGENT, [LISTED], NOW) == KeyVerdict(
+        "active", name="global", expires_at=NOW + DAY
     )
 
 
 def test_the_reason_tells_the_accounts_own_key_from_another_accounts():
-    own = judge(Held(ACCOUNT, ACCOUNT, proven=False), KeyRole("user"), [], NOW)
+    own = evaluate_key(RegisteredKey(ACCOUNT, ACCOUNT, proven=False), KeyRole("user"), [], NOW)
     assert own.reason.startswith("This is the account's own key: it can withdraw.")
-    other = judge(Held(ACCOUNT, SIGNER, proven=False), KeyRole("user"), [], NOW)
-    assert "Create an API wallet at the venue" in other.reason
+    other = evaluate_key(RegisteredKey(ACCOUNT, SIGNER, proven=False), KeyRole("user"), [], NOW)
+    assert "Create an API wallet at the exchange" in other.reason
     assert "own key:" not in other.reason
 
 
@@ -54,27 +62,27 @@ def test_the_reason_tells_the_accounts_own_key_from_another_accounts():
         ("expired", 0, HOUR),
         ("checking", 0, 3_000),
         ("checking", 12_000, 3_000),
-        ("approval_wanted", 60_000, 15_000),
-        ("approval_wanted", DAY, 600_000),
+        ("approval_pending", 60_000, 15_000),
+        ("approval_pending", DAY, 600_000),
     ],
 )
 def test_the_venue_is_asked_less_and_less(status, waited, expected):
-    assert pause(status, waited) == expected
+    assert recheck_delay(status, waited) == expected
 
 
 @pytest.mark.parametrize(
-    ("left", "before", "told"),
+    ("left", "before", "alerted"),
     [
         (15 * DAY, None, False),
-        (14 * DAY, None, True),  # near when it was first seen
-        (13 * DAY, 1 * DAY, False),  # told already
+        (14 * DAY, None, True),  # near at the first check
+        (13 * DAY, 1 * DAY, False),  # alerted before
         (13 * DAY, 2 * DAY, True),  # crossed since
         (4 * DAY, 1 * DAY, False),
         (3 * DAY, 1 * DAY, True),
         (2 * DAY, 1 * DAY, False),
     ],
 )
-def test_the_end_of_a_key_is_told_at_two_weeks_and_at_three_days(left, before, told):
-    """`before`: how long ago it was looked at."""
-    assert bool(alert(NOW + left, NOW, None if before is None else NOW - before)) == told
-    assert alert(None, NOW, None) == ""
+def test_the_end_of_a_key_is_told_at_two_weeks_and_at_three_days(left, before, alerted):
+    """`before`: time since the last check."""
+    assert bool(expiry_alert(NOW + left, NOW, None if before is None else NOW - before)) == alerted
+    assert expiry_alert(None, NOW, None) == ""

@@ -1,4 +1,4 @@
-"""Whose key it is, and what it could do: asked of the venue before it trades, and every day after."""
+"""Keys of wallets: generated, and verified at the venue before trading and every day."""
 
 import json
 import time
@@ -20,24 +20,24 @@ from market.venues.hyperliquid import signing
 from market.venues.hyperliquid.signing import address_of
 from market.venues.hyperliquid.trader import HyperliquidTrader
 from tests.market.simulator.conftest import Running, small_world, wall_clock
-from wallets.execution.keys import key_attest, keys_mind
+from wallets.execution.keys import ensure_key, verify_key
 from wallets.models import SealingKey, Wallet, WalletSecret
 from wallets.services import simulated_account_open, wallet_create, wallet_key_replace
 from wallets.services.keys import sealing_key_create
-from wallets.vault import KeyFiles, Opener
+from wallets.vault import KeyFiles, Unsealer
 
-KEY, OTHER, MASTER, STRANGER = (bytes([number]) * 32 for number in (7, 8, 9, 10))
+KEY, OTHER, MASTER, UNRELATED = (bytes([number]) * 32 for number in (7, 8, 9, 10))
 SIGNER, ACCOUNT = address_of(KEY), address_of(MASTER)
 NOW = 1_763_650_000_000
 AGENT = KeyRole("agent", ACCOUNT)
 
 
-# --- execution -----------------------------------------------------------------------------------------
+# --- execution ----------------------------------------------------------------------------------------
 @pytest.fixture
-def opener(transactional_db, tmp_path):
+def unsealer(transactional_db, tmp_path):
     sealing_key_create(folder=tmp_path / "execution")
     Venue.objects.get_or_create(name="simulator", defaults={"title": "Simulator", "simulated": True})
-    return Opener(tmp_path / "execution")
+    return Unsealer(tmp_path / "execution")
 
 
 @pytest.fixture
@@ -49,16 +49,16 @@ def simulator(settings):
 
 
 @pytest.fixture
-def mind(opener, simulator):
-    """What execution does for a wallet."""
+def maintain(unsealer, simulator):
+    """Runs the key maintenance of the execution worker for a wallet."""
 
-    def mind(wallet, work=keys_mind):
+    def maintain(wallet, work=ensure_key):
         claim = claim_of(wallet)
 
         async def once():
             trader = HyperliquidTrader("simulator", simulator.url, network="testnet")
             try:
-                return await work(claim, trader, opener)
+                return await work(claim, trader, unsealer)
             finally:
                 await trader.close()
 
@@ -66,7 +66,7 @@ def mind(opener, simulator):
         wallet.refresh_from_db()
         return events
 
-    return mind
+    return maintain
 
 
 def claim_of(wallet):
@@ -78,7 +78,7 @@ def claim_of(wallet):
 
 
 def long_ago(wallet):
-    """So that it is time to ask again."""
+    """Make the next check due."""
     Wallet.objects.filter(pk=wallet.pk).update(checked_at=timezone.now() - timedelta(days=2))
 
 
@@ -93,7 +93,7 @@ def fund(simulator, address):
     _post(f"{simulator.control_url}/accounts", {"address": address, "usdc": 100})
 
 
-def approve(simulator, agent, master=MASTER, name="house"):
+def approve(simulator, agent, master=MASTER, name="global"):
     nonce = time.time_ns() // 1_000_000
     action = signing.approve_agent_action(agent=agent, name=name, nonce=nonce, network="testnet")
     signature = signing.sign(signing.approve_agent_digest(action), master)
@@ -109,131 +109,131 @@ def _post(url, body):
         return json.load(answer)
 
 
-def test_a_key_that_was_wished_for_is_made_approved_and_active(alice, simulator, mind, opener):
+def test_a_requested_key_is_generated_approved_and_active(alice, simulator, maintain, unsealer):
     wallet = create(alice, key=None)
-    (event,) = mind(wallet)
-    assert (wallet.status, event["status"]) == ("approval_wanted", "approval_wanted")
-    assert opener.signer(wallet).address == wallet.signer_address
+    (event,) = maintain(wallet)
+    assert (wallet.status, event["status"]) == ("approval_pending", "approval_pending")
+    assert unsealer.signer(wallet).address == wallet.signer_address
     fund(simulator, ACCOUNT)
-    mind(wallet)
-    assert wallet.status == "approval_wanted"
+    maintain(wallet)
+    assert wallet.status == "approval_pending"
     assert wallet.signer_address in wallet.status_reason  # what has to be approved
     approve(simulator, wallet.signer_address)
     long_ago(wallet)
-    mind(wallet)
-    assert (wallet.status, wallet.status_reason, wallet.signer_name) == ("active", "", "house")
+    maintain(wallet)
+    assert (wallet.status, wallet.status_reason, wallet.signer_name) == ("active", "", "global")
     days = (wallet.signer_expires_at - timezone.now()) / timedelta(days=1)
     assert days == pytest.approx(180, abs=0.1)
     acts = AuditEntry.objects.filter(subject=f"wallet:{wallet.pk}").order_by("seq")
     assert [entry.action for entry in acts] == ["wallet.created", "wallet.key_sealed", "wallet.activated"]
 
 
-def test_a_key_is_made_once(alice, mind, opener):
+def test_a_key_is_made_once(alice, maintain, unsealer):
     wallet = create(alice, key=None)
-    mind(wallet)
+    maintain(wallet)
     made = wallet.signer_address
-    mind(wallet)
+    maintain(wallet)
     assert wallet.signer_address == made
 
 
-def test_no_key_is_made_while_there_is_nothing_to_seal_to(alice, mind):
+def test_no_key_is_made_while_there_is_nothing_to_seal_to(alice, maintain):
     wallet = create(alice, key=None)
     SealingKey.objects.update(retired_at=timezone.now())
-    mind(wallet)
-    assert (wallet.status, wallet.signer_address) == ("key_wanted", "")
+    maintain(wallet)
+    assert (wallet.status, wallet.signer_address) == ("key_pending", "")
     assert "keys init" in wallet.status_reason
 
 
-def test_a_key_that_can_withdraw_is_refused_and_deleted(alice, simulator, mind):
-    """A key of another account than the wallet's: the web cannot know, the venue does."""
+def test_a_key_that_can_withdraw_is_refused_and_deleted(alice, simulator, maintain):
+    """A key of another account: only the venue can tell that it is one."""
     fund(simulator, ACCOUNT)
     fund(simulator, SIGNER)
     wallet = create(alice)
-    events = mind(wallet)
-    assert wallet.status == "refused"
-    assert "Create an API wallet at the venue" in wallet.status_reason
+    events = maintain(wallet)
+    assert wallet.status == "rejected"
+    assert "Create an API wallet at the exchange" in wallet.status_reason
     assert not WalletSecret.objects.exists()
     assert wallet.signer_address == ""
     assert [event["type"] for event in events] == ["wallet", "alert"]
-    assert AuditEntry.objects.get(action="wallet.refused").data["signer"] == SIGNER
+    assert AuditEntry.objects.get(action="wallet.rejected").data["signer"] == SIGNER
 
 
-def test_an_agent_of_another_account_is_refused_and_deleted(alice, simulator, mind):
-    for master in (MASTER, STRANGER):
+def test_an_agent_of_another_account_is_refused_and_deleted(alice, simulator, maintain):
+    for master in (MASTER, UNRELATED):
         fund(simulator, address_of(master))
-    approve(simulator, SIGNER, master=STRANGER)
+    approve(simulator, SIGNER, master=UNRELATED)
     wallet = create(alice)
-    mind(wallet)
-    assert wallet.status == "refused"
+    maintain(wallet)
+    assert wallet.status == "rejected"
     assert wallet.status_reason.startswith("This key trades for another account")
     assert not WalletSecret.objects.exists()
 
 
-def test_a_simulated_account_is_active_at_once(alice, mind):
+def test_a_simulated_account_is_active_at_once(alice, maintain):
     wallet = simulated_account_open(user=alice, client_id=uuid4())
-    mind(wallet)
+    maintain(wallet)
     assert (wallet.status, wallet.signer_expires_at) == ("active", None)
 
 
-def test_a_key_that_is_replaced_at_the_venue_expires_with_an_alert(alice, simulator, mind):
+def test_a_key_that_is_replaced_at_the_venue_expires_with_an_alert(alice, simulator, maintain):
     fund(simulator, ACCOUNT)
     approve(simulator, SIGNER)
     wallet = create(alice)
-    mind(wallet)
+    maintain(wallet)
     approve(simulator, address_of(OTHER))  # under the same name: the old one ends
-    assert mind(wallet) == []  # it was asked about today
+    assert maintain(wallet) == []  # it was checked today
     assert wallet.status == "active"
     long_ago(wallet)
-    events = mind(wallet)
+    events = maintain(wallet)
     assert (wallet.status, [event["type"] for event in events]) == ("expired", ["wallet", "alert"])
     assert WalletSecret.objects.exists()  # it can do nothing; should it come back, it trades again
     approve(simulator, SIGNER)
     long_ago(wallet)
-    mind(wallet)
+    maintain(wallet)
     assert wallet.status == "active"
 
 
-def test_a_verdict_about_a_key_that_was_replaced_meanwhile_is_dropped(alice, simulator, mind):
+def test_a_verdict_about_a_key_that_was_replaced_meanwhile_is_dropped(alice, simulator, maintain):
     fund(simulator, ACCOUNT)
     fund(simulator, SIGNER)
     wallet = create(alice)
 
-    async def replaced_while_asking(claim, trader, opener):
+    async def replaced_while_asking(claim, trader, unsealer):
         class Slow:
             agents = trader.agents
 
             async def role(self, address):
-                said = await trader.role(address)
+                role_found = await trader.role(address)
                 await database_sync_to_async(wallet_key_replace)(
                     user=alice, wallet_id=wallet.pk, key=OTHER.hex().encode()
                 )
-                return said
+                return role_found
 
-        return await key_attest(claim, Slow(), opener)
+        return await verify_key(claim, Slow(), unsealer)
 
-    assert mind(wallet, replaced_while_asking) == []
+    assert maintain(wallet, replaced_while_asking) == []
     assert (wallet.status, wallet.signer_address) == ("checking", address_of(OTHER))
     assert WalletSecret.objects.exists()
 
 
-def test_whoever_lost_the_wallet_changes_nothing(alice, mind, simulator, opener):
+def test_a_worker_without_the_lease_changes_nothing(alice, maintain, simulator, unsealer):
     wallet = create(alice, key=None)
     stale = claim_of(wallet)
     Wallet.objects.filter(pk=wallet.pk).update(owner_epoch=stale.epoch + 1)
 
-    async def stale_work(claim, trader, opener):
-        return await keys_mind(stale, trader, opener)
+    async def stale_work(claim, trader, unsealer):
+        return await ensure_key(stale, trader, unsealer)
 
     with pytest.raises(LeaseLost):
-        mind(wallet, stale_work)
+        maintain(wallet, stale_work)
     assert not WalletSecret.objects.exists()
 
 
-def test_a_key_that_cannot_be_opened_says_why_and_waits(alice, mind, opener):
+def test_a_key_that_cannot_be_opened_says_why_and_waits(alice, maintain, unsealer):
     wallet = create(alice)
     kid = SealingKey.objects.get().kid
-    KeyFiles(opener._files.folder).remove(kid)
-    mind(wallet)
+    KeyFiles(unsealer._files.folder).remove(kid)
+    maintain(wallet)
     assert wallet.status == "checking"
     assert f"sealed for kid {kid}, key not present; users must enter keys again" in wallet.status_reason
-    assert mind(wallet) == []
+    assert maintain(wallet) == []

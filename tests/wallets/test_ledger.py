@@ -1,4 +1,4 @@
-"""The ledger: postings that sum to zero, and books that stay conserved whatever happens in whatever order."""
+"""The ledger: postings sum to zero, and totals are conserved under any sequence of events."""
 
 import contextlib
 from collections import Counter
@@ -12,16 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from market.domain.orders import Accepted, Refused, VenueFill, VenueFunding, VenueMovement
+from market.domain.orders import Accepted, Rejected, VenueFill, VenueFunding, VenueMovement
 from tests.wallets.factories import PERP, world_make
 from wallets import services
 from wallets.domain import ledger
-from wallets.domain.ledger import Account, Posting
+from wallets.domain.ledger import LedgerAccount, Posting
 from wallets.domain.status import LIVE
-from wallets.models import Balance, Fill, LedgerEntry, LedgerTransfer, Order, Wallet
+from wallets.models import Balance, Fill, LedgerEntry, LedgerTransaction, Order, Wallet
 
 D = Decimal
-A = Account
+A = LedgerAccount
 
 
 def fill(side="buy", price="10", size="2", fee="0.5", fee_asset="USDC", pnl="0"):
@@ -29,32 +29,32 @@ def fill(side="buy", price="10", size="2", fee="0.5", fee_asset="USDC", pnl="0")
 
 
 def amounts(postings):
-    return {(one.pot, one.asset, one.account): one.amount for one in postings}
+    return {(one.account_type, one.asset, one.account): one.amount for one in postings}
 
 
-# --- each event ------------------------------------------------------------------------------------
+# --- each event ---------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("postings", "expected"),
     [
         (ledger.reserve("perp", "USDC", D(5)), {("perp", "USDC", A.RESERVED): 5, ("perp", "USDC", A.AVAILABLE): -5}),
         (ledger.release("perp", "USDC", D(5)), {("perp", "USDC", A.RESERVED): -5, ("perp", "USDC", A.AVAILABLE): 5}),
         (
-            ledger.fill(fill(pnl="3"), pot="perp", base="X", quote="USDC"),
-            {("perp", "USDC", A.AVAILABLE): D("2.5"), ("perp", "USDC", A.REALISED): -3, ("perp", "USDC", A.FEES): D("0.5")},
+            ledger.fill(fill(pnl="3"), account_type="perp", base="X", quote="USDC"),
+            {("perp", "USDC", A.AVAILABLE): D("2.5"), ("perp", "USDC", A.REALISED_PNL): -3, ("perp", "USDC", A.FEES): D("0.5")},
         ),
-        (ledger.fill(fill(fee="0"), pot="perp", base="X", quote="USDC"), {}),
+        (ledger.fill(fill(fee="0"), account_type="perp", base="X", quote="USDC"), {}),
         (
-            ledger.fill(fill(fee="0.1", fee_asset="X"), pot="spot", base="X", quote="USDC"),
+            ledger.fill(fill(fee="0.1", fee_asset="X"), account_type="spot", base="X", quote="USDC"),
             {
-                ("spot", "X", A.AVAILABLE): D("1.9"), ("spot", "X", A.TRADED): -2, ("spot", "X", A.FEES): D("0.1"),
-                ("spot", "USDC", A.AVAILABLE): -20, ("spot", "USDC", A.TRADED): 20,
+                ("spot", "X", A.AVAILABLE): D("1.9"), ("spot", "X", A.TRADE_CLEARING): -2, ("spot", "X", A.FEES): D("0.1"),
+                ("spot", "USDC", A.AVAILABLE): -20, ("spot", "USDC", A.TRADE_CLEARING): 20,
             },
         ),
         (
-            ledger.fill(fill("sell", fee="-1"), pot="spot", base="X", quote="USDC"),
+            ledger.fill(fill("sell", fee="-1"), account_type="spot", base="X", quote="USDC"),
             {
-                ("spot", "X", A.AVAILABLE): -2, ("spot", "X", A.TRADED): 2, ("spot", "USDC", A.AVAILABLE): 21,
-                ("spot", "USDC", A.TRADED): -20, ("spot", "USDC", A.FEES): -1,
+                ("spot", "X", A.AVAILABLE): -2, ("spot", "X", A.TRADE_CLEARING): 2, ("spot", "USDC", A.AVAILABLE): 21,
+                ("spot", "USDC", A.TRADE_CLEARING): -20, ("spot", "USDC", A.FEES): -1,
             },
         ),
         (
@@ -86,9 +86,9 @@ def assert_zero(postings: list[Posting]) -> None:
 
 @given(st.sampled_from(["buy", "sell"]), numbers, numbers, numbers, numbers, st.sampled_from(["X", "USDC", "Z"]),
        st.sampled_from(["perp", "spot"]))  # fmt: skip
-def test_every_fill_sums_to_zero_per_asset(side, price, size, fee, pnl, fee_asset, pot):
+def test_every_fill_sums_to_zero_per_asset(side, price, size, fee, pnl, fee_asset, account_type):
     fact = VenueFill("X", side, abs(price), abs(size), 1, "1", "1", None, fee, fee_asset, pnl, taker=True)
-    assert_zero(ledger.fill(fact, pot=pot, base="X", quote="USDC"))
+    assert_zero(ledger.fill(fact, account_type=account_type, base="X", quote="USDC"))
 
 
 @given(
@@ -106,14 +106,14 @@ def test_what_is_held_shrinks_with_what_is_left_and_never_grows(held, size, fill
     left = size
     for one in fills:
         left_now = max(left - one, D(0))
-        now = ledger.held_after(held, left, left_now)
+        now = ledger.reservation_after(held, left, left_now)
         assert 0 <= now <= held
         held, left = now, left_now
         if left == 0:
             assert held == 0
 
 
-# --- against the database: any interleaving --------------------------------------------------------
+# --- against the database: any interleaving -----------------------------------------------------------
 class Books(RuleBasedStateMachine):
     """A venue of our own beside the services: whatever is placed, lost, filled, repeated or reordered.
 
@@ -169,17 +169,22 @@ class Books(RuleBasedStateMachine):
         self.prepared += self.world.take()
 
     @precondition(lambda self: self.prepared)
-    @rule(data=st.data(), outcome=st.sampled_from(["accepted", "refused", "again", "unsent", "doubtful"]))
+    @rule(
+        data=st.data(),
+        outcome=st.sampled_from(
+            ["accepted", "rejected", "again", "submission_not_sent", "submission_unknown"]
+        ),
+    )
     def answer(self, data, outcome):
         prepared = data.draw(st.sampled_from(self.prepared))
         said = {"claim": self.world.claim, "submission_id": prepared.submission_id}
         if outcome == "accepted":
             answers = [Accepted(f"v{key}"[:40]) for key in prepared.order_ids]
-            services.settled(**said, answers=answers)
-        elif outcome == "refused":
-            services.settled(**said, answers=[Refused("no")] * len(prepared.order_ids))
+            services.submission_answered(**said, answers=answers)
+        elif outcome == "rejected":
+            services.submission_answered(**said, answers=[Rejected("no")] * len(prepared.order_ids))
         elif outcome == "again":
-            services.refused(**said, reason="Action already expired")
+            services.submission_rejected(**said, reason="Action already expired")
         else:
             getattr(services, outcome)(**said)
 
@@ -188,7 +193,7 @@ class Books(RuleBasedStateMachine):
     def resolve(self, data, found):
         order = self.some(data, "submitting", "unknown")
         fact = self.world.venue_order(order, venue_id=f"v{order.pk}"[:40]) if found else None
-        services.doubt_resolved(claim=self.world.claim, order_id=order.pk, found=fact, now=self.world.now)
+        services.in_flight_resolve(claim=self.world.claim, order_id=order.pk, found=fact, now=self.world.now)
 
     @precondition(any())
     @rule(data=st.data(), lots=st.integers(1, 5), pnl=st.integers(-50, 50), fee=st.integers(-1, 3))
@@ -212,7 +217,7 @@ class Books(RuleBasedStateMachine):
     @rule(data=st.data())
     def cancel(self, data):
         self.world.cancel(self.some(data))
-        services.cancels_take(claim=self.world.claim, now=self.world.now)
+        services.cancels_prepare(claim=self.world.claim, now=self.world.now)
 
     @rule(amount=st.integers(-20, 20))
     def funding(self, amount):
@@ -239,9 +244,9 @@ class Books(RuleBasedStateMachine):
         self.prepared += self.world.take()
         Wallet.objects.update(trading_state="active")
 
-    # --- what always holds -----------------------------------------------------------------------
+    # --- what always holds ------------------------------------------------------------------------
     @invariant()
-    def the_books_hold_what_the_venue_holds(self):
+    def the_ledger_matches_the_venue(self):
         assert self.world.held() + self.world.held("reserved") == self.cash
 
     @invariant()
@@ -252,7 +257,7 @@ class Books(RuleBasedStateMachine):
 
     @invariant()
     def every_transfer_sums_to_zero_and_balances_are_sums(self):
-        rows = LedgerEntry.objects.values("transfer", "asset").annotate(total=Sum("amount"))
+        rows = LedgerEntry.objects.values("transaction", "asset").annotate(total=Sum("amount"))
         assert {row["total"] for row in rows} <= {0}
         sums = LedgerEntry.objects.values_list("account").annotate(total=Sum("amount"))
         assert dict(sums) == dict(Balance.objects.values_list("account", "amount"))
@@ -262,8 +267,8 @@ class Books(RuleBasedStateMachine):
 
     @invariant()
     def orders_and_positions_are_sums_of_fills(self):
-        for order in Order.objects.annotate(told=Sum("fills__size")):
-            assert order.filled == (order.told or 0)
+        for order in Order.objects.annotate(fill_total=Sum("fills__size")):
+            assert order.filled == (order.fill_total or 0)
         bought = Fill.objects.filter(side="buy").aggregate(size=Sum("size"))["size"] or 0
         sold = Fill.objects.filter(side="sell").aggregate(size=Sum("size"))["size"] or 0
         row = self.world.wallet.positions.filter(instrument__symbol=PERP).first()
@@ -271,13 +276,13 @@ class Books(RuleBasedStateMachine):
 
     @invariant()
     def each_event_is_one_transfer(self):
-        kinds = Counter(LedgerTransfer.objects.values_list("kind", flat=True))
+        kinds = Counter(LedgerTransaction.objects.values_list("kind", flat=True))
         assert kinds["fill"] == Fill.objects.count()
 
 
 @pytest.mark.django_db
 @pytest.mark.slow
-def test_the_books_are_conserved_under_any_interleaving():
+def test_the_ledger_is_conserved_under_any_interleaving():
     from hypothesis.stateful import run_state_machine_as_test
 
     checks = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]

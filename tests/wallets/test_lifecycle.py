@@ -1,4 +1,4 @@
-"""The state table: which moves there are, and which must never be."""
+"""The order state machine: allowed and forbidden transitions."""
 
 from decimal import Decimal
 
@@ -7,82 +7,89 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from wallets.domain.errors import IllegalMove
-from wallets.domain.lifecycle import TABLE, OrderEvent, after, fill_event, fill_flags, refusal_meaning
-from wallets.domain.status import AT_VENUE, IN_DOUBT, LIVE, TERMINAL, OrderStatus
+from wallets.domain.errors import IllegalTransition
+from wallets.domain.lifecycle import (
+    TRANSITIONS,
+    OrderEvent,
+    fill_event,
+    fill_flags,
+    next_status,
+    refusal_meaning,
+)
+from wallets.domain.status import AT_VENUE, IN_FLIGHT, LIVE, TERMINAL, OrderStatus
 
 S, E = OrderStatus, OrderEvent
-FACTS = (E.ACCEPTED, E.REFUSED, E.FILLED_PARTLY, E.FILLED_WHOLLY, E.ENDED)
+VENUE_EVENTS = (E.ACCEPTED, E.REJECTED, E.PARTIALLY_FILLED, E.FILLED, E.ENDED)
 
 
 @pytest.mark.parametrize(
     ("status", "event", "target"),
     [
-        (S.PENDING, E.TAKEN, S.SUBMITTING),
-        (S.PENDING, E.CANCELLED_HERE, S.CANCELLED),
-        (S.PENDING, E.LAPSED, S.EXPIRED),
+        (S.PENDING, E.PREPARED, S.SUBMITTING),
+        (S.PENDING, E.CANCELLED_LOCALLY, S.CANCELLED),
+        (S.PENDING, E.EXPIRED_LOCALLY, S.EXPIRED),
         (S.PENDING, E.DENIED, S.DENIED),
-        (S.SUBMITTING, E.UNSENT, S.PENDING),
-        (S.SUBMITTING, E.DOUBTED, S.UNKNOWN),
-        (S.SUBMITTING, E.REFUSED, S.REJECTED),
-        (S.UNKNOWN, E.NEVER_SEEN, S.PENDING),
+        (S.SUBMITTING, E.NOT_SENT, S.PENDING),
+        (S.SUBMITTING, E.RESULT_UNKNOWN, S.UNKNOWN),
+        (S.SUBMITTING, E.REJECTED, S.REJECTED),
+        (S.UNKNOWN, E.NOT_FOUND, S.PENDING),
         (S.UNKNOWN, E.ACCEPTED, S.OPEN),
-        (S.UNKNOWN, E.FILLED_WHOLLY, S.FILLED),
-        (S.PENDING, E.FILLED_PARTLY, S.PARTLY_FILLED),
+        (S.UNKNOWN, E.FILLED, S.FILLED),
+        (S.PENDING, E.PARTIALLY_FILLED, S.PARTIALLY_FILLED),
         (S.OPEN, E.CANCEL_SENT, S.CANCELLING),
-        (S.CANCELLING, E.FILLED_PARTLY, S.CANCELLING),
-        (S.CANCELLING, E.FILLED_WHOLLY, S.FILLED),
+        (S.CANCELLING, E.PARTIALLY_FILLED, S.CANCELLING),
+        (S.CANCELLING, E.FILLED, S.FILLED),
         (S.CANCELLING, E.ACCEPTED, S.CANCELLING),
-        (S.PARTLY_FILLED, E.ACCEPTED, S.PARTLY_FILLED),
-        (S.PARTLY_FILLED, E.REFUSED, S.CANCELLED),
-        (S.CANCELLED, E.FILLED_PARTLY, S.CANCELLED),
-        (S.CANCELLED, E.FILLED_WHOLLY, S.FILLED),
-        (S.EXPIRED, E.FILLED_WHOLLY, S.EXPIRED),
-        (S.REJECTED, E.FILLED_WHOLLY, S.REJECTED),
+        (S.PARTIALLY_FILLED, E.ACCEPTED, S.PARTIALLY_FILLED),
+        (S.PARTIALLY_FILLED, E.REJECTED, S.CANCELLED),
+        (S.CANCELLED, E.PARTIALLY_FILLED, S.CANCELLED),
+        (S.CANCELLED, E.FILLED, S.FILLED),
+        (S.EXPIRED, E.FILLED, S.EXPIRED),
+        (S.REJECTED, E.FILLED, S.REJECTED),
     ],
 )
 def test_moves(status, event, target):
-    assert after(status, event) is target
+    assert next_status(status, event) is target
 
 
-@pytest.mark.parametrize("fact", FACTS)
+@pytest.mark.parametrize("fact", VENUE_EVENTS)
 @pytest.mark.parametrize("status", OrderStatus)
 def test_a_fact_is_never_refused(status, fact):
-    assert after(status, fact) in OrderStatus
+    assert next_status(status, fact) in OrderStatus
 
 
 @pytest.mark.parametrize("event", OrderEvent)
 def test_no_way_out_of_a_terminal_state_but_late_fills_and_what_the_venue_lists(event):
     if event is E.REAPPEARED:
-        assert TABLE[event] == dict.fromkeys(TERMINAL, S.OPEN)
+        assert TRANSITIONS[event] == dict.fromkeys(TERMINAL, S.OPEN)
         return
     for status in TERMINAL:
-        target = TABLE[event].get(status, status)
-        assert target == status or (status, event, target) == (S.CANCELLED, E.FILLED_WHOLLY, S.FILLED)
+        target = TRANSITIONS[event].get(status, status)
+        assert target == status or (status, event, target) == (S.CANCELLED, E.FILLED, S.FILLED)
 
 
-@pytest.mark.parametrize("event", sorted(set(OrderEvent) - {*FACTS, E.REAPPEARED}))
-def test_nothing_of_ours_moves_what_has_ended(event):
-    assert not TABLE[event].keys() & TERMINAL
+@pytest.mark.parametrize("event", sorted(set(OrderEvent) - {*VENUE_EVENTS, E.REAPPEARED}))
+def test_local_events_do_not_change_terminal_states(event):
+    assert not TRANSITIONS[event].keys() & TERMINAL
 
 
 def test_unknown_ends_only_through_the_venue():
-    ours = {event: TABLE[event].get(S.UNKNOWN) for event in set(OrderEvent) - set(FACTS)}
-    assert {target for target in ours.values() if target in TERMINAL} == set()
-    assert TABLE[E.LAPSED].keys() == TABLE[E.DENIED].keys() == {S.PENDING}
+    targets = {event: TRANSITIONS[event].get(S.UNKNOWN) for event in set(OrderEvent) - set(VENUE_EVENTS)}
+    assert {target for target in targets.values() if target in TERMINAL} == set()
+    assert TRANSITIONS[E.EXPIRED_LOCALLY].keys() == TRANSITIONS[E.DENIED].keys() == {S.PENDING}
 
 
 def test_only_what_is_pending_can_be_sent():
-    assert TABLE[E.TAKEN].keys() == {S.PENDING}
+    assert TRANSITIONS[E.PREPARED].keys() == {S.PENDING}
     leads_back = {
-        event for event, moves in TABLE.items() for was, now in moves.items() if now == S.PENDING != was
+        event for event, moves in TRANSITIONS.items() for was, now in moves.items() if now == S.PENDING != was
     }
-    assert leads_back == {E.UNSENT, E.NEVER_SEEN}
+    assert leads_back == {E.NOT_SENT, E.NOT_FOUND}
 
 
 def test_an_illegal_move_names_itself():
-    with pytest.raises(IllegalMove, match="lapsed of an order that is unknown"):
-        after(S.UNKNOWN, E.LAPSED)
+    with pytest.raises(IllegalTransition, match="expired_locally of an order that is unknown"):
+        next_status(S.UNKNOWN, E.EXPIRED_LOCALLY)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +111,7 @@ def test_odd_fills_are_flagged(status, filled, flags):
     [
         ("Invalid nonce: nonce too low 1 < 2", "again"),
         ("Invalid nonce: nonce too high 9 > 2", "again"),
-        ("Invalid nonce: duplicate nonce 7", "doubt"),
+        ("Invalid nonce: duplicate nonce 7", "ambiguous"),
         ("Action already expired", "again"),
         ("Too many cumulative requests sent (37986 > 10436) for cumulative volume traded $437.92.", "again"),
         ("User or API Wallet 0x1 does not exist.", "key_gone"),
@@ -121,11 +128,11 @@ def test_what_a_refusal_means(text, meaning):
 
 @given(st.decimals("0", "10", places=4))
 def test_an_order_is_filled_exactly_from_its_size_on(filled):
-    assert (fill_event(filled, Decimal(5)) is E.FILLED_WHOLLY) == (filled >= 5)
+    assert (fill_event(filled, Decimal(5)) is E.FILLED) == (filled >= 5)
 
 
 class OrderMachine(RuleBasedStateMachine):
-    """Any legal sequence: what is sent once is never sent again unless the venue never saw it."""
+    """Any legal sequence: an order is never sent twice unless the venue never received it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -133,38 +140,38 @@ class OrderMachine(RuleBasedStateMachine):
         self.may_be_at_venue = False
 
     def move(self, event):
-        self.status = after(self.status, event)
+        self.status = next_status(self.status, event)
 
     @precondition(lambda self: self.status == S.PENDING)
     @rule()
     def take(self):
         assert not self.may_be_at_venue
-        self.move(E.TAKEN)
+        self.move(E.PREPARED)
         self.may_be_at_venue = True
 
-    @precondition(lambda self: self.status in IN_DOUBT)
-    @rule(event=st.sampled_from([E.UNSENT, E.NEVER_SEEN]))
+    @precondition(lambda self: self.status in IN_FLIGHT)
+    @rule(event=st.sampled_from([E.NOT_SENT, E.NOT_FOUND]))
     def was_never_there(self, event):
         self.move(event)
         self.may_be_at_venue = False
 
     @precondition(lambda self: self.may_be_at_venue or self.status in TERMINAL)
-    @rule(event=st.sampled_from(FACTS))
+    @rule(event=st.sampled_from(VENUE_EVENTS))
     def fact(self, event):
         self.move(event)
 
-    @precondition(lambda self: self.status in IN_DOUBT)
+    @precondition(lambda self: self.status in IN_FLIGHT)
     @rule()
-    def doubt(self):
-        self.move(E.DOUBTED)
+    def result_unknown(self):
+        self.move(E.RESULT_UNKNOWN)
 
     @precondition(lambda self: self.status in AT_VENUE)
-    @rule(event=st.sampled_from([E.CANCEL_SENT, E.FORGOTTEN]))
+    @rule(event=st.sampled_from([E.CANCEL_SENT, E.LOST]))
     def at_venue(self, event):
         self.move(event)
 
     @precondition(lambda self: self.status == S.PENDING)
-    @rule(event=st.sampled_from([E.LAPSED, E.DENIED, E.CANCELLED_HERE]))
+    @rule(event=st.sampled_from([E.EXPIRED_LOCALLY, E.DENIED, E.CANCELLED_LOCALLY]))
     def end_here(self, event):
         self.move(event)
 

@@ -1,4 +1,4 @@
-"""Nudges: heard by every listener, and never in the way of who sends them."""
+"""Nudges: received by every listener, and never blocking the sender."""
 
 import asyncio
 import contextlib
@@ -6,23 +6,23 @@ import uuid
 
 import redis.asyncio
 
-from market.hub import Nudges, nudge
+from market.hub import NudgeSubscription, nudge
 from market.hub import nudges as module
 
 
 @contextlib.asynccontextmanager
 async def listening(channel, count=1):
-    """Tasks that hear `channel`, each with the list of what it has heard, once all have subscribed."""
-    heard = [[] for _ in range(count)]
+    """Tasks subscribed to `channel`, each with the list of its received keys, once all have subscribed."""
+    received = [[] for _ in range(count)]
 
     async def listen(to):
-        async for key in Nudges(channel):
+        async for key in NudgeSubscription(channel):
             to.append(key)
 
-    tasks = [asyncio.create_task(listen(one)) for one in heard]
+    tasks = [asyncio.create_task(listen(one)) for one in received]
     try:
         await until_subscribed(channel, count)
-        yield heard, tasks
+        yield received, tasks
     finally:
         for task in tasks:
             task.cancel()
@@ -42,26 +42,26 @@ async def until(condition):
             await asyncio.sleep(0.01)
 
 
-async def test_every_listener_of_a_channel_hears_its_nudges_and_no_others():
+async def test_every_listener_of_a_channel_receives_its_nudges_and_no_others():
     mine, other = f"mine-{uuid.uuid4()}", f"other-{uuid.uuid4()}"
-    async with listening(mine, count=2) as (heard, _):
+    async with listening(mine, count=2) as (received, _):
         await asyncio.to_thread(nudge, other, "not-for-us")
         await asyncio.to_thread(nudge, mine, "wallet-1")
-        await until(lambda: all(heard))
-        assert heard == [["wallet-1"], ["wallet-1"]]
+        await until(lambda: all(received))
+        assert received == [["wallet-1"], ["wallet-1"]]
 
 
-async def test_a_listener_whose_connection_is_cut_listens_again(monkeypatch):
-    monkeypatch.setattr(module, "PAUSE_WITHOUT_REDIS", 0.01)
+async def test_a_listener_with_a_cut_connection_reconnects(monkeypatch):
+    monkeypatch.setattr(module, "RECONNECT_SECONDS", 0.01)
     channel = f"cut-{uuid.uuid4()}"
-    async with listening(channel) as (heard, _):
+    async with listening(channel) as (received, _):
         async with redis.asyncio.Redis.from_url(module.settings.REDIS_URL) as client:
             ours = await client.client_info()  # other tests listen on the same server, in other databases
             listeners = await client.client_list(_type="pubsub")
             for one in (one for one in listeners if int(one["db"]) == int(ours["db"])):
                 await client.client_kill_filter(_id=one["id"])
         async with asyncio.timeout(60):
-            while not heard[0]:  # whoever does not listen yet misses it
+            while not received[0]:  # nudges before the subscription are lost
                 await asyncio.to_thread(nudge, channel, "after")
                 await asyncio.sleep(0.05)
 
@@ -75,7 +75,7 @@ async def test_a_cancelled_listener_ends_and_leaves_no_subscription():
 
 
 def test_without_redis_a_nudge_is_lost_quietly(settings, tmp_path, caplog):
-    settings.REDIS_URL = f"unix://{tmp_path / 'nobody.sock'}"
+    settings.REDIS_URL = f"unix://{tmp_path / 'missing.sock'}"
     caplog.set_level("INFO")
     for _ in range(3):
         nudge("wallets-execution", "wallet-1")

@@ -1,4 +1,4 @@
-"""The pages about what is yours, and the private parts of the trading screen, as a browser gets them."""
+"""Pages of orders and wallets, and the private fragments of the trading page, as a browser gets them."""
 
 import re
 from datetime import timedelta
@@ -13,7 +13,7 @@ from accounts.models import AuthSession
 from accounts.services import SID
 from tests.test_design import Reader
 from tests.wallets import factories as worlds
-from wallets.forms import TicketForm, Unclear, figure_read
+from wallets.forms import AmbiguousNumber, TicketForm, parse_amount
 from wallets.models import LedgerEntry, Order, Wallet
 
 BTC = "simulator/BTC/"
@@ -22,7 +22,7 @@ HTMX = {"HX-Request": "true"}
 
 @pytest.fixture
 def page(world):
-    """alice's browser, proven a moment ago."""
+    """alice's browser, authenticated just now."""
     client = Client()
     client.force_login(world.user)
     AuthSession.objects.filter(sid=client.session[SID]).update(step_up_at=timezone.now())
@@ -30,17 +30,17 @@ def page(world):
 
 
 def stale(client):
-    """The proof has run out."""
+    """Make the authentication of the session too old."""
     long_ago = timezone.now() - timedelta(hours=1)
     AuthSession.objects.filter(sid=client.session[SID]).update(step_up_at=long_ago)
 
 
 def ticket(world, **changes):
-    wish = {
+    fields = {
         "client_id": str(uuid4()), "wallet": str(world.wallet.pk), "side": "buy", "kind": "limit",
         "price": "49,000.0", "size": "0.01", "slippage": "0.5",
     }  # fmt: skip
-    return {**wish, **changes}
+    return {**fields, **changes}
 
 
 def place(page, sent):
@@ -51,7 +51,7 @@ def text_of(response):
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode()))
 
 
-# --- figures as people write them ----------------------------------------------------------------------------
+# --- figures as people write them ---------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [
@@ -60,18 +60,18 @@ def text_of(response):
     ],
 )  # fmt: skip
 def test_a_figure_is_read_as_it_was_meant(typed, meant):
-    assert figure_read(typed) == Decimal(meant)
+    assert parse_amount(typed) == Decimal(meant)
 
 
 @pytest.mark.parametrize(
     "typed", ["1,234", "12,345", "1e5", "NaN", "abc", "1,23,4", "12.345.67", "0x10", "٣"]
 )
 def test_a_figure_that_could_be_two_is_refused(typed):
-    with pytest.raises(Unclear):
-        figure_read(typed)
+    with pytest.raises(AmbiguousNumber):
+        parse_amount(typed)
 
 
-# --- the ticket ----------------------------------------------------------------------------------------------
+# --- the ticket ---------------------------------------------------------------------------------------
 def test_each_ticket_has_an_id_of_its_own(page):
     ids = {
         re.search(
@@ -139,8 +139,8 @@ def test_a_denial_says_why_and_takes_a_new_id(world, page):
 def test_a_stop_reduces_and_needs_no_price(world):
     form = TicketForm(ticket(world, kind="stop", side="sell", price="", trigger_price="45000"))
     assert form.is_valid(), form.errors
-    wish = form.request(venue="simulator", symbol="BTC")
-    assert (wish.kind, wish.reduce_only, wish.price, wish.trigger_price) == (
+    fields = form.request(venue="simulator", symbol="BTC")
+    assert (fields.kind, fields.reduce_only, fields.price, fields.trigger_price) == (
         "stop_market",
         True,
         None,
@@ -151,14 +151,14 @@ def test_a_stop_reduces_and_needs_no_price(world):
 def test_kinds_of_the_ticket_are_kinds_of_orders(world):
     for kind, with_limit, wanted, tif in (
         ("limit", "", "limit", "alo"), ("market", "", "market", "gtc"), ("stop", "on", "stop_limit", "gtc"),
-        ("take", "", "take_market", "gtc"), ("take", "on", "take_limit", "gtc"),
+        ("take", "", "take_profit_market", "gtc"), ("take", "on", "take_profit_limit", "gtc"),
     ):  # fmt: skip
         form = TicketForm(
             ticket(world, kind=kind, with_limit=with_limit, trigger_price="45000", post_only="on")
         )
         assert form.is_valid(), form.errors
-        wish = form.request(venue="simulator", symbol="BTC")
-        assert (wish.kind, wish.tif) == (wanted, tif)
+        fields = form.request(venue="simulator", symbol="BTC")
+        assert (fields.kind, fields.tif) == (wanted, tif)
 
 
 def test_a_visitor_is_shown_the_way_in(world):
@@ -176,10 +176,10 @@ def test_without_a_wallet_the_ticket_leads_to_the_wizard(world, bob):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"status": "expired"}, "The key of this wallet has ended"),
-        ({"status": "checking"}, "This wallet cannot trade yet"),
+        ({"status": "expired"}, "API wallet key expired"),
+        ({"status": "checking"}, "Wallet not ready to trade"),
         ({"trading_state": "halted"}, "Trading is halted"),
-        ({"trading_state": "reducing"}, "Only reducing"),
+        ({"trading_state": "reducing"}, "Reduce-only mode"),
     ],
 )
 def test_the_ticket_says_what_keeps_it_from_trading(world, page, changes, words):
@@ -190,9 +190,9 @@ def test_the_ticket_says_what_keeps_it_from_trading(world, page, changes, words)
 def test_a_preview_names_the_worst_price_and_writes_nothing(world, page):
     response = page.get(f"/orders/preview/{BTC}", ticket(world, kind="market", price=""))
     text = text_of(response)
-    assert "Passes the risk checks" in text
-    assert re.search(r"Worst price 50,2\d\d", text)
-    assert "Buy 0.01 BTC at the market" in text
+    assert "Risk check passed" in text
+    assert re.search(r"Worst fill price 50,2\d\d", text)
+    assert "Buy 0.01 BTC at market" in text
     assert (Order.objects.count(), world.held("reserved")) == (0, 0)
 
 
@@ -204,7 +204,7 @@ def test_a_preview_denies_as_an_order_would(world, page):
 
 
 def test_a_preview_of_half_a_ticket_says_what_is_missing(world, page):
-    assert "Say how much." in text_of(page.get(f"/orders/preview/{BTC}", ticket(world, size="")))
+    assert "Enter a size" in text_of(page.get(f"/orders/preview/{BTC}", ticket(world, size="")))
 
 
 def test_the_share_slider_divides_what_is_free(world, page):
@@ -216,35 +216,35 @@ def test_the_share_slider_divides_what_is_free(world, page):
 
 
 def test_the_whole_share_is_what_funds_allow_and_no_more(world, page):
-    """Also beside a position, whose margin is not free."""
+    """Also with an open position and its margin."""
     world.tell(world.fill(world.open(size="0.05", price="50000")))
     most = Decimal(10) ** 9
     Wallet.objects.update(
-        max_order_notional=most, max_day_notional=most, max_position_notional=most, max_leverage=100
+        max_order_notional=most, max_daily_notional=most, max_position_notional=most, max_leverage=100
     )
     sent = ticket(world, price="50000")
     content = page.get(f"/orders/share/{BTC}", {**sent, "share": "100"}).content.decode()
     whole = Decimal(re.search(r'value="([^"]+)"', content)[1])
-    for size, verdict in ((whole, "Passes the risk checks"), (whole + Decimal("0.001"), "are needed")):
+    for size, verdict in ((whole, "Risk check passed"), (whole + Decimal("0.001"), "are needed")):
         assert verdict in text_of(page.get(f"/orders/preview/{BTC}", {**sent, "size": str(size)})), size
 
 
-# --- the tables ----------------------------------------------------------------------------------------------
-def test_the_desk_shows_open_orders_and_marks_their_prices(world, page):
+# --- the tables ---------------------------------------------------------------------------------------
+def test_the_account_tables_show_open_orders_and_mark_their_prices(world, page):
     order = world.open()
-    content = page.get(f"/orders/desk/{BTC}").content.decode()
+    content = page.get(f"/orders/tables/{BTC}").content.decode()
     assert f'id="order-{order.pk}"' in content
     assert 'data-own-prices="49000' in content
 
 
 @pytest.mark.parametrize("tab", ["orders", "positions", "fills", "balances"])
-def test_every_table_of_the_desk_says_when_it_is_empty_and_shows_what_there_is(world, bob, page, tab):
+def test_every_account_table_shows_its_rows_or_that_it_is_empty(world, bob, page, tab):
     client = Client()
     client.force_login(bob)
-    assert 'class="empty"' in client.get(f"/orders/desk/{BTC}?tab={tab}").content.decode()
+    assert 'class="empty"' in client.get(f"/orders/tables/{BTC}?tab={tab}").content.decode()
     order = world.open(size="0.02")
     world.tell(world.fill(order, "0.01"))
-    assert "<tbody>" in page.get(f"/orders/desk/{BTC}?tab={tab}").content.decode()
+    assert "<tbody>" in page.get(f"/orders/tables/{BTC}?tab={tab}").content.decode()
 
 
 def test_an_order_is_cancelled_from_its_row(world, page):
@@ -258,7 +258,7 @@ def test_cancelling_what_has_ended_says_so(world, page):
     order = world.cancel(world.place())
     response = page.post(f"/orders/{order.pk}/cancel/", headers=HTMX)
     assert response.status_code == 409
-    assert "cancelled already" in response["HX-Trigger"]
+    assert "already cancelled" in response["HX-Trigger"]
 
 
 def test_an_order_is_changed_in_its_row(world, page):
@@ -276,7 +276,7 @@ def test_a_change_that_is_denied_stays_open_with_the_reason(world, page):
     sent = {"client_id": str(uuid4()), "price": "48000.123", "size": "0.01"}
     response = page.post(f"/orders/{order.pk}/change/", sent, headers=HTMX)
     assert response.status_code == 422
-    assert "between two ticks" in text_of(response)
+    assert "not a valid price" in text_of(response)
 
 
 def test_cancel_all_keeps_to_what_was_named(world, page):
@@ -287,18 +287,18 @@ def test_cancel_all_keeps_to_what_was_named(world, page):
     assert Order.objects.get().status == "cancelled"
 
 
-# --- pages ---------------------------------------------------------------------------------------------------
+# --- pages --------------------------------------------------------------------------------------------
 def test_orders_are_filtered_sorted_and_told(world, page):
     first, second = world.place(), world.place(price="48000")
     world.cancel(first)
-    assert f"order-{first.pk}" not in page.get("/orders/?show=live").content.decode()
+    assert f"order-{first.pk}" not in page.get("/orders/?status=live").content.decode()
     content = page.get("/orders/?sort=created_at").content.decode()
     assert content.index(str(first.pk)) < content.index(str(second.pk))
     assert "No orders" in page.get("/orders/?symbol=NOPE").content.decode()
 
 
 def test_nonsense_in_a_query_breaks_no_link(page):
-    assert page.get("/orders/?wallet=mine&sort=size&show=all&page=x").status_code == 200
+    assert page.get("/orders/?wallet=mine&sort=size&status=all&page=x").status_code == 200
     assert page.get("/orders/", {"wallet": str(uuid4())}).status_code == 200
 
 
@@ -307,9 +307,9 @@ def test_the_page_of_an_order_tells_its_story(world, page):
     world.tell(world.fill(order, "0.01", fee=Decimal("0.2")))
     text = text_of(page.get(f"/orders/{order.pk}/"))
     for words in (
-        "Asked",
-        "under nonce",
-        "At the venue",
+        "Created",
+        "nonce",
+        "Accepted by the exchange",
         "0.01 at 49,000, fee 0.2 USDC, maker",
         "reserve",
         "fill",
@@ -326,7 +326,7 @@ def test_wallets_show_state_key_hint_and_limits_but_no_key(world, page):
     for words in (
         "Key expires soon",
         "in 5 d",
-        "The venue and our books differ",
+        "Balance mismatch with the exchange",
         "perp:USDC +1.5",
         "10,000.00",
     ):
@@ -337,16 +337,16 @@ def test_wallets_show_state_key_hint_and_limits_but_no_key(world, page):
 def test_without_wallets_the_page_says_what_to_do(bob, db):
     client = Client()
     client.force_login(bob)
-    assert "Add the first wallet" in client.get("/wallets/").content.decode()
+    assert "Add first wallet" in client.get("/wallets/").content.decode()
 
 
 @pytest.mark.parametrize("tab", ["balances", "positions", "orders", "fills", "ledger"])
-def test_the_books_of_a_wallet(world, page, tab):
+def test_the_account_data_of_a_wallet(world, page, tab):
     order = world.open(size="0.02")
     world.tell(world.fill(order, "0.01"))
     content = page.get(f"/wallets/{world.wallet.pk}/?tab={tab}").content.decode()
     assert content.count("<tr") > 1
-    assert page.get(f"/wallets/{world.wallet.pk}/books/?tab={tab}").status_code == 200
+    assert page.get(f"/wallets/{world.wallet.pk}/account/?tab={tab}").status_code == 200
 
 
 def test_a_wallet_is_halted_at_once_and_resumed_after_a_proof(world, page):
@@ -362,13 +362,13 @@ def test_a_wallet_is_halted_at_once_and_resumed_after_a_proof(world, page):
 
 
 def test_a_wallet_that_an_administrator_stopped_says_so_and_stays(world, page):
-    Wallet.objects.update(trading_state="halted", stopped_by_house=True, trading_reason="an audit")
+    Wallet.objects.update(trading_state="halted", halted_by_admin=True, trading_reason="an audit")
     path = f"/wallets/{world.wallet.pk}/"
     shown = page.get(path).content.decode()
-    assert "Only an administrator lets it trade again." in shown
-    assert "Let it trade again</button>" not in shown
+    assert "Only an administrator can resume trading." in shown
+    assert "Resume trading</button>" not in shown
     answer = page.post(f"{path}state/", {"state": "active"}, follow=True)
-    assert "An administrator stopped this wallet" in answer.content.decode()
+    assert "An administrator halted this wallet" in answer.content.decode()
     assert Wallet.objects.get().trading_state == "halted"
 
 
@@ -384,10 +384,10 @@ def test_limits_are_set_and_refused_in_words(world, page):
     url = f"/wallets/{world.wallet.pk}/limits/"
     refused = page.post(url, {"max_order_notional": "-5"})
     assert refused.status_code == 422
-    assert "Write more than 0" in text_of(refused)
+    assert "greater than 0" in text_of(refused)
     page.post(url, {"max_order_notional": "1000.5", "max_leverage": "3"})
     wallet = Wallet.objects.get()
-    assert (wallet.max_order_notional, wallet.max_leverage, wallet.max_day_notional) == (
+    assert (wallet.max_order_notional, wallet.max_leverage, wallet.max_daily_notional) == (
         Decimal("1000.5"),
         3,
         None,
@@ -403,7 +403,7 @@ def test_a_wallet_with_live_orders_is_not_archived(world, page):
     assert Wallet.objects.get().status == "archived"
 
 
-# --- the wizard ----------------------------------------------------------------------------------------------
+# --- the wizard ---------------------------------------------------------------------------------------
 def test_the_wizard_offers_every_venue_and_every_way(page):
     content = page.get("/wallets/new/").content.decode()
     for way in ("simulated", "make", "paste"):
@@ -412,15 +412,15 @@ def test_the_wizard_offers_every_venue_and_every_way(page):
 
 def test_a_key_of_real_money_wants_a_proof_before_anything_is_typed(page):
     stale(page)
-    assert "step-up" in page.get("/wallets/new/?venue=simulator&way=paste").headers["Location"]
-    assert page.get("/wallets/new/?venue=simulator&way=simulated").status_code == 200
+    assert "step-up" in page.get("/wallets/new/?venue=simulator&key_source=paste").headers["Location"]
+    assert page.get("/wallets/new/?venue=simulator&key_source=simulated").status_code == 200
 
 
 def test_a_refused_key_is_not_written_back(world, page):
     sent = {
         "client_id": str(uuid4()),
         "venue": "simulator",
-        "way": "paste",
+        "key_source": "paste",
         "label": "x",
         "address": "0x" + "ab" * 20,
         "key": "feedfacecafebeef",
@@ -435,22 +435,22 @@ def test_a_key_made_here_is_waited_for_and_then_to_be_approved(world, page):
     sent = {
         "client_id": str(uuid4()),
         "venue": "simulator",
-        "way": "make",
+        "key_source": "make",
         "label": "x",
         "address": "0x" + "ab" * 20,
     }
     check = page.post("/wallets/new/", sent).headers["Location"]
-    assert "is making the key" in text_of(page.get(check))
-    Wallet.objects.filter(label="x").update(status="approval_wanted", signer_address="0x" + "cd" * 20)
+    assert "Generating the API wallet key" in text_of(page.get(check))
+    Wallet.objects.filter(label="x").update(status="approval_pending", signer_address="0x" + "cd" * 20)
     content = page.get(check).content.decode()
     assert "0x" + "cd" * 20 in content
     assert 'hx-trigger="every 2s' in content
-    Wallet.objects.filter(label="x").update(status="refused", status_reason="It may withdraw.")
+    Wallet.objects.filter(label="x").update(status="rejected", status_reason="It may withdraw.")
     content = page.get(check).content.decode()
     assert "It may withdraw." in content
     assert "every 2s" not in content
     Wallet.objects.filter(label="x").update(status="active")
-    assert "Set its limits" in page.get(check).content.decode()
+    assert "Set limits" in page.get(check).content.decode()
 
 
 def test_what_is_not_yours_is_not_there(world, bob):
@@ -462,7 +462,7 @@ def test_what_is_not_yours_is_not_there(world, bob):
     assert client.post(f"/orders/{order.pk}/cancel/").status_code == 404
 
 
-# --- markup --------------------------------------------------------------------------------------------------
+# --- markup -------------------------------------------------------------------------------------------
 @pytest.fixture
 def busy(world):
     """Something of everything: open and filled orders, a position, a wallet that waits."""
@@ -470,7 +470,7 @@ def busy(world):
     world.tell(world.fill(order, "0.01"))
     world.place(side="sell", price="52000")
     worlds.wallet_make(world.user, world.venue, 2, label="two")
-    Wallet.objects.filter(label="two").update(status="approval_wanted")
+    Wallet.objects.filter(label="two").update(status="approval_pending")
     return world
 
 
@@ -479,9 +479,9 @@ def addresses(busy):
     waiting = Wallet.objects.get(label="two")
     return [
         "/market/simulator/BTC/", f"/orders/ticket/{BTC}", "/orders/ticket/simulator/HYPE/USDC/",
-        *(f"/orders/desk/{BTC}?tab={tab}" for tab in ("orders", "positions", "fills", "balances")),
+        *(f"/orders/tables/{BTC}?tab={tab}" for tab in ("orders", "positions", "fills", "balances")),
         "/orders/", f"/orders/{order.pk}/", "/wallets/", "/wallets/new/",
-        *(f"/wallets/new/?venue=simulator&way={way}" for way in ("make", "paste", "simulated")),
+        *(f"/wallets/new/?venue=simulator&key_source={way}" for way in ("make", "paste", "simulated")),
         wallet, f"{wallet}?tab=ledger", f"{wallet}?tab=orders", f"{wallet}limits/", f"{wallet}key/",
         f"{wallet}archive/", f"/wallets/{waiting.pk}/check/",
     ]  # fmt: skip
@@ -507,10 +507,10 @@ def test_pages_are_sound_html(busy, page):
 
 
 def test_the_trading_screen_has_no_id_twice_once_its_parts_are_loaded(busy, page):
-    whole, *parts = ("/market/simulator/BTC/", f"/orders/ticket/{BTC}", f"/orders/desk/{BTC}")
+    whole, *parts = ("/market/simulator/BTC/", f"/orders/ticket/{BTC}", f"/orders/tables/{BTC}")
     reader = Reader()
     reader.feed(page.get(whole).content.decode())
-    placeholders = {"order-ticket", "desk"}  # which the parts take the place of
+    placeholders = {"order-ticket", "account-tables"}  # which the parts take the place of
     for part in parts:
         reader.feed(page.get(part).content.decode())
     assert {name for name, count in reader.ids.items() if count > 1} == placeholders

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market.domain.orders import VenueFill, VenueFunding
-from wallets.domain.position import Holding, closable, signed, unrealised, with_fill, with_funding
+from wallets.domain.position import (
+    PositionTotals,
+    reducible_size,
+    signed,
+    unrealised_pnl,
+    with_fill,
+    with_funding,
+)
 
 D = Decimal
 
@@ -18,14 +25,14 @@ def fill(side, size, price, pnl="0", fee="0"):
 
 
 def held(*fills):
-    holding = Holding()
+    holding = PositionTotals()
     for one in fills:
         holding = with_fill(holding, one)
     return holding
 
 
 @pytest.mark.parametrize(
-    ("fills", "size", "cost", "realised"),
+    ("fills", "size", "cost", "realised_pnl"),
     [
         ([("buy", "2", "100")], "2", "200", "0"),
         ([("buy", "2", "100"), ("buy", "2", "110")], "4", "420", "0"),
@@ -35,21 +42,21 @@ def held(*fills):
         ([("sell", "2", "100"), ("buy", "1", "80", "20")], "-1", "-100", "20"),
     ],
 )
-def test_what_is_held_and_what_it_cost(fills, size, cost, realised):
+def test_what_is_held_and_what_it_cost(fills, size, cost, realised_pnl):
     holding = held(*(fill(*one) for one in fills))
-    assert (holding.size, holding.cost, holding.realised) == (D(size), D(cost), D(realised))
+    assert (holding.size, holding.cost, holding.realised_pnl) == (D(size), D(cost), D(realised_pnl))
 
 
 def test_fees_and_funding_do_not_touch_the_cost():
     holding = with_funding(
         held(fill("buy", "1", "100", fee="0.5")), VenueFunding("BTC", D(-2), "USDC", D(0), D(1), 1)
     )
-    assert holding == Holding(D(1), D(100), D(0), D("0.5"), D(-2))
+    assert holding == PositionTotals(D(1), D(100), D(0), D("0.5"), D(-2))
 
 
 def test_open_profit_is_value_less_cost():
-    assert unrealised(D(2), D(200), D(110)) == 20
-    assert unrealised(D(-2), D(-200), D(110)) == -20
+    assert unrealised_pnl(D(2), D(200), D(110)) == 20
+    assert unrealised_pnl(D(-2), D(-200), D(110)) == -20
 
 
 @pytest.mark.parametrize(
@@ -64,7 +71,7 @@ def test_open_profit_is_value_less_cost():
     ],
 )
 def test_what_could_be_closed(side, position, waiting, left):
-    assert closable(side, D(position), D(waiting)) == left
+    assert reducible_size(side, D(position), D(waiting)) == left
 
 
 class Venue:
@@ -101,8 +108,8 @@ def test_sums_follow_the_venue_and_no_order_of_arrival_matters(sequence, shuffle
         holding = held(*order)
         assert holding.size == venue.size
         assert abs(holding.cost - venue.cost) < close
-    assert replace(held(*shuffled), cost=D(0), realised=D(0)) == replace(
-        held(*fills), cost=D(0), realised=D(0)
+    assert replace(held(*shuffled), cost=D(0), realised_pnl=D(0)) == replace(
+        held(*fills), cost=D(0), realised_pnl=D(0)
     )
 
 
@@ -113,5 +120,5 @@ def test_profit_realised_and_open_is_the_profit_of_the_cash(sequence):
     fills = [venue.trade(side, D(size), D(price)) for side, size, price in sequence]
     holding = held(*fills)
     cash = sum((-signed(one.side, one.size) * one.price for one in fills), D(0))
-    total = holding.realised + unrealised(holding.size, holding.cost, mark)
+    total = holding.realised_pnl + unrealised_pnl(holding.size, holding.cost, mark)
     assert abs(total - (cash + holding.size * mark)) < D("1e-18")

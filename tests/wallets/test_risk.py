@@ -1,4 +1,4 @@
-"""Each rule from both sides, and the sentence that it says."""
+"""Each rule of the risk check on both sides of its bound, and its message."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -14,15 +14,15 @@ from wallets.domain.denials import REASONS, Denial, document
 from wallets.domain.errors import OrderInvalid
 from wallets.domain.pricing import request_check, worst_price
 from wallets.domain.requests import OrderRequest
-from wallets.domain.risk import Approved, Denied, case_of, check
-from wallets.domain.risk_context import Exposure, Limits, Situation
+from wallets.domain.risk import Approved, Denied, check, risk_check_of
+from wallets.domain.risk_context import Exposure, RiskContext, TradingLimits
 from wallets.domain.status import TradingState
 
 D = Decimal
 RULES = Rules(size_decimals=5, price_decimals=1, significant_figures=5, min_notional=D(10))
 BTC = Instrument("simulator", "BTC", "perp", "BTC", "USDC", RULES, max_leverage=40)
 HYPE = Instrument("simulator", "HYPE/USDC", "spot", "HYPE", "USDC", Rules(2, 6, 5, D(10)))
-LIMITS = Limits(D(100_000), D(1_000_000), D(500_000), 10, D(10), 120)
+LIMITS = TradingLimits(D(100_000), D(1_000_000), D(500_000), 10, D(10), 120)
 NUMBERS = {"size", "price", "trigger_price", "slippage_percent"}
 
 
@@ -37,7 +37,7 @@ def request(**changes):
     return OrderRequest(**fields)
 
 
-def situation(**changes):
+def context(**changes):
     own = {
         "mark": D(50_000),
         **{
@@ -54,20 +54,20 @@ def situation(**changes):
     }
     limits = replace(LIMITS, **changes.pop("limits", {}))
     fields = {
-        "state": TradingState.ACTIVE, "wallet_status": "active", "limits": limits, "own": Exposure(**own),
-        "others": (), "available": {("perp", "USDC"): D(10_000)}, "cash": D(10_000), "bid": D(49_999),
+        "state": TradingState.ACTIVE, "wallet_status": "active", "limits": limits, "exposure": Exposure(**own),
+        "other_exposures": (), "available": {("perp", "USDC"): D(10_000)}, "cash": D(10_000), "bid": D(49_999),
         "ask": D(50_001), "mark_age": 100, "orders_minute": 0, "open_orders": 0, "day_notional": D(0),
     }  # fmt: skip
-    return Situation(**{**fields, **changes})
+    return RiskContext(**{**fields, **changes})
 
 
 def spot(**changes):
     available = {("spot", "USDC"): D(1_000), ("spot", "HYPE"): D(100)}
-    return situation(mark="25", available=available, bid=D("24.9"), ask=D("25.1"), **changes)
+    return context(mark="25", available=available, bid=D("24.9"), ask=D("25.1"), **changes)
 
 
 def verdict(asked=None, now=None, instrument=BTC):
-    return check(request_check(asked or request()), instrument, now or situation())
+    return check(request_check(asked or request()), instrument, now or context())
 
 
 def test_what_is_approved_names_its_worst_price_and_what_it_holds_back():
@@ -83,10 +83,10 @@ DENIED = [
     (Denial.HALTED, {"side": "sell", "price": 51_000, "reduce_only": True}, {"state": TradingState.HALTED, **LONG}),
     (Denial.REDUCING, {}, {"state": TradingState.REDUCING}),
     (Denial.REDUCING, {"side": "sell", "price": 51_000, "size": "0.06"}, {"state": TradingState.REDUCING, **LONG}),
-    (Denial.WALLET_INACTIVE, {}, {"wallet_status": "key_wanted"}),
-    (Denial.TICK, {"price": "49000.5"}, {}),
-    (Denial.TICK, {**STOP, "trigger_price": "48000.5"}, LONG),
-    (Denial.LOT, {"size": "0.012345678"}, {}),
+    (Denial.WALLET_INACTIVE, {}, {"wallet_status": "key_pending"}),
+    (Denial.PRICE_TICK, {"price": "49000.5"}, {}),
+    (Denial.PRICE_TICK, {**STOP, "trigger_price": "48000.5"}, LONG),
+    (Denial.SIZE_STEP, {"size": "0.012345678"}, {}),
     (Denial.NOTHING_TO_REDUCE, {"side": "sell", "price": 51_000, "reduce_only": True}, {}),
     (Denial.NOTHING_TO_REDUCE, {"reduce_only": True}, LONG),
     (Denial.TRIGGER_NOT_REDUCING, {**STOP, "trigger_price": 48_000, "reduce_only": False}, LONG),
@@ -95,34 +95,34 @@ DENIED = [
     (Denial.STALE_PRICE, {"kind": "market", "price": None}, {"bid": None, "ask": None}),
     (Denial.TRIGGER_SIDE, {**STOP, "trigger_price": 50_001}, LONG),
     (Denial.TRIGGER_SIDE, {**STOP, "trigger_price": 50_000}, LONG),
-    (Denial.TRIGGER_SIDE, {**STOP, "kind": "take_market", "trigger_price": 49_000}, LONG),
+    (Denial.TRIGGER_SIDE, {**STOP, "kind": "take_profit_market", "trigger_price": 49_000}, LONG),
     (Denial.TRIGGER_SIDE, {**STOP, "side": "buy", "trigger_price": 49_000}, SHORT),
     (Denial.PRICE_BAND, {"price": 55_001}, {}),
     (Denial.PRICE_BAND, {"side": "sell", "price": 44_999}, {}),
     (Denial.PRICE_BAND, {"kind": "market", "price": None, "slippage_percent": 11}, {}),
     (Denial.PRICE_BAND, {**STOP, "price": 43_000, "trigger_price": 48_000}, LONG),
     (Denial.MIN_NOTIONAL, {"size": "0.0002"}, {}),
-    (Denial.RATE, {}, {"orders_minute": 120}),
+    (Denial.ORDER_RATE, {}, {"orders_minute": 120}),
     (Denial.OPEN_ORDERS, {}, {"open_orders": 1_000}),
     (Denial.ORDER_LIMIT, {"size": "3"}, {}),
-    (Denial.DAY_LIMIT, {}, {"day_notional": D(999_511)}),
+    (Denial.DAILY_LIMIT, {}, {"day_notional": D(999_511)}),
     (Denial.POSITION_LIMIT, {}, {"limits": {"position": D(499)}}),
     (Denial.POSITION_LIMIT, {}, {"limits": {"position": D(2_000)}, "buys": "0.04"}),
     (Denial.POSITION_LIMIT, {}, {"limits": {"position": D(2_900)}, **LONG}),
     (Denial.LEVERAGE, {"size": "2.04"}, {}),
-    (Denial.LEVERAGE, {}, {"others": (Exposure(D(40), D(100_000), mark=D(2_500)),)}),
-    (Denial.FUNDS, {}, {"available": {("perp", "USDC"): D("24.72")}}),
-    (Denial.FUNDS, {}, {"available": {}, "cash": D(0)}),
-    (Denial.FUNDS, {"size": "0.5"}, {"size": "1", "cost": "59000", "limits": {"leverage": 100}}),
+    (Denial.LEVERAGE, {}, {"other_exposures": (Exposure(D(40), D(100_000), mark=D(2_500)),)}),
+    (Denial.INSUFFICIENT_FUNDS, {}, {"available": {("perp", "USDC"): D("24.72")}}),
+    (Denial.INSUFFICIENT_FUNDS, {}, {"available": {}, "cash": D(0)}),
+    (Denial.INSUFFICIENT_FUNDS, {"size": "0.5"}, {"size": "1", "cost": "59000", "limits": {"leverage": 100}}),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("denial", "asked", "now"), DENIED)
 def test_denied(denial, asked, now):
-    answer = verdict(request(**asked), situation(**now))
+    answer = verdict(request(**asked), context(**now))
     assert isinstance(answer, Denied)
     assert answer.denial is denial
-    assert "{" not in answer.sentence
+    assert "{" not in answer.message
 
 
 APPROVED = [
@@ -134,9 +134,9 @@ APPROVED = [
     ({"side": "sell", "price": 50_000, "size": "0.0001", "reduce_only": True}, LONG),
     ({"side": "sell", "kind": "market", "price": None, "size": "0.05"}, {"mark_age": 60_000, **LONG}),
     ({**STOP, "trigger_price": 49_000}, LONG),
-    ({**STOP, "kind": "take_market", "trigger_price": 51_000}, LONG),
+    ({**STOP, "kind": "take_profit_market", "trigger_price": 51_000}, LONG),
     ({**STOP, "side": "buy", "trigger_price": 51_000}, SHORT),
-    ({**STOP, "side": "buy", "kind": "take_limit", "price": 49_100, "trigger_price": 49_000}, SHORT),
+    ({**STOP, "side": "buy", "kind": "take_profit_limit", "price": 49_100, "trigger_price": 49_000}, SHORT),
     ({}, {"mark_age": 10_000, "orders_minute": 119, "open_orders": 999}),
     ({}, {"day_notional": D(999_510)}),
     ({"side": "sell", "price": 50_000, "size": "2.2", "reduce_only": True}, {"size": "3", "cost": "150000"}),
@@ -145,7 +145,7 @@ APPROVED = [
 
 @pytest.mark.parametrize(("asked", "now"), APPROVED)
 def test_approved(asked, now):
-    assert isinstance(verdict(request(**asked), situation(**now)), Approved)
+    assert isinstance(verdict(request(**asked), context(**now)), Approved)
 
 
 @pytest.mark.parametrize(
@@ -164,12 +164,12 @@ def test_approved(asked, now):
 )
 def test_only_what_opens_is_held_back(asked, now, amount):
     asked = {name: value for name, value in asked.items() if name != "leverage"}
-    answer = verdict(request(**asked), situation(**now))
+    answer = verdict(request(**asked), context(**now))
     assert isinstance(answer, Approved)
     assert answer.reserve == D(amount)
 
 
-# --- spot ------------------------------------------------------------------------------------------
+# --- spot ---------------------------------------------------------------------------------------------
 def test_a_spot_buy_holds_back_its_price_and_a_sell_its_coins():
     buy = request(symbol="HYPE/USDC", price=25, size=10)
     assert verdict(buy, spot(), HYPE) == Approved(D(25), D(250), "spot", "USDC")
@@ -182,8 +182,8 @@ def test_a_spot_buy_holds_back_its_price_and_a_sell_its_coins():
     [
         (Denial.SPOT_RULES, {"reduce_only": True}, {}),
         (Denial.SPOT_RULES, {"kind": "stop_limit", "trigger_price": 26}, {}),
-        (Denial.FUNDS, {"size": 41}, {}),
-        (Denial.FUNDS, {"size": 101, "side": "sell"}, {}),
+        (Denial.INSUFFICIENT_FUNDS, {"size": 41}, {}),
+        (Denial.INSUFFICIENT_FUNDS, {"size": 101, "side": "sell"}, {}),
         (Denial.REDUCING, {}, {"state": TradingState.REDUCING}),
         (Denial.POSITION_LIMIT, {"size": 10}, {"size": "20", "limits": {"position": D(700)}}),
     ],
@@ -203,16 +203,16 @@ def test_a_spot_sell_goes_out_while_reducing_and_without_a_fresh_price():
 def test_what_does_not_trade_is_denied():
     answer = verdict(instrument=replace(BTC, trading=False))
     assert isinstance(answer, Denied)
-    assert (answer.denial, answer.sentence) == (Denial.NOT_TRADING, "BTC does not trade now.")
+    assert (answer.denial, answer.message) == (Denial.INSTRUMENT_NOT_TRADING, "BTC is not trading now.")
 
 
-def test_a_sentence_carries_the_numbers():
+def test_a_message_contains_the_numbers():
     answer = verdict(request(price="49000.5"))
     assert isinstance(answer, Denied)
-    assert answer.sentence == "49000.5 is between two ticks of BTC; beside it are 49000 and 49001."
+    assert answer.message == "49000.5 is not a valid price of BTC; the nearest prices are 49000 and 49001."
 
 
-# --- the worst price -------------------------------------------------------------------------------
+# --- the worst price ----------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("asked", "price"),
     [
@@ -249,7 +249,7 @@ def test_the_worst_price_is_valid_and_never_worse_than_asked(best, slip, side):
         assert best >= found >= best * (1 - slip / 100)
 
 
-# --- fields ----------------------------------------------------------------------------------------
+# --- fields -------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("field", "changes"),
     [
@@ -289,35 +289,35 @@ def test_market_orders_are_immediate_and_triggers_wait():
     assert request_check(request(tif="ioc")).tif == "ioc"
 
 
-# --- properties ------------------------------------------------------------------------------------
+# --- properties ---------------------------------------------------------------------------------------
 amounts = st.decimals("0", "5", places=5)
 
 
 @given(size=st.decimals("0.001", "5", places=5), held=st.decimals("-5", "5", places=5), waiting=amounts,
        side=st.sampled_from(["buy", "sell"]))  # fmt: skip
 def test_what_opens_and_what_closes_is_the_whole_size(size, held, waiting, side):
-    now = situation(size=held, cost=held * 50_000, **{"buys" if side == "buy" else "sells": waiting})
-    case = case_of(request(size=size, side=side), BTC, now)
+    now = context(size=held, cost=held * 50_000, **{"buys" if side == "buy" else "sells": waiting})
+    case = risk_check_of(request(size=size, side=side), BTC, now)
     assert 0 <= case.opens <= size
     assert size - case.opens <= case.closable <= abs(held)
 
 
 @given(size=st.decimals("0.001", "3", places=5), cash=st.decimals("0", "100000", places=2))
 def test_nothing_is_approved_that_cannot_be_paid(size, cash):
-    now = situation(available={("perp", "USDC"): cash}, cash=cash)
+    now = context(available={("perp", "USDC"): cash}, cash=cash)
     answer = verdict(request(size=size), now)
     if isinstance(answer, Approved):
         assert answer.reserve <= cash
         assert answer.reserve >= size * 49_000 / 20
 
 
-# --- documentation ---------------------------------------------------------------------------------
+# --- documentation ------------------------------------------------------------------------------------
 def test_every_denial_has_its_words_and_a_case():
     assert set(REASONS) == set(Denial)
     assert {denial for denial, *_ in DENIED} >= set(Denial) - {
-        Denial.NOT_TRADING, Denial.SPOT_RULES, Denial.REPLACED_GONE,
+        Denial.INSTRUMENT_NOT_TRADING, Denial.SPOT_RULES, Denial.REPLACED_ORDER_CLOSED,
     }  # fmt: skip
 
 
-def test_the_page_of_denials_is_what_the_enum_says():
+def test_the_page_of_denials_is_generated_from_the_enum():
     assert Path("docs/denials.md").read_text(encoding="utf-8") == document()

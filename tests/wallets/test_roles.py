@@ -1,4 +1,4 @@
-"""What each process may do with its own database role, tried by doing it."""
+"""Rights of the database role of each process, tested by statements."""
 
 from uuid import uuid4
 
@@ -13,7 +13,7 @@ from tests.market import factories as market
 from wallets.models import WalletSecret
 from wallets.services import wallet_archive, wallet_create, wallet_key_replace
 from wallets.services.keys import sealing_key_create, secrets_reseal
-from wallets.vault import Opener
+from wallets.vault import Unsealer
 
 KEY = b"07" * 32
 ROLES = ("web", "feed", "execution", "bots")
@@ -81,23 +81,23 @@ BOOKS = {
     f"{act} {table}{rest}": ()
     for table in (
         "bots_botbalance",
-        "bots_botentry",
-        "bots_bottransfer",
+        "bots_botledgerentry",
+        "bots_botledgertransaction",
         "wallets_balance",
         "wallets_fill",
         "wallets_ledgerentry",
-        "wallets_ledgertransfer",
+        "wallets_ledgertransaction",
     )
     for act, rest in (("UPDATE", " SET id = id"), ("DELETE FROM", " WHERE false"), ("TRUNCATE", ""))
 }
 ELSEWHERE = {
     "SELECT id FROM wallets_order": ("web", "execution", "bots"),
-    "INSERT INTO wallets_balance (wallet_id, pot, asset, account, amount)"
+    "INSERT INTO wallets_balance (wallet_id, account_type, asset, account, amount)"
     " SELECT id, 'perp', 'USDC', 'available', 1 FROM wallets_wallet": (),
-    "INSERT INTO bots_bottransfer SELECT * FROM bots_bottransfer": ("bots",),
-    "INSERT INTO bots_holderbook SELECT * FROM bots_holderbook": ("bots",),
-    "UPDATE bots_holderbook SET size = 1": ("bots",),
-    "UPDATE bots_booksmark SET fills_until = 1": ("bots",),
+    "INSERT INTO bots_botledgertransaction SELECT * FROM bots_botledgertransaction": ("bots",),
+    "INSERT INTO bots_holderposition SELECT * FROM bots_holderposition": ("bots",),
+    "UPDATE bots_holderposition SET size = 1": ("bots",),
+    "UPDATE bots_ledgercursor SET last_fill_id = 1": ("bots",),
     "SELECT password FROM accounts_user": ("web", "execution", "bots"),
     "SELECT name FROM market_venue": ROLES,
     "UPDATE accounts_auditentry SET action = 'x'": (),
@@ -117,7 +117,7 @@ def test_a_role_may_do_what_its_process_has_to_and_no_more(become, process, stat
     assert refused(statement) == (process not in allowed)
 
 
-# --- the house at work under them -------------------------------------------------------------------------
+# --- the application under these roles ----------------------------------------------------------------
 def test_the_web_adds_replaces_and_archives_without_reading_back(become, alice, folder):
     become("web")
     wallet = wallet_create(
@@ -129,16 +129,16 @@ def test_the_web_adds_replaces_and_archives_without_reading_back(become, alice, 
     )
     wallet_archive(user=alice, wallet_id=other.pk)
     with pytest.raises(ProgrammingError, match=DENIED), transaction.atomic():
-        Opener(folder).signer(wallet)
+        Unsealer(folder).signer(wallet)
     run("RESET SESSION AUTHORIZATION")
-    assert Opener(folder).signer(wallet).address == wallet.signer_address
+    assert Unsealer(folder).signer(wallet).address == wallet.signer_address
 
 
 def test_execution_opens_and_seals(become, wallet, folder):
     become("execution")
-    assert Opener(folder).signer(wallet).address == wallet.signer_address
+    assert Unsealer(folder).signer(wallet).address == wallet.signer_address
     with transaction.atomic():
-        Opener(folder).check()
+        Unsealer(folder).check()
 
 
 def test_keys_are_made_and_moved_by_the_owner_alone(become, wallet, folder):
@@ -151,7 +151,7 @@ def test_keys_are_made_and_moved_by_the_owner_alone(become, wallet, folder):
     assert WalletSecret.objects.get().key_id == new.kid
 
 
-def test_the_feed_writes_prices_and_knows_nobody(become):
+def test_the_feed_writes_prices_and_reads_no_users(become):
     instrument = market.instrument_make(Venue.objects.get(), "BTC", 5)
     become("feed")
     market.candles_make(instrument, 3)
@@ -166,7 +166,7 @@ def test_every_process_that_acts_can_write_the_audit_trail(become, alice, proces
     record(action=AuditAction.WALLET_ACTIVATED, actor=alice, subject="wallet:1")
 
 
-def test_rights_that_somebody_added_are_taken_back(become):
+def test_additional_rights_are_revoked(become):
     run("GRANT ALL ON wallets_walletsecret, wallets_balance TO cryptotrade_bots")
     call_command("db_roles", verbosity=0)
     become("bots")

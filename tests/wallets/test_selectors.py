@@ -1,4 +1,4 @@
-"""What is read, and by whom."""
+"""Selectors: readable rows of users and staff, and derived values."""
 
 from decimal import Decimal
 
@@ -36,23 +36,23 @@ def test_others_see_what_their_role_may_read(world, bob, role, sees):
         selectors.order_get(bob, order.pk) is not None,
         selectors.orders_page(bob).exists(),
         selectors.fills_page(bob).exists(),
-        selectors.entries_page(bob, world.wallet.pk).exists(),
-        selectors.transfers_page(bob, world.wallet.pk).exists(),
+        selectors.ledger_entries_page(bob, world.wallet.pk).exists(),
+        selectors.ledger_transactions_page(bob, world.wallet.pk).exists(),
     )
     assert set(seen) == {sees}
     assert selectors.wallet_get(world.user, world.wallet.pk) == world.wallet
 
 
-def test_whoever_has_not_signed_in_sees_nothing(world):
+def test_an_anonymous_user_sees_nothing(world):
     world.open()
     assert not selectors.orders_page(AnonymousUser()).exists()
     assert selectors.wallet_get(AnonymousUser(), world.wallet.pk) is None
 
 
-def test_balances_by_pot_and_asset(world):
-    world.deposit("500", pot="spot")
+def test_balances_by_account_type_and_asset(world):
+    world.deposit("500", account_type="spot")
     world.place(symbol=SPOT, price=25, size=4)
-    rows = {(row.pot, row.asset): row for row in selectors.balances_of(world.wallet)}
+    rows = {(row.account_type, row.asset): row for row in selectors.balances_of(world.wallet)}
     assert set(rows) == {("perp", "USDC"), ("spot", "USDC")}
     assert (rows["spot", "USDC"].available, rows["spot", "USDC"].reserved) == (400, 100)
     assert rows["spot", "USDC"].total == 500
@@ -61,13 +61,13 @@ def test_balances_by_pot_and_asset(world):
 def test_positions_at_a_mark_and_without_one(world):
     world.tell(world.fill(world.open()))
     (held,) = selectors.positions_of(world.wallet, {PERP: D(50_000)})
-    assert (held.notional, held.unrealised) == (500, 10)
+    assert (held.notional, held.unrealised_pnl) == (500, 10)
     (held,) = selectors.positions_of(world.wallet, {})
-    assert (held.notional, held.unrealised) == (None, None)
+    assert (held.notional, held.unrealised_pnl) == (None, None)
 
 
 def test_orders_by_what_is_asked(world):
-    world.deposit("500", pot="spot")
+    world.deposit("500", account_type="spot")
     live, ended = world.open(), world.cancel(world.place())
     spot = world.place(symbol=SPOT, price=25, size=4)
 
@@ -94,16 +94,16 @@ def test_fills_by_what_is_asked(world):
 def test_the_whole_story_of_an_order(world):
     order = world.place()
     (first,) = world.take()
-    services.unsent(claim=world.claim, submission_id=first.submission_id)
+    services.submission_not_sent(claim=world.claim, submission_id=first.submission_id)
     order = world.accept(order)
     world.tell(world.fill(order))
-    why = selectors.order_why(world.again(order))
+    why = selectors.order_trace(world.again(order))
     assert [(row.kind, row.outcome) for row in why.submissions] == [
         ("place", "not_sent"),
         ("place", "answered"),
     ]
     assert [fill.size for fill in why.fills] == [order.size]
-    assert {row.kind for row in why.transfers} == {"reserve", "release", "fill"}
+    assert {row.kind for row in why.transactions} == {"reserve", "release", "fill"}
     assert why.replaced_by == []
 
 
@@ -124,5 +124,5 @@ def test_a_redis_that_is_away_means_no_prices(world, monkeypatch):
 
     monkeypatch.setattr("market.hub.topic_read", away)
     assert selectors.prices_of("simulator").ticks == {}
-    with pytest.raises(services.OrderDenied, match="no price"):
+    with pytest.raises(services.OrderDenied, match="Market data of BTC is older"):
         world.place()

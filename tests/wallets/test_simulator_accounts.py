@@ -9,11 +9,11 @@ import pytest
 
 from market.models import Venue
 from tests.market.simulator.conftest import Running, small_world, wall_clock
-from wallets.domain.errors import WalletInvalid, WalletRefused
+from wallets.domain.errors import WalletInvalid, WalletRejected
 from wallets.models import Wallet
 from wallets.services import simulated_account_open
 from wallets.services.keys import sealing_key_create
-from wallets.vault import Opener
+from wallets.vault import Unsealer
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def asked(simulator, **question):
 
 def test_a_simulated_account_has_play_money_and_an_approved_key(alice, folder, simulator):
     wallet = simulated_account_open(user=alice, client_id=uuid4(), usdc=2_500)
-    signer = Opener(folder).signer(wallet)
+    signer = Unsealer(folder).signer(wallet)
     role = asked(simulator, type="userRole", user=signer.address)
     assert role == {"role": "agent", "data": {"user": wallet.address}}
     state = asked(simulator, type="clearinghouseState", user=wallet.address)
@@ -65,12 +65,12 @@ def test_a_simulated_account_that_is_asked_for_twice_is_one(alice, folder, simul
 def test_no_account_is_given_away_at_a_real_venue(alice, folder, simulator):
     Venue.objects.create(name="hyperliquid", title="Hyperliquid")
     for venue in ("hyperliquid", "nowhere"):
-        with pytest.raises(WalletInvalid, match="Only a simulated venue"):
+        with pytest.raises(WalletInvalid, match="at simulated exchanges only"):
             simulated_account_open(user=alice, client_id=uuid4(), venue=venue)
 
 
 def test_a_simulated_venue_that_is_away_is_said_to_be(alice, folder, settings):
     settings.SIMULATOR_CONTROL_PORT = 1
-    with pytest.raises(WalletRefused, match="does not answer"):
+    with pytest.raises(WalletRejected, match="does not respond"):
         simulated_account_open(user=alice, client_id=uuid4())
     assert not Wallet.objects.exists()

@@ -1,4 +1,4 @@
-"""What execution takes, sends and hears back; and that a stale lease changes nothing."""
+"""Submissions: prepared actions and their results; and that a stale lease changes nothing."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -9,37 +9,39 @@ import pytest
 from django.db.models import Max
 
 from market import leases
-from market.domain.orders import Accepted, Refused
+from market.domain.orders import Accepted, Rejected
 from market.leases import LeaseLost
 from market.models import Worker
-from tests.wallets.factories import MARGIN, PERP, VALIDITY, World
+from tests.wallets.factories import MARGIN, PERP, VALIDITY, TradingEnv
 from wallets import services
 from wallets.domain import key_verification
 from wallets.models import LedgerEntry, Order, Submission, Wallet
-from wallets.services.key_verification import Question
-from wallets.vault import Opener
+from wallets.services.key_verification import KeyCheck
+from wallets.vault import Unsealer
 
 pytestmark = pytest.mark.django_db
 
 
 def answered(world, prepared, *answers):
-    return services.settled(claim=world.claim, submission_id=prepared.submission_id, answers=answers)
+    return services.submission_answered(
+        claim=world.claim, submission_id=prepared.submission_id, answers=answers
+    )
 
 
 def due(world, later=VALIDITY + MARGIN + 1):
-    return services.doubts_due(claim=world.claim, now=world.now + later, margin=MARGIN)
+    return services.in_flight_due(claim=world.claim, now=world.now + later, margin=MARGIN)
 
 
 def resolve(world, order, found=None, *, now=None):
-    return services.doubt_resolved(claim=world.claim, order_id=order.pk, found=found, now=now or world.now)
+    return services.in_flight_resolve(claim=world.claim, order_id=order.pk, found=found, now=now or world.now)
 
 
-# --- taking ----------------------------------------------------------------------------------------
+# --- preparing ----------------------------------------------------------------------------------------
 def test_nonce_and_validity_are_written_down_before_anything_is_sent(world):
     order = world.place()
     (prepared,) = world.take()
     row = Submission.objects.get(pk=prepared.submission_id)
-    assert (row.nonce, row.valid_until, row.outcome) == (world.now, world.now + VALIDITY, "out")
+    assert (row.nonce, row.valid_until, row.outcome) == (world.now, world.now + VALIDITY, "in_flight")
     assert (prepared.nonce, prepared.valid_until) == (row.nonce, row.valid_until)
     assert world.again(order).status == "submitting"
     (spec,) = prepared.orders
@@ -115,11 +117,11 @@ def test_a_reduce_only_order_goes_out_while_reducing(world):
     assert prepared.order_ids == [order.pk]
 
 
-# --- answers ---------------------------------------------------------------------------------------
+# --- responses ----------------------------------------------------------------------------------------
 def test_a_rejection_ends_the_order_and_gives_its_funds_back(world):
     order = world.place()
     (prepared,) = world.take()
-    answered(world, prepared, Refused("Insufficient margin to place order.", "perpMarginRejected"))
+    answered(world, prepared, Rejected("Insufficient margin to place order.", "perpMarginRejected"))
     order = world.again(order)
     assert (order.status, order.code) == ("rejected", "perpMarginRejected")
     assert order.message == "Insufficient margin to place order."
@@ -131,7 +133,7 @@ def test_an_answer_that_comes_twice_changes_nothing(world):
     (prepared,) = world.take()
     assert answered(world, prepared, Accepted("1"))
     before = LedgerEntry.objects.count()
-    assert answered(world, prepared, Refused("no")) == []
+    assert answered(world, prepared, Rejected("no")) == []
     assert LedgerEntry.objects.count() == before
     assert Order.objects.get(venue_order_id="1").status == "open"
 
@@ -139,7 +141,7 @@ def test_an_answer_that_comes_twice_changes_nothing(world):
 def test_answers_belong_to_their_orders(world):
     first, second = world.place(), world.place()
     (prepared,) = world.take()
-    answered(world, prepared, Accepted("11"), Refused("no"))
+    answered(world, prepared, Accepted("11"), Rejected("no"))
     assert (world.again(first).venue_order_id, world.again(second).status) == ("11", "rejected")
 
 
@@ -166,38 +168,40 @@ def test_a_fill_that_is_faster_than_the_answer_stays(world):
 def test_a_refused_envelope_is_sent_again_under_a_new_nonce(world, reason):
     order = world.place()
     (first,) = world.take()
-    services.refused(claim=world.claim, submission_id=first.submission_id, reason=reason)
+    services.submission_rejected(claim=world.claim, submission_id=first.submission_id, reason=reason)
     assert world.again(order).status == "pending"
-    assert world.take() == []  # a venue that counts is not asked again at once
+    assert world.take() == []  # retried after a pause, because the venue limits requests
     world.now += 1_000
     (second,) = world.take()
     assert second.nonce > first.nonce
     assert second.orders == first.orders
 
 
-def test_a_duplicate_nonce_is_a_doubt_because_a_copy_was_admitted(world):
+def test_a_duplicate_nonce_is_ambiguous_because_a_copy_was_accepted(world):
     order = world.place()
     (prepared,) = world.take()
     reason = f"Invalid nonce: duplicate nonce {prepared.nonce}"
-    services.refused(claim=world.claim, submission_id=prepared.submission_id, reason=reason)
+    services.submission_rejected(claim=world.claim, submission_id=prepared.submission_id, reason=reason)
     assert world.again(order).status == "unknown"
 
 
 def test_a_refused_batch_rejects_each_of_its_orders(world):
     orders = [world.place(), world.place()]
     (prepared,) = world.take()
-    services.refused(
+    services.submission_rejected(
         claim=world.claim, submission_id=prepared.submission_id, reason="Order has invalid price."
     )
     assert {world.again(order).status for order in orders} == {"rejected"}
     assert world.held("reserved") == 0
 
 
-def test_a_key_that_is_gone_stops_the_wallet(world):
+def test_a_revoked_key_stops_the_wallet(world):
     order = world.place()
     (prepared,) = world.take()
     reason = "User or API Wallet 0xabc does not exist."
-    events = services.refused(claim=world.claim, submission_id=prepared.submission_id, reason=reason)
+    events = services.submission_rejected(
+        claim=world.claim, submission_id=prepared.submission_id, reason=reason
+    )
     wallet = Wallet.objects.get()
     assert (wallet.status, wallet.status_reason) == ("expired", reason)
     assert world.again(order).status == "rejected"
@@ -207,41 +211,45 @@ def test_a_key_that_is_gone_stops_the_wallet(world):
 def test_what_never_left_waits_again(world):
     order = world.place()
     (prepared,) = world.take()
-    services.unsent(claim=world.claim, submission_id=prepared.submission_id)
+    services.submission_not_sent(claim=world.claim, submission_id=prepared.submission_id)
     assert world.again(order).status == "pending"
     assert world.held("reserved") == order.reserved
     assert Submission.objects.get().outcome == "not_sent"
 
 
-# --- doubts ----------------------------------------------------------------------------------------
-def doubted(world, **changes):
+# --- in-flight orders ---------------------------------------------------------------------------------
+def unknown_order(world, **changes):
     order = world.place(**changes)
     (prepared,) = world.take()
-    services.doubtful(claim=world.claim, submission_id=prepared.submission_id)
+    services.submission_unknown(claim=world.claim, submission_id=prepared.submission_id)
     return world.again(order)
 
 
-def test_a_doubt_keeps_its_funds_and_is_not_sent_again(world):
-    order = doubted(world)
+def test_an_unknown_order_keeps_its_reservation_and_is_not_sent_again(world):
+    order = unknown_order(world)
     assert (order.status, world.held("reserved")) == ("unknown", order.reserved)
     assert world.take() == []
 
 
-def test_the_venue_is_asked_only_after_the_validity_and_a_margin(world):
-    order = doubted(world)
+def test_orders_are_queried_only_after_the_validity_and_a_margin(world):
+    order = unknown_order(world)
     assert due(world, VALIDITY + MARGIN) == []
-    (doubt,) = due(world)
-    assert (doubt.order_id, doubt.venue_client_id, doubt.symbol) == (order.pk, order.venue_client_id, PERP)
+    (in_flight,) = due(world)
+    assert (in_flight.order_id, in_flight.venue_client_id, in_flight.symbol) == (
+        order.pk,
+        order.venue_client_id,
+        PERP,
+    )
 
 
-def test_an_order_that_a_dead_worker_left_submitting_is_asked_about(world):
+def test_an_order_that_a_dead_worker_left_submitting_is_queried(world):
     order = world.place()
     world.take()
-    assert [doubt.order_id for doubt in due(world)] == [order.pk]
+    assert [in_flight.order_id for in_flight in due(world)] == [order.pk]
 
 
 def test_never_seen_is_sent_again_under_the_same_id(world):
-    order = doubted(world)
+    order = unknown_order(world)
     resolve(world, order)
     assert world.again(order).status == "pending"
     (again,) = world.take()
@@ -250,7 +258,7 @@ def test_never_seen_is_sent_again_under_the_same_id(world):
 
 
 def test_never_seen_and_cancelled_meanwhile_ends_cancelled(world):
-    order = doubted(world)
+    order = unknown_order(world)
     world.cancel(order)
     assert world.again(order).status == "unknown"
     resolve(world, order)
@@ -259,22 +267,22 @@ def test_never_seen_and_cancelled_meanwhile_ends_cancelled(world):
 
 
 def test_never_seen_and_too_old_lapses(world):
-    order = doubted(world)
+    order = unknown_order(world)
     resolve(world, order, now=world.now + 11 * 60_000)
     assert world.again(order).status == "expired"
 
 
 def test_found_is_open_and_a_remembered_cancel_goes_out(world):
-    order = doubted(world)
+    order = unknown_order(world)
     world.cancel(order)
     resolve(world, order, world.venue_order(order, venue_id="9"))
     assert world.again(order).status == "open"
-    (prepared,) = services.cancels_take(claim=world.claim, now=world.now)
+    (prepared,) = services.cancels_prepare(claim=world.claim, now=world.now)
     assert [(spec.venue_id, spec.symbol) for spec in prepared.cancels] == [("9", PERP)]
 
 
-def test_a_doubt_that_a_fact_resolved_is_left_alone(world):
-    order = doubted(world)
+def test_an_order_resolved_by_an_event_is_left_alone(world):
+    order = unknown_order(world)
     world.tell(world.fill(order, venue_id="3"))
     resolve(world, order)
     assert world.again(order).status == "filled"
@@ -294,25 +302,25 @@ def test_a_late_word_on_an_action_that_was_given_up_touches_no_later_one(world):
     (first,) = world.take()
     resolve(world, order)
     world.take()
-    answered(world, first, Refused("no"))
+    answered(world, first, Rejected("no"))
     assert world.again(order).status == "submitting"
 
 
 def test_a_venue_that_fills_less_than_was_asked_for_ends_the_order(world):
     order = world.open()
     world.tell(world.fill(order, "0.006"), world.venue_order(order, "filled"))
-    assert world.again(order).status == "partly_filled"
+    assert world.again(order).status == "partially_filled"
     resolve(world, order, world.venue_order(order, "filled"))
     order = world.again(order)
     assert (order.status, order.flags, order.reserved) == ("filled", ["trimmed"], 0)
 
 
-# --- cancels ---------------------------------------------------------------------------------------
+# --- cancels ------------------------------------------------------------------------------------------
 def test_a_cancel_goes_out_once_and_the_order_ends_when_the_venue_says_so(world):
     order = world.open(venue_id="8")
     world.cancel(order)
-    (prepared,) = services.cancels_take(claim=world.claim, now=world.now)
-    assert services.cancels_take(claim=world.claim, now=world.now) == []
+    (prepared,) = services.cancels_prepare(claim=world.claim, now=world.now)
+    assert services.cancels_prepare(claim=world.claim, now=world.now) == []
     answered(world, prepared, Accepted())
     assert world.again(order).status == "cancelling"
     world.tell(world.venue_order(order, "cancelled"))
@@ -323,44 +331,44 @@ def test_a_cancel_goes_out_once_and_the_order_ends_when_the_venue_says_so(world)
 def test_a_cancel_without_an_answer_is_sent_again(world):
     order = world.open()
     world.cancel(order)
-    (first,) = services.cancels_take(claim=world.claim, now=world.now)
-    services.doubtful(claim=world.claim, submission_id=first.submission_id)
-    (second,) = services.cancels_take(claim=world.claim, now=world.now)
+    (first,) = services.cancels_prepare(claim=world.claim, now=world.now)
+    services.submission_unknown(claim=world.claim, submission_id=first.submission_id)
+    (second,) = services.cancels_prepare(claim=world.claim, now=world.now)
     assert second.order_ids == first.order_ids
 
 
 def test_a_cancel_that_a_dead_worker_had_taken_is_sent_by_the_next(world):
     world.cancel(world.open())
-    (first,) = services.cancels_take(claim=world.claim, now=world.now)
+    (first,) = services.cancels_prepare(claim=world.claim, now=world.now)
     leases.release(world.claim)
     (world.claim,) = leases.claim(Wallet, leases.worker_register(channel="wallets-execution"))
-    (second,) = services.cancels_take(claim=world.claim, now=world.now)
+    (second,) = services.cancels_prepare(claim=world.claim, now=world.now)
     assert second.order_ids == first.order_ids
 
 
 def test_a_cancel_that_was_taken_and_never_settled_is_sent_again(world):
     world.cancel(world.open())
-    (first,) = services.cancels_take(claim=world.claim, now=world.now)
-    assert services.cancels_take(claim=world.claim, now=world.now + 29_000) == []
-    (second,) = services.cancels_take(claim=world.claim, now=world.now + 31_000)
+    (first,) = services.cancels_prepare(claim=world.claim, now=world.now)
+    assert services.cancels_prepare(claim=world.claim, now=world.now + 29_000) == []
+    (second,) = services.cancels_prepare(claim=world.claim, now=world.now + 31_000)
     assert second.order_ids == first.order_ids
 
 
 def test_a_refused_cancel_asks_for_a_reconciliation(world):
     Wallet.objects.update(reconciled_at="2026-01-01T00:00:00Z")
     world.cancel(world.open())
-    (prepared,) = services.cancels_take(claim=world.claim, now=world.now)
-    answered(world, prepared, Refused("Order was never placed, already canceled, or filled."))
+    (prepared,) = services.cancels_prepare(claim=world.claim, now=world.now)
+    answered(world, prepared, Rejected("Order was never placed, already canceled, or filled."))
     assert Wallet.objects.get().reconciled_at is None
 
 
 def test_a_halted_wallet_still_cancels(world):
     world.cancel(world.open())
     Wallet.objects.update(trading_state="halted")
-    assert len(services.cancels_take(claim=world.claim, now=world.now)) == 1
+    assert len(services.cancels_prepare(claim=world.claim, now=world.now)) == 1
 
 
-# --- modifications ---------------------------------------------------------------------------------
+# --- modifications ------------------------------------------------------------------------------------
 def modify(world, order, **changes):
     return services.order_modify(user=world.user, order_id=order.pk, client_id=uuid4(), **changes)
 
@@ -377,14 +385,18 @@ def test_a_change_reserves_the_difference_and_takes_over_when_the_old_order_ends
     world.tell(world.venue_order(old, "cancelled"))
     old, new = world.again(old), world.again(new)
     assert (old.status, old.reserved) == ("cancelled", 0)
-    assert (new.status, new.reserved, world.held("reserved")) == ("open", new.hold, new.hold)
+    assert (new.status, new.reserved, world.held("reserved")) == (
+        "open",
+        new.initial_reservation,
+        new.initial_reservation,
+    )
 
 
 def test_a_refused_change_leaves_the_old_order_and_its_funds(world):
     old = world.open()
     new = modify(world, old, size=Decimal("0.02"))
     (prepared,) = world.take()
-    answered(world, prepared, Refused("Cannot modify canceled or filled order."))
+    answered(world, prepared, Rejected("Cannot modify canceled or filled order."))
     assert (world.again(new).status, world.again(old).status) == ("rejected", "open")
     assert world.held("reserved") == old.reserved
 
@@ -395,11 +407,11 @@ def test_a_change_of_what_never_left_simply_goes_out(world):
     assert world.again(old).status == "cancelled"
     (prepared,) = world.take()
     assert (prepared.kind, prepared.order_ids) == ("place", [new.pk])
-    assert world.held("reserved") == world.again(new).hold
+    assert world.held("reserved") == world.again(new).initial_reservation
 
 
-def test_a_change_waits_until_a_doubt_about_the_old_order_is_over(world):
-    old = doubted(world)
+def test_a_modification_waits_until_the_old_order_is_resolved(world):
+    old = unknown_order(world)
     new = modify(world, old, price=Decimal(48_000))
     assert world.take() == []
     resolve(world, old, world.venue_order(old, venue_id="4"))
@@ -412,7 +424,7 @@ def test_a_change_of_an_order_that_was_filled_meanwhile_is_denied(world):
     new = modify(world, old, price=Decimal(48_000))
     world.tell(world.fill(old))
     assert world.take() == []
-    assert (world.again(new).status, world.again(new).code) == ("denied", "replaced_gone")
+    assert (world.again(new).status, world.again(new).code) == ("denied", "replaced_order_closed")
     assert world.held("reserved") == 0
 
 
@@ -432,34 +444,34 @@ def test_what_a_person_makes_of_a_bots_order_is_the_persons(world):
     old = world.open()
     Order.objects.filter(pk=old.pk).update(source_id=uuid4(), origin="bot")
     new = modify(world, old, price=Decimal(48_000))
-    assert (new.source_id, new.origin, new.why) == (None, "api", {})
+    assert (new.source_id, new.origin, new.provenance) == (None, "api", {})
     assert world.again(old).source_id is not None
 
 
-# --- leverage --------------------------------------------------------------------------------------
+# --- leverage -----------------------------------------------------------------------------------------
 def test_a_leverage_is_true_once_the_venue_has_taken_it(world):
-    def wish():
-        return services.leverages_take(claim=world.claim, now=world.now, validity=VALIDITY)
+    def prepare():
+        return services.leverage_prepare(claim=world.claim, now=world.now, validity=VALIDITY)
 
     services.leverage_set(user=world.user, wallet_id=world.wallet.pk, symbol=PERP, leverage=5)
-    (prepared,) = wish()
+    (prepared,) = prepare()
     assert (prepared.kind, prepared.leverage.symbol, prepared.leverage.leverage) == ("leverage", PERP, 5)
-    assert wish() == []
+    assert prepare() == []
     assert world.wallet.positions.get().leverage == 20
     answered(world, prepared, Accepted())
     row = world.wallet.positions.get()
-    assert (row.leverage, row.leverage_wanted) == (5, None)
-    assert wish() == []
+    assert (row.leverage, row.target_leverage) == (5, None)
+    assert prepare() == []
 
 
 def test_a_lost_leverage_is_sent_again(world):
     services.leverage_set(user=world.user, wallet_id=world.wallet.pk, symbol=PERP, leverage=5)
-    (prepared,) = services.leverages_take(claim=world.claim, now=world.now, validity=VALIDITY)
-    services.doubtful(claim=world.claim, submission_id=prepared.submission_id)
-    (again,) = services.leverages_take(claim=world.claim, now=world.now, validity=VALIDITY)
+    (prepared,) = services.leverage_prepare(claim=world.claim, now=world.now, validity=VALIDITY)
+    services.submission_unknown(claim=world.claim, submission_id=prepared.submission_id)
+    (again,) = services.leverage_prepare(claim=world.claim, now=world.now, validity=VALIDITY)
     assert again.leverage == prepared.leverage
     later = world.now + 31_000
-    assert len(services.leverages_take(claim=world.claim, now=later, validity=VALIDITY)) == 1
+    assert len(services.leverage_prepare(claim=world.claim, now=later, validity=VALIDITY)) == 1
 
 
 @pytest.mark.parametrize(("symbol", "leverage"), [(PERP, 0), (PERP, 11), ("HYPE/USDC", 2), ("NONE", 2)])
@@ -468,48 +480,52 @@ def test_a_leverage_that_cannot_be_is_refused(world, symbol, leverage):
         services.leverage_set(user=world.user, wallet_id=world.wallet.pk, symbol=symbol, leverage=leverage)
 
 
-# --- fencing ---------------------------------------------------------------------------------------
-def every_service(world: World, order: Order, submission: int):
+# --- fencing ------------------------------------------------------------------------------------------
+def every_service(world: TradingEnv, order: Order, submission: int):
     claim, state = world.claim, world.state({("perp", "USDC"): "1"})
     return {
-        "orders_take": lambda: services.orders_take(claim=claim, now=world.now, validity=VALIDITY),
-        "cancels_take": lambda: services.cancels_take(claim=claim, now=world.now),
-        "leverages_take": lambda: services.leverages_take(claim=claim, now=world.now, validity=VALIDITY),
-        "settled": lambda: services.settled(claim=claim, submission_id=submission, answers=[Accepted("1")]),
-        "refused": lambda: services.refused(claim=claim, submission_id=submission, reason="no"),
-        "refused_doubt": lambda: services.refused(
+        "orders_prepare": lambda: services.orders_prepare(claim=claim, now=world.now, validity=VALIDITY),
+        "cancels_prepare": lambda: services.cancels_prepare(claim=claim, now=world.now),
+        "leverage_prepare": lambda: services.leverage_prepare(claim=claim, now=world.now, validity=VALIDITY),
+        "submission_answered": lambda: services.submission_answered(
+            claim=claim, submission_id=submission, answers=[Accepted("1")]
+        ),
+        "submission_rejected": lambda: services.submission_rejected(
+            claim=claim, submission_id=submission, reason="no"
+        ),
+        "submission_rejected_as_duplicate": lambda: services.submission_rejected(
             claim=claim, submission_id=submission, reason="duplicate nonce"
         ),
-        "unsent": lambda: services.unsent(claim=claim, submission_id=submission),
-        "doubtful": lambda: services.doubtful(claim=claim, submission_id=submission),
-        "doubts_due": lambda: due(world),
-        "doubt_resolved": lambda: resolve(world, order),
-        "facts_apply": lambda: world.tell(world.fill(order)),
-        "account_reconcile": lambda: services.account_reconcile(claim=claim, picture=world.picture(state)),
+        "submission_not_sent": lambda: services.submission_not_sent(claim=claim, submission_id=submission),
+        "submission_unknown": lambda: services.submission_unknown(claim=claim, submission_id=submission),
+        "in_flight_due": lambda: due(world),
+        "in_flight_resolve": lambda: resolve(world, order),
+        "account_events_apply": lambda: world.tell(world.fill(order)),
+        "account_reconcile": lambda: services.account_reconcile(claim=claim, snapshot=world.snapshot(state)),
         "wallet_stream_set": lambda: services.wallet_stream_set(claim=claim, stream="live"),
-        "key_generate": lambda: services.key_generate(claim=claim, opener=Opener(Path("nowhere"))),
-        "key_judged": lambda: services.key_judged(
+        "key_generate": lambda: services.key_generate(claim=claim, unsealer=Unsealer(Path("nowhere"))),
+        "key_check_store": lambda: services.key_check_store(
             claim=claim,
-            question=QUESTION,
-            verdict=key_verification.Verdict("refused", "because"),
+            key_check=KEY_CHECK,
+            verdict=key_verification.KeyVerdict("rejected", "because"),
             now=world.now,
         ),
     }
 
 
-QUESTION = Question(key_verification.Held(account="0x1", signer="0x2", proven=False), before=None)
+KEY_CHECK = KeyCheck(key_verification.RegisteredKey(account="0x1", signer="0x2", proven=False), before=None)
 SERVICES = (
-    "orders_take", "cancels_take", "leverages_take", "settled", "refused", "refused_doubt", "unsent",
-    "doubtful", "doubts_due", "doubt_resolved", "facts_apply", "account_reconcile", "wallet_stream_set",
-    "key_generate", "key_judged",
+    "orders_prepare", "cancels_prepare", "leverage_prepare", "submission_answered", "submission_rejected", "submission_rejected_as_duplicate", "submission_not_sent",
+    "submission_unknown", "in_flight_due", "in_flight_resolve", "account_events_apply", "account_reconcile", "wallet_stream_set",
+    "key_generate", "key_check_store",
 )  # fmt: skip
-READS = {"key_question"}
+READS = {"key_check_prepare"}
 
 
 def everything():
     rows = {model.__name__: list(model.objects.order_by("pk").values()) for model in (Order, Submission)}
     wallets = Wallet.objects.values(
-        "last_nonce", "status", "stream", "reconciled_at", "facts_until", "opened_at"
+        "last_nonce", "status", "stream_status", "reconciled_at", "events_synced_until", "ledger_opened_at"
     )
     return rows, list(wallets), LedgerEntry.objects.aggregate(Max("pk"))
 
@@ -537,4 +553,4 @@ def test_every_service_that_takes_a_lease_is_in_the_table(world):
         name for name in services.__all__
         if "claim" in getattr(getattr(services, name), "__annotations__", {})
     }  # fmt: skip
-    assert takes == (set(SERVICES) | READS) - {"refused_doubt"}
+    assert takes == (set(SERVICES) | READS) - {"submission_rejected_as_duplicate"}

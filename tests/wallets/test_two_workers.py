@@ -1,4 +1,4 @@
-"""Two execution processes, one wallet, the real simulator: one sleeps past its lease and wakes up."""
+"""Two execution workers, one wallet, the real simulator: one is suspended past its lease and resumes."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 import redis
 from channels.db import database_sync_to_async
-from django.conf import settings as house
+from django.conf import settings as django_settings
 from django.db import connection
 
 from market.hub import in_thread
@@ -39,7 +39,7 @@ async def _hang_up(transactional_db):
 
 @pytest.fixture
 def simulator(settings):
-    with redis.Redis.from_url(house.REDIS_URL) as client:
+    with redis.Redis.from_url(django_settings.REDIS_URL) as client:
         client.flushdb()
     with Running(small_world(now=wall_clock())) as running:
         settings.SIMULATOR_URL = running.url
@@ -67,7 +67,7 @@ async def process(wallet, simulator, tmp_path):
         with path.open("wb") as log:
             child = await asyncio.create_subprocess_exec(
                 sys.executable, "manage.py", "run_worker", "wallets-execution", cwd=ROOT, stdout=log, stderr=log,
-                env=environment(simulator) | {"EXECUTION_KEYS": str(tmp_path / "execution")},
+                env=environment(simulator) | {"SEALING_KEY_DIR": str(tmp_path / "execution")},
             )  # fmt: skip
         child.output = path.read_text
         started.append(child)
@@ -99,7 +99,7 @@ async def owner_pid():
 
 async def is_open_for_business():
     return await Wallet.objects.filter(
-        status="active", opened_at__isnull=False, owner__isnull=False
+        status="active", ledger_opened_at__isnull=False, owner__isnull=False
     ).aexists()
 
 
@@ -143,7 +143,7 @@ async def test_a_worker_that_slept_past_its_lease_sends_and_writes_nothing_more(
     sleeper.send_signal(signal.SIGCONT)
 
     async def it_noticed():
-        return '"wallet left"' in sleeper.output() or '"wallet lost"' in sleeper.output()
+        return '"wallet released"' in sleeper.output() or '"wallet lost"' in sleeper.output()
 
     await eventually(it_noticed, within=60)
     assert [row async for row in Order.objects.order_by("pk").values()] == before

@@ -1,4 +1,4 @@
-"""Keys at rest: sealed for one wallet, opened by who holds the private half, and by nobody else."""
+"""Keys at rest: sealed for one wallet, unsealed only with the private sealing key."""
 
 import copy
 import ctypes
@@ -16,7 +16,7 @@ from market.models import Venue
 from market.venues.hyperliquid.signing import address_of
 from wallets.models import SealingKey, Wallet, WalletSecret
 from wallets.services.keys import sealing_key_create, sealing_key_retire, secrets_reseal
-from wallets.vault import KeyFiles, NoSealingKey, Opener, VaultLocked, key_parse, seal
+from wallets.vault import KeyFiles, NoSealingKey, Unsealer, VaultLocked, key_parse, seal
 
 KEY = bytes.fromhex("01" * 31 + "f3")
 DIGEST = bytes(range(32))
@@ -60,7 +60,7 @@ def recovered(signature):
 # --- what is sealed opens where it belongs ------------------------------------------------------------
 def test_what_was_sealed_signs_with_the_same_key(wallet, folder):
     put(wallet)
-    signer = Opener(folder).signer(wallet)
+    signer = Unsealer(folder).signer(wallet)
     assert signer.address == address_of(KEY)
     assert recovered(signer.sign(DIGEST)) == PublicKey.from_secret(KEY).format()
 
@@ -83,12 +83,12 @@ def test_a_row_that_was_moved_does_not_open(wallet, bob, folder, change):
     else:
         Wallet.objects.update(venue=Venue.objects.create(name="other", title="Other"))
     wallet.refresh_from_db()
-    with pytest.raises(VaultLocked, match="was changed, or is another wallet's"):
-        Opener(folder).signer(wallet)
+    with pytest.raises(VaultLocked, match="was changed or belongs to another wallet"):
+        Unsealer(folder).signer(wallet)
 
 
 def test_every_flipped_bit_is_found(wallet, folder):
-    row, opener = put(wallet), Opener(folder)
+    row, opener = put(wallet), Unsealer(folder)
     for place in range(len(row.sealed) * 8):
         changed = bytearray(row.sealed)
         changed[place // 8] ^= 1 << place % 8
@@ -100,18 +100,18 @@ def test_every_flipped_bit_is_found(wallet, folder):
 def test_a_key_other_than_the_one_that_was_approved_does_not_sign(wallet, folder):
     put(wallet)
     wallet.signer_address = address_of(bytes(31) + b"\x02")
-    with pytest.raises(VaultLocked, match="not the one"):
-        Opener(folder).signer(wallet)
+    with pytest.raises(VaultLocked, match="does not match the wallet's signer address"):
+        Unsealer(folder).signer(wallet)
 
 
 def test_keys_of_real_money_stay_shut_in_debug(wallet, folder, settings):
     put(wallet)
     settings.DEBUG = True
-    assert Opener(folder).signer(wallet).address == address_of(KEY)
+    assert Unsealer(folder).signer(wallet).address == address_of(KEY)
     Venue.objects.update(simulated=False)
     wallet.refresh_from_db()
     with pytest.raises(VaultLocked, match="DEBUG is on"):
-        Opener(folder).signer(wallet)
+        Unsealer(folder).signer(wallet)
 
 
 def test_without_a_sealing_key_nothing_is_sealed(db):
@@ -124,7 +124,7 @@ def test_dump_and_key_file_sign_and_the_dump_alone_refuses(wallet, folder, tmp_p
     put(wallet)
     backup = KeyFiles(folder).path(kid).read_bytes()
     KeyFiles(folder).remove(kid)
-    alone = Opener(folder)
+    alone = Unsealer(folder)
     for refused in (alone.check, lambda: alone.signer(wallet)):
         with pytest.raises(VaultLocked) as locked:
             refused()
@@ -133,23 +133,23 @@ def test_dump_and_key_file_sign_and_the_dump_alone_refuses(wallet, folder, tmp_p
     elsewhere.mkdir(0o700)
     KeyFiles(elsewhere).path(kid).write_bytes(backup)
     KeyFiles(elsewhere).path(kid).chmod(0o400)
-    Opener(elsewhere).check()
-    assert Opener(elsewhere).signer(wallet).address == address_of(KEY)
+    Unsealer(elsewhere).check()
+    assert Unsealer(elsewhere).signer(wallet).address == address_of(KEY)
 
 
 @pytest.mark.parametrize("mode", [0o440, 0o404, 0o420, 0o644])
 def test_a_key_file_that_others_can_read_is_refused(wallet, folder, kid, mode):
     put(wallet)
     KeyFiles(folder).path(kid).chmod(mode)
-    with pytest.raises(VaultLocked, match="open to others: chmod 400"):
-        Opener(folder).signer(wallet)
+    with pytest.raises(VaultLocked, match="readable by others: chmod 400"):
+        Unsealer(folder).signer(wallet)
 
 
 def test_a_key_folder_that_others_can_enter_is_refused(wallet, folder):
     put(wallet)
     folder.chmod(0o755)
-    with pytest.raises(VaultLocked, match="open to others: chmod 700"):
-        Opener(folder).signer(wallet)
+    with pytest.raises(VaultLocked, match="readable by others: chmod 700"):
+        Unsealer(folder).signer(wallet)
 
 
 def test_keys_are_for_us_alone_from_the_first_moment(kid, folder):
@@ -172,8 +172,8 @@ def test_a_file_that_was_swapped_is_refused(wallet, folder, kid, tmp_path):
     path.chmod(0o600)
     path.write_bytes(KeyFiles(folder).path(other).read_bytes())
     path.chmod(0o400)
-    with pytest.raises(VaultLocked, match="another key"):
-        Opener(folder).signer(wallet)
+    with pytest.raises(VaultLocked, match="does not match its public key"):
+        Unsealer(folder).signer(wallet)
 
 
 def test_a_link_to_a_key_is_not_followed(wallet, folder, kid, tmp_path):
@@ -182,7 +182,7 @@ def test_a_link_to_a_key_is_not_followed(wallet, folder, kid, tmp_path):
     path.rename(tmp_path / "moved")
     path.symlink_to(tmp_path / "moved")
     with pytest.raises(VaultLocked, match="cannot be read"):
-        Opener(folder).signer(wallet)
+        Unsealer(folder).signer(wallet)
 
 
 # --- rotation -----------------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ def test_rotation_keeps_every_key_and_retiring_deletes_the_file(
     with django_capture_on_commit_callbacks(execute=True):
         sealing_key_retire(kid=kid, folder=folder)
     assert not KeyFiles(folder).exists(kid)
-    opener = Opener(folder)
+    opener = Unsealer(folder)
     assert [opener.signer(wallet).address for wallet in wallets] == [address_of(key) for key in keys]
 
 
@@ -210,25 +210,25 @@ def test_a_public_key_that_was_slipped_in_is_not_sealed_to(wallet, folder):
     SealingKey.objects.create(kid="theirs", public=bytes(range(32)))
     with pytest.raises(VaultLocked, match="kid theirs"):
         secrets_reseal(folder=folder)
-    assert Opener(folder).signer(wallet).address == address_of(KEY)
+    assert Unsealer(folder).signer(wallet).address == address_of(KEY)
 
 
 def test_nothing_is_sealed_to_a_key_that_has_ended(wallet, kid):
     SealingKey.objects.update(retired_at=timezone.now())
-    with pytest.raises(IntegrityError, match="has ended"):
+    with pytest.raises(IntegrityError, match="is retired"):
         WalletSecret.objects.create(wallet=wallet, key_id=kid, suite="x", sealed=b"x")
 
 
 # --- what a signer gives away -------------------------------------------------------------------------
 def test_a_signer_shows_nothing_of_its_key(wallet, folder):
     put(wallet)
-    signer = Opener(folder).signer(wallet)
+    signer = Unsealer(folder).signer(wallet)
     shown = f"{signer} {signer!r} {[signer]}"
     for form in (KEY.hex(), repr(KEY), str(int.from_bytes(KEY, "big"))):
         assert form not in shown
     assert not hasattr(signer, "__dict__")
     for escape in (pickle.dumps, copy.copy, copy.deepcopy):
-        with pytest.raises(TypeError, match="stays in its process"):
+        with pytest.raises(TypeError, match="cannot leave its process"):
             escape(signer)
 
 

@@ -1,4 +1,4 @@
-"""From what somebody types to a wallet that is being checked."""
+"""Wallet services: create, replace key, rename, limits, archive."""
 
 import json
 import logging
@@ -10,7 +10,7 @@ import pytest
 from accounts.models import AuditEntry
 from market.models import Instrument, Venue
 from market.venues.hyperliquid.signing import address_of
-from wallets.domain.errors import NotFound, WalletInvalid, WalletRefused
+from wallets.domain.errors import NotFound, WalletInvalid, WalletRejected
 from wallets.domain.wallet_validation import LIMITS
 from wallets.models import Order, Wallet, WalletSecret
 from wallets.services import (
@@ -21,7 +21,7 @@ from wallets.services import (
     wallet_rename,
 )
 from wallets.services.keys import sealing_key_create
-from wallets.vault import Opener
+from wallets.vault import Unsealer
 
 KEY = bytes.fromhex("07" * 32)
 OTHER = bytes.fromhex("08" * 32)
@@ -44,22 +44,22 @@ def create(user, **changes):
     return wallet_create(user=user, **{**fields, **changes})
 
 
-def told():
-    """Everything that was audited, as text."""
+def audit_text():
+    """All audit entries, as text."""
     return json.dumps([[entry.action, entry.data] for entry in AuditEntry.objects.all()], default=str)
 
 
-# --- adding --------------------------------------------------------------------------------------------
+# --- adding -------------------------------------------------------------------------------------------
 def test_a_pasted_key_is_sealed_and_checked_next(alice, folder):
     wallet = create(alice, key=b" 0x" + KEY.hex().encode() + b"\n")
     assert (wallet.status, wallet.address) == ("checking", ACCOUNT.lower())
     assert wallet.signer_address == address_of(KEY)
-    assert Opener(folder).signer(wallet).address == address_of(KEY)
+    assert Unsealer(folder).signer(wallet).address == address_of(KEY)
 
 
 def test_a_wallet_without_a_key_waits_for_one(alice):
     wallet = create(alice)
-    assert (wallet.status, wallet.signer_address) == ("key_wanted", "")
+    assert (wallet.status, wallet.signer_address) == ("key_pending", "")
     assert not WalletSecret.objects.exists()
 
 
@@ -68,7 +68,7 @@ def test_the_same_request_again_is_the_same_wallet(alice, folder):
     first = create(alice, client_id=client_id, key=KEY.hex().encode())
     again = create(alice, client_id=client_id, key=KEY.hex().encode())
     assert (first.pk, Wallet.objects.count(), WalletSecret.objects.count()) == (again.pk, 1, 1)
-    with pytest.raises(WalletRefused, match="another wallet"):
+    with pytest.raises(WalletRejected, match="another wallet"):
         create(alice, client_id=client_id, address="0x" + "1" * 40)
 
 
@@ -85,7 +85,7 @@ def test_the_same_request_again_is_the_same_wallet(alice, folder):
         ("key", {"key": b"0" * 64}),
     ],
 )
-def test_what_is_wrong_is_said_and_nothing_is_stored(alice, folder, field, changes):
+def test_an_invalid_field_is_named_and_nothing_is_stored(alice, folder, field, changes):
     with pytest.raises(WalletInvalid) as refused:
         create(alice, **changes)
     assert refused.value.field == field
@@ -94,7 +94,7 @@ def test_what_is_wrong_is_said_and_nothing_is_stored(alice, folder, field, chang
 
 def test_a_venue_that_is_switched_off_takes_no_wallets(alice, venue):
     Venue.objects.update(enabled=False)
-    with pytest.raises(WalletInvalid, match="no such venue"):
+    with pytest.raises(WalletInvalid, match="Unknown exchange"):
         create(alice)
 
 
@@ -106,29 +106,29 @@ def test_the_accounts_own_key_is_refused_before_it_is_stored(alice, folder):
 
 def test_one_key_is_one_wallet(alice, bob, folder):
     create(alice, key=KEY.hex().encode())
-    with pytest.raises(WalletInvalid, match="for another wallet already"):
+    with pytest.raises(WalletInvalid, match="already trades for another wallet"):
         create(bob, address="0x" + "2" * 40, key=KEY.hex().encode())
     assert not Wallet.objects.filter(user=bob).exists()
 
 
 def test_one_account_is_one_wallet_of_a_user(alice, bob):
     create(alice)
-    with pytest.raises(WalletInvalid, match="for this account already") as refused:
+    with pytest.raises(WalletInvalid, match="already have a wallet for this account") as refused:
         create(alice, address=ACCOUNT.lower())
     assert refused.value.field == "address"
-    assert create(bob).pk  # whose account it is, its key decides
+    assert create(bob).pk  # another user may add the account: its key proves the ownership
 
 
 def test_the_twentieth_wallet_is_the_last_until_one_is_archived(alice):
     wallets = [create(alice, address=f"0x{number:040x}") for number in range(1, 21)]
-    with pytest.raises(WalletRefused, match="You have 20 wallets"):
+    with pytest.raises(WalletRejected, match="You have 20 wallets"):
         create(alice, address="0x" + "f" * 40)
     wallet_archive(user=alice, wallet_id=wallets[0].pk)
     create(alice, address="0x" + "f" * 40)
 
 
 def test_without_a_sealing_key_a_pasted_key_is_refused(alice):
-    with pytest.raises(WalletRefused, match="cannot keep keys yet"):
+    with pytest.raises(WalletRejected, match="cannot store keys yet"):
         create(alice, key=KEY.hex().encode())
     assert not Wallet.objects.exists()
 
@@ -142,27 +142,27 @@ def test_a_key_leaves_nothing_behind(alice, folder, caplog):
             create(alice, address=address_of(KEY), key=refused)
         assert KEY.hex() not in repr(error.value)
     for key in (KEY, OTHER):
-        assert key.hex() not in told() + caplog.text
+        assert key.hex() not in audit_text() + caplog.text
         assert key not in bytes(WalletSecret.objects.get().sealed)
 
 
-# --- afterwards ----------------------------------------------------------------------------------------
+# --- afterwards ---------------------------------------------------------------------------------------
 def test_another_key_takes_the_place_of_the_old_one(alice, folder):
     wallet = create(alice, key=KEY.hex().encode())
     Wallet.objects.update(status="active")
     replaced = wallet_key_replace(user=alice, wallet_id=wallet.pk, key=OTHER.hex().encode())
     assert (replaced.status, replaced.signer_address) == ("checking", address_of(OTHER))
-    assert Opener(folder).signer(replaced).address == address_of(OTHER)
+    assert Unsealer(folder).signer(replaced).address == address_of(OTHER)
     assert create(alice, address="0x" + "3" * 40, key=KEY.hex().encode()).status == "checking"
 
 
 def test_a_key_to_be_made_ends_the_old_one_at_once(alice, folder):
     wallet = create(alice, key=KEY.hex().encode())
-    assert wallet_key_replace(user=alice, wallet_id=wallet.pk, key=None).status == "key_wanted"
+    assert wallet_key_replace(user=alice, wallet_id=wallet.pk, key=None).status == "key_pending"
     assert not WalletSecret.objects.exists()
 
 
-def test_an_archived_wallet_keeps_its_books_and_no_key(alice, folder):
+def test_an_archived_wallet_keeps_its_records_and_no_key(alice, folder):
     wallet = create(alice, key=KEY.hex().encode())
     assert wallet_archive(user=alice, wallet_id=wallet.pk).status == "archived"
     assert not WalletSecret.objects.exists()
@@ -180,14 +180,14 @@ def test_a_wallet_with_a_live_order_is_not_archived(alice, venue):
         wallet=wallet, instrument=instrument, client_id=uuid4(), origin="api", side="buy", kind="limit",
         tif="gtc", price=1, size=1, status="unknown",
     )  # fmt: skip
-    with pytest.raises(WalletRefused, match="1 live orders"):
+    with pytest.raises(WalletRejected, match="1 open orders"):
         wallet_archive(user=alice, wallet_id=wallet.pk)
     Order.objects.filter(pk=order.pk).update(status="cancelled")
     assert wallet_archive(user=alice, wallet_id=wallet.pk).status == "archived"
 
 
 @pytest.mark.parametrize(
-    ("act", "said"),
+    ("act", "params"),
     [
         (wallet_key_replace, {"key": None}),
         (wallet_archive, {}),
@@ -195,10 +195,10 @@ def test_a_wallet_with_a_live_order_is_not_archived(alice, venue):
         (wallet_limits_set, {"limits": {"max_leverage": 3}}),
     ],
 )
-def test_the_wallet_of_somebody_else_does_not_exist(alice, bob, act, said):
+def test_the_wallet_of_another_user_does_not_exist(alice, bob, act, params):
     wallet = create(alice)
     with pytest.raises(NotFound):
-        act(user=bob, wallet_id=wallet.pk, **said)
+        act(user=bob, wallet_id=wallet.pk, **params)
 
 
 def test_limits_are_set_and_taken_back(alice):
@@ -246,7 +246,7 @@ def test_every_act_is_audited_under_its_user(alice, folder):
 
 def test_execution_is_woken_for_a_new_wallet(alice, monkeypatch, django_capture_on_commit_callbacks):
     woken = []
-    monkeypatch.setattr("market.hub.nudges.nudge", lambda *said: woken.append(said))
+    monkeypatch.setattr("market.hub.nudges.nudge", lambda *args: woken.append(args))
     with django_capture_on_commit_callbacks(execute=True):
         wallet = create(alice)
     assert woken == [("wallets-execution", str(wallet.pk))]

@@ -1,4 +1,4 @@
-"""/api/v1/: your wallets, orders, fills and books."""
+"""URLs of /api/v1/ for wallets, orders, fills and the ledger."""
 
 from django.urls import path
 
@@ -14,8 +14,16 @@ _routes = [
     path("wallets/<uuid:pk>/positions", account_data.PositionList.as_view(), name="wallet-positions"),
     path("wallets/<uuid:pk>/orders", account_data.WalletOrders.as_view(), name="wallet-orders"),
     path("wallets/<uuid:pk>/fills", account_data.WalletFills.as_view(), name="wallet-fills"),
-    path("wallets/<uuid:pk>/entries", account_data.EntryList.as_view(), name="wallet-entries"),
-    path("wallets/<uuid:pk>/transfers", account_data.TransferList.as_view(), name="wallet-transfers"),
+    path(
+        "wallets/<uuid:pk>/ledger-entries",
+        account_data.LedgerEntryList.as_view(),
+        name="wallet-ledger-entries",
+    ),
+    path(
+        "wallets/<uuid:pk>/ledger-transactions",
+        account_data.LedgerTransactionList.as_view(),
+        name="wallet-ledger-transactions",
+    ),
     path("orders", orders.OrderList.as_view(), name="orders"),
     path("orders/batch", orders.OrderBatch.as_view(), name="orders-batch"),
     path("orders/cancel", orders.OrdersCancel.as_view(), name="orders-cancel"),

@@ -1,4 +1,4 @@
-"""What a wallet holds and what happened to it: balances, positions, fills, ledger."""
+"""Account data endpoints: balances, positions, orders, fills and ledger of a wallet."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,68 +8,74 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.base import BAD, MISSING, Newest, NewestRows, body_of
+from accounts.api.base import (
+    BAD_REQUEST,
+    NOT_FOUND,
+    NewestFirstByIdPagination,
+    NewestFirstPagination,
+    validated_data,
+)
 from market.domain.formatting import plain
 from wallets import selectors
 from wallets.api import request_serializers, response_serializers
 from wallets.api.common import (
-    HouseView,
-    Pages,
+    PaginatedWalletsView,
+    WalletsAPIView,
     wallet_or_404,
 )
 from wallets.api.payloads import entry_price, text
-from wallets.models import Fill, LedgerEntry, LedgerTransfer, Order
+from wallets.models import Fill, LedgerEntry, LedgerTransaction, Order
 
 
-class NewestFills(Newest):
-    ordering = ("-time", "-id")  # type: ignore[assignment]  # as Django REST framework takes it
+class NewestFills(NewestFirstPagination):
+    ordering = ("-time", "-id")  # type: ignore[assignment]  # a tuple, as Django REST framework accepts it
 
 
-def _whole(results: Iterable[dict[str, Any]]) -> Response:
+def _single_page(results: Iterable[dict[str, Any]]) -> Response:
     return Response({"next": None, "previous": None, "results": list(results)})
 
 
-class BalanceList(HouseView):
+class BalanceList(WalletsAPIView):
     @extend_schema(
         operation_id="wallet_balances", responses=response_serializers.BalancePage, tags=["wallets"],
-        summary="What a wallet has, by pot and asset",
+        summary="Balances of a wallet by account type and asset",
     )  # fmt: skip
     def get(self, request: Request, pk: UUID) -> Response:
         wallet = wallet_or_404(request, pk)
-        return _whole(
+        return _single_page(
             {
-                "pot": held.pot,
-                "asset": held.asset,
-                "available": plain(held.available),
-                "reserved": plain(held.reserved),
-                "total": plain(held.total),
+                "account_type": row.account_type,
+                "asset": row.asset,
+                "available": plain(row.available),
+                "reserved": plain(row.reserved),
+                "total": plain(row.total),
             }
-            for held in selectors.balances_of(wallet)
+            for row in selectors.balances_of(wallet)
         )
 
 
-class PositionList(HouseView):
+class PositionList(WalletsAPIView):
     @extend_schema(
         operation_id="wallet_positions", responses=response_serializers.PositionPage, tags=["wallets"],
-        summary="Open positions at the mark",
+        summary="Open positions at the mark price",
     )  # fmt: skip
     def get(self, request: Request, pk: UUID) -> Response:
         wallet = wallet_or_404(request, pk)
         prices = selectors.prices_of(wallet.venue_id)
         marks = {symbol: prices.mark(symbol) for symbol in prices.ticks}
-        return _whole(_position(held) for held in selectors.positions_of(wallet, marks))
+        return _single_page(_position(row) for row in selectors.positions_of(wallet, marks))
 
 
-def _position(held: selectors.Held) -> dict[str, Any]:
-    position = held.row
+def _position(row: selectors.OpenPosition) -> dict[str, Any]:
+    position = row.row
     return {
         "venue": position.instrument.venue_id,
         "symbol": position.instrument.symbol,
         "size": plain(position.size),
         "entry_price": text(entry_price(position)),
-        "mark": text(held.mark),
-        "unrealised": text(held.unrealised),
-        "realised": plain(position.realised),
+        "mark_price": text(row.mark),
+        "unrealised_pnl": text(row.unrealised_pnl),
+        "realised_pnl": plain(position.realised_pnl),
         "fees": plain(position.fees),
         "funding": plain(position.funding),
         "leverage": position.leverage,
@@ -79,9 +85,9 @@ def _position(held: selectors.Held) -> dict[str, Any]:
     }
 
 
-class WalletOrders(Pages):
+class WalletOrders(PaginatedWalletsView):
     serializer_class = response_serializers.OrderBody
-    pagination_class = Newest
+    pagination_class = NewestFirstPagination
     queryset = Order.objects.none()
 
     @extend_schema(operation_id="wallet_orders", summary="Orders of one wallet", tags=["wallets"],
@@ -90,7 +96,7 @@ class WalletOrders(Pages):
         return self.page(selectors.orders_page(request.user, wallet_id=wallet_or_404(request, pk).pk))
 
 
-class WalletFills(Pages):
+class WalletFills(PaginatedWalletsView):
     serializer_class = response_serializers.FillBody
     pagination_class = NewestFills
     queryset = Fill.objects.none()
@@ -101,29 +107,29 @@ class WalletFills(Pages):
         return self.page(selectors.fills_page(request.user, wallet_id=wallet_or_404(request, pk).pk))
 
 
-class EntryList(Pages):
+class LedgerEntryList(PaginatedWalletsView):
     serializer_class = response_serializers.EntryBody
-    pagination_class = NewestRows
+    pagination_class = NewestFirstByIdPagination
     queryset = LedgerEntry.objects.none()
 
-    @extend_schema(operation_id="wallet_entries", summary="The ledger, entry by entry", tags=["wallets"],
+    @extend_schema(operation_id="wallet_entries", summary="Ledger entries of a wallet", tags=["wallets"],
                    responses={200: response_serializers.EntryBody(many=True)})  # fmt: skip
     def get(self, request: Request, pk: UUID) -> Response:
-        return self.page(selectors.entries_page(request.user, wallet_or_404(request, pk).pk))
+        return self.page(selectors.ledger_entries_page(request.user, wallet_or_404(request, pk).pk))
 
 
-class TransferList(Pages):
-    serializer_class = response_serializers.TransferBody
-    pagination_class = NewestRows
-    queryset = LedgerTransfer.objects.none()
+class LedgerTransactionList(PaginatedWalletsView):
+    serializer_class = response_serializers.TransactionBody
+    pagination_class = NewestFirstByIdPagination
+    queryset = LedgerTransaction.objects.none()
 
-    @extend_schema(operation_id="wallet_transfers", summary="The ledger, event by event", tags=["wallets"],
-                   responses={200: response_serializers.TransferBody(many=True)})  # fmt: skip
+    @extend_schema(operation_id="wallet_transfers", summary="Ledger transactions of a wallet", tags=["wallets"],
+                   responses={200: response_serializers.TransactionBody(many=True)})  # fmt: skip
     def get(self, request: Request, pk: UUID) -> Response:
-        return self.page(selectors.transfers_page(request.user, wallet_or_404(request, pk).pk))
+        return self.page(selectors.ledger_transactions_page(request.user, wallet_or_404(request, pk).pk))
 
 
-class FillList(Pages):
+class FillList(PaginatedWalletsView):
     serializer_class = response_serializers.FillBody
     pagination_class = NewestFills
     queryset = Fill.objects.none()
@@ -132,12 +138,12 @@ class FillList(Pages):
         operation_id="fills_list",
         summary="Your fills, newest first",
         parameters=[request_serializers.FillsQuery],
-        responses={200: response_serializers.FillBody(many=True), **BAD, **MISSING},
+        responses={200: response_serializers.FillBody(many=True), **BAD_REQUEST, **NOT_FOUND},
         tags=["orders"],
     )
     def get(self, request: Request) -> Response:
-        asked = body_of(request_serializers.FillsQuery, request.query_params)
-        wallet_id = asked.pop("wallet", None)
+        params = validated_data(request_serializers.FillsQuery, request.query_params)
+        wallet_id = params.pop("wallet", None)
         if wallet_id is not None:
             wallet_or_404(request, wallet_id)
-        return self.page(selectors.fills_page(request.user, wallet_id=wallet_id, **asked))
+        return self.page(selectors.fills_page(request.user, wallet_id=wallet_id, **params))

@@ -1,4 +1,4 @@
-"""What the endpoints of this package share: refusals, the id of a request, wallets and orders of a route."""
+"""Shared parts of the endpoints: error mapping, client ids, and lookups of wallets and orders."""
 
 from typing import Any
 from uuid import UUID
@@ -8,12 +8,12 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 
-from accounts.api.base import NO_SUCH, Conflict, PagesView, RefusingView, repeat_id
-from accounts.authentication import SAFE
-from accounts.domain.permissions import Act
-from accounts.selectors import user_may
+from accounts.api.base import NOT_FOUND_MESSAGE, Conflict, ErrorMappingView, PaginatedView, idempotency_uuid
+from accounts.authentication import SAFE_METHODS
+from accounts.domain.permissions import Action
+from accounts.selectors import user_is_allowed
 from accounts.services import step_up_is_fresh
-from accounts.step_up import GATED, StepUpNeeded, request_session
+from accounts.step_up import STEP_UP_ACTIONS, StepUpRequiredError, request_session
 from market.selectors import LiveUnavailable
 from wallets import selectors
 from wallets.domain.errors import (
@@ -22,22 +22,27 @@ from wallets.domain.errors import (
     OrderDenied,
     OrderInvalid,
     WalletInvalid,
-    WalletRefused,
+    WalletRejected,
 )
 from wallets.models import Order, Wallet
 
 DENIED = {
-    422: OpenApiResponse({"$ref": "#/components/schemas/Error"}, "Denied by us; `code` is the denial's.")
+    422: OpenApiResponse(
+        {"$ref": "#/components/schemas/Error"}, "Denied by the risk check; `code` is the denial code."
+    )
 }
 IDEMPOTENCY = OpenApiParameter(
     "Idempotency-Key",
     location=OpenApiParameter.HEADER,
-    description="Makes a repetition the same order (or wallet). The same key with another body is a 409.",
+    description="A repeated request with the same key returns the same order (or wallet); with another body, 409.",
 )
+
+# Fields of the domain that have another name in the API.
+API_FIELDS = {"kind": "order_type", "tif": "time_in_force"}
 
 
 class Denied(APIException):
-    """422 under the denial's own code. The order is kept, so that somebody can ask why."""
+    """422 with the denial code. The denied order is stored, so that its history can be read."""
 
     status_code = 422
 
@@ -48,68 +53,68 @@ class Denied(APIException):
 
 
 class NotAvailable(APIException):
-    """A part of the house that is needed does not answer now."""
+    """503: a required service does not respond now."""
 
     status_code = 503
 
 
-class HouseView(RefusingView):
+class WalletsAPIView(ErrorMappingView):
     def translated(self, exc: Exception) -> Exception:
         match exc:
             case OrderInvalid() | WalletInvalid():
-                return ValidationError({exc.field: [exc.sentence]})
+                return ValidationError({API_FIELDS.get(exc.field, exc.field): [exc.sentence]})
             case OrderDenied():
                 return Denied(exc)
-            case OrderConflict() | WalletRefused():
+            case OrderConflict() | WalletRejected():
                 return Conflict(str(exc))
             case NotFound():
-                return Http404(NO_SUCH)
+                return Http404(NOT_FOUND_MESSAGE)
             case LiveUnavailable():
                 return NotAvailable(str(exc))
         return exc
 
 
-class Pages(HouseView, PagesView):
+class PaginatedWalletsView(WalletsAPIView, PaginatedView):
     pass
 
 
-def client_id_of(request: Request, said: UUID | None, *, part: str = "") -> UUID:
-    """The id under which this request is the same again: the body's, else made of `Idempotency-Key`."""
-    return said or repeat_id(request, part=part)
+def client_id_of(request: Request, client_id: UUID | None, *, part: str = "") -> UUID:
+    """The client id of the request: from the body, else derived from `Idempotency-Key`."""
+    return client_id or idempotency_uuid(request, part=part)
 
 
-def proof_want(request: Request, act: str) -> None:
-    """Raises `StepUpNeeded` unless the session behind the request was proven within ten minutes."""
-    GATED[act]
+def require_step_up(request: Request, act: str) -> None:
+    """Raises `StepUpRequiredError` unless the session was authenticated within the last ten minutes."""
+    STEP_UP_ACTIONS[act]
     if not step_up_is_fresh(request_session(request)):
-        raise StepUpNeeded
+        raise StepUpRequiredError
 
 
 def wallet_or_404(request: Request, pk: UUID) -> Wallet:
-    """The wallet, when the rules let this user do this to it: what is not yours does not exist."""
+    """The wallet, if the user may access it with this method; otherwise `NotFound`."""
     found = selectors.wallet_get(request.user, pk)
-    if found is None or not _may(request, "wallet", found.user_id):
-        raise NotFound(NO_SUCH)
+    if found is None or not _is_allowed(request, "wallet", found.user_id):
+        raise NotFound(NOT_FOUND_MESSAGE)
     return found
 
 
 def venue_or_404(request: Request, wallet: UUID) -> str:
-    """The venue of a wallet that this user may trade: all that has to be known before an order is read."""
-    found = selectors.wallet_whereabouts(wallet)
-    if found is None or not _may(request, "wallet", found[0]):
-        raise NotFound(NO_SUCH)
+    """The venue of a wallet that the user may trade; cheaper than `wallet_or_404` for placing orders."""
+    found = selectors.wallet_location(wallet)
+    if found is None or not _is_allowed(request, "wallet", found[0]):
+        raise NotFound(NOT_FOUND_MESSAGE)
     return found[1]
 
 
 def order_or_404(request: Request, pk: UUID) -> Order:
-    """As `wallet_or_404`."""
+    """The order, as `wallet_or_404`."""
     found = selectors.order_get(request.user, pk)
-    if found is None or not _may(request, "order", found.wallet.user_id):
-        raise NotFound(NO_SUCH)
+    if found is None or not _is_allowed(request, "order", found.wallet.user_id):
+        raise NotFound(NOT_FOUND_MESSAGE)
     return found
 
 
-def _may(request: Request, kind: str, owner: UUID) -> bool:
+def _is_allowed(request: Request, kind: str, owner: UUID) -> bool:
     user: Any = request.user
-    act = Act.READ if request.method in SAFE else Act.CHANGE
-    return user_may(user=user, act=act, kind=kind, owner=owner)
+    act = Action.READ if request.method in SAFE_METHODS else Action.CHANGE
+    return user_is_allowed(user=user, act=act, kind=kind, owner=owner)

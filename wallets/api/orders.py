@@ -1,4 +1,4 @@
-"""Placing, changing and cancelling orders. What is decided is decided in `wallets.services`."""
+"""Order endpoints: list, place, modify and cancel orders through `wallets.services`."""
 
 from typing import Any, ClassVar
 from uuid import UUID
@@ -9,13 +9,13 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.base import BAD, CONFLICT, MISSING, Newest, body_of
+from accounts.api.base import BAD_REQUEST, CONFLICT, NOT_FOUND, NewestFirstPagination, validated_data
 from wallets import selectors, services
 from wallets.api import payloads, request_serializers, response_serializers
 from wallets.api.common import (
     DENIED,
     IDEMPOTENCY,
-    HouseView,
+    WalletsAPIView,
     client_id_of,
     order_or_404,
     venue_or_404,
@@ -26,93 +26,107 @@ from wallets.domain.requests import OrderRequest
 from wallets.models import Order
 
 TRADE = "trade"
-OPTIONAL = ("price", "trigger_price", "tif", "reduce_only", "slippage_percent")
+OPTIONAL = ("price", "trigger_price", "reduce_only", "slippage_percent")
 
 
-def _request(asked: dict[str, Any], venue: str, client_id: UUID) -> OrderRequest:
-    given = {name: asked[name] for name in OPTIONAL if asked.get(name) is not None}
+def _request(params: dict[str, Any], venue: str, client_id: UUID) -> OrderRequest:
+    given = {name: params[name] for name in OPTIONAL if params.get(name) is not None}
+    if params.get("time_in_force") is not None:
+        given["tif"] = params["time_in_force"]
     return OrderRequest(
         client_id=client_id,
         venue=venue,
-        symbol=asked["symbol"],
-        side=asked["side"],
-        kind=asked["kind"],
-        size=asked["size"],
+        symbol=params["symbol"],
+        side=params["side"],
+        kind=params["order_type"],
+        size=params["size"],
         **given,
     )
 
 
-class OrderList(HouseView, GenericAPIView[Order]):
+class OrderList(WalletsAPIView, GenericAPIView[Order]):
     scopes: ClassVar[dict[str, str]] = {"POST": TRADE}
     serializer_class = response_serializers.OrderBody
-    pagination_class = Newest
+    pagination_class = NewestFirstPagination
     queryset = Order.objects.none()
 
     @extend_schema(
         operation_id="orders_list",
         summary="Your orders, newest first",
         parameters=[request_serializers.OrdersQuery],
-        responses={200: response_serializers.OrderBody(many=True), **BAD, **MISSING},
+        responses={200: response_serializers.OrderBody(many=True), **BAD_REQUEST, **NOT_FOUND},
         tags=["orders"],
     )
     def get(self, request: Request) -> Response:
-        asked = body_of(request_serializers.OrdersQuery, request.query_params)
-        return _page(self, selectors.orders_page(request.user, wallet_id=_wallet(request, asked), **asked))
+        params = validated_data(request_serializers.OrdersQuery, request.query_params)
+        return _paginated(
+            self, selectors.orders_page(request.user, wallet_id=_wallet_id(request, params), **params)
+        )
 
     @extend_schema(
         operation_id="order_place",
         summary="Place an order",
-        description="201: the order is ours and on its way; its status tells what became of it. "
-        "A repetition (same `client_id` or `Idempotency-Key`) answers with the first order as it is now.",
+        description="201: the order is stored and will be sent; its status shows the result. "
+        "A repeated request (same `client_id` or `Idempotency-Key`) returns the first order as it is now.",
         request=request_serializers.OrderPlace,
-        responses={201: response_serializers.OrderBody, **DENIED, **MISSING},
+        responses={201: response_serializers.OrderBody, **DENIED, **NOT_FOUND},
         parameters=[IDEMPOTENCY],
         tags=["orders"],
     )
     def post(self, request: Request) -> Response:
-        asked = body_of(request_serializers.OrderPlace, request.data)
-        venue = venue_or_404(request, asked["wallet"])
-        wish = _request(asked, venue, client_id_of(request, asked.get("client_id")))
+        params = validated_data(request_serializers.OrderPlace, request.data)
+        venue = venue_or_404(request, params["wallet"])
+        order_request = _request(params, venue, client_id_of(request, params.get("client_id")))
         order = services.order_place(
-            user=request.user, wallet_id=asked["wallet"], request=wish, origin="api", http=request._request
+            user=request.user,
+            wallet_id=params["wallet"],
+            request=order_request,
+            origin="api",
+            http=request._request,
         )
         return Response(payloads.order_body(order), status=201)
 
 
-def _wallet(request: Request, asked: dict[str, Any]) -> UUID | None:
-    """The wallet that a list is of; one that the reader may not see is none."""
-    wallet_id: UUID | None = asked.pop("wallet", None)
+def _wallet_id(request: Request, params: dict[str, Any]) -> UUID | None:
+    """The wallet id of a list filter, if given. Raises `NotFound` when the user may not read the wallet."""
+    wallet_id: UUID | None = params.pop("wallet", None)
     return None if wallet_id is None else wallet_or_404(request, wallet_id).pk
 
 
-def _page(view: GenericAPIView[Any], rows: QuerySet[Any]) -> Response:
+def _paginated(view: GenericAPIView[Any], rows: QuerySet[Any]) -> Response:
     page = view.paginate_queryset(rows)
     return view.get_paginated_response(view.get_serializer(page, many=True).data)
 
 
-class OrderBatch(HouseView):
+class OrderBatch(WalletsAPIView):
     scopes: ClassVar[dict[str, str]] = {"POST": TRADE}
 
     @extend_schema(
         operation_id="orders_place",
         summary="Place up to 20 orders of one wallet",
-        description="Each is judged by itself, in turn; `results` keeps their order.",
+        description="Each order is risk-checked in turn; `results` has the same sequence.",
         request=request_serializers.OrderBatchBody,
-        responses={200: response_serializers.BatchAnswer, **MISSING},
+        responses={200: response_serializers.BatchResponse, **NOT_FOUND},
         parameters=[IDEMPOTENCY],
         tags=["orders"],
     )
     def post(self, request: Request) -> Response:
-        asked = body_of(request_serializers.OrderBatchBody, request.data)
-        venue = venue_or_404(request, asked["wallet"])
-        wishes = [
-            _request(wish, venue, client_id_of(request, wish.get("client_id"), part=f"#{number}"))
-            for number, wish in enumerate(asked["orders"])
+        params = validated_data(request_serializers.OrderBatchBody, request.data)
+        venue = venue_or_404(request, params["wallet"])
+        order_requests = [
+            _request(
+                order_request, venue, client_id_of(request, order_request.get("client_id"), part=f"#{number}")
+            )
+            for number, order_request in enumerate(params["orders"])
         ]
-        done = services.orders_place(
-            user=request.user, wallet_id=asked["wallet"], requests=wishes, origin="api", http=request._request
+        results = services.orders_place(
+            user=request.user,
+            wallet_id=params["wallet"],
+            requests=order_requests,
+            origin="api",
+            http=request._request,
         )
-        return Response({"results": [_result(one) for one in done]})
+        return Response({"results": [_result(one) for one in results]})
 
 
 def _result(one: Order | OrderError) -> dict[str, Any]:
@@ -127,28 +141,28 @@ def _result(one: Order | OrderError) -> dict[str, Any]:
     return {"order": order, "error": {"code": code, "message": one.sentence, "details": details}}
 
 
-class OrdersCancel(HouseView):
+class OrdersCancel(WalletsAPIView):
     scopes: ClassVar[dict[str, str]] = {"POST": TRADE}
 
     @extend_schema(
         operation_id="orders_cancel",
-        summary="Cancel every live order that matches",
+        summary="Cancel all open orders that match",
         request=request_serializers.CancelAll,
-        responses={200: response_serializers.CancelAnswer, **MISSING},
+        responses={200: response_serializers.CancelResponse, **NOT_FOUND},
         tags=["orders"],
     )
     def post(self, request: Request) -> Response:
-        asked = body_of(request_serializers.CancelAll, request.data)
+        params = validated_data(request_serializers.CancelAll, request.data)
         number = services.orders_cancel(
             user=request.user,
-            wallet_id=asked.get("wallet"),
-            symbol=asked.get("symbol"),
+            wallet_id=params.get("wallet"),
+            symbol=params.get("symbol"),
             http=request._request,
         )
         return Response({"cancelling": number})
 
 
-class OrderDetail(HouseView):
+class OrderDetail(WalletsAPIView):
     scopes: ClassVar[dict[str, str]] = {"PATCH": TRADE, "DELETE": TRADE}
 
     @extend_schema(
@@ -160,8 +174,8 @@ class OrderDetail(HouseView):
 
     @extend_schema(
         operation_id="order_modify",
-        summary="Change price or size of a resting limit order",
-        description="The answer is a new order that `replaces` this one.",
+        summary="Modify price or size of an open limit order",
+        description="Returns a new order that `replaces` this one.",
         request=request_serializers.OrderChange,
         responses={201: response_serializers.OrderBody, **DENIED},
         parameters=[IDEMPOTENCY],
@@ -169,13 +183,13 @@ class OrderDetail(HouseView):
     )
     def patch(self, request: Request, pk: UUID) -> Response:
         old = order_or_404(request, pk)
-        asked = body_of(request_serializers.OrderChange, request.data)
+        params = validated_data(request_serializers.OrderChange, request.data)
         order = services.order_modify(
             user=request.user,
             order_id=old.pk,
-            client_id=client_id_of(request, asked.get("client_id"), part=f"@{pk}"),
-            price=asked.get("price"),
-            size=asked.get("size"),
+            client_id=client_id_of(request, params.get("client_id"), part=f"@{pk}"),
+            price=params.get("price"),
+            size=params.get("size"),
             http=request._request,
         )
         return Response(payloads.order_body(order), status=201)
@@ -183,7 +197,7 @@ class OrderDetail(HouseView):
     @extend_schema(
         operation_id="order_cancel",
         summary="Cancel an order",
-        description="One that has not left the house is cancelled at once; for others the venue is asked.",
+        description="An order that was not sent is cancelled at once; the others are cancelled at the exchange.",
         responses={200: response_serializers.OrderBody, **CONFLICT},
         tags=["orders"],
     )

@@ -1,4 +1,4 @@
-"""What comes in, validated. Numbers are decimal strings, times ms UTC."""
+"""Request serializers. Numbers are decimal strings, times ms UTC."""
 
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -10,8 +10,8 @@ from market.domain.formatting import decimal_parse, plain
 from wallets.domain.status import OrderStatus, TradingState
 from wallets.models import Order, Wallet
 
-BATCH_MOST = 20
-LONGEST = 60  # characters of a number
+MAX_BATCH = 20
+MAX_TEXT_LENGTH = 60  # characters of a number
 Fields = dict[str, Any]
 KINDS = [choice.value for choice in Order.Kind]
 TIFS = [choice.value for choice in Order.Tif]
@@ -21,17 +21,17 @@ WALLET_STATUSES = [status.value for status in Wallet.Status]
 STATES = [state.value for state in TradingState]
 
 
-@extend_schema_field({"type": "string", "maxLength": LONGEST, "example": "0.25"})
+@extend_schema_field({"type": "string", "maxLength": MAX_TEXT_LENGTH, "example": "0.25"})
 class Amount(serializers.Field[Decimal, Any, str, Any]):
-    """A decimal number as text. JSON's own numbers lose digits, so only whole ones are taken."""
+    """A decimal number as text. JSON numbers lose digits, so only integers are accepted as numbers."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
-        "number": 'Write a decimal number as text, for example "0.25".'
+        "number": 'Send a decimal number as text, for example "0.25".'
     }
 
     def to_internal_value(self, data: Any) -> Decimal:
         text = str(data) if isinstance(data, str) or type(data) is int else ""
-        number = decimal_parse(text) if 0 < len(text) <= LONGEST else None
+        number = decimal_parse(text) if 0 < len(text) <= MAX_TEXT_LENGTH else None
         if number is None:
             self.fail("number")
         return number
@@ -40,33 +40,33 @@ class Amount(serializers.Field[Decimal, Any, str, Any]):
         return plain(value)
 
 
-class OrderWish(serializers.Serializer[Fields]):
-    """One order. `price` is the limit, or the worst price of a market kind; without one the house takes
-    the best price (or the trigger) and `slippage_percent`."""
+class OrderFields(serializers.Serializer[Fields]):
+    """One order. `price` is the limit price, or the worst price of a market type; without one it is computed
+    from the best price (or the trigger price) and `slippage_percent`."""
 
     symbol = serializers.CharField(max_length=60)
     side = serializers.ChoiceField(choices=SIDES)
-    kind = serializers.ChoiceField(choices=KINDS)
+    order_type = serializers.ChoiceField(choices=KINDS)
     size = Amount(help_text="In base units.")
     price = Amount(required=False, allow_null=True)
-    trigger_price = Amount(required=False, allow_null=True, help_text="Of stop and take-profit kinds.")
-    tif = serializers.ChoiceField(choices=TIFS, required=False)
+    trigger_price = Amount(required=False, allow_null=True, help_text="For stop and take-profit types.")
+    time_in_force = serializers.ChoiceField(choices=TIFS, required=False)
     reduce_only = serializers.BooleanField(required=False)
-    slippage_percent = Amount(required=False, help_text="Left out: 0.5 for orders, 10 for stops.")
-    client_id = serializers.UUIDField(required=False, help_text="The same id again is the same order.")
+    slippage_percent = Amount(required=False, help_text="Default: 0.5 for market orders, 10 for stops.")
+    client_id = serializers.UUIDField(required=False, help_text="A repeated id returns the same order.")
 
 
-class OrderPlace(OrderWish):
+class OrderPlace(OrderFields):
     wallet = serializers.UUIDField()
 
 
 class OrderBatchBody(serializers.Serializer[Fields]):
     wallet = serializers.UUIDField()
-    orders = serializers.ListField(child=OrderWish(), min_length=1, max_length=BATCH_MOST)
+    orders = serializers.ListField(child=OrderFields(), min_length=1, max_length=MAX_BATCH)
 
 
 class OrderChange(serializers.Serializer[Fields]):
-    """A new order takes the place of the old one; what is left out stays."""
+    """A new order replaces the old one; omitted fields keep their value."""
 
     price = Amount(required=False)
     size = Amount(required=False)
@@ -79,7 +79,7 @@ class OrderChange(serializers.Serializer[Fields]):
 
 
 class CancelAll(serializers.Serializer[Fields]):
-    """Without either, every live order of yours."""
+    """Filters of the orders to cancel; without any, all open orders of the user."""
 
     wallet = serializers.UUIDField(required=False)
     symbol = serializers.CharField(required=False, max_length=60)
@@ -98,32 +98,34 @@ class FillsQuery(serializers.Serializer[Fields]):
 
 
 class WalletCreate(serializers.Serializer[Fields]):
-    """A key of yours, one that we make (leave `key` out), or an account at a simulated venue."""
+    """A wallet with a given key, with a key generated here (omit `key`), or a simulated account."""
 
     venue = serializers.SlugField(max_length=40)
-    label = serializers.CharField(max_length=60)  # type: ignore[assignment]  # a field of ours, not the serializer's
-    address = serializers.CharField(max_length=80, required=False, help_text="The account at the venue.")
+    label = serializers.CharField(max_length=60)  # type: ignore[assignment]  # a declared field, not the serializer's argument
+    address = serializers.CharField(max_length=80, required=False, help_text="The account at the exchange.")
     key = serializers.CharField(
         max_length=80,
         required=False,
         write_only=True,
-        help_text="Of an API wallet, hexadecimal. Never shown again.",
+        help_text="Key of an API wallet, hexadecimal. Never shown again.",
     )
     simulated = serializers.BooleanField(required=False, default=False)
 
     def validate(self, attrs: Fields) -> Fields:
         if attrs["simulated"] and {"address", "key"} & attrs.keys():
-            raise serializers.ValidationError("A simulated account brings its own address and key.")
+            raise serializers.ValidationError(
+                "A simulated account has its own address and key; do not send them."
+            )
         if not attrs["simulated"] and "address" not in attrs:
-            raise serializers.ValidationError({"address": "Say which account at the venue."})
+            raise serializers.ValidationError({"address": "Enter the account address at the exchange."})
         return attrs
 
 
-class Limits(serializers.Serializer[Fields]):
-    """Null: the house's own limit."""
+class LimitsBody(serializers.Serializer[Fields]):
+    """Trading limits of a wallet. Null: the server's default."""
 
     max_order_notional = Amount(required=False, allow_null=True)
-    max_day_notional = Amount(required=False, allow_null=True)
+    max_daily_notional = Amount(required=False, allow_null=True)
     max_position_notional = Amount(required=False, allow_null=True)
     max_leverage = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=100)
     price_band_percent = Amount(required=False, allow_null=True)
@@ -132,17 +134,19 @@ class Limits(serializers.Serializer[Fields]):
     )
 
 
-class WalletChange(Limits):
-    label = serializers.CharField(max_length=60, required=False)  # type: ignore[assignment]  # a field of ours, not the serializer's
+class WalletChange(LimitsBody):
+    label = serializers.CharField(max_length=60, required=False)  # type: ignore[assignment]  # a declared field, not the serializer's argument
 
 
-class StateBody(serializers.Serializer[Fields]):
+class TradingStateBody(serializers.Serializer[Fields]):
     state = serializers.ChoiceField(choices=STATES)
     reason = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
 
 
 class KeyReplace(serializers.Serializer[Fields]):
-    key = serializers.CharField(max_length=80, write_only=True, help_text="Of an API wallet, hexadecimal.")
+    key = serializers.CharField(
+        max_length=80, write_only=True, help_text="Key of an API wallet, hexadecimal."
+    )
 
 
 class LeverageBody(serializers.Serializer[Fields]):

@@ -1,47 +1,47 @@
-"""What goes out, for OpenAPI; `bodies` writes it. Numbers are decimal strings, times ms UTC."""
+"""Response serializers for OpenAPI; `payloads` builds the bodies. Numbers are decimal strings, times ms UTC."""
 
 from typing import Any
 
 from rest_framework import serializers
 
 from wallets.api import payloads
-from wallets.api.request_serializers import KINDS, SIDES, STATUSES, TIFS, WALLET_STATUSES, Limits
-from wallets.models import Fill, LedgerEntry, LedgerTransfer, Order, Position, Wallet
+from wallets.api.request_serializers import KINDS, SIDES, STATUSES, TIFS, WALLET_STATUSES, LimitsBody
+from wallets.models import Fill, LedgerEntry, LedgerTransaction, Order, Position, Wallet
 
 Fields = dict[str, Any]
 
 
 class DecimalText(serializers.CharField):
-    """A decimal number written out, no exponent."""
+    """A decimal number as text, without exponent."""
 
 
 class OrderBody(serializers.ModelSerializer[Order]):
-    """Null: not known, or not of this kind."""
+    """An order. Null: not known, or not used by this order type."""
 
     wallet = serializers.UUIDField()
     venue = serializers.SlugField()
     symbol = serializers.CharField()
     side = serializers.ChoiceField(choices=SIDES)
-    kind = serializers.ChoiceField(choices=KINDS)
-    tif = serializers.ChoiceField(choices=TIFS)
+    order_type = serializers.ChoiceField(choices=KINDS)
+    time_in_force = serializers.ChoiceField(choices=TIFS)
     status = serializers.ChoiceField(choices=STATUSES)
-    price = DecimalText(help_text="The limit, or the worst that is accepted.")
+    price = DecimalText(help_text="Limit price, or the worst accepted price.")
     trigger_price = DecimalText(allow_null=True)
     size = DecimalText()
-    filled = DecimalText()
+    filled_size = DecimalText()
     average_price = DecimalText(allow_null=True)
     replaces = serializers.UUIDField(allow_null=True)
     flags = serializers.ListField(child=serializers.CharField())
-    cancel_asked = serializers.BooleanField()
+    cancel_requested = serializers.BooleanField()
     created_at = serializers.IntegerField()
     updated_at = serializers.IntegerField()
 
     class Meta:
         model = Order
         fields = (
-            "id", "client_id", "wallet", "venue", "symbol", "side", "kind", "tif", "reduce_only", "price",
-            "trigger_price", "size", "filled", "average_price", "status", "code", "message", "origin",
-            "replaces", "flags", "cancel_asked", "created_at", "updated_at",
+            "id", "client_id", "wallet", "venue", "symbol", "side", "order_type", "time_in_force", "reduce_only", "price",
+            "trigger_price", "size", "filled_size", "average_price", "status", "code", "message", "origin",
+            "replaces", "flags", "cancel_requested", "created_at", "updated_at",
         )  # fmt: skip
 
     def to_representation(self, instance: Order) -> Any:
@@ -70,29 +70,31 @@ class FillBody(serializers.ModelSerializer[Fill]):
         return payloads.fill_body(instance)
 
 
-class Refusal(serializers.Serializer[Fields]):
+class ErrorBody(serializers.Serializer[Fields]):
     code = serializers.CharField()
     message = serializers.CharField()
     details = serializers.DictField()
 
 
 class BatchItem(serializers.Serializer[Fields]):
-    """Either an order (which may be a denied one) or nothing but the error."""
+    """An order (possibly a denied one) or an error, or both."""
 
     order = OrderBody(allow_null=True)
-    error = Refusal(allow_null=True)
+    error = ErrorBody(allow_null=True)
 
 
-class BatchAnswer(serializers.Serializer[Fields]):
+class BatchResponse(serializers.Serializer[Fields]):
     results = BatchItem(many=True)
 
 
-class CancelAnswer(serializers.Serializer[Fields]):
-    cancelling = serializers.IntegerField(help_text="How many orders are cancelled, or will be at the venue.")
+class CancelResponse(serializers.Serializer[Fields]):
+    cancelling = serializers.IntegerField(
+        help_text="Number of orders cancelled here or requested to be cancelled at the exchange."
+    )
 
 
 class SignerBody(serializers.Serializer[Fields]):
-    """The key that trades for a wallet. What it may do was checked at the venue: never withdraw."""
+    """The key that trades for a wallet. It was verified at the exchange that the key cannot withdraw."""
 
     address = serializers.CharField(allow_null=True)
     name = serializers.CharField(allow_null=True)
@@ -105,10 +107,11 @@ class WalletBody(serializers.ModelSerializer[Wallet]):
     simulated = serializers.BooleanField()
     status = serializers.ChoiceField(choices=WALLET_STATUSES)
     signer = SignerBody()
-    limits = Limits()
-    equity = DecimalText(allow_null=True, help_text="Of the perp pot, as the venue said last.")
+    limits = LimitsBody()
+    equity = DecimalText(allow_null=True, help_text="Of the perp account, as last reported by the exchange.")
     residual = serializers.DictField(
-        child=serializers.CharField(), help_text="pot:asset → what the venue has more than our books."
+        child=serializers.CharField(),
+        help_text="account_type:asset → balance at the exchange less the ledger.",
     )
     created_at = serializers.IntegerField()
     reconciled_at = serializers.IntegerField(allow_null=True)
@@ -117,7 +120,7 @@ class WalletBody(serializers.ModelSerializer[Wallet]):
         model = Wallet
         fields = (
             "id", "venue", "simulated", "label", "address", "status", "status_reason", "signer",
-            "trading_state", "trading_reason", "stopped_by_house", "limits", "stream", "equity", "residual",
+            "trading_state", "trading_reason", "halted_by_admin", "limits", "stream_status", "equity", "residual",
             "created_at", "reconciled_at",
         )  # fmt: skip
 
@@ -126,7 +129,7 @@ class WalletBody(serializers.ModelSerializer[Wallet]):
 
 
 class BalanceBody(serializers.Serializer[Fields]):
-    pot = serializers.ChoiceField(choices=["perp", "spot"])
+    account_type = serializers.ChoiceField(choices=["perp", "spot"])
     asset = serializers.CharField()
     available = DecimalText()
     reserved = DecimalText()
@@ -138,9 +141,9 @@ class PositionBody(serializers.ModelSerializer[Position]):
     symbol = serializers.CharField()
     size = DecimalText(help_text="Below zero: short.")
     entry_price = DecimalText(allow_null=True)
-    mark = DecimalText(allow_null=True)
-    unrealised = DecimalText(allow_null=True)
-    realised = DecimalText(help_text="Before fees, ever.")
+    mark_price = DecimalText(allow_null=True)
+    unrealised_pnl = DecimalText(allow_null=True)
+    realised_pnl = DecimalText(help_text="Before fees, in total.")
     fees = DecimalText()
     funding = DecimalText()
     margin_used = DecimalText()
@@ -149,49 +152,49 @@ class PositionBody(serializers.ModelSerializer[Position]):
     class Meta:
         model = Position
         fields = (
-            "venue", "symbol", "size", "entry_price", "mark", "unrealised", "realised", "fees", "funding",
+            "venue", "symbol", "size", "entry_price", "mark_price", "unrealised_pnl", "realised_pnl", "fees", "funding",
             "leverage", "isolated", "margin_used", "liquidation_price",
         )  # fmt: skip
 
 
 class EntryBody(serializers.ModelSerializer[LedgerEntry]):
     amount = DecimalText()
-    transfer = serializers.IntegerField()
+    transaction = serializers.IntegerField()
     ref = serializers.CharField()
     kind = serializers.CharField()
     time = serializers.IntegerField()
 
     class Meta:
         model = LedgerEntry
-        fields = ("id", "transfer", "ref", "kind", "pot", "asset", "account", "amount", "time")
+        fields = ("id", "transaction", "ref", "kind", "account_type", "asset", "account", "amount", "time")
 
     def to_representation(self, instance: LedgerEntry) -> Any:
         return payloads.entry_body(instance)
 
 
-class LegBody(serializers.Serializer[Fields]):
-    pot = serializers.ChoiceField(choices=["perp", "spot"])
+class EntryLineBody(serializers.Serializer[Fields]):
+    account_type = serializers.ChoiceField(choices=["perp", "spot"])
     asset = serializers.CharField()
     account = serializers.CharField()
     amount = DecimalText()
 
 
-class TransferBody(serializers.ModelSerializer[LedgerTransfer]):
-    """One event in the books; its entries sum to zero per asset."""
+class TransactionBody(serializers.ModelSerializer[LedgerTransaction]):
+    """One ledger transaction; its entries sum to zero per asset."""
 
     order = serializers.UUIDField(allow_null=True)
-    entries = LegBody(many=True)
+    entries = EntryLineBody(many=True)
 
     class Meta:
-        model = LedgerTransfer
+        model = LedgerTransaction
         fields = ("id", "ref", "kind", "order", "note", "time", "entries")
 
-    def to_representation(self, instance: LedgerTransfer) -> Any:
-        return payloads.transfer_body(instance)
+    def to_representation(self, instance: LedgerTransaction) -> Any:
+        return payloads.transaction_body(instance)
 
 
 class Page(serializers.Serializer[Fields]):
-    """All of it: these lists are short."""
+    """A complete list in one page."""
 
     next = serializers.URLField(allow_null=True)
     previous = serializers.URLField(allow_null=True)

@@ -1,18 +1,18 @@
-"""Why we say no to an order: one enum, from which `docs/denials.md` is generated."""
+"""Denial codes of the risk check with their messages; `docs/denials.md` is generated from them."""
 
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 
 class Denial(StrEnum):
-    """The code that programs read. A sentence and what it means are in `REASONS`."""
+    """Machine-readable code of a denial. Its message and meaning are in `REASONS`."""
 
     HALTED = "halted"
     REDUCING = "reducing"
     WALLET_INACTIVE = "wallet_inactive"
-    NOT_TRADING = "not_trading"
-    TICK = "tick"
-    LOT = "lot"
+    INSTRUMENT_NOT_TRADING = "instrument_not_trading"
+    PRICE_TICK = "price_tick"
+    SIZE_STEP = "size_step"
     MIN_NOTIONAL = "min_notional"
     STALE_PRICE = "stale_price"
     PRICE_BAND = "price_band"
@@ -20,129 +20,130 @@ class Denial(StrEnum):
     NOTHING_TO_REDUCE = "nothing_to_reduce"
     TRIGGER_NOT_REDUCING = "trigger_not_reducing"
     TRIGGER_SIDE = "trigger_side"
-    RATE = "rate"
+    ORDER_RATE = "order_rate"
     OPEN_ORDERS = "open_orders"
     ORDER_LIMIT = "order_limit"
-    DAY_LIMIT = "day_limit"
+    DAILY_LIMIT = "daily_limit"
     POSITION_LIMIT = "position_limit"
     LEVERAGE = "leverage"
-    FUNDS = "funds"
-    REPLACED_GONE = "replaced_gone"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    REPLACED_ORDER_CLOSED = "replaced_order_closed"
 
-    def sentence(self, **numbers: Any) -> str:
-        return REASONS[self].sentence.format(**numbers)
+    def message(self, **numbers: Any) -> str:
+        return REASONS[self].template.format(**numbers)
 
 
 class Reason(NamedTuple):
-    """`sentence` is a template with the numbers of the case; `meaning` is for the documentation."""
+    """`template` is the message with placeholders for its numbers; `meaning` is for the documentation."""
 
-    sentence: str
+    template: str
     meaning: str
 
 
 REASONS: dict[Denial, Reason] = {
     Denial.HALTED: Reason(
-        "Trading is halted here: only cancels go out.",
-        "The wallet, its owner or the whole house is halted.",
+        "Trading is halted: only cancels are sent.",
+        "Trading of the wallet, its owner or the whole server is halted.",
     ),
     Denial.REDUCING: Reason(
-        "Only orders that make a position smaller are taken now; {closable} {base} could be closed.",
-        "The wallet, its owner or the whole house only reduces. Perpetuals: reduce-only orders, and orders "
-        "no larger than the position less what already waits to close it. Spot: sells.",
+        "Reduce-only mode: only orders that reduce a position are allowed; {closable} {base} can be closed.",
+        "The wallet, its owner or the whole server is in reduce-only mode. Perpetuals: reduce-only orders, and "
+        "orders no larger than the position less open orders that already close it. Spot: sells.",
     ),
     Denial.WALLET_INACTIVE: Reason(
         "This wallet cannot trade: it is {status}.",
-        "The wallet has no key that works: it is being checked, was refused, has expired or was archived.",
+        "The wallet has no working key: it is being checked, was rejected, has expired or was archived.",
     ),
-    Denial.NOT_TRADING: Reason(
-        "{symbol} does not trade now.", "The venue lists the instrument, but takes no orders for it."
+    Denial.INSTRUMENT_NOT_TRADING: Reason(
+        "{symbol} is not trading now.", "The venue lists the instrument, but accepts no orders for it."
     ),
-    Denial.TICK: Reason(
-        "{price} is between two ticks of {symbol}; beside it are {below} and {above}.",
-        "A price or trigger price is not one that the venue's tick rules allow.",
+    Denial.PRICE_TICK: Reason(
+        "{price} is not a valid price of {symbol}; the nearest prices are {below} and {above}.",
+        "A price or trigger price does not match the venue's tick rules.",
     ),
-    Denial.LOT: Reason(
-        "{size} {base} is not a multiple of the smallest step, {step}.",
+    Denial.SIZE_STEP: Reason(
+        "Size must be a multiple of {step} {base}, not {size}.",
         "The size has more decimals than the instrument allows.",
     ),
     Denial.MIN_NOTIONAL: Reason(
-        "{notional} {quote} is less than the smallest order, {least} {quote}.",
-        "Size times price is below the venue's smallest order. Reduce-only orders are exempt.",
+        "Order value {notional} {quote} is below the minimum of {least} {quote}.",
+        "Size times price is below the venue's minimum order value. Reduce-only orders are exempt.",
     ),
     Denial.STALE_PRICE: Reason(
-        "There is no price of {symbol} younger than {limit} s, and this order would open a position.",
-        "The feed is away or late, so nothing can be judged against the market. Exits are let through when "
-        "they name their price.",
+        "Market data of {symbol} is older than {limit} s, and this order would open a position.",
+        "The feed is down or late, so the order cannot be checked against the market. Exits are allowed when "
+        "they have a price.",
     ),
     Denial.PRICE_BAND: Reason(
-        "{price} is {percent} % worse than {mark}; at most {band} % is allowed.",
+        "{price} is {percent} % worse than {mark}; the maximum is {band} %.",
         "The worst price of the order is too far on the aggressive side of the mark (of the trigger price "
         "for triggered orders). Prices far away on the passive side are fine.",
     ),
     Denial.SPOT_RULES: Reason(
-        "{what} is for perpetuals; {symbol} is spot.",
-        "Reduce-only and triggered orders do not exist for spot instruments.",
+        "{what} is available for perpetuals only; {symbol} is spot.",
+        "Reduce-only and trigger orders do not exist for spot instruments.",
     ),
     Denial.NOTHING_TO_REDUCE: Reason(
-        "There is no position in {symbol} that a reduce-only {side} could make smaller.",
+        "No position in {symbol} that a reduce-only {side} could reduce.",
         "A reduce-only order without a position on the other side.",
     ),
     Denial.TRIGGER_NOT_REDUCING: Reason(
         "Stops and take-profits of {symbol} must be reduce-only.",
-        "The venue takes triggered orders of perpetuals only when they are reduce-only.",
+        "The venue accepts trigger orders of perpetuals only when they are reduce-only.",
     ),
     Denial.TRIGGER_SIDE: Reason(
-        "The trigger price {trigger} must be {side} the mark, {mark}.",
-        "The trigger would fire at once: stops of buys and take-profits of sells lie above the mark, the "
+        "Trigger price {trigger} must be {side} the mark price {mark}.",
+        "The order would trigger at once: buy stops and sell take-profits lie above the mark price, the "
         "others below.",
     ),
-    Denial.RATE: Reason(
-        "{count} orders in the last minute; at most {limit} are taken.",
+    Denial.ORDER_RATE: Reason(
+        "{count} orders in the last minute; the maximum is {limit}.",
         "More orders per minute than the limit of the wallet, denied ones included.",
     ),
     Denial.OPEN_ORDERS: Reason(
-        "{count} orders are open; the venue takes no more than {limit}.",
-        "The wallet has as many open orders as the venue keeps for one account.",
+        "{count} orders are open; the maximum is {limit}.",
+        "The wallet has reached the venue's limit of open orders per account.",
     ),
     Denial.ORDER_LIMIT: Reason(
-        "{notional} {quote} is more than one order may be worth, {limit} {quote}.",
+        "The order value of {notional} {quote} is above the max order value of {limit} {quote}.",
         "Size times worst price is above the limit per order. Exits are exempt.",
     ),
-    Denial.DAY_LIMIT: Reason(
-        "With this order {notional} {quote} would be traded or open within a day; the limit is {limit}.",
-        "What the orders of the last 24 hours traded or still could, and this one. Exits are exempt.",
+    Denial.DAILY_LIMIT: Reason(
+        "With this order the 24h volume would be {notional} {quote}; the daily limit is {limit}.",
+        "The traded and open value of the orders of the last 24 hours, and this order. Exits are exempt.",
     ),
     Denial.POSITION_LIMIT: Reason(
-        "The position could become worth {notional} {quote}; the limit is {limit}.",
+        "The position value could reach {notional} {quote}; the max position value is {limit}.",
         "Position, open orders of the same side and this order together exceed the limit per instrument.",
     ),
     Denial.LEVERAGE: Reason(
-        "Positions could become {leverage} times the equity of {equity}; the limit is {limit} times.",
+        "Leverage could reach {leverage}x of the equity of {equity}; the max leverage is {limit}x.",
         "The notional of all positions, if every open order were filled, over the equity of the account.",
     ),
-    Denial.FUNDS: Reason(
-        "{needed} {asset} are needed, {available} are available.",
-        "The wallet does not have what the order could cost at its worst price: margin and fees of "
+    Denial.INSUFFICIENT_FUNDS: Reason(
+        "Insufficient funds: {needed} {asset} are needed, {available} available.",
+        "The available balance is below the cost of the order at its worst price: margin and fees of "
         "perpetuals, the price of a spot buy, the coins of a spot sell.",
     ),
-    Denial.REPLACED_GONE: Reason(
-        "The order that this one was to replace has ended.",
-        "A modification whose order was filled or cancelled before it could be sent.",
+    Denial.REPLACED_ORDER_CLOSED: Reason(
+        "The order to modify has already ended.",
+        "The order was filled or cancelled before its modification could be sent.",
     ),
 }
 
 DOCUMENT = """# Denials
 
-*Denied* is our no, before anything left the house; *rejected* is the venue's. A denied order is kept
-with its code and sentence, reserves nothing and was never sent. The API answers 422 with the code.
+*Denied* is the result of the risk check, before an order is sent; *rejected* comes from the venue. A denied
+order is stored with its code and message, reserves nothing and was never sent. The API answers 422 with the
+code.
 This table is generated from `wallets/domain/denials.py`.
 
-| code | what it says | when |
+| code | message | meaning |
 |---|---|---|
 """
 
 
 def document() -> str:
     """The text of `docs/denials.md`."""
-    rows = (f"| `{denial}` | {REASONS[denial].sentence} | {REASONS[denial].meaning} |\n" for denial in Denial)
+    rows = (f"| `{denial}` | {REASONS[denial].template} | {REASONS[denial].meaning} |\n" for denial in Denial)
     return DOCUMENT + "".join(rows)

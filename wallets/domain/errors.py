@@ -1,4 +1,4 @@
-"""What can be wrong with what somebody asks for: one tree. Errors carry data and write their own sentence."""
+"""Errors of orders and wallets: one exception hierarchy. Errors carry data and a message for users."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from wallets.domain.denials import Denial
 
 
 class OrderError(Exception):
-    """Root of this tree. `sentence` is for people."""
+    """Base class. `sentence` is the message for users."""
 
     def __init__(self, sentence: str) -> None:
         self.sentence = sentence
@@ -14,7 +14,7 @@ class OrderError(Exception):
 
 
 class OrderInvalid(OrderError):
-    """A field is not what it has to be; nothing was stored. `field` is a field of the request."""
+    """A field of the request is invalid; nothing was stored. `field` is its name."""
 
     def __init__(self, field: str, sentence: str) -> None:
         self.field = field
@@ -22,9 +22,9 @@ class OrderInvalid(OrderError):
 
 
 class OrderDenied(OrderError):
-    """We said no, for one of the reasons in `Denial`.
+    """The risk check denied the order for one of the reasons in `Denial`.
 
-    `order` is the row that remembers it; None when the request named no price that could be stored.
+    `order` is the stored row; None when the request has no price that could be stored.
     """
 
     def __init__(self, denial: Denial, sentence: str, order: Any = None) -> None:
@@ -34,25 +34,25 @@ class OrderDenied(OrderError):
 
 
 class OrderConflict(OrderError):
-    """What was asked for contradicts what is there: another body under the same id, an order that ended."""
+    """The request conflicts with existing state: a different request under the same id, an order that ended."""
 
 
 class NotFound(OrderError):
-    """There is no such thing, or it is somebody else's: nobody learns which."""
+    """The object does not exist or belongs to another user; the message does not tell which."""
 
 
-class IllegalMove(OrderError):
-    """A bug of ours: the state table has no such move."""
+class IllegalTransition(OrderError):
+    """A bug: the state table has no such transition."""
 
 
-# --- wallets -------------------------------------------------------------------------------------------
+# --- wallets ------------------------------------------------------------------------------------------
 class WalletInvalid(OrderError):
-    """A field of what somebody says about a wallet is not what it has to be; nothing was stored."""
+    """A field of a wallet request is invalid; nothing was stored. `field` is its name."""
 
     def __init__(self, field: str, sentence: str) -> None:
         self.field = field
         super().__init__(sentence)
 
 
-class WalletRefused(OrderError):
-    """What was asked for cannot be done to this wallet now, or to any."""
+class WalletRejected(OrderError):
+    """The operation is not possible for this wallet now, or for any wallet."""

@@ -1,4 +1,4 @@
-"""From events to entries. The entries of one event sum to zero per asset."""
+"""Ledger: chart of accounts and postings of account events. Postings of one event sum to zero per asset."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -6,100 +6,124 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from enum import StrEnum
 
-from market.domain.orders import Pot, VenueFill, VenueFunding, VenueMovement
+from market.domain.orders import AccountType, VenueFill, VenueFunding, VenueMovement
 
-PLACES = Decimal(1).scaleb(-18)  # as the database keeps them
+PLACES = Decimal(1).scaleb(-18)  # decimals stored in the database
 _WIDE = Context(prec=60)
 ZERO = Decimal(0)
 
 
-class Account(StrEnum):
-    """Where an amount of one asset is. What belongs to the trader is `AVAILABLE` + `RESERVED`.
+class LedgerAccount(StrEnum):
+    """Ledger accounts. The trader owns `AVAILABLE` + `RESERVED`.
 
-    The others are where it came from or went, with the opposite sign: all of them sum to zero per asset.
+    The others are the counter-accounts, with the opposite sign: all accounts sum to zero per asset.
     """
 
     AVAILABLE = "available"
-    RESERVED = "reserved"  # promised to open orders
+    RESERVED = "reserved"  # reserved by open orders
     FEES = "fees"
     FUNDING = "funding"
-    REALISED = "realised"  # closed profit of perpetuals
-    TRADED = "traded"  # the other side of a spot trade: what was given for what was got
+    REALISED_PNL = "realised_pnl"  # realised PnL of perpetuals
+    TRADE_CLEARING = "trade_clearing"  # counter-account of both legs of a spot trade
     TRANSFERS = "transfers"  # deposits, withdrawals, sends
-    EXTERNAL = "external"  # what was there before us, and residuals that somebody accepted
+    EXTERNAL = "external"  # opening balances, and residuals that were accepted
 
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """An amount that comes to (above zero) or leaves an account."""
+    """An amount added to an account (above zero) or taken from it."""
 
-    pot: Pot
+    account_type: AccountType
     asset: str
-    account: Account
+    account: LedgerAccount
     amount: Decimal
 
 
 def exact(amount: Decimal) -> Decimal:
-    """As many decimals as the books have."""
+    """Rounded to the decimals of the ledger."""
     return amount.quantize(PLACES, context=_WIDE)
 
 
-def move(pot: Pot, asset: str, amount: Decimal, to: Account, source: Account) -> list[Posting]:
-    """`amount` goes from `source` to `to`; below zero it goes the other way."""
+def entries_for(
+    account_type: AccountType, asset: str, amount: Decimal, to: LedgerAccount, source: LedgerAccount
+) -> list[Posting]:
+    """Two postings that move `amount` from `source` to `to`; a negative amount moves the other way."""
     rounded = exact(amount)
-    return [Posting(pot, asset, to, rounded), Posting(pot, asset, source, -rounded)]
+    return [Posting(account_type, asset, to, rounded), Posting(account_type, asset, source, -rounded)]
 
 
-def reserve(pot: Pot, asset: str, amount: Decimal) -> list[Posting]:
-    return move(pot, asset, amount, Account.RESERVED, Account.AVAILABLE)
+def reserve(account_type: AccountType, asset: str, amount: Decimal) -> list[Posting]:
+    return entries_for(account_type, asset, amount, LedgerAccount.RESERVED, LedgerAccount.AVAILABLE)
 
 
-def release(pot: Pot, asset: str, amount: Decimal) -> list[Posting]:
-    return move(pot, asset, amount, Account.AVAILABLE, Account.RESERVED)
+def release(account_type: AccountType, asset: str, amount: Decimal) -> list[Posting]:
+    return entries_for(account_type, asset, amount, LedgerAccount.AVAILABLE, LedgerAccount.RESERVED)
 
 
-def fill(fact: VenueFill, *, pot: Pot, base: str, quote: str) -> list[Posting]:
-    """Perpetuals realise their closed profit; spot gives one asset for the other. The fee has its own."""
-    fee = move(pot, fact.fee_asset, -fact.fee, Account.AVAILABLE, Account.FEES)
-    if pot == "perp":
-        return merged(move(pot, quote, fact.closed_pnl, Account.AVAILABLE, Account.REALISED) + fee)
-    sign = 1 if fact.side == "buy" else -1
-    value = fact.price * fact.size
-    got = move(pot, base, sign * fact.size, Account.AVAILABLE, Account.TRADED)
-    gave = move(pot, quote, -sign * value, Account.AVAILABLE, Account.TRADED)
-    return merged(got + gave + fee)
+def fill(event: VenueFill, *, account_type: AccountType, base: str, quote: str) -> list[Posting]:
+    """Postings of a fill: realised PnL of a perpetual, or the exchange of two spot assets; and the fee."""
+    fee = entries_for(account_type, event.fee_asset, -event.fee, LedgerAccount.AVAILABLE, LedgerAccount.FEES)
+    if account_type == "perp":
+        return merged(
+            entries_for(
+                account_type, quote, event.closed_pnl, LedgerAccount.AVAILABLE, LedgerAccount.REALISED_PNL
+            )
+            + fee
+        )
+    sign = 1 if event.side == "buy" else -1
+    value = event.price * event.size
+    received = entries_for(
+        account_type, base, sign * event.size, LedgerAccount.AVAILABLE, LedgerAccount.TRADE_CLEARING
+    )
+    paid = entries_for(
+        account_type, quote, -sign * value, LedgerAccount.AVAILABLE, LedgerAccount.TRADE_CLEARING
+    )
+    return merged(received + paid + fee)
 
 
-def funding(fact: VenueFunding) -> list[Posting]:
-    return merged(move("perp", fact.asset, fact.amount, Account.AVAILABLE, Account.FUNDING))
+def funding(event: VenueFunding) -> list[Posting]:
+    return merged(
+        entries_for("perp", event.asset, event.amount, LedgerAccount.AVAILABLE, LedgerAccount.FUNDING)
+    )
 
 
-def movement(fact: VenueMovement) -> list[Posting]:
-    """Each leg against the world outside; the fee is paid from the pot that the fee's asset moved in."""
+def movement(event: VenueMovement) -> list[Posting]:
+    """Each leg against `TRANSFERS`; the fee is paid from the account type in which the fee's asset moved."""
     legs = [
         posting
-        for pot, asset, amount in fact.legs
-        for posting in move(pot, asset, amount, Account.AVAILABLE, Account.TRANSFERS)
+        for account_type, asset, amount in event.legs
+        for posting in entries_for(
+            account_type, asset, amount, LedgerAccount.AVAILABLE, LedgerAccount.TRANSFERS
+        )
     ]
-    paid_from: Pot = next((pot for pot, asset, _ in fact.legs if asset == fact.fee_asset), "perp")
-    return merged(legs + move(paid_from, fact.fee_asset, -fact.fee, Account.AVAILABLE, Account.FEES))
+    paid_from: AccountType = next(
+        (account_type for account_type, asset, _ in event.legs if asset == event.fee_asset), "perp"
+    )
+    return merged(
+        legs
+        + entries_for(paid_from, event.fee_asset, -event.fee, LedgerAccount.AVAILABLE, LedgerAccount.FEES)
+    )
 
 
-def opening(pot: Pot, asset: str, amount: Decimal) -> list[Posting]:
-    return merged(move(pot, asset, amount, Account.AVAILABLE, Account.EXTERNAL))
+def opening(account_type: AccountType, asset: str, amount: Decimal) -> list[Posting]:
+    return merged(entries_for(account_type, asset, amount, LedgerAccount.AVAILABLE, LedgerAccount.EXTERNAL))
 
 
 def merged(postings: Iterable[Posting]) -> list[Posting]:
     """One posting per account, without zeros."""
-    sums: dict[tuple[Pot, str, Account], Decimal] = defaultdict(Decimal)
+    sums: dict[tuple[AccountType, str, LedgerAccount], Decimal] = defaultdict(Decimal)
     for posting in postings:
-        key = posting.pot, posting.asset, posting.account
+        key = posting.account_type, posting.asset, posting.account
         sums[key] = _WIDE.add(sums[key], posting.amount)  # 28 digits would round large sums
     return [Posting(*key, amount) for key, amount in sums.items() if amount]
 
 
-def held_after(held: Decimal, left: Decimal, left_now: Decimal) -> Decimal:
-    """What an order still holds back when `left` of its size has become `left_now`."""
-    if left <= 0 or left_now <= 0:
+def reservation_after(reserved: Decimal, remaining: Decimal, remaining_now: Decimal) -> Decimal:
+    """The rest of a reservation when the remaining size falls from `remaining` to `remaining_now`."""
+    if remaining <= 0 or remaining_now <= 0:
         return ZERO
-    return exact(_WIDE.divide(_WIDE.multiply(held, left_now), left)) if left_now < left else held
+    return (
+        exact(_WIDE.divide(_WIDE.multiply(reserved, remaining_now), remaining))
+        if remaining_now < remaining
+        else reserved
+    )

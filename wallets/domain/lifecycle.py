@@ -1,7 +1,7 @@
-"""What may become of an order: one table. A fact that the venue tells has a move from every state.
+"""Order state machine: one transition table. Events reported by the venue have a transition from every state.
 
-*Unknown* leads nowhere but through the venue: to what it says, or, when it never saw the order, back to
-pending, from where the order is sent again under the same id, cancelled or lapses.
+From *unknown* only the venue's response leads on: to the reported state or, if the venue never received the
+order, back to pending, from where it is sent again under the same id, cancelled, or expires.
 """
 
 from collections.abc import Iterable
@@ -9,30 +9,32 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
-from wallets.domain.errors import IllegalMove
-from wallets.domain.status import AT_VENUE, IN_DOUBT, LIVE, TERMINAL, OrderStatus
+from wallets.domain.errors import IllegalTransition
+from wallets.domain.status import AT_VENUE, IN_FLIGHT, LIVE, TERMINAL, OrderStatus
 
 _S = OrderStatus
 
 
 class OrderEvent(StrEnum):
-    # --- ours ---
-    TAKEN = "taken"  # written down to be sent
-    UNSENT = "unsent"  # nothing left us, or the venue refused the envelope
-    DOUBTED = "doubted"  # sent, no answer
-    DENIED = "denied"  # the rules changed while it waited
-    LAPSED = "lapsed"  # too old to be sent
-    CANCELLED_HERE = "cancelled_here"
+    """What happens to an order: local events first, then events reported by the venue."""
+
+    # --- local ---
+    PREPARED = "prepared"  # its submission was stored
+    NOT_SENT = "not_sent"  # nothing was sent, or the venue rejected the whole action
+    RESULT_UNKNOWN = "result_unknown"  # sent, no response
+    DENIED = "denied"  # the trading state changed while it was pending
+    EXPIRED_LOCALLY = "expired_locally"  # too old to be sent
+    CANCELLED_LOCALLY = "cancelled_locally"
     CANCEL_SENT = "cancel_sent"
-    # --- the venue's ---
-    ACCEPTED = "accepted"  # an answer, or it is listed as open
-    REFUSED = "refused"
-    NEVER_SEEN = "never_seen"  # it was asked after the validity had passed
-    FILLED_PARTLY = "filled_partly"
-    FILLED_WHOLLY = "filled_wholly"
-    ENDED = "ended"  # cancelled, by whomever
-    REAPPEARED = "reappeared"  # it lists as open what was over before it was asked
-    FORGOTTEN = "forgotten"  # it had accepted the order and does not know it any more
+    # --- from the venue ---
+    ACCEPTED = "accepted"  # the response says so, or it is listed as open
+    REJECTED = "rejected"
+    NOT_FOUND = "not_found"  # queried after the validity had passed
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    ENDED = "ended"  # cancelled, by any party
+    REAPPEARED = "reappeared"  # listed as open although terminal here before the query
+    LOST = "lost"  # accepted before, and no longer found
 
 
 def _to(target: OrderStatus, sources: Iterable[OrderStatus]) -> dict[OrderStatus, OrderStatus]:
@@ -43,81 +45,82 @@ def _stay(*sources: OrderStatus) -> dict[OrderStatus, OrderStatus]:
     return {source: source for source in sources}
 
 
-TABLE: dict[OrderEvent, dict[OrderStatus, OrderStatus]] = {
-    OrderEvent.TAKEN: {_S.PENDING: _S.SUBMITTING},
-    OrderEvent.UNSENT: {_S.SUBMITTING: _S.PENDING, _S.UNKNOWN: _S.PENDING},
-    OrderEvent.DOUBTED: {_S.SUBMITTING: _S.UNKNOWN, **_stay(_S.UNKNOWN)},
+TRANSITIONS: dict[OrderEvent, dict[OrderStatus, OrderStatus]] = {
+    OrderEvent.PREPARED: {_S.PENDING: _S.SUBMITTING},
+    OrderEvent.NOT_SENT: {_S.SUBMITTING: _S.PENDING, _S.UNKNOWN: _S.PENDING},
+    OrderEvent.RESULT_UNKNOWN: {_S.SUBMITTING: _S.UNKNOWN, **_stay(_S.UNKNOWN)},
     OrderEvent.DENIED: {_S.PENDING: _S.DENIED},
-    OrderEvent.LAPSED: {_S.PENDING: _S.EXPIRED},
-    OrderEvent.CANCELLED_HERE: {_S.PENDING: _S.CANCELLED},
+    OrderEvent.EXPIRED_LOCALLY: {_S.PENDING: _S.EXPIRED},
+    OrderEvent.CANCELLED_LOCALLY: {_S.PENDING: _S.CANCELLED},
     OrderEvent.CANCEL_SENT: {
         _S.OPEN: _S.CANCELLING,
-        _S.PARTLY_FILLED: _S.CANCELLING,
+        _S.PARTIALLY_FILLED: _S.CANCELLING,
         **_stay(_S.CANCELLING),
     },
-    # An answer can be slower than the stream: what is known already stays.
+    # A response can be slower than the stream: a later state stays.
     OrderEvent.ACCEPTED: {
-        **_to(_S.OPEN, (_S.PENDING, *IN_DOUBT)),
+        **_to(_S.OPEN, (_S.PENDING, *IN_FLIGHT)),
         **_stay(*AT_VENUE, *TERMINAL),
     },
-    OrderEvent.REFUSED: {
-        **_to(_S.REJECTED, (_S.PENDING, *IN_DOUBT, _S.OPEN)),
-        **_to(_S.CANCELLED, (_S.PARTLY_FILLED, _S.CANCELLING)),
+    OrderEvent.REJECTED: {
+        **_to(_S.REJECTED, (_S.PENDING, *IN_FLIGHT, _S.OPEN)),
+        **_to(_S.CANCELLED, (_S.PARTIALLY_FILLED, _S.CANCELLING)),
         **_stay(*TERMINAL),
     },
-    OrderEvent.NEVER_SEEN: _to(_S.PENDING, IN_DOUBT),
-    # Also of an order that we thought had never arrived: it must not be sent again.
-    OrderEvent.FILLED_PARTLY: {
-        **_to(_S.PARTLY_FILLED, (_S.PENDING, *IN_DOUBT, _S.OPEN, _S.PARTLY_FILLED)),
+    OrderEvent.NOT_FOUND: _to(_S.PENDING, IN_FLIGHT),
+    # Also from pending, when a query found nothing: the order must not be sent again.
+    OrderEvent.PARTIALLY_FILLED: {
+        **_to(_S.PARTIALLY_FILLED, (_S.PENDING, *IN_FLIGHT, _S.OPEN, _S.PARTIALLY_FILLED)),
         **_stay(_S.CANCELLING, *TERMINAL),
     },
-    # A cancel that lost the race: everything was filled after all.
-    OrderEvent.FILLED_WHOLLY: {
+    # From cancelled: the cancel lost the race and the order was filled completely.
+    OrderEvent.FILLED: {
         **_to(_S.FILLED, (*LIVE, _S.CANCELLED, _S.FILLED)),
         **_stay(_S.REJECTED, _S.DENIED, _S.EXPIRED),
     },
     OrderEvent.ENDED: {**_to(_S.CANCELLED, LIVE), **_stay(*TERMINAL)},
-    # The one way back: funds must not lie at a venue behind an order that nobody can cancel.
+    # The only way out of a terminal state: an order open at the venue must be cancellable here.
     OrderEvent.REAPPEARED: _to(_S.OPEN, TERMINAL),
-    OrderEvent.FORGOTTEN: _to(_S.CANCELLED, AT_VENUE),
+    OrderEvent.LOST: _to(_S.CANCELLED, AT_VENUE),
 }
 
 
-def after(status: OrderStatus | str, event: OrderEvent) -> OrderStatus:
-    """The state that follows. Raises `IllegalMove` when the table has none."""
+def next_status(status: OrderStatus | str, event: OrderEvent) -> OrderStatus:
+    """The next state. Raises `IllegalTransition` when the table has none."""
     try:
-        return TABLE[event][OrderStatus(status)]
+        return TRANSITIONS[event][OrderStatus(status)]
     except KeyError:
-        raise IllegalMove(f"{event} of an order that is {status}") from None
+        raise IllegalTransition(f"{event} of an order that is {status}") from None
 
 
 def fill_event(filled: Decimal, size: Decimal) -> OrderEvent:
-    return OrderEvent.FILLED_WHOLLY if filled >= size else OrderEvent.FILLED_PARTLY
+    return OrderEvent.FILLED if filled >= size else OrderEvent.PARTIALLY_FILLED
 
 
 def fill_flags(status: OrderStatus | str, filled: Decimal, size: Decimal) -> list[str]:
-    """What is odd about a fill that comes to an order in `status` and makes it `filled` in all."""
+    """Flags for a fill that reaches an order in `status` and brings its filled size to `filled`."""
     late = status in TERMINAL and status != OrderStatus.FILLED
     return ["late_fill"] * late + ["overfill"] * (filled > size)
 
 
-# --- what a refusal of a whole action means --------------------------------------------------------
-Meaning = Literal["reject", "again", "key_gone", "doubt"]
+# --- rejection of a whole action ----------------------------------------------------------------------
+Meaning = Literal["reject", "again", "key_gone", "ambiguous"]
 
-# "duplicate nonce": we never use one twice, so an earlier copy of this very request was admitted.
-_DOUBT = ("duplicate nonce",)
-_AGAIN = ("invalid nonce", "nonce too", "already expired", "too many cumulative requests", "rate limit")
+# "duplicate nonce": nonces are never reused, so the venue has accepted an earlier copy of this request.
+_AMBIGUOUS = ("duplicate nonce",)
+_RETRYABLE = ("invalid nonce", "nonce too", "already expired", "too many cumulative requests", "rate limit")
 _KEY_GONE = ("user or api wallet", "unable to recover signer")
 
 
 def refusal_meaning(text: str) -> Meaning:
-    """reject: final. again: nothing was done, send it anew. key_gone: the key may not trade any more.
+    """The meaning of a rejection text of the venue.
 
-    doubt: perhaps it was done; ask.
+    reject: final. again: nothing was executed, retry. key_gone: the key may no longer trade. ambiguous:
+    the action may have been executed, so the orders have to be queried.
     """
-    said = text.lower()
-    if any(part in said for part in _DOUBT):
-        return "doubt"
-    if any(part in said for part in _AGAIN):
+    lowered = text.lower()
+    if any(part in lowered for part in _AMBIGUOUS):
+        return "ambiguous"
+    if any(part in lowered for part in _RETRYABLE):
         return "again"
-    return "key_gone" if any(part in said for part in _KEY_GONE) else "reject"
+    return "key_gone" if any(part in lowered for part in _KEY_GONE) else "reject"

@@ -1,4 +1,4 @@
-"""What somebody asks for, in one line: on buttons, in notices, in the story of an order."""
+"""Order text: an order in one line, for buttons, notices and the order history."""
 
 from decimal import Decimal
 from typing import Protocol
@@ -7,7 +7,7 @@ from market.domain import formatting
 from market.domain.formatting import UNKNOWN, Figure
 
 
-class Wish(Protocol):
+class OrderLike(Protocol):
     """An order, or a request for one."""
 
     @property
@@ -22,8 +22,17 @@ class Wish(Protocol):
     def trigger_price(self) -> Decimal | None: ...
 
 
-def figure(value: Figure, least: int = 0) -> str:
-    """Every digit that there is, and `least` decimals in any case: books are not rounded."""
+# Kinds of orders that wait for a trigger price, as a sentence names them.
+TRIGGER_NAMES = {
+    "stop_market": "stop",
+    "stop_limit": "stop limit",
+    "take_profit_market": "take profit",
+    "take_profit_limit": "take profit limit",
+}
+
+
+def format_amount(value: Figure, least: int = 0) -> str:
+    """All digits of the value, and at least `least` decimals: amounts of the ledger are not rounded."""
     number = formatting.decimal_parse(value)
     if number is None:
         return UNKNOWN
@@ -31,11 +40,13 @@ def figure(value: Figure, least: int = 0) -> str:
     return formatting.fixed(number, max(decimals, least))
 
 
-def wish_words(wish: Wish, base: str, decimals: int) -> str:
-    """Buy 0.25 BTC at 71,283."""
-    words = f"{wish.side.capitalize()} {figure(wish.size)} {base}"
-    if wish.trigger_price is not None:
-        return f"{words} when it reaches {figure(wish.trigger_price, decimals)}"
-    if wish.kind == "market":
-        return f"{words} at the market"
-    return f"{words} at {figure(wish.price, decimals)}"
+def describe_order(order: OrderLike, base: str, decimals: int) -> str:
+    """For example "Buy 0.25 BTC at 71,283" or "Sell stop 0.25 BTC, trigger 70,000"."""
+    amount = f"{format_amount(order.size)} {base}"
+    if order.trigger_price is not None:
+        trigger = format_amount(order.trigger_price, decimals)
+        return f"{order.side.capitalize()} {TRIGGER_NAMES[order.kind]} {amount}, trigger {trigger}"
+    text = f"{order.side.capitalize()} {amount}"
+    if order.kind == "market":
+        return f"{text} at market"
+    return f"{text} at {format_amount(order.price, decimals)}"

@@ -1,4 +1,4 @@
-"""Positions as sums of fills: the order in which fills become known does not matter."""
+"""Positions as sums of fills; the order in which fills arrive does not matter."""
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -10,12 +10,12 @@ ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
-    """`size` below zero is short. `cost` is the signed price paid for what is held now."""
+class PositionTotals:
+    """Totals of a position. `size` below zero is short; `cost` is the signed cost of the open size."""
 
     size: Decimal = ZERO
     cost: Decimal = ZERO
-    realised: Decimal = ZERO
+    realised_pnl: Decimal = ZERO
     fees: Decimal = ZERO
     funding: Decimal = ZERO
 
@@ -24,27 +24,27 @@ def signed(side: Side | str, size: Decimal) -> Decimal:
     return size if side == "buy" else -size
 
 
-def with_fill(held: Holding, fill: VenueFill) -> Holding:
-    """Exact, because the venue's closed profit is by definition the price less the cost of what closed."""
+def with_fill(totals: PositionTotals, fill: VenueFill) -> PositionTotals:
+    """Add a fill. Exact, because the venue's closed PnL is by definition price less cost of the closed size."""
     size = signed(fill.side, fill.size)
     return replace(
-        held,
-        size=held.size + size,
-        cost=held.cost + size * fill.price + fill.closed_pnl,
-        realised=held.realised + fill.closed_pnl,
-        fees=held.fees + fill.fee,
+        totals,
+        size=totals.size + size,
+        cost=totals.cost + size * fill.price + fill.closed_pnl,
+        realised_pnl=totals.realised_pnl + fill.closed_pnl,
+        fees=totals.fees + fill.fee,
     )
 
 
-def with_funding(held: Holding, funding: VenueFunding) -> Holding:
-    return replace(held, funding=held.funding + funding.amount)
+def with_funding(totals: PositionTotals, funding: VenueFunding) -> PositionTotals:
+    return replace(totals, funding=totals.funding + funding.amount)
 
 
-def unrealised(size: Decimal, cost: Decimal, mark: Decimal) -> Decimal:
+def unrealised_pnl(size: Decimal, cost: Decimal, mark: Decimal) -> Decimal:
     return size * mark - cost
 
 
-def closable(side: Side | str, position: Decimal, waiting: Decimal) -> Decimal:
-    """How much an order of `side` could close, when `waiting` of that side is on its way already."""
+def reducible_size(side: Side | str, position: Decimal, waiting: Decimal) -> Decimal:
+    """The size that an order of `side` can close, when open orders of that side already close `waiting`."""
     opposite = -position if side == "buy" else position
     return max(ZERO, opposite - waiting)

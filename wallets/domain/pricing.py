@@ -1,4 +1,4 @@
-"""Numbers as they come in, and the worst price of orders that name none."""
+"""Pricing: validates the numbers of an order request and computes the worst fill price."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -8,37 +8,37 @@ from market.domain.orders import TRIGGERED, Tif
 from wallets.domain.errors import OrderInvalid
 from wallets.domain.requests import OrderRequest
 
-LARGEST = Decimal(10) ** 15
-MOST_DECIMALS = 18
-MOST_SLIPPAGE = Decimal(50)  # per cent
-USUAL_SLIPPAGE = Decimal("0.5")
-STOP_SLIPPAGE = Decimal(10)  # what the venue's own stops allow
-MARKET_KINDS = frozenset({"market", "stop_market", "take_market"})
+MAX_NUMBER = Decimal(10) ** 15
+MAX_DECIMALS = 18
+MAX_SLIPPAGE = Decimal(50)  # per cent
+DEFAULT_SLIPPAGE = Decimal("0.5")
+STOP_SLIPPAGE = Decimal(10)  # as for the venue's own stop orders
+MARKET_KINDS = frozenset({"market", "stop_market", "take_profit_market"})
 KINDS = TRIGGERED | {"market", "limit"}
 
 
 def number_check(field: str, value: Decimal) -> Decimal:
-    """A number that may be a price or a size. Raises `OrderInvalid`."""
+    """Validate a price or a size. Raises `OrderInvalid`."""
     if not value.is_finite():
-        raise OrderInvalid(field, "This is not a number.")
+        raise OrderInvalid(field, "Enter a number.")
     if value <= 0:
-        raise OrderInvalid(field, "This must be more than zero.")
-    if value >= LARGEST:
-        raise OrderInvalid(field, "This is more than any market knows.")
+        raise OrderInvalid(field, "Must be greater than 0.")
+    if value >= MAX_NUMBER:
+        raise OrderInvalid(field, "This number is too large.")
     exponent = value.normalize().as_tuple().exponent
-    if isinstance(exponent, int) and -exponent > MOST_DECIMALS:
-        raise OrderInvalid(field, f"No more than {MOST_DECIMALS} decimals.")
+    if isinstance(exponent, int) and -exponent > MAX_DECIMALS:
+        raise OrderInvalid(field, f"At most {MAX_DECIMALS} decimals.")
     return value
 
 
 def request_check(request: OrderRequest) -> OrderRequest:
-    """The request with the time in force that its kind implies. Raises `OrderInvalid` with the field."""
+    """The validated request with the time in force of its order type. Raises `OrderInvalid` with the field."""
     if request.side not in {"buy", "sell"}:
         raise OrderInvalid("side", "Buy or sell.")
     if request.kind not in KINDS:
-        raise OrderInvalid("kind", "There is no such kind of order.")
+        raise OrderInvalid("kind", "Unknown order type.")
     if request.tif not in {"gtc", "ioc", "alo"}:
-        raise OrderInvalid("tif", "There is no such time in force.")
+        raise OrderInvalid("tif", "Unknown time in force.")
     number_check("size", request.size)
     if request.slippage_percent is not None:
         _slippage_check(request.slippage_percent)
@@ -49,21 +49,21 @@ def request_check(request: OrderRequest) -> OrderRequest:
 
 
 def _slippage_check(percent: Decimal) -> None:
-    if not percent.is_finite() or not 0 <= percent <= MOST_SLIPPAGE:
-        raise OrderInvalid("slippage_percent", f"Between 0 and {MOST_SLIPPAGE} per cent.")
+    if not percent.is_finite() or not 0 <= percent <= MAX_SLIPPAGE:
+        raise OrderInvalid("slippage_percent", f"Enter a slippage between 0 and {MAX_SLIPPAGE} %.")
 
 
 def _prices_check(request: OrderRequest) -> None:
     if request.price is not None:
         number_check("price", request.price)
     elif request.kind not in MARKET_KINDS:
-        raise OrderInvalid("price", "A limit order needs a price.")
+        raise OrderInvalid("price", "Enter a price for the limit order.")
     if request.kind in TRIGGERED:
         if request.trigger_price is None:
-            raise OrderInvalid("trigger_price", "At which price does it trigger?")
+            raise OrderInvalid("trigger_price", "Enter a trigger price.")
         number_check("trigger_price", request.trigger_price)
     elif request.trigger_price is not None:
-        raise OrderInvalid("trigger_price", "Only stops and take-profits have a trigger price.")
+        raise OrderInvalid("trigger_price", "Only stop and take-profit orders have a trigger price.")
 
 
 def _tif(request: OrderRequest) -> Tif:
@@ -73,10 +73,10 @@ def _tif(request: OrderRequest) -> Tif:
 
 
 def slippage_of(request: OrderRequest, band_percent: Decimal) -> Decimal:
-    """What was asked for, else the usual one of the kind, and then no more than the band allows."""
+    """The requested slippage, else the default of the order type, limited by the price band; in per cent."""
     if request.slippage_percent is not None:
         return request.slippage_percent
-    return min(STOP_SLIPPAGE if request.kind in TRIGGERED else USUAL_SLIPPAGE, band_percent)
+    return min(STOP_SLIPPAGE if request.kind in TRIGGERED else DEFAULT_SLIPPAGE, band_percent)
 
 
 def worst_price(
@@ -87,9 +87,9 @@ def worst_price(
     ask: Decimal | None,
     band_percent: Decimal = STOP_SLIPPAGE,
 ) -> Decimal | None:
-    """The price that goes to the venue. None when it depends on a market that is not known.
+    """The limit price sent to the venue. None when it depends on a market price that is not known.
 
-    Rounded to a tick towards the better side: never worse than what was asked for.
+    Rounded to a tick towards the better side: never worse than requested.
     """
     if request.price is not None:
         return request.price

@@ -1,4 +1,4 @@
-"""Our books against a picture of the account: what is missing, what to ask, what is left unexplained."""
+"""Reconciliation: compares local state with a venue snapshot and returns actions and differences. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from uuid import UUID
 
 from market.domain.orders import (
     AccountState,
-    Pot,
+    AccountType,
     VenueFill,
     VenueFunding,
     VenueMovement,
@@ -15,14 +15,14 @@ from market.domain.orders import (
 )
 from wallets.domain.status import AT_VENUE, OrderStatus
 
-Fact = VenueOrder | VenueFill | VenueFunding | VenueMovement
-Cash = Mapping[tuple[Pot, str], Decimal]
+AccountEvent = VenueOrder | VenueFill | VenueFunding | VenueMovement
+Balances = Mapping[tuple[AccountType, str], Decimal]
 ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """An account as it was read: its state, facts since `since` (ms) and what is open, its state again."""
+class VenueSnapshot:
+    """An account as read: its state, events since `since` (ms) and open orders, and its state again."""
 
     before: AccountState
     since: int
@@ -34,10 +34,10 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class KnownOrder:
-    """A live order of ours. `cancel_answered`: the venue took a cancel of it, and it should be gone.
+class LocalOrder:
+    """A stored order. `cancel_answered`: the venue accepted a cancel, so the order should not be open.
 
-    `vague`: not all of it is known yet, and the venue's list tells the rest.
+    `incomplete`: some fields are not known yet; the venue's list of open orders has them.
     """
 
     id: UUID
@@ -45,127 +45,127 @@ class KnownOrder:
     client_id: str
     status: OrderStatus
     cancel_answered: bool = False
-    vague: bool = False
+    incomplete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What the books hold: live orders, and the names (`ref_of`) of those of the picture's events they have.
+class LocalState:
+    """Local state: live orders, and the references (`ref_of`) of the snapshot's events already applied.
 
-    `over`: orders that ended before the picture was taken.
+    `ended`: orders that ended before the snapshot was taken and that the venue lists as open.
     """
 
-    live: Sequence[KnownOrder]
+    live: Sequence[LocalOrder]
     refs: frozenset[str]
-    over: Sequence[KnownOrder] = ()
+    ended: Sequence[LocalOrder] = ()
 
 
-# --- what to do ------------------------------------------------------------------------------------
+# --- actions ------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
-class Book:
-    """The books do not have this."""
+class ApplyEvent:
+    """Apply an event that was not applied yet."""
 
-    fact: Fact
+    event: AccountEvent
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """Open with us, not listed by the venue: only it knows how the order ended."""
+class QueryOrder:
+    """Query an order that is open here and not listed by the venue."""
 
     order_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
-class CancelAgain:
-    """The venue took a cancel and lists the order all the same."""
+class RetryCancel:
+    """Cancel again: the venue accepted a cancel and still lists the order as open."""
 
     order_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
 class Reopen:
-    """Over with us, and all the same it stands at the venue: what the venue says is so."""
+    """Reopen an order that ended here and that the venue lists as open: the venue is authoritative."""
 
     order: VenueOrder
 
 
-Action = Book | Ask | CancelAgain | Reopen
+Action = ApplyEvent | QueryOrder | RetryCancel | Reopen
 
 
-def ref_of(fact: Fact) -> str:
-    """The one name of an event in the ledger; empty for orders, which move nothing."""
-    match fact:
+def ref_of(event: AccountEvent) -> str:
+    """The unique reference of an event in the ledger; empty for orders, which have no postings."""
+    match event:
         case VenueFill():
-            return f"fill:{fact.venue_id}:{fact.trade_id}"
+            return f"fill:{event.venue_id}:{event.trade_id}"
         case VenueFunding():
-            return f"funding:{fact.symbol}:{fact.time}"
+            return f"funding:{event.symbol}:{event.time}"
         case VenueMovement():
-            return f"movement:{fact.ref}"
+            return f"movement:{event.ref}"
         case VenueOrder():
             return ""
 
 
-def reconcile(known: Known, picture: Picture) -> list[Action]:
-    """Facts in the order of their time. Nothing is made up: every `Book` carries what the venue said."""
-    return [*_listed(known, picture), *_missing(known, picture), *_unlisted(known, picture)]
+def reconcile(state: LocalState, snapshot: VenueSnapshot) -> list[Action]:
+    """The actions that bring local state in line, events by time. Events only come from the snapshot."""
+    return [*_listed(state, snapshot), *_missing(state, snapshot), *_unlisted(state, snapshot)]
 
 
-def _listed(known: Known, picture: Picture) -> list[Action]:
-    """Orders that the venue lists and we do not hold for open."""
-    ours, over = _by_id(known.live), _by_id(known.over)
+def _listed(state: LocalState, snapshot: VenueSnapshot) -> list[Action]:
+    """Actions for orders that the venue lists as open."""
+    local, ended = _by_id(state.live), _by_id(state.ended)
     actions: list[Action] = []
-    for listed in picture.open_orders:
-        order = _named(ours, listed)
-        if _named(over, listed):
+    for listed in snapshot.open_orders:
+        order = _lookup(local, listed)
+        if _lookup(ended, listed):
             actions.append(Reopen(listed))
-        elif order is None or order.vague or order.status not in AT_VENUE:
-            actions.append(Book(listed))
+        elif order is None or order.incomplete or order.status not in AT_VENUE:
+            actions.append(ApplyEvent(listed))
         elif order.cancel_answered:
-            actions.append(CancelAgain(order.id))
+            actions.append(RetryCancel(order.id))
     return actions
 
 
-def _by_id(orders: Iterable[KnownOrder]) -> dict[str, KnownOrder]:
-    """By the venue's id, by ours while there is none."""
+def _by_id(orders: Iterable[LocalOrder]) -> dict[str, LocalOrder]:
+    """By venue order id, by client order id while there is none."""
     return {order.venue_id or order.client_id: order for order in orders}
 
 
-def _named(orders: Mapping[str, KnownOrder], listed: VenueOrder) -> KnownOrder | None:
+def _lookup(orders: Mapping[str, LocalOrder], listed: VenueOrder) -> LocalOrder | None:
     return orders.get(listed.venue_id) or orders.get(listed.client_id or "")
 
 
-def _missing(known: Known, picture: Picture) -> list[Action]:
-    facts = _once([*picture.fills, *picture.fundings, *picture.movements])
-    return [Book(fact) for ref, fact in facts.items() if ref not in known.refs]
+def _missing(state: LocalState, snapshot: VenueSnapshot) -> list[Action]:
+    events = _unique([*snapshot.fills, *snapshot.fundings, *snapshot.movements])
+    return [ApplyEvent(event) for ref, event in events.items() if ref not in state.refs]
 
 
-def _once(facts: Iterable[VenueFill | VenueFunding | VenueMovement]) -> dict[str, Fact]:
-    """By name: pages may overlap."""
-    return {ref_of(fact): fact for fact in sorted(facts, key=lambda fact: fact.time)}
+def _unique(events: Iterable[VenueFill | VenueFunding | VenueMovement]) -> dict[str, AccountEvent]:
+    """By reference, without duplicates: pages may overlap."""
+    return {ref_of(event): event for event in sorted(events, key=lambda event: event.time)}
 
 
-def _unlisted(known: Known, picture: Picture) -> list[Action]:
-    venue_ids = {order.venue_id for order in picture.open_orders}
-    client_ids = {order.client_id for order in picture.open_orders if order.client_id}
+def _unlisted(state: LocalState, snapshot: VenueSnapshot) -> list[Action]:
+    venue_ids = {order.venue_id for order in snapshot.open_orders}
+    client_ids = {order.client_id for order in snapshot.open_orders if order.client_id}
     return [
-        Ask(order.id)
-        for order in known.live
+        QueryOrder(order.id)
+        for order in state.live
         if order.status in AT_VENUE and order.venue_id not in venue_ids and order.client_id not in client_ids
     ]
 
 
-# --- what is left ----------------------------------------------------------------------------------
-def is_quiet(picture: Picture, newest: int) -> bool:
-    """Whether the account stood still while it was read, so that the books can be held against it.
+# --- differences --------------------------------------------------------------------------------------
+def is_stable(snapshot: VenueSnapshot, newest: int) -> bool:
+    """Did the account stay unchanged while it was read, so that it can be compared with the ledger?
 
-    `newest` is the time of the newest event in the books, in the venue's ms.
+    `newest` is the time of the newest applied event, in ms of the venue's clock.
     """
-    before, after = picture.before, picture.after
-    same_cash = _whole(before.cash) == _whole(after.cash)
+    before, after = snapshot.before, snapshot.after
+    same_cash = _nonzero(before.cash) == _nonzero(after.cash)
     return same_cash and sizes(before) == sizes(after) and newest <= before.time
 
 
-def _whole(cash: Cash) -> dict[tuple[Pot, str], Decimal]:
+def _nonzero(cash: Balances) -> dict[tuple[AccountType, str], Decimal]:
     return {key: amount for key, amount in cash.items() if amount}
 
 
@@ -173,13 +173,13 @@ def sizes(state: AccountState) -> dict[str, Decimal]:
     return {position.symbol: position.size for position in state.positions if position.size}
 
 
-def cash_difference(books: Cash, venue: Cash) -> dict[tuple[Pot, str], Decimal]:
-    """Venue less books, where they differ."""
-    both = {key: venue.get(key, ZERO) - books.get(key, ZERO) for key in {*books, *venue}}
-    return {key: both[key] for key in sorted(both) if both[key]}
+def cash_difference(local: Balances, venue: Balances) -> dict[tuple[AccountType, str], Decimal]:
+    """Venue less ledger by account type and asset, where they differ."""
+    differences = {key: venue.get(key, ZERO) - local.get(key, ZERO) for key in {*local, *venue}}
+    return {key: differences[key] for key in sorted(differences) if differences[key]}
 
 
-def size_difference(books: Mapping[str, Decimal], venue: Mapping[str, Decimal]) -> dict[str, Decimal]:
-    """Venue less books of positions by symbol, where they differ."""
-    both = {key: venue.get(key, ZERO) - books.get(key, ZERO) for key in {*books, *venue}}
-    return {key: both[key] for key in sorted(both) if both[key]}
+def size_difference(local: Mapping[str, Decimal], venue: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    """Venue less local position size by symbol, where they differ."""
+    differences = {key: venue.get(key, ZERO) - local.get(key, ZERO) for key in {*local, *venue}}
+    return {key: differences[key] for key in sorted(differences) if differences[key]}

@@ -1,26 +1,26 @@
-"""What an order is judged by: a wallet, its limits, what it holds and what already waits."""
+"""Risk context: the inputs of the risk check (wallet state, limits, positions, open orders, prices)."""
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from market.domain.events import Side
-from market.domain.orders import Pot
+from market.domain.orders import AccountType
 from wallets.domain import position as positions
 from wallets.domain.denials import Denial
 from wallets.domain.requests import OrderRequest
 from wallets.domain.status import TradingState
 
 ZERO = Decimal(0)
-# What the venue starts every account with. A wrong guess is its rejection, never a loss.
-USUAL_LEVERAGE = 20
+# The venue's initial leverage of every account. A wrong value causes a rejection, never a loss.
+DEFAULT_LEVERAGE = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Of a wallet, the house's where it has none of its own. Notionals in quote units."""
+class TradingLimits:
+    """Trading limits of a wallet, the server's default where it has no own limit. Notionals in quote units."""
 
     order: Decimal
-    day: Decimal
+    daily: Decimal
     position: Decimal
     leverage: int
     band_percent: Decimal
@@ -29,115 +29,126 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """One perpetual of the wallet: what is held, and what its open orders could add on either side."""
+    """One perpetual of the wallet: its position, and the size of open orders on either side."""
 
     size: Decimal = ZERO
     cost: Decimal = ZERO
     buys: Decimal = ZERO
     sells: Decimal = ZERO
-    leverage: int = USUAL_LEVERAGE
+    leverage: int = DEFAULT_LEVERAGE
     mark: Decimal | None = None
 
     @property
     def price(self) -> Decimal:
-        """The mark, else what was paid."""
+        """The mark price, else the entry price."""
         return self.mark or (self.cost / self.size if self.size else ZERO)
 
     @property
-    def profit(self) -> Decimal:
-        """Of what is held, not realised."""
-        return positions.unrealised(self.size, self.cost, self.price)
+    def pnl(self) -> Decimal:
+        """Unrealised PnL of the position."""
+        return positions.unrealised_pnl(self.size, self.cost, self.price)
 
     @property
     def margin(self) -> Decimal:
-        """What holding it ties up."""
+        """Margin of the position."""
         return abs(self.size) * self.price / self.leverage
 
     @property
     def worst(self) -> Decimal:
-        """Notional if all orders of the worse side were filled."""
+        """The notional if all orders of the worse side were filled."""
         return max(abs(self.size + self.buys), abs(self.size - self.sells)) * self.price
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
-    """Everything that an order is judged by. `own` is its instrument (for spot `size` is the coins held).
+class RiskContext:
+    """All inputs of the risk check. `exposure` is the order's instrument (spot: `size` is the coins held).
 
-    `waiting` is the remainder of live orders of its side; `free` the asset that it would reserve;
-    `mark_age` is in ms, None when there is no mark.
+    `other_exposures` are the wallet's other perpetuals; `available` is by account type and asset; `mark_age`
+    is in ms, None when there is no mark.
     """
 
     state: TradingState
     wallet_status: str
-    limits: Limits
-    own: Exposure
-    others: tuple[Exposure, ...]
-    available: dict[tuple[Pot, str], Decimal]
-    cash: Decimal  # of the perp pot, reserved included
+    limits: TradingLimits
+    exposure: Exposure
+    other_exposures: tuple[Exposure, ...]
+    available: dict[tuple[AccountType, str], Decimal]
+    cash: Decimal  # of the perp account type, reserved included
     bid: Decimal | None
     ask: Decimal | None
     mark_age: int | None
     orders_minute: int
     open_orders: int
     day_notional: Decimal
-    freed: Decimal = ZERO  # reserved by the order that this one replaces
+    releasable: Decimal = ZERO  # reserved by the order that this one replaces
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """What is held back for one order."""
+class Reservation:
+    """The amount reserved for one order."""
 
-    pot: Pot
+    account_type: AccountType
     asset: str
     amount: Decimal
 
 
-def free(situation: Situation, pot: Pot, asset: str) -> Decimal:
-    """What may be reserved. Perpetuals: cash and open profit, less margin and what is reserved already."""
-    available = situation.available.get((pot, asset), ZERO) + situation.freed
-    if pot == "spot":
+def available_balance(context: RiskContext, account_type: AccountType, asset: str) -> Decimal:
+    """The amount that can be reserved. Perpetuals: cash and unrealised PnL, less margin and reservations."""
+    available = context.available.get((account_type, asset), ZERO) + context.releasable
+    if account_type == "spot":
         return available
-    held = [exposure for exposure in (situation.own, *situation.others) if exposure.size]
-    return available + sum((one.profit - one.margin for one in held), ZERO)
+    open_positions = [exposure for exposure in (context.exposure, *context.other_exposures) if exposure.size]
+    return available + sum((one.pnl - one.margin for one in open_positions), ZERO)
 
 
-def without(now: Situation, side: Side, left: Decimal, price: Decimal, reserved: Decimal) -> Situation:
-    """The situation as if an order of `side`, of which `left` is open, did not stand there."""
-    own = now.own
-    own = replace(own, buys=own.buys - left) if side == "buy" else replace(own, sells=own.sells - left)
+def without_order(
+    context: RiskContext, side: Side, remaining: Decimal, price: Decimal, reserved: Decimal
+) -> RiskContext:
+    """The context without an open order of `side` with remaining size `remaining`."""
+    own = context.exposure
+    own = (
+        replace(own, buys=own.buys - remaining)
+        if side == "buy"
+        else replace(own, sells=own.sells - remaining)
+    )
     return replace(
-        now,
-        own=own,
-        freed=reserved,
-        open_orders=now.open_orders - 1,
-        day_notional=max(ZERO, now.day_notional - left * price),
+        context,
+        exposure=own,
+        releasable=reserved,
+        open_orders=context.open_orders - 1,
+        day_notional=max(ZERO, context.day_notional - remaining * price),
     )
 
 
-def beside(now: Situation, request: OrderRequest, price: Decimal, held: Held) -> Situation:
-    """The situation once this order waits as well, at `price` at the worst."""
-    own = now.own
+def with_order(
+    context: RiskContext, request: OrderRequest, price: Decimal, reservation: Reservation
+) -> RiskContext:
+    """The context with this order pending as well, at the worst price `price`."""
+    own = context.exposure
     own = (
         replace(own, buys=own.buys + request.size)
         if request.side == "buy"
         else replace(own, sells=own.sells + request.size)
     )
-    key = held.pot, held.asset
+    key = reservation.account_type, reservation.asset
     return replace(
-        now,
-        own=own,
-        available={**now.available, key: now.available.get(key, ZERO) - held.amount},
-        orders_minute=now.orders_minute + 1,
-        open_orders=now.open_orders + 1,
-        day_notional=now.day_notional + (ZERO if request.reduce_only else request.size * price),
+        context,
+        exposure=own,
+        available={**context.available, key: context.available.get(key, ZERO) - reservation.amount},
+        orders_minute=context.orders_minute + 1,
+        open_orders=context.open_orders + 1,
+        day_notional=context.day_notional + (ZERO if request.reduce_only else request.size * price),
     )
 
 
-def after_denial(now: Situation, denial: Denial) -> Situation:
-    """What was denied counts towards the rate; not for being too fast, which would never end."""
-    return now if denial is Denial.RATE else replace(now, orders_minute=now.orders_minute + 1)
+def after_denial(context: RiskContext, denial: Denial) -> RiskContext:
+    """The context after a denial, which counts towards the order rate; except denials by the rate itself,
+    which would never let it fall."""
+    return (
+        context if denial is Denial.ORDER_RATE else replace(context, orders_minute=context.orders_minute + 1)
+    )
 
 
-def usual_leverage(most: int | None) -> int:
-    """What an instrument has at the venue that allows `most` while nobody chose."""
-    return min(USUAL_LEVERAGE, most or USUAL_LEVERAGE)
+def default_leverage(most: int | None) -> int:
+    """The venue's initial leverage of an instrument with the maximum leverage `most`."""
+    return min(DEFAULT_LEVERAGE, most or DEFAULT_LEVERAGE)

@@ -1,28 +1,28 @@
-"""How much could be traded at most: what the share slider of the ticket divides. Orders are judged by `risk`."""
+"""Order sizing: the maximum size for the ticket's percentage slider. The risk check itself is in `risk`."""
 
 from decimal import Decimal
 
 from market.domain.events import Side
 from market.domain.instruments import Instrument
-from wallets.domain.position import closable
+from wallets.domain.position import reducible_size
 from wallets.domain.risk import PERP_FEE
-from wallets.domain.risk_context import Situation, free
+from wallets.domain.risk_context import RiskContext, available_balance
 
 ZERO = Decimal(0)
 
 
-def size_most(
-    instrument: Instrument, now: Situation, *, side: Side, price: Decimal | None, reduce_only: bool
+def max_order_size(
+    instrument: Instrument, now: RiskContext, *, side: Side, price: Decimal | None, reduce_only: bool
 ) -> Decimal:
     """The largest size, in base units, that funds and position allow at `price`; unrounded.
 
-    Without a price no more than what closes a position. Limits may allow less.
+    Without a price: only the size that closes the position. Trading limits may allow less.
     """
-    spot, own = instrument.kind == "spot", now.own
+    spot, own = instrument.kind == "spot", now.exposure
     if spot and side == "sell":
-        return max(ZERO, free(now, "spot", instrument.base))
-    closes = ZERO if spot else closable(side, own.size, own.buys if side == "buy" else own.sells)
-    money = free(now, "spot" if spot else "perp", instrument.quote)
+        return max(ZERO, available_balance(now, "spot", instrument.base))
+    closes = ZERO if spot else reducible_size(side, own.size, own.buys if side == "buy" else own.sells)
+    money = available_balance(now, "spot" if spot else "perp", instrument.quote)
     if reduce_only or price is None or money <= 0:
         return closes
     unit = price if spot else price / own.leverage + price * PERP_FEE

@@ -1,17 +1,17 @@
-"""The life of an order: its states, and which may follow which."""
+"""Order status and trading state, with the sets of statuses used in queries."""
 
 from enum import StrEnum
 
 
 class OrderStatus(StrEnum):
-    """*Denied* is our no, *rejected* the venue's; *unknown* means that nobody has asked yet."""
+    """Status of an order. *Denied* by the risk check, *rejected* by the venue; *unknown*: not queried yet."""
 
-    PENDING = "pending"  # ours alone: nothing has left the house
-    SUBMITTING = "submitting"  # written down with nonce and validity; perhaps sent
-    UNKNOWN = "unknown"  # sent, not answered: validity is waited out, then the venue is asked
+    PENDING = "pending"  # stored, not sent
+    SUBMITTING = "submitting"  # stored with nonce and validity; possibly sent
+    UNKNOWN = "unknown"  # sent without a response: queried at the venue once its validity has passed
     OPEN = "open"
-    PARTLY_FILLED = "partly_filled"
-    CANCELLING = "cancelling"  # open or partly filled, and a cancel is on its way
+    PARTIALLY_FILLED = "partially_filled"
+    CANCELLING = "cancelling"  # open or partially filled, and a cancel was sent
     FILLED = "filled"
     CANCELLED = "cancelled"
     REJECTED = "rejected"
@@ -26,16 +26,16 @@ TERMINAL = frozenset(
     }
 )  # fmt: skip
 LIVE = frozenset(OrderStatus) - TERMINAL
-AT_VENUE = frozenset({OrderStatus.OPEN, OrderStatus.PARTLY_FILLED, OrderStatus.CANCELLING})
-IN_DOUBT = frozenset({OrderStatus.SUBMITTING, OrderStatus.UNKNOWN})
+AT_VENUE = frozenset({OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED, OrderStatus.CANCELLING})
+IN_FLIGHT = frozenset({OrderStatus.SUBMITTING, OrderStatus.UNKNOWN})
 
 
 class TradingState(StrEnum):
-    """Of a wallet, a user, or the house; the strictest of the three counts."""
+    """Trading state of a wallet, a user or the whole server; the strictest of the three applies."""
 
     ACTIVE = "active"
-    REDUCING = "reducing"  # only what makes a position smaller
-    HALTED = "halted"  # nothing but cancels
+    REDUCING = "reducing"  # only orders that reduce a position
+    HALTED = "halted"  # only cancels
 
 
 STRICTNESS = (TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED)

@@ -1,6 +1,6 @@
-"""The execution worker: one desk per leased wallet, and the only process that opens keys.
+"""The execution worker: one wallet actor per leased wallet, and the only process that unseals keys.
 
-`look` says which wallets have work; `line` holds what all wallets of a venue share; `desk` owns one
-wallet's tasks; `sending` signs and sends what was written down before; `waiting` is why nothing is sent
-twice; `books` hears what the venue says and asks for what it did not say.
+`pending_work` reads which wallets have work; `venue_connection` holds what the wallets of a venue share;
+`wallet_actor` runs one wallet's tasks; `sender` signs and sends stored submissions; `expiry` explains why no
+order is sent twice; `account_sync` applies account events and polls the venue.
 """

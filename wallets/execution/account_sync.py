@@ -1,7 +1,7 @@
-"""What the venue says of one account: booked as the streams tell it, and asked for again.
+"""Account sync: applies the account events of one wallet and reconciles it with the venue.
 
-A stream is a hint, a query is the truth: everything is asked at the start, after every interruption, when
-the account does not add up, and its open orders once a minute while it has any.
+Streams may miss events, queries are authoritative: the account is fully reconciled at the start, after every
+stream interruption, when balances or positions differ, and once a minute while it has open orders.
 """
 
 import asyncio
@@ -16,200 +16,215 @@ from uuid import UUID
 from market.domain.errors import MarketError
 from market.domain.orders import AccountState
 from market.domain.subscriptions import backoff
-from market.hub import DATABASE_AWAY, in_thread
-from market.leases import Claim, task_goes_on
+from market.hub import DATABASE_ERRORS, in_thread
+from market.leases import Claim, task_is_running
 from wallets import services
-from wallets.domain.ledger import Account
-from wallets.execution.pending_work import Look
-from wallets.execution.venue_connection import Fact, Line
+from wallets.domain.ledger import LedgerAccount
+from wallets.execution.pending_work import PendingWork
+from wallets.execution.venue_connection import AccountEvent, VenueConnection
 from wallets.models import Balance, Position, Wallet
-from wallets.services.dto import Doubt, Event, Picture
+from wallets.services.dto import Event, InFlightOrder, VenueSnapshot
 
 logger = logging.getLogger(__name__)
 
-HEARD_KEPT = 5_000
-BOOKED_AT_ONCE = 200
-LOOK_SECONDS = 60.0
-POLL_SECONDS = 4.0  # without a private stream, while orders or positions live
+MAX_QUEUED = 5_000
+APPLY_BATCH_SIZE = 200
+CHECK_SECONDS = 60.0
+POLL_SECONDS = 4.0  # without a private stream, while there are open orders or positions
 ORDERS_SECONDS = 60.0
-AGAIN_SECONDS = 3.0  # the account moved while it was read: the comparison is still owed
+RETRY_SECONDS = 3.0  # the account changed while it was read: compare again
 ENDING_SECONDS = 10.0
 STREAM_LAG = 0.7
-OVERLAP_MS = 10_000  # a venue may list a fact a little late
+OVERLAP_MS = 10_000  # a venue may list an event a little late
 ZERO = Decimal(0)
 
 
-def account_agrees(wallet_id: UUID, state: AccountState) -> bool:
-    """True when ledger and positions are what the venue says, but for the differences known already."""
-    known = Wallet.objects.values_list("residual", flat=True).get(pk=wallet_id)
-    ours: defaultdict[str, Decimal] = defaultdict(Decimal)
-    rows = Balance.objects.filter(wallet=wallet_id, account__in=(Account.AVAILABLE, Account.RESERVED))
-    for pot, asset, amount in rows.values_list("pot", "asset", "amount"):
-        ours[f"{pot}:{asset}"] += amount
-    held = Position.objects.filter(wallet=wallet_id).exclude(size=0)
-    for symbol, size in held.values_list("instrument__symbol", "size"):
-        ours[f"position:{symbol}"] += size
-    theirs = {f"{pot}:{asset}": amount for (pot, asset), amount in state.cash.items()}
-    theirs |= {f"position:{position.symbol}": position.size for position in state.positions}
+def account_matches(wallet_id: UUID, state: AccountState) -> bool:
+    """True when ledger and positions match the venue, apart from the known residual."""
+    residual = Wallet.objects.values_list("residual", flat=True).get(pk=wallet_id)
+    local: defaultdict[str, Decimal] = defaultdict(Decimal)
+    rows = Balance.objects.filter(
+        wallet=wallet_id, account__in=(LedgerAccount.AVAILABLE, LedgerAccount.RESERVED)
+    )
+    for account_type, asset, amount in rows.values_list("account_type", "asset", "amount"):
+        local[f"{account_type}:{asset}"] += amount
+    open_positions = Position.objects.filter(wallet=wallet_id).exclude(size=0)
+    for symbol, size in open_positions.values_list("instrument__symbol", "size"):
+        local[f"position:{symbol}"] += size
+    remote = {f"{account_type}:{asset}": amount for (account_type, asset), amount in state.cash.items()}
+    remote |= {f"position:{position.symbol}": position.size for position in state.positions}
     return all(
-        theirs.get(key, ZERO) - ours[key] == Decimal(known.get(key, 0))
-        for key in ours.keys() | theirs.keys() | known.keys()
+        remote.get(key, ZERO) - local[key] == Decimal(residual.get(key, 0))
+        for key in local.keys() | remote.keys() | residual.keys()
     )
 
 
-class BookKeeper:
-    """Hears and asks for one wallet, until cancelled. `ready` once the account was asked for everything."""
+class AccountSync:
+    """Applies streamed events and polls the venue for one wallet. `ready` is set after the first full sync."""
 
     def __init__(
-        self, held: Claim, line: Line, look: Look, *, tell: Callable[[Iterable[Event]], None]
+        self,
+        claim: Claim,
+        connection: VenueConnection,
+        work: PendingWork,
+        *,
+        publish: Callable[[Iterable[Event]], None],
     ) -> None:
         self.ready = asyncio.Event()
-        self.look = look
-        self._held = held
-        self._line = line
-        self._address = look.wallet.address
-        self._tell = tell
-        self._owed = 0.0  # s until the next look, when one is owed
-        self._heard: asyncio.Queue[Fact] = asyncio.Queue(HEARD_KEPT)
-        self._whole = asyncio.Event()  # everything has to be asked for
-        self._whole.set()
-        self._stirred = asyncio.Event()  # look again, sooner than was meant
+        self.work = work
+        self._claim = claim
+        self._connection = connection
+        self._address = work.wallet.address
+        self._publish = publish
+        self._check_delay = 0.0  # s until the next check, when one is due early
+        self._queue: asyncio.Queue[AccountEvent] = asyncio.Queue(MAX_QUEUED)
+        self._full_sync = asyncio.Event()  # a full sync is due
+        self._full_sync.set()
+        self._wakeup = asyncio.Event()  # recompute the time of the next poll
         self._orders_at = float("-inf")
 
-    # --- what the streams say --------------------------------------------------------------------
-    def hear(self, fact: Fact) -> None:
+    # --- streamed events --------------------------------------------------------------------------
+    def on_event(self, event: AccountEvent) -> None:
         try:
-            self._heard.put_nowait(fact)
+            self._queue.put_nowait(event)
         except asyncio.QueueFull:
-            self.missed()
+            self.request_full_sync()
 
-    def missed(self) -> None:
-        """Something may have happened that nobody told us."""
-        self._whole.set()
-        self._stirred.set()
+    def request_full_sync(self) -> None:
+        """Events may have been missed: read everything from the venue."""
+        self._full_sync.set()
+        self._wakeup.set()
 
-    def owe(self) -> None:
-        """The venue did something of which the streams should tell: look soon whether they did."""
-        self._owed = self._owed or AGAIN_SECONDS
-        self._stirred.set()
+    def schedule_check(self) -> None:
+        """The venue has executed an action: check soon that the streams delivered its events."""
+        self._check_delay = self._check_delay or RETRY_SECONDS
+        self._wakeup.set()
 
-    def stir(self) -> None:
-        """How often to look has changed."""
-        self._stirred.set()
+    def wake(self) -> None:
+        """The poll interval has changed."""
+        self._wakeup.set()
 
-    async def book_always(self) -> None:
+    async def run_apply_loop(self) -> None:
         pauses = backoff(random.random)
-        batch: list[Fact] = []
-        while task_goes_on():
-            batch = batch or await self._next_facts()
+        batch: list[AccountEvent] = []
+        while task_is_running():
+            batch = batch or await self._next_batch()
             try:
-                events = await in_thread(services.facts_apply, claim=self._held, facts=batch)
-            except DATABASE_AWAY as problem:
-                self._warn("facts not booked", problem)
+                events = await in_thread(services.account_events_apply, claim=self._claim, facts=batch)
+            except DATABASE_ERRORS as problem:
+                self._warn("account events not applied", problem)
                 await asyncio.sleep(next(pauses))
                 continue
             batch, pauses = [], backoff(random.random)
-            self._tell(events)
+            self._publish(events)
 
-    async def _next_facts(self) -> list[Fact]:
-        facts = [await self._heard.get()]
-        while len(facts) < BOOKED_AT_ONCE and not self._heard.empty():
-            facts.append(self._heard.get_nowait())
-        return facts
+    async def _next_batch(self) -> list[AccountEvent]:
+        batch = [await self._queue.get()]
+        while len(batch) < APPLY_BATCH_SIZE and not self._queue.empty():
+            batch.append(self._queue.get_nowait())
+        return batch
 
-    # --- what we ask -----------------------------------------------------------------------------
-    async def ask_always(self) -> None:
+    # --- polling ----------------------------------------------------------------------------------
+    async def run_poll_loop(self) -> None:
         pauses = backoff(random.random)
-        while task_goes_on():
+        while task_is_running():
             try:
-                await self._ask()
-            except (MarketError, *DATABASE_AWAY) as problem:
-                self._whole.set()
+                await self._poll()
+            except (MarketError, *DATABASE_ERRORS) as problem:
+                self._full_sync.set()
                 self._warn("not reconciled", problem)
                 await asyncio.sleep(next(pauses))
                 continue
             pauses = backoff(random.random)
-            await self._rest()
+            await self._wait_until_due()
 
-    async def _rest(self) -> None:
-        """Until the next question is due; when it is, is worked out anew whenever somebody stirs."""
-        asked = _now()
-        while not self._whole.is_set() and (left := asked + self._period() - _now()) > 0:
+    async def _wait_until_due(self) -> None:
+        """Wait until the next poll is due; every wake-up recomputes that time."""
+        polled_at = _now()
+        while not self._full_sync.is_set() and (remaining := polled_at + self._period() - _now()) > 0:
             try:
-                async with asyncio.timeout(left):
-                    await self._stirred.wait()
+                async with asyncio.timeout(remaining):
+                    await self._wakeup.wait()
             except TimeoutError:
                 return
-            self._stirred.clear()
+            self._wakeup.clear()
 
     def _period(self) -> float:
-        if self._owed:
-            return self._owed
-        streamed = self._line.stream_of(self._address) == "live"
-        return LOOK_SECONDS if streamed or not self.look.busy else POLL_SECONDS
+        if self._check_delay:
+            return self._check_delay
+        streamed = self._connection.stream_of(self._address) == "live"
+        return CHECK_SECONDS if streamed or not self.work.busy else POLL_SECONDS
 
-    async def _ask(self) -> None:
-        """The account first, which is cheap; the rest when it does not add up, or when its time has come."""
-        if not self._is_whole_due() and await self._adds_up():
-            self._owed = 0.0
+    async def _poll(self) -> None:
+        """Compare the account first, which is cheap; sync fully when it differs or a full sync is due."""
+        if not self._is_full_sync_due() and await self._matches_venue():
+            self._check_delay = 0.0
             return
-        self._whole.clear()
+        self._full_sync.clear()
         self._orders_at = _now()
-        quiet = await self._reconcile()
-        # An account that moves all the time is compared less and less often, not read over and over.
-        self._owed = 0.0 if quiet else min(LOOK_SECONDS, 2 * self._owed or AGAIN_SECONDS)
+        stable = await self._reconcile()
+        # An account that changes all the time is compared less and less often, instead of continuously.
+        self._check_delay = 0.0 if stable else min(CHECK_SECONDS, 2 * self._check_delay or RETRY_SECONDS)
         self.ready.set()
 
-    async def _adds_up(self) -> bool:
-        """Looked at twice: what the streams are about to tell is no difference yet."""
+    async def _matches_venue(self) -> bool:
+        """Compare twice, because events of the first difference may still be on their way."""
         for pause in (STREAM_LAG, 0.0):
-            state = await self._line.account(self._address)
-            if await in_thread(account_agrees, self._held.pk, state):
+            state = await self._connection.account(self._address)
+            if await in_thread(account_matches, self._claim.pk, state):
                 return True
             await asyncio.sleep(pause)
         return False
 
-    def _is_whole_due(self) -> bool:
-        """Cash does not tell that an order ended; and a cancel that was not told of is looked for soon."""
+    def _is_full_sync_due(self) -> bool:
+        """Is a full sync due? Balances do not show that an order ended; cancels in progress are checked sooner."""
         waited = _now() - self._orders_at
-        ending, live = self.look.ending, self.look.live
-        due = (ending and waited >= ENDING_SECONDS) or (live and waited >= ORDERS_SECONDS)
-        return self._whole.is_set() or bool(due)
+        cancelling, live = self.work.cancelling, self.work.live
+        due = (cancelling and waited >= ENDING_SECONDS) or (live and waited >= ORDERS_SECONDS)
+        return self._full_sync.is_set() or bool(due)
 
     async def _reconcile(self) -> bool:
-        """True when the account stood still while it was read."""
-        trader, address = self._line.trader, self._address
-        before = await self._line.account(address)
-        until = await in_thread(Wallet.objects.values_list("facts_until", flat=True).get, pk=self._held.pk)
+        """Reconcile with a new snapshot. True when the account did not change while it was read."""
+        trader, address = self._connection.trader, self._address
+        before = await self._connection.account(address)
+        until = await in_thread(
+            Wallet.objects.values_list("events_synced_until", flat=True).get, pk=self._claim.pk
+        )
         since = max(0, until - OVERLAP_MS)
-        picture = Picture(
+        snapshot = VenueSnapshot(
             before=before,
             since=since,
             open_orders=await trader.orders_open(address),
             fills=await trader.fills(address, since),
             fundings=await trader.fundings(address, since),
             movements=await trader.movements(address, since),
-            after=await self._line.account(address),
+            after=await self._connection.account(address),
         )
-        done = await in_thread(services.account_reconcile, claim=self._held, picture=picture)
-        self._tell(done.events)
-        for doubt in done.ask:
-            await self.settle(doubt)
-        return done.quiet
+        done = await in_thread(services.account_reconcile, claim=self._claim, snapshot=snapshot)
+        self._publish(done.events)
+        for order in done.to_query:
+            await self.resolve_in_flight(order)
+        return done.stable
 
-    async def settle(self, doubt: Doubt) -> None:
-        """Ask the venue what became of this order. Raises `VenueError` when it does not say."""
+    async def resolve_in_flight(self, order: InFlightOrder) -> None:
+        """Query this order at the venue and store the result. Raises `VenueError` when the query fails."""
         ids = (
-            {"venue_id": doubt.venue_order_id}
-            if doubt.venue_order_id
-            else {"client_id": doubt.venue_client_id}
+            {"venue_id": order.venue_order_id}
+            if order.venue_order_id
+            else {"client_id": order.venue_client_id}
         )
-        found = await self._line.trader.order_get(self._address, **ids)
-        resolved = partial(services.doubt_resolved, claim=self._held, order_id=doubt.order_id, found=found)
-        self._tell(await in_thread(resolved, now=self._line.now()))
+        found = await self._connection.trader.order_get(self._address, **ids)
+        resolved = partial(
+            services.in_flight_resolve, claim=self._claim, order_id=order.order_id, found=found
+        )
+        self._publish(await in_thread(resolved, now=self._connection.now()))
 
     def _warn(self, message: str, problem: Exception) -> None:
-        extra = {"venue": self._line.venue, "subject": str(self._held.pk), "reason": str(problem)[:200]}
+        extra = {
+            "venue": self._connection.venue,
+            "subject": str(self._claim.pk),
+            "reason": str(problem)[:200],
+        }
         logger.warning(message, extra=extra)
 
 

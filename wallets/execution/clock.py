@@ -1,10 +1,10 @@
-"""The venue's clock, as far as we can tell, and how long a request takes."""
+"""Venue clock: estimates the venue's time and the round trip of requests."""
 
 from collections import deque
 from dataclasses import dataclass
 
 SAMPLES = 9
-SLOW_MS = 2_000  # a round trip that took longer says little about the time
+SLOW_MS = 2_000  # a longer round trip is too inaccurate for a sample
 WARN_MS = 1_000
 ROUND_TRIP_MS = 200  # before the first request
 
@@ -16,19 +16,19 @@ class _Sample:
 
 
 class VenueClock:
-    """`offset`: the venue's time less ours, in ms; None until it was measured.
+    """`offset`: venue time less local time, in ms; None until it was measured.
 
-    Every answer that carries the venue's time is a sample; the quickest of the last few counts, because
-    half its round trip is how wrong it can be.
+    Every response with the venue's time is a sample. The sample with the shortest of the last round trips
+    counts, because its error is at most half its round trip.
     """
 
     def __init__(self) -> None:
         self._samples: deque[_Sample] = deque(maxlen=SAMPLES)
 
-    def sample(self, *, venue: int, asked: int, answered: int) -> None:
-        """The venue said that it was `venue`, between `asked` and `answered` by our clock."""
-        if 0 <= answered - asked <= SLOW_MS:
-            self._samples.append(_Sample(venue - (asked + answered) // 2, answered - asked))
+    def sample(self, *, venue: int, sent: int, received: int) -> None:
+        """The venue reported its time as `venue`, between `sent` and `received` (local ms)."""
+        if 0 <= received - sent <= SLOW_MS:
+            self._samples.append(_Sample(venue - (sent + received) // 2, received - sent))
 
     @property
     def offset(self) -> int | None:
@@ -38,13 +38,13 @@ class VenueClock:
 
     @property
     def round_trip(self) -> int:
-        """The slowest of the last few, in ms."""
+        """The longest of the last round trips, in ms."""
         return max((sample.round_trip for sample in self._samples), default=ROUND_TRIP_MS)
 
-    def now(self, ours: int) -> int:
-        """The venue's time when it is `ours` here."""
-        return ours + (self.offset or 0)
+    def now(self, local: int) -> int:
+        """The venue's time at the local time `local`, in ms."""
+        return local + (self.offset or 0)
 
     def is_trusted(self, validity: int) -> bool:
-        """False when our clock is so wrong, or so unknown, that an expiry would mean something else."""
+        """False when the local clock is off or unknown by so much that an expiry would be wrong."""
         return self.offset is not None and abs(self.offset) <= validity // 2

@@ -1,14 +1,14 @@
-"""Waiting out: why an order whose answer was lost is never done twice.
+"""Expiry: why an order is never executed twice when its response was lost.
 
-Every order is sent with an expiry that the venue obeys. Once that moment is past, whatever was on its
-way has arrived or never will. Only then is the venue asked about it, by the order's client id, and only
-when it never saw that id is the order sent again, under the same id.
+Every order is sent with an expiry that the venue enforces. After it, a request in flight has arrived or
+never will. Only then the order is queried at the venue by its client order id, and only when the venue never
+received that id the order is sent again, under the same id.
 """
 
-VALIDITY = 5_000  # ms that an order may be on its way
-MARGIN = 3_000  # ms for two clocks to differ, and for the venue to show what it did
+VALIDITY = 5_000  # ms from signing within which the venue accepts an order
+SAFETY_MARGIN = 3_000  # ms for a difference of the clocks, and for the venue to show the result
 
 
-def settled_before(now: int, margin: int = MARGIN) -> int:
-    """The fate of whatever was valid until this moment, or less long, is settled by `now` (venue's ms)."""
+def final_before(now: int, margin: int = SAFETY_MARGIN) -> int:
+    """Requests valid until the returned time or earlier have a final result at `now` (venue time, ms)."""
     return now - margin

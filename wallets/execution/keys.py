@@ -1,29 +1,29 @@
-"""The key of one wallet: made when it is wanted, shown to the venue before it trades, and once a day."""
+"""Key maintenance of one wallet: generates a requested key; verifies it before trading and once a day."""
 
 from django.utils import timezone
 
 from market.hub import in_thread
 from market.leases import Claim
 from market.venues.base import Trader
-from wallets.domain.key_verification import judge
-from wallets.services import key_generate, key_judged, key_question
+from wallets.domain.key_verification import evaluate_key
+from wallets.services import key_check_prepare, key_check_store, key_generate
 from wallets.services.dto import Event
-from wallets.vault import Opener
+from wallets.vault import Unsealer
 
 
-async def keys_mind(claim: Claim, trader: Trader, opener: Opener) -> list[Event]:
-    """Do what is due; called often, it asks the venue seldom. Raises `VenueError`, `LeaseLost`."""
-    made = await in_thread(key_generate, claim=claim, opener=opener)
-    return made or await key_attest(claim, trader, opener)
+async def ensure_key(claim: Claim, trader: Trader, unsealer: Unsealer) -> list[Event]:
+    """Generate or verify the key if due. May be called often. Raises `VenueError`, `LeaseLost`."""
+    made = await in_thread(key_generate, claim=claim, unsealer=unsealer)
+    return made or await verify_key(claim, trader, unsealer)
 
 
-async def key_attest(claim: Claim, trader: Trader, opener: Opener) -> list[Event]:
-    """Ask the venue what the wallet's key is, if it is time to, and act on the answer."""
+async def verify_key(claim: Claim, trader: Trader, unsealer: Unsealer) -> list[Event]:
+    """Verify the wallet's key at the venue, if due, and store the result."""
     now = int(timezone.now().timestamp() * 1000)
-    question, events = await in_thread(key_question, claim=claim, opener=opener, now=now)
-    if question is None:
+    key_check, events = await in_thread(key_check_prepare, claim=claim, unsealer=unsealer, now=now)
+    if key_check is None:
         return events
-    role = await trader.role(question.held.signer)
-    agents = await trader.agents(question.held.account) if role.role == "agent" else []
-    verdict = judge(question.held, role, agents, now)
-    return await in_thread(key_judged, claim=claim, question=question, verdict=verdict, now=now)
+    role = await trader.role(key_check.key.signer)
+    agents = await trader.agents(key_check.key.account) if role.role == "agent" else []
+    verdict = evaluate_key(key_check.key, role, agents, now)
+    return await in_thread(key_check_store, claim=claim, key_check=key_check, verdict=verdict, now=now)

@@ -1,7 +1,7 @@
-"""From an order in the database to the venue: written down, signed, sent once, and the answer booked.
+"""Sender: signs and sends the stored submissions of one wallet once, and stores the responses.
 
-Whatever breaks in between leaves a submission behind whose fate is unknown, and a known moment from
-which the venue can be asked about it (`waiting`). Nothing here ever sends a second time.
+A failure in between leaves a submission with an unknown result, and a known time from which the venue can be
+queried about it (`expiry`). A submission is never sent a second time.
 """
 
 import asyncio
@@ -11,21 +11,21 @@ from typing import Any
 
 from prometheus_client import Counter, Histogram
 
-from market.domain.errors import VenueRefused, VenueUnavailable
-from market.domain.orders import Accepted, Answer
+from market.domain.errors import VenueRejected, VenueUnavailable
+from market.domain.orders import Accepted, OrderResponse
 from market.hub import in_thread
 from market.leases import Claim, LeaseLost
 from market.venues.base import OutcomeUnknown, Signer
 from wallets import services
 from wallets.execution import expiry
-from wallets.execution.venue_connection import Line
-from wallets.services.dto import Event, Prepared
+from wallets.execution.venue_connection import VenueConnection
+from wallets.services.dto import Event, PreparedSubmission
 
 logger = logging.getLogger(__name__)
 
-TAKEN_AT_ONCE = 20
-CANCEL_PATIENCE = 10.0  # s; a cancel does not expire
-SENDS = Counter(
+BATCH_SIZE = 20
+CANCEL_TIMEOUT = 10.0  # s; a cancel does not expire
+SEND_COUNT = Counter(
     "cryptotrade_execution_sends_total", "Signed actions, by outcome.", ["venue", "kind", "outcome"]
 )
 SEND_SECONDS = Histogram(
@@ -34,130 +34,137 @@ SEND_SECONDS = Histogram(
 
 
 class Sender:
-    """The one nonce line of a wallet: what it sends, it sends one after the other."""
+    """Sends the actions of one wallet one after the other, because its nonces must rise."""
 
     def __init__(
-        self, held: Claim, line: Line, *, safe: Callable[[], bool], hurry: asyncio.Event,
-        tell: Callable[[Iterable[Event]], None], owe: Callable[[], None],
+        self, claim: Claim, connection: VenueConnection, *, safe: Callable[[], bool], new_work: asyncio.Event,
+        publish: Callable[[Iterable[Event]], None], schedule_check: Callable[[], None],
     ) -> None:  # fmt: skip
-        self.closed = False  # nothing new is sent; what is on its way is finished
+        self.closed = False  # nothing new is sent; the request in flight is finished
         self.busy = asyncio.Lock()
-        self._held = held
-        self._line = line
+        self._claim = claim
+        self._connection = connection
         self._safe = safe
-        self._hurry = hurry  # somebody asked for something since we looked
-        self._tell = tell
-        self._owe = owe  # the streams should tell of what was done
+        self._new_work = new_work  # set when orders or cancels were requested since the last read
+        self._publish = publish
+        self._schedule_check = schedule_check  # the streams should deliver events of the executed action
 
     async def send_all(self, signer: Signer) -> None:
-        """Cancels, then orders, until nothing is left or the venue does not take more."""
+        """Send cancels, then orders, until nothing is left or the venue is not available."""
         async with self.busy:
             while not self.closed and self._is_clock_right():
                 await self._cancels(signer)
-                for prepared in await self._take(services.leverages_take, validity=expiry.VALIDITY):
+                for prepared in await self._prepare(services.leverage_prepare, validity=expiry.VALIDITY):
                     await self._send(prepared, signer)
-                orders = await self._take(services.orders_take, validity=expiry.VALIDITY, most=TAKEN_AT_ONCE)
+                orders = await self._prepare(
+                    services.orders_prepare, validity=expiry.VALIDITY, most=BATCH_SIZE
+                )
                 for number, prepared in enumerate(orders):
-                    if number and self._hurry.is_set():
+                    if number and self._new_work.is_set():
                         await self._cancels(signer)
                     if not await self._send(prepared, signer):
-                        await self._give_back(orders[number + 1 :])
+                        await self._requeue(orders[number + 1 :])
                         return
                 if not orders:
                     return
 
-    async def lapse(self) -> None:
-        """End what waits too long, while nothing can be sent."""
-        await self._take(services.orders_take, validity=expiry.VALIDITY, most=0)
+    async def expire_pending(self) -> None:
+        """End pending orders that waited too long, while nothing can be sent."""
+        await self._prepare(services.orders_prepare, validity=expiry.VALIDITY, most=0)
 
     async def _cancels(self, signer: Signer) -> None:
-        for prepared in await self._take(services.cancels_take, most=TAKEN_AT_ONCE):
+        for prepared in await self._prepare(services.cancels_prepare, most=BATCH_SIZE):
             await self._send(prepared, signer)
 
-    async def _take(self, take: Callable[..., Sequence[Prepared]], **limits: int) -> Sequence[Prepared]:
-        return await in_thread(take, claim=self._held, now=self._line.now(), **limits)
+    async def _prepare(
+        self, prepare: Callable[..., Sequence[PreparedSubmission]], **limits: int
+    ) -> Sequence[PreparedSubmission]:
+        return await in_thread(prepare, claim=self._claim, now=self._connection.now(), **limits)
 
     def _is_clock_right(self) -> bool:
-        if self._line.clock.is_trusted(expiry.VALIDITY):
+        if self._connection.clock.is_trusted(expiry.VALIDITY):
             return True
         logger.error(
-            "clock too wrong to send", extra={"venue": self._line.venue, "subject": str(self._held.pk)}
+            "clock offset too large to send",
+            extra={"venue": self._connection.venue, "subject": str(self._claim.pk)},
         )
         return False
 
-    # --- one submission ------------------------------------------------------------------------
-    async def _send(self, prepared: Prepared, signer: Signer) -> bool:
-        """False when the venue did not take it: what follows would fare no better now."""
+    # --- one submission ---------------------------------------------------------------------------
+    async def _send(self, prepared: PreparedSubmission, signer: Signer) -> bool:
+        """Send one submission. False when it was not sent, so that later ones are not tried now."""
         if self.closed or not self._is_in_time(prepared):
-            await self._record(services.unsent, prepared, "not_sent")
+            await self._record(services.submission_not_sent, prepared, "not_sent")
             return False
         if not self._safe():
-            raise LeaseLost(f"{self._held.pk}: the lease could not be renewed in time")
+            raise LeaseLost(f"{self._claim.pk}: the lease could not be renewed in time")
         try:
-            with SEND_SECONDS.labels(self._line.venue, prepared.kind).time():
-                async with asyncio.timeout(self._patience(prepared)):
+            with SEND_SECONDS.labels(self._connection.venue, prepared.kind).time():
+                async with asyncio.timeout(self._response_timeout(prepared)):
                     answers = await self._call(prepared, signer)
         except (OutcomeUnknown, TimeoutError) as problem:
-            logger.warning("outcome unknown", extra=self._about(prepared, problem))
-            await self._record(services.doubtful, prepared, "unknown")
-        except VenueRefused as refusal:
-            logger.info("refused", extra=self._about(prepared, refusal))
-            await self._record(services.refused, prepared, "refused", reason=refusal.problem)
+            logger.warning("outcome unknown", extra=self._log_extra(prepared, problem))
+            await self._record(services.submission_unknown, prepared, "unknown")
+        except VenueRejected as refusal:
+            logger.info("rejected", extra=self._log_extra(prepared, refusal))
+            await self._record(services.submission_rejected, prepared, "rejected", reason=refusal.problem)
         except VenueUnavailable as problem:
-            logger.warning("not sent", extra=self._about(prepared, problem))
-            await self._record(services.unsent, prepared, "not_sent")
+            logger.warning("not sent", extra=self._log_extra(prepared, problem))
+            await self._record(services.submission_not_sent, prepared, "not_sent")
             return False
         else:
-            await self._record(services.settled, prepared, "answered", answers=answers)
-            if any(isinstance(one, Accepted) and _did_more(prepared, one) for one in answers):
-                self._owe()
+            await self._record(services.submission_answered, prepared, "answered", answers=answers)
+            if any(isinstance(one, Accepted) and _has_events(prepared, one) for one in answers):
+                self._schedule_check()
         return True
 
-    def _is_in_time(self, prepared: Prepared) -> bool:
+    def _is_in_time(self, prepared: PreparedSubmission) -> bool:
         if prepared.valid_until is None:
             return True
-        return self._line.now() + self._line.clock.round_trip < prepared.valid_until
+        return self._connection.now() + self._connection.clock.round_trip < prepared.valid_until
 
-    def _patience(self, prepared: Prepared) -> float:
-        # An answer that comes later than this is not waited for: by then the venue may be asked.
+    def _response_timeout(self, prepared: PreparedSubmission) -> float:
+        # A later response is not awaited: from then on the order can be queried.
         if prepared.valid_until is None:
-            return CANCEL_PATIENCE
-        return (prepared.valid_until + expiry.MARGIN // 2 - self._line.now()) / 1000
+            return CANCEL_TIMEOUT
+        return (prepared.valid_until + expiry.SAFETY_MARGIN // 2 - self._connection.now()) / 1000
 
-    async def _call(self, prepared: Prepared, signer: Signer) -> list[Answer]:
-        trader = self._line.trader
-        sealed: dict[str, Any] = {"signer": signer, "nonce": prepared.nonce}
+    async def _call(self, prepared: PreparedSubmission, signer: Signer) -> list[OrderResponse]:
+        trader = self._connection.trader
+        auth: dict[str, Any] = {"signer": signer, "nonce": prepared.nonce}
         if prepared.kind == "cancel":
-            return await trader.cancel(prepared.cancels, **sealed)
-        sealed["valid_until"] = prepared.valid_until
+            return await trader.cancel(prepared.cancels, **auth)
+        auth["valid_until"] = prepared.valid_until
         if prepared.leverage is not None:
-            wanted = prepared.leverage
-            await trader.leverage(wanted.symbol, wanted.leverage, wanted.mode, **sealed)
+            target = prepared.leverage
+            await trader.leverage(target.symbol, target.leverage, target.mode, **auth)
             return [Accepted()]
         if prepared.kind == "modify":
-            return await trader.modify(prepared.changes, **sealed)
-        return await trader.place(prepared.orders, **sealed)
+            return await trader.modify(prepared.changes, **auth)
+        return await trader.place(prepared.orders, **auth)
 
-    async def _give_back(self, rest: Sequence[Prepared]) -> None:
-        for prepared in rest:
-            await self._record(services.unsent, prepared, "not_sent")
+    async def _requeue(self, unsent: Sequence[PreparedSubmission]) -> None:
+        for prepared in unsent:
+            await self._record(services.submission_not_sent, prepared, "not_sent")
 
     async def _record(
-        self, service: Callable[..., list[Event]], prepared: Prepared, outcome: str, **said: Any
+        self, service: Callable[..., list[Event]], prepared: PreparedSubmission, outcome: str, **result: Any
     ) -> None:
-        SENDS.labels(self._line.venue, prepared.kind, outcome).inc()
-        self._tell(await in_thread(service, claim=self._held, submission_id=prepared.submission_id, **said))
+        SEND_COUNT.labels(self._connection.venue, prepared.kind, outcome).inc()
+        self._publish(
+            await in_thread(service, claim=self._claim, submission_id=prepared.submission_id, **result)
+        )
 
-    def _about(self, prepared: Prepared, problem: Exception) -> dict[str, Any]:
+    def _log_extra(self, prepared: PreparedSubmission, problem: Exception) -> dict[str, Any]:
         return {
-            "venue": self._line.venue,
-            "subject": str(self._held.pk),
+            "venue": self._connection.venue,
+            "subject": str(self._claim.pk),
             "action": prepared.kind,
             "seq": prepared.nonce,
             "reason": str(problem)[:200],
         }
 
 
-def _did_more(prepared: Prepared, answer: Accepted) -> bool:
-    """Something was filled or ended, of which the streams tell apart."""
+def _has_events(prepared: PreparedSubmission, answer: Accepted) -> bool:
+    """Did the action fill or end an order? Events of that arrive by the streams."""
     return prepared.kind == "cancel" or not answer.resting

@@ -1,4 +1,4 @@
-"""What all wallets of one venue share in this process: the trader, its clock, and the private streams."""
+"""Venue connection: trader, clock and private streams, shared by all wallets of one venue in this process."""
 
 import asyncio
 import logging
@@ -17,38 +17,38 @@ from market.domain.orders import (
     VenueOrder,
 )
 from market.domain.subscriptions import backoff
-from market.leases import task_goes_on
+from market.leases import task_is_running
 from market.venues.base import Trader
 from wallets.execution.clock import WARN_MS, VenueClock
 from wallets.execution.stream_slots import slots_assign
 
 logger = logging.getLogger(__name__)
 
-Fact = VenueOrder | VenueFill | VenueFunding | VenueMovement
-OFFSET = Gauge("cryptotrade_execution_clock_offset_seconds", "The venue's clock less ours.", ["venue"])
+AccountEvent = VenueOrder | VenueFill | VenueFunding | VenueMovement
+CLOCK_OFFSET = Gauge("cryptotrade_execution_clock_offset_seconds", "Venue clock less local clock.", ["venue"])
 
 
-class Listener(Protocol):
-    """A desk, as its line sees it."""
+class AccountEventListener(Protocol):
+    """Receives the account events of one address: the interface of `WalletActor` used here."""
 
     address: str
 
-    def hear(self, fact: Fact) -> None:
-        """The venue said this about the account."""
+    def on_event(self, event: AccountEvent) -> None:
+        """Handle an account event."""
 
     def streams_opened(self) -> None:
-        """What happened before was perhaps not told."""
+        """Streams are open; events before may have been missed."""
 
     def streams_lost(self) -> None:
-        """What happens now is not told."""
+        """Streams are down; events are not delivered."""
 
 
-def our_now() -> int:
+def local_now_ms() -> int:
     return int(time.time() * 1000)
 
 
-class Line:
-    """An `AccountSink`: takes what the private streams say to the desks of that account."""
+class VenueConnection:
+    """An `AccountListener`: passes events of the private streams to the listeners of their account."""
 
     def __init__(self, trader: Trader) -> None:
         self.venue = trader.venue
@@ -56,71 +56,71 @@ class Line:
         self.clock = VenueClock()
         self._up = False
         self._streamed: set[str] = set()
-        self._desks: dict[str, list[Listener]] = {}
+        self._listeners: dict[str, list[AccountEventListener]] = {}
 
-    # --- AccountSink ---------------------------------------------------------------------------
+    # --- AccountListener --------------------------------------------------------------------------
     def connected(self) -> None:
         self._up = True
-        for desk in self._at(self._streamed):
-            desk.streams_opened()
+        for listener in self._listeners_of(self._streamed):
+            listener.streams_opened()
 
     def disconnected(self, reason: str) -> None:
         logger.info("private streams lost", extra={"venue": self.venue, "reason": reason})
         self._up = False
-        for desk in self._at(self._streamed):
-            desk.streams_lost()
+        for listener in self._listeners_of(self._streamed):
+            listener.streams_lost()
 
     def order(self, address: str, order: VenueOrder) -> None:
-        self._heard(address, order)
+        self._dispatch(address, order)
 
     def fill(self, address: str, fill: VenueFill) -> None:
-        self._heard(address, fill)
+        self._dispatch(address, fill)
 
     def funding(self, address: str, funding: VenueFunding) -> None:
-        self._heard(address, funding)
+        self._dispatch(address, funding)
 
     def movement(self, address: str, movement: VenueMovement) -> None:
-        self._heard(address, movement)
+        self._dispatch(address, movement)
 
-    def _heard(self, address: str, fact: Fact) -> None:
-        for desk in self._at([address]):
-            desk.hear(fact)
+    def _dispatch(self, address: str, event: AccountEvent) -> None:
+        for listener in self._listeners_of([address]):
+            listener.on_event(event)
 
-    def _at(self, addresses: Iterable[str]) -> list[Listener]:
-        return [desk for address in addresses for desk in self._desks.get(address, ())]
+    def _listeners_of(self, addresses: Iterable[str]) -> list[AccountEventListener]:
+        return [listener for address in addresses for listener in self._listeners.get(address, ())]
 
-    # --- desks ---------------------------------------------------------------------------------
-    def join(self, desk: Listener) -> None:
-        self._desks.setdefault(desk.address, []).append(desk)
+    # --- listeners --------------------------------------------------------------------------------
+    def add(self, listener: AccountEventListener) -> None:
+        self._listeners.setdefault(listener.address, []).append(listener)
 
-    def leave(self, desk: Listener) -> None:
-        left = [other for other in self._desks.get(desk.address, ()) if other is not desk]
-        if left:
-            self._desks[desk.address] = left
+    def remove(self, listener: AccountEventListener) -> None:
+        remaining = [other for other in self._listeners.get(listener.address, ()) if other is not listener]
+        if remaining:
+            self._listeners[listener.address] = remaining
         else:
-            self._desks.pop(desk.address, None)
+            self._listeners.pop(listener.address, None)
 
     def stream_of(self, address: str) -> str:
-        """live, polled or down, as `Wallet.Stream` has it."""
+        """The stream status of an address: live, polled or down (`Wallet.Stream`)."""
         if address not in self._streamed:
             return "polled"
         return "live" if self._up else "down"
 
     def streams_assign(self, busy: dict[str, bool]) -> None:
-        """Give the streams to the accounts that need them most; `busy` by address."""
+        """Assign the streams to the accounts that need them most; `busy` is by address."""
         streamed = set(slots_assign(self._streamed, busy, self.trader.stream_slots))
         if streamed == self._streamed:
             return
-        left, self._streamed = self._streamed - streamed, streamed
-        self.trader.watch(sorted(streamed))  # the new ones hear `connected` once they are carried
-        for desk in self._at(left):
-            desk.streams_lost()
+        removed, self._streamed = self._streamed - streamed, streamed
+        self.trader.watch(sorted(streamed))  # `connected` is called once the new accounts are streamed
+        for listener in self._listeners_of(removed):
+            listener.streams_lost()
 
-    # --- the venue -----------------------------------------------------------------------------
+    # --- the venue --------------------------------------------------------------------------------
     async def run(self) -> None:
-        """Keep the private streams open until cancelled; a trader that breaks is started again."""
+        """Keep the private streams open until cancelled; a trader that fails is restarted."""
         pauses = backoff(random.random)
-        while task_goes_on():
+        while task_is_running():
             try:
                 await self.trader.run(self)
             except Exception:
@@ -130,16 +130,16 @@ class Line:
             await asyncio.sleep(next(pauses))
 
     async def account(self, address: str) -> AccountState:
-        """As `Trader.account`; the answer tells the venue's time too."""
-        asked = our_now()
+        """As `Trader.account`; its response is also a sample for the clock."""
+        sent = local_now_ms()
         state = await self.trader.account(address)
-        self.clock.sample(venue=state.time, asked=asked, answered=our_now())
+        self.clock.sample(venue=state.time, sent=sent, received=local_now_ms())
         offset = self.clock.offset or 0
-        OFFSET.labels(self.venue).set(offset / 1000)
+        CLOCK_OFFSET.labels(self.venue).set(offset / 1000)
         if abs(offset) > WARN_MS:
             logger.warning("clocks differ", extra={"venue": self.venue, "delay_s": offset / 1000})
         return state
 
     def now(self) -> int:
         """The venue's time in ms."""
-        return self.clock.now(our_now())
+        return self.clock.now(local_now_ms())

@@ -1,186 +1,197 @@
-"""One wallet, from its lease to its release: keys, what is to be sent, what is in doubt, and its books."""
+"""Wallet actor: the tasks of one leased wallet (keys, sending, in-flight orders, account sync)."""
 
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
 
 from market.domain.errors import MarketError
-from market.hub import DATABASE_AWAY, Announcer, in_thread
-from market.leases import LeaseLost, task_goes_on
+from market.hub import DATABASE_ERRORS, UserEventPublisher, in_thread
+from market.leases import LeaseLost, task_is_running
 from market.venues.base import Signer
 from wallets import services
 from wallets.execution import expiry, keys
-from wallets.execution.account_sync import BookKeeper
-from wallets.execution.pending_work import BOOKED, Look
+from wallets.execution.account_sync import AccountSync
+from wallets.execution.pending_work import SYNCED, PendingWork
 from wallets.execution.sender import Sender
-from wallets.execution.venue_connection import Fact, Line
+from wallets.execution.venue_connection import AccountEvent, VenueConnection
 from wallets.models import Wallet
 from wallets.services.dto import Event
 from wallets.services.user_events import alert_event
-from wallets.vault import Opener, VaultLocked
+from wallets.vault import Unsealer, VaultLocked
 
 logger = logging.getLogger(__name__)
 
-KEYS_EVERY = 3.0
-KEYS_AGAIN_EVERY = 600.0  # `keys_mind` knows when a day is over
-PAUSE_WHEN_AWAY = 1.0
+KEY_CHECK_INTERVAL = 3.0
+KEY_RETRY_INTERVAL = 600.0  # `ensure_key` itself verifies once a day
+RETRY_DELAY = 1.0
 
 
-class Desk:
-    """A `line.Listener`. `look` comes once a second, `nudge` when somebody has just asked for something."""
+class WalletActor:
+    """Runs one wallet; an `AccountEventListener`. `update` is called once a second, `nudge` on new work."""
 
     def __init__(
-        self, look: Look, line: Line, opener: Opener, announcer: Announcer, *, safe: Callable[[], bool]
+        self,
+        work: PendingWork,
+        connection: VenueConnection,
+        unsealer: Unsealer,
+        publisher: UserEventPublisher,
+        *,
+        safe: Callable[[], bool],
     ) -> None:
-        self.address = look.wallet.address
-        self.user = str(look.wallet.user_id)
-        self.held = look.claim
-        self._look = look
-        self.wallet = look.wallet
-        self._line = line
-        self._opener = opener
-        self._announcer = announcer
-        self._looked = asyncio.Event()
-        self._wanted = asyncio.Event()
-        self._locked = ""  # why the key cannot be used
-        self._books = BookKeeper(self.held, line, look, tell=self._tell)
+        self.address = work.wallet.address
+        self.user = str(work.wallet.user_id)
+        self.claim = work.claim
+        self._work = work
+        self.wallet = work.wallet
+        self._connection = connection
+        self._unsealer = unsealer
+        self._publisher = publisher
+        self._updated = asyncio.Event()
+        self._new_work = asyncio.Event()
+        self._lock_reason = ""  # why the key cannot be unsealed
+        self._sync = AccountSync(self.claim, connection, work, publish=self._publish)
         self._sender = Sender(
-            self.held, line, safe=safe, hurry=self._wanted, tell=self._tell, owe=self._books.owe
+            self.claim,
+            connection,
+            safe=safe,
+            new_work=self._new_work,
+            publish=self._publish,
+            schedule_check=self._sync.schedule_check,
         )
 
-    # --- from the worker and the line --------------------------------------------------------------
-    def look(self, look: Look) -> None:
-        self._look = self._books.look = look
-        self._looked.set()
-        if look.pending or look.cancels or look.wishes:
-            self._wanted.set()
-        if look.wallet.opened_at and not look.wallet.reconciled_at:
-            self._books.missed()  # a service asked for it
-        if look.ending:
-            self._books.owe()  # word of its end
+    # --- from the worker and the connection -------------------------------------------------------
+    def update(self, work: PendingWork) -> None:
+        self._work = self._sync.work = work
+        self._updated.set()
+        if work.pending or work.cancels or work.leverage_changes:
+            self._new_work.set()
+        if work.wallet.ledger_opened_at and not work.wallet.reconciled_at:
+            self._sync.request_full_sync()  # a service requested it
+        if work.cancelling:
+            self._sync.schedule_check()  # for the events of the cancel
 
     def nudge(self) -> None:
-        self._wanted.set()
+        self._new_work.set()
 
-    def hear(self, fact: Fact) -> None:
-        self._books.hear(fact)
+    def on_event(self, event: AccountEvent) -> None:
+        self._sync.on_event(event)
 
     def streams_opened(self) -> None:
-        self._books.missed()
-        self._looked.set()
+        self._sync.request_full_sync()
+        self._updated.set()
 
     def streams_lost(self) -> None:
-        self._books.stir()
-        self._looked.set()
+        self._sync.wake()
+        self._updated.set()
 
     async def finish(self) -> None:
-        """Send nothing new, and wait for the answer to what is on its way."""
+        """Send nothing new, and wait for the response to the request in flight."""
         self._sender.closed = True
         async with self._sender.busy:
             return
 
-    # --- the tasks -------------------------------------------------------------------------------
+    # --- the tasks --------------------------------------------------------------------------------
     async def run(self) -> None:
-        """Until cancelled. Raises `LeaseLost` when another worker has the wallet now."""
+        """Run all tasks until cancelled. Raises `LeaseLost` when another worker has the wallet."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                for work in (
-                    self._mind_keys,
-                    self._tell_stream,
-                    self._trade,
-                    self._settle_doubts,
-                    self._keep_books,
+                for loop in (
+                    self._ensure_key_loop,
+                    self._stream_status_loop,
+                    self._send_loop,
+                    self._in_flight_loop,
+                    self._sync_loop,
                 ):
-                    tasks.create_task(work(), name=f"{work.__name__} {self.held.pk}")
+                    tasks.create_task(loop(), name=f"{loop.__name__} {self.claim.pk}")
         except* LeaseLost:
-            raise LeaseLost(f"{self.held.pk} is not ours any more") from None
+            raise LeaseLost(f"{self.claim.pk} was taken by another worker") from None
 
-    async def _keep_books(self) -> None:
-        while self._look.wallet.status not in BOOKED:
-            await self._next_look()
+    async def _sync_loop(self) -> None:
+        while self._work.wallet.status not in SYNCED:
+            await self._next_update()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._books.book_always(), name=f"book {self.held.pk}")
-            tasks.create_task(self._books.ask_always(), name=f"ask {self.held.pk}")
+            tasks.create_task(self._sync.run_apply_loop(), name=f"apply {self.claim.pk}")
+            tasks.create_task(self._sync.run_poll_loop(), name=f"poll {self.claim.pk}")
 
-    async def _next_look(self) -> None:
-        self._looked.clear()
-        await self._looked.wait()
+    async def _next_update(self) -> None:
+        self._updated.clear()
+        await self._updated.wait()
 
-    # --- what is to be sent ------------------------------------------------------------------------
-    async def _trade(self) -> None:
-        while task_goes_on():
-            await self._wanted.wait()
-            self._wanted.clear()
+    # --- sending ----------------------------------------------------------------------------------
+    async def _send_loop(self) -> None:
+        while task_is_running():
+            await self._new_work.wait()
+            self._new_work.clear()
             try:
                 if signer := await self._signer():
                     await self._sender.send_all(signer)
                 else:
-                    await self._sender.lapse()
-            except DATABASE_AWAY as problem:
+                    await self._sender.expire_pending()
+            except DATABASE_ERRORS as problem:
                 self._warn("not sent", problem)
-                await asyncio.sleep(PAUSE_WHEN_AWAY)
+                await asyncio.sleep(RETRY_DELAY)
 
     async def _signer(self) -> Signer | None:
-        """None: its books are not read yet, it may not trade, or its key cannot be opened; orders wait."""
-        wallet = self._look.wallet
-        if wallet.status != Wallet.Status.ACTIVE or not self._books.ready.is_set():
+        """The signer; None before the first sync, without permission to trade, or with a locked key: orders wait."""
+        wallet = self._work.wallet
+        if wallet.status != Wallet.Status.ACTIVE or not self._sync.ready.is_set():
             return None
         try:
-            signer: Signer = await in_thread(self._opener.signer, wallet)
+            signer: Signer = await in_thread(self._unsealer.signer, wallet)
         except VaultLocked as locked:
-            if locked.reason != self._locked:
-                self._tell([alert_event(wallet, "error", f"Orders wait: {locked.reason}.")])
+            if locked.reason != self._lock_reason:
+                self._publish([alert_event(wallet, "error", f"Orders are waiting: {locked.reason}.")])
                 self._warn("key locked", locked)
-            self._locked = locked.reason
+            self._lock_reason = locked.reason
             return None
-        self._locked = ""
+        self._lock_reason = ""
         return signer
 
-    async def _settle_doubts(self) -> None:
-        """Ask the venue about what was sent without an answer, once its validity is waited out."""
-        while task_goes_on():
-            await self._next_look()
-            if not self._look.doubts or not self._line.clock.is_trusted(expiry.VALIDITY):
+    async def _in_flight_loop(self) -> None:
+        """Query in-flight orders at the venue once their validity has passed."""
+        while task_is_running():
+            await self._next_update()
+            if not self._work.in_flight or not self._connection.clock.is_trusted(expiry.VALIDITY):
                 continue
             try:
-                settled = expiry.settled_before(self._line.now())
-                for doubt in await in_thread(services.doubts_due, claim=self.held, now=settled, margin=0):
-                    await self._books.settle(doubt)
-            except (MarketError, *DATABASE_AWAY) as problem:
-                self._warn("doubts remain", problem)
+                until = expiry.final_before(self._connection.now())
+                for order in await in_thread(services.in_flight_due, claim=self.claim, now=until, margin=0):
+                    await self._sync.resolve_in_flight(order)
+            except (MarketError, *DATABASE_ERRORS) as problem:
+                self._warn("in-flight orders not resolved", problem)
 
-    # --- keys --------------------------------------------------------------------------------------
-    async def _mind_keys(self) -> None:
-        """Often while the key is new or has just become another; seldom while it trades."""
-        seen, again = "", 0.0
-        while task_goes_on():
-            await self._next_look()
-            status, now = self._look.wallet.status, asyncio.get_running_loop().time()
-            if status == seen and now < again:
+    # --- keys -------------------------------------------------------------------------------------
+    async def _ensure_key_loop(self) -> None:
+        """Verify the key: often while it is new or was replaced, seldom while it trades."""
+        seen, retry_at = "", 0.0
+        while task_is_running():
+            await self._next_update()
+            status, now = self._work.wallet.status, asyncio.get_running_loop().time()
+            if status == seen and now < retry_at:
                 continue
             seen = status
-            again = now + (KEYS_AGAIN_EVERY if status == Wallet.Status.ACTIVE else KEYS_EVERY)
+            retry_at = now + (KEY_RETRY_INTERVAL if status == Wallet.Status.ACTIVE else KEY_CHECK_INTERVAL)
             try:
-                self._tell(await keys.keys_mind(self.held, self._line.trader, self._opener))
-            except (MarketError, *DATABASE_AWAY) as problem:
+                self._publish(await keys.ensure_key(self.claim, self._connection.trader, self._unsealer))
+            except (MarketError, *DATABASE_ERRORS) as problem:
                 self._warn("key not checked", problem)
 
-    # --- what its owner hears ----------------------------------------------------------------------
-    async def _tell_stream(self) -> None:
-        """Keep `Wallet.stream` true."""
-        while task_goes_on():
-            await self._next_look()
-            stream = self._line.stream_of(self.address)
-            if stream == self._look.wallet.stream or self._look.wallet.status not in BOOKED:
+    # --- stream status ----------------------------------------------------------------------------
+    async def _stream_status_loop(self) -> None:
+        """Keep `Wallet.stream_status` current."""
+        while task_is_running():
+            await self._next_update()
+            stream = self._connection.stream_of(self.address)
+            if stream == self._work.wallet.stream_status or self._work.wallet.status not in SYNCED:
                 continue
             try:
-                self._tell(await in_thread(services.wallet_stream_set, claim=self.held, stream=stream))
-            except DATABASE_AWAY as problem:
-                self._warn("stream not noted", problem)
+                self._publish(await in_thread(services.wallet_stream_set, claim=self.claim, stream=stream))
+            except DATABASE_ERRORS as problem:
+                self._warn("stream status not stored", problem)
 
-    def _tell(self, events: Iterable[Event]) -> None:
-        self._announcer.tell(self.user, events)
+    def _publish(self, events: Iterable[Event]) -> None:
+        self._publisher.publish(self.user, events)
 
     def _warn(self, message: str, problem: Exception) -> None:
-        extra = {"venue": self._line.venue, "subject": str(self.held.pk), "reason": str(problem)[:200]}
+        extra = {"venue": self._connection.venue, "subject": str(self.claim.pk), "reason": str(problem)[:200]}
         logger.warning(message, extra=extra)

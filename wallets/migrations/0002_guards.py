@@ -1,32 +1,43 @@
-"""What the database itself guarantees about money: append-only, zero-sum, balances that are sums."""
+"""Triggers: an append-only ledger whose transactions sum to zero, balances derived from it, and active sealing keys."""
 
 from django.db import migrations
 
-APPEND_ONLY = ("ledgertransfer", "ledgerentry", "fill")
+# The one row of the global trading control, so that an administrator can select it.
+GLOBAL_CONTROL = """
+INSERT INTO wallets_globaltradingcontrol (id, trading_state, reason, changed_at)
+  VALUES (1, 'active', '', now()) ON CONFLICT DO NOTHING;
+"""
 
-GUARD = """
-CREATE FUNCTION wallets_ledger_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+GUARDS = """
+CREATE FUNCTION wallets_ledger_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  RAISE EXCEPTION 'the books are append-only: % of % refused', TG_OP, TG_TABLE_NAME
+  RAISE EXCEPTION 'the ledger is append-only: % of % refused', TG_OP, TG_TABLE_NAME
     USING ERRCODE = 'insufficient_privilege';
 END $$;
-""" + "".join(
-    f"""
-CREATE TRIGGER wallets_{table}_no_change BEFORE UPDATE OR DELETE ON wallets_{table}
-  FOR EACH ROW EXECUTE FUNCTION wallets_ledger_refuse();
-CREATE TRIGGER wallets_{table}_no_truncate BEFORE TRUNCATE ON wallets_{table}
-  FOR EACH STATEMENT EXECUTE FUNCTION wallets_ledger_refuse();
-"""
-    for table in APPEND_ONLY
-) + """
+
+CREATE TRIGGER wallets_ledgertransaction_no_change BEFORE UPDATE OR DELETE ON wallets_ledgertransaction
+  FOR EACH ROW EXECUTE FUNCTION wallets_ledger_append_only();
+CREATE TRIGGER wallets_ledgertransaction_no_truncate BEFORE TRUNCATE ON wallets_ledgertransaction
+  FOR EACH STATEMENT EXECUTE FUNCTION wallets_ledger_append_only();
+
+CREATE TRIGGER wallets_ledgerentry_no_change BEFORE UPDATE OR DELETE ON wallets_ledgerentry
+  FOR EACH ROW EXECUTE FUNCTION wallets_ledger_append_only();
+CREATE TRIGGER wallets_ledgerentry_no_truncate BEFORE TRUNCATE ON wallets_ledgerentry
+  FOR EACH STATEMENT EXECUTE FUNCTION wallets_ledger_append_only();
+
+CREATE TRIGGER wallets_fill_no_change BEFORE UPDATE OR DELETE ON wallets_fill
+  FOR EACH ROW EXECUTE FUNCTION wallets_ledger_append_only();
+CREATE TRIGGER wallets_fill_no_truncate BEFORE TRUNCATE ON wallets_fill
+  FOR EACH STATEMENT EXECUTE FUNCTION wallets_ledger_append_only();
+
 CREATE FUNCTION wallets_zero_sum() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   off record;
 BEGIN
   SELECT asset, sum(amount) AS amount INTO off FROM wallets_ledgerentry
-    WHERE transfer_id = NEW.transfer_id GROUP BY asset HAVING sum(amount) <> 0 LIMIT 1;
+    WHERE transaction_id = NEW.transaction_id GROUP BY asset HAVING sum(amount) <> 0 LIMIT 1;
   IF FOUND THEN
-    RAISE EXCEPTION 'transfer % is off by % %', NEW.transfer_id, off.amount, off.asset
+    RAISE EXCEPTION 'transaction % is off by % %', NEW.transaction_id, off.amount, off.asset
       USING ERRCODE = 'check_violation', CONSTRAINT = 'wallets_zero_sum';
   END IF;
   RETURN NULL;
@@ -38,15 +49,15 @@ CREATE CONSTRAINT TRIGGER wallets_zero_sum AFTER INSERT ON wallets_ledgerentry
 CREATE FUNCTION wallets_balance_sum() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
   SET search_path = public AS $$
 BEGIN
-  INSERT INTO wallets_balance AS held (wallet_id, pot, asset, account, amount)
-    SELECT wallet_id, pot, asset, account, sum(amount) FROM added GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
-    ON CONFLICT (wallet_id, pot, asset, account) DO UPDATE SET amount = held.amount + EXCLUDED.amount;
+  INSERT INTO wallets_balance AS balance (wallet_id, account_type, asset, account, amount)
+    SELECT wallet_id, account_type, asset, account, sum(amount) FROM added GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+    ON CONFLICT (wallet_id, account_type, asset, account) DO UPDATE SET amount = balance.amount + EXCLUDED.amount;
   RETURN NULL;
 END $$;
 CREATE TRIGGER wallets_balance_sum AFTER INSERT ON wallets_ledgerentry
   REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION wallets_balance_sum();
 
-CREATE FUNCTION wallets_balance_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION wallets_balance_derived_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF pg_trigger_depth() < 2 THEN
     RAISE EXCEPTION 'balances are sums of entries: % refused', TG_OP USING ERRCODE = 'insufficient_privilege';
@@ -54,22 +65,41 @@ BEGIN
   RETURN NEW;
 END $$;
 CREATE TRIGGER wallets_balance_derived BEFORE INSERT OR UPDATE OR DELETE ON wallets_balance
-  FOR EACH ROW EXECUTE FUNCTION wallets_balance_refuse();
+  FOR EACH ROW EXECUTE FUNCTION wallets_balance_derived_only();
+
+-- The lock makes `sealing_keys retire` wait for us, or us for it; then what was committed first counts.
+CREATE FUNCTION wallets_sealing_key_active() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+  SET search_path = public AS $$
+BEGIN
+  PERFORM 1 FROM wallets_sealingkey WHERE kid = NEW.kid AND retired_at IS NULL FOR SHARE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'sealing key % is retired', NEW.kid USING ERRCODE = 'check_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER wallets_sealing_key_active BEFORE INSERT OR UPDATE ON wallets_walletsecret
+  FOR EACH ROW EXECUTE FUNCTION wallets_sealing_key_active();
 """
-UNGUARD = "".join(
-    f"""
-DROP TRIGGER wallets_{table}_no_change ON wallets_{table};
-DROP TRIGGER wallets_{table}_no_truncate ON wallets_{table};
-"""
-    for table in APPEND_ONLY
-) + """
+NO_GUARDS = """
+DROP TRIGGER wallets_sealing_key_active ON wallets_walletsecret;
+DROP FUNCTION wallets_sealing_key_active();
+
+DROP TRIGGER wallets_ledgertransaction_no_change ON wallets_ledgertransaction;
+DROP TRIGGER wallets_ledgertransaction_no_truncate ON wallets_ledgertransaction;
+
+DROP TRIGGER wallets_ledgerentry_no_change ON wallets_ledgerentry;
+DROP TRIGGER wallets_ledgerentry_no_truncate ON wallets_ledgerentry;
+
+DROP TRIGGER wallets_fill_no_change ON wallets_fill;
+DROP TRIGGER wallets_fill_no_truncate ON wallets_fill;
+
 DROP TRIGGER wallets_zero_sum ON wallets_ledgerentry;
 DROP TRIGGER wallets_balance_sum ON wallets_ledgerentry;
 DROP TRIGGER wallets_balance_derived ON wallets_balance;
-DROP FUNCTION wallets_ledger_refuse();
+DROP FUNCTION wallets_ledger_append_only();
 DROP FUNCTION wallets_zero_sum();
 DROP FUNCTION wallets_balance_sum();
-DROP FUNCTION wallets_balance_refuse();
+DROP FUNCTION wallets_balance_derived_only();
 """
 
 
@@ -77,4 +107,4 @@ class Migration(migrations.Migration):
 
     dependencies = [('wallets', '0001_initial')]
 
-    operations = [migrations.RunSQL(GUARD, UNGUARD)]
+    operations = [migrations.RunSQL(GUARDS, NO_GUARDS), migrations.RunSQL(GLOBAL_CONTROL, migrations.RunSQL.noop)]

@@ -1,19 +1,19 @@
-from wallets.models.ledger import Balance, LedgerEntry, LedgerTransfer
+from wallets.models.ledger import Balance, LedgerEntry, LedgerTransaction
 from wallets.models.orders import Fill, Order, Position, Submission
 from wallets.models.vault import SealingKey, WalletSecret
-from wallets.models.wallets import HouseControl, TraderControl, Wallet
+from wallets.models.wallets import GlobalTradingControl, UserTradingControl, Wallet
 
 __all__ = [
     "Balance",
     "Fill",
-    "HouseControl",
+    "GlobalTradingControl",
     "LedgerEntry",
-    "LedgerTransfer",
+    "LedgerTransaction",
     "Order",
     "Position",
     "SealingKey",
     "Submission",
-    "TraderControl",
+    "UserTradingControl",
     "Wallet",
     "WalletSecret",
 ]

@@ -2,7 +2,7 @@ from django.db import models
 
 
 class SealingKey(models.Model):
-    """The public half of a key that `execution` holds. The newest active one seals."""
+    """The public half of a sealing key of the execution worker. The newest active one seals."""
 
     kid = models.SlugField(primary_key=True, max_length=40)
     public = models.BinaryField(help_text="X25519, 32 bytes")
@@ -14,7 +14,7 @@ class SealingKey(models.Model):
 
 
 class WalletSecret(models.Model):
-    """A sealed key. Only the role of `execution` may read `sealed` (docs/security.md)."""
+    """A sealed key. Only the database role of the execution worker may read `sealed` (docs/security.md)."""
 
     wallet = models.OneToOneField(
         "wallets.Wallet", primary_key=True, on_delete=models.CASCADE, related_name="+"

@@ -1,4 +1,4 @@
-"""Orders and fills by the bot that asked for them."""
+"""Bot orders: orders and fills by the bot that placed them (`source`: its id)."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -11,8 +11,18 @@ from django.db.models.functions import RowNumber
 from wallets.domain.status import LIVE
 from wallets.models import Fill, Order
 
-# Asked for at every piece of news of every bot: no more columns than are told.
-TOLD = ("trade_id", "side", "price", "size", "fee", "fee_asset", "time", "order__client_id", "order__why")
+# Read at every update of every bot: only the columns that are used.
+FILL_COLUMNS = (
+    "trade_id",
+    "side",
+    "price",
+    "size",
+    "fee",
+    "fee_asset",
+    "time",
+    "order__client_id",
+    "order__provenance",
+)
 
 
 def source_orders(source: UUID) -> QuerySet[Order]:
@@ -20,20 +30,21 @@ def source_orders(source: UUID) -> QuerySet[Order]:
     return Order.objects.filter(source_id=source).select_related("instrument").order_by("-created_at", "-pk")
 
 
-class Stands(NamedTuple):
-    """How an order stands; `message` says why where there is something to say."""
+class OrderStanding(NamedTuple):
+    """Status of an order; `message` is its reason where there is one."""
 
     status: str
     message: str
-    cancel_asked: bool
+    cancel_requested: bool
 
 
-def source_orders_named(source: UUID, client_ids: Collection[UUID]) -> dict[UUID, Stands]:
-    """By client id; what was never stored is absent."""
+def source_orders_by_client_id(source: UUID, client_ids: Collection[UUID]) -> dict[UUID, OrderStanding]:
+    """Order status by client id; orders that were never stored are absent."""
     rows = Order.objects.filter(source_id=source, client_id__in=client_ids).order_by()
-    columns = rows.values_list("client_id", "status", "message", "cancel_asked_at")
+    columns = rows.values_list("client_id", "status", "message", "cancel_requested_at")
     return {
-        client_id: Stands(status, message, asked is not None) for client_id, status, message, asked in columns
+        client_id: OrderStanding(status, message, requested_at is not None)
+        for client_id, status, message, requested_at in columns
     }
 
 
@@ -44,34 +55,34 @@ def source_fills(source: UUID) -> QuerySet[Fill]:
 
 
 def source_fills_after(source: UUID, pk: int) -> list[Fill]:
-    """Those booked after the fill `pk`, in the order in which they were booked.
+    """Fills stored after the fill `pk`, in that order.
 
-    A bot has one wallet, and its fills are booked under that wallet's row lock: their keys become
-    visible in rising order, so that none is ever passed over.
+    A bot has one wallet, and its fills are stored under that wallet's row lock: their keys become visible in
+    rising order, so that no fill is skipped.
     """
-    rows = Fill.objects.filter(order__source_id=source, pk__gt=pk).select_related("order").only(*TOLD)
+    rows = Fill.objects.filter(order__source_id=source, pk__gt=pk).select_related("order").only(*FILL_COLUMNS)
     return list(rows.order_by("pk"))
 
 
 def sources_changed(since: datetime) -> dict[UUID, datetime]:
-    """When the orders of each bot changed last, for the bots with a change since then.
+    """The time of the last order change of each bot with a change since `since`.
 
     Changes of one bot's orders are made under its wallet's row lock: a later one has a later time.
     """
     rows = Order.objects.filter(source_id__isnull=False, updated_at__gte=since).values("source_id").order_by()
-    said = rows.annotate(newest=Max("updated_at")).values_list("source_id", "newest")
-    return {source: newest for source, newest in said if source is not None}
+    changed = rows.annotate(newest=Max("updated_at")).values_list("source_id", "newest")
+    return {source: newest for source, newest in changed if source is not None}
 
 
 def sources_live(sources: Collection[UUID]) -> dict[UUID, int]:
-    """How many orders of each bot may still trade; bots without any are absent."""
+    """The number of live orders of each bot; bots without any are absent."""
     rows = Order.objects.filter(source_id__in=sources, status__in=LIVE).values("source_id").order_by()
     counted = rows.annotate(count=Count("pk")).values_list("source_id", "count")
     return {source: count for source, count in counted if source is not None}
 
 
-def sources_fills_newest(sources: Collection[UUID], most: int) -> list[Fill]:
-    """Of each bot its newest `most` fills, oldest first."""
+def source_newest_fills(sources: Collection[UUID], most: int) -> list[Fill]:
+    """The newest `most` fills of each bot, oldest first."""
     number = Window(RowNumber(), partition_by="order__source_id", order_by=("-time", "-pk"))
     rows = Fill.objects.filter(order__source_id__in=sources).annotate(number=number)
     return list(rows.filter(number__lte=most).select_related("order").order_by("time", "pk"))

@@ -1,4 +1,4 @@
-"""A wallet on one card: what it holds, what its key may, and how much of its limits is used."""
+"""Wallet cards: balances, status, key expiry and the used part of the limits of one wallet."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,51 +6,51 @@ from decimal import Decimal
 
 from django.utils import timezone
 
-from wallets.domain.risk_context import Limits
+from wallets.domain.risk_context import TradingLimits
 from wallets.domain.status import TradingState
 from wallets.models import Wallet
 from wallets.selectors.risk_context import day_notional, limits_of, trading_state
-from wallets.selectors.wallets import Money, balances_of
+from wallets.selectors.wallets import BalanceRow, balances_of
 
 WARN_BEFORE = timedelta(days=14)
-# Status and trading state → the shape that says how it is, and the words beside it.
+# Trading state and status → the status style and its text.
 STATES = {
     TradingState.ACTIVE: ("live", "Trading"),
-    TradingState.REDUCING: ("late", "Only reducing"),
+    TradingState.REDUCING: ("late", "Reduce-only"),
     TradingState.HALTED: ("halted", "Halted"),
 }
 STATUSES = {
-    Wallet.Status.KEY_WANTED: ("idle", "Making a key"),
-    Wallet.Status.APPROVAL_WANTED: ("late", "Waiting for you"),
-    Wallet.Status.CHECKING: ("idle", "Being checked"),
-    Wallet.Status.REFUSED: ("down", "Refused"),
-    Wallet.Status.EXPIRED: ("down", "Key ended"),
+    Wallet.Status.KEY_PENDING: ("idle", "Generating key"),
+    Wallet.Status.APPROVAL_PENDING: ("late", "Waiting for approval"),
+    Wallet.Status.CHECKING: ("idle", "Checking key"),
+    Wallet.Status.REJECTED: ("down", "Rejected"),
+    Wallet.Status.EXPIRED: ("down", "Key expired"),
     Wallet.Status.ARCHIVED: ("off", "Archived"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class WalletCard:
-    """`day_used`: notional traded or open within a day, in quote units."""
+    """A wallet as shown on a card. `day_used`: notional traded or open within 24 hours, in quote units."""
 
     wallet: Wallet
     state: TradingState
-    balances: list[Money]
-    limits: Limits
+    balances: list[BalanceRow]
+    limits: TradingLimits
     day_used: Decimal
     expiring: bool
-    shape: str
-    words: str
+    status_style: str
+    status_text: str
     asset: str = "USDC"
 
 
 def card_of(wallet: Wallet) -> WalletCard:
-    """Of a wallet that `wallets_of` or `wallet_get` gave."""
+    """The card of a wallet row from `wallets_of` or `wallet_get`."""
     now = timezone.now()
     state, expiring = trading_state(wallet), _expires_soon(wallet, now)
-    shape, words = STATUSES.get(Wallet.Status(wallet.status)) or STATES[state]
-    if (shape, expiring) == ("live", True):
-        shape, words = "late", "Key expires soon"
+    style, text = STATUSES.get(Wallet.Status(wallet.status)) or STATES[state]
+    if (style, expiring) == ("live", True):
+        style, text = "late", "Key expires soon"
     return WalletCard(
         wallet=wallet,
         state=state,
@@ -58,8 +58,8 @@ def card_of(wallet: Wallet) -> WalletCard:
         limits=limits_of(wallet),
         day_used=day_notional(wallet, now),
         expiring=expiring,
-        shape=shape,
-        words=words,
+        status_style=style,
+        status_text=text,
     )
 
 

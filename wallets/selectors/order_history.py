@@ -1,16 +1,16 @@
-"""What became of an order, from the asking to the last entry, in the order in which it happened."""
+"""Order history: the events of an order from its placement to its end, by time."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from wallets.models import Fill, Order, Submission
-from wallets.selectors.orders import Why, order_why
+from wallets.selectors.orders import OrderTrace, order_trace
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """One line of the story. `what` names it; `row` is what was written down."""
+class OrderHistoryEvent:
+    """One event of the history. `what` is its kind; `row` is the submission or fill."""
 
     at: datetime
     what: str
@@ -18,34 +18,36 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
-    events: list[Event]
-    why: Why
+class OrderHistory:
+    events: list[OrderHistoryEvent]
+    why: OrderTrace
 
 
-def order_story(order: Order) -> Story:
-    """The story of an order that somebody may read (`order_get`)."""
-    why = order_why(order)
-    told = [*_moments(order), *_sent(why.submissions), *(_filled(fill) for fill in why.fills)]
-    return Story(sorted(told, key=lambda event: event.at), why)
+def order_history(order: Order) -> OrderHistory:
+    """The history of an order. The caller has checked that the user may read it (`order_get`)."""
+    trace = order_trace(order)
+    events = [*_moments(order), *_sent(trace.submissions), *(_filled(fill) for fill in trace.fills)]
+    return OrderHistory(sorted(events, key=lambda event: event.at), trace)
 
 
-def _moments(order: Order) -> list[Event]:
-    # A denial is judged a moment before the row of the order is written.
+def _moments(order: Order) -> list[OrderHistoryEvent]:
+    # A denied order ends (by its manager's clock) just before its row is created.
     ended = max(order.ended_at, order.created_at) if order.ended_at else None
     moments = (
         (order.created_at, "asked"),
         (order.accepted_at, "accepted"),
-        (order.cancel_asked_at, "cancel_asked"),
+        (order.cancel_requested_at, "cancel_requested"),
         (ended, "ended"),
     )
-    return [Event(at, what) for at, what in moments if at is not None]
+    return [OrderHistoryEvent(at, what) for at, what in moments if at is not None]
 
 
-def _sent(submissions: list[Submission]) -> list[Event]:
-    out = [Event(row.created_at, "submitted", row) for row in submissions]
-    return out + [Event(row.answered_at, "answered", row) for row in submissions if row.answered_at]
+def _sent(submissions: list[Submission]) -> list[OrderHistoryEvent]:
+    submitted = [OrderHistoryEvent(row.created_at, "submitted", row) for row in submissions]
+    return submitted + [
+        OrderHistoryEvent(row.answered_at, "answered", row) for row in submissions if row.answered_at
+    ]
 
 
-def _filled(fill: Fill) -> Event:
-    return Event(datetime.fromtimestamp(fill.time / 1000, UTC), "filled", fill)
+def _filled(fill: Fill) -> OrderHistoryEvent:
+    return OrderHistoryEvent(datetime.fromtimestamp(fill.time / 1000, UTC), "filled", fill)

@@ -1,4 +1,4 @@
-"""Orders and fills that a user may read. Every query begins with an owner."""
+"""Orders and fills that a user may read. Every query is restricted to an owner."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,16 +7,16 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from wallets.domain.status import LIVE
-from wallets.models import Fill, LedgerTransfer, Order, Submission
-from wallets.selectors.wallets import _mine
+from wallets.models import Fill, LedgerTransaction, Order, Submission
+from wallets.selectors.wallets import _readable
 
 
-# --- orders, fills, books -----------------------------------------------------------------------------
+# --- orders and fills ---------------------------------------------------------------------------------
 def orders_page(
     user: Any, *, wallet_id: UUID | None = None, symbol: str = "", status: str = "", live: bool | None = None
 ) -> QuerySet[Order]:
     """Orders that the user may read, newest first."""
-    rows = Order.objects.filter(_mine(user, "order", "wallet__user"))
+    rows = Order.objects.filter(_readable(user, "order", "wallet__user"))
     if wallet_id is not None:
         rows = rows.filter(wallet=wallet_id)
     if symbol:
@@ -37,7 +37,7 @@ def fills_page(
     user: Any, *, wallet_id: UUID | None = None, order_id: UUID | None = None, symbol: str = ""
 ) -> QuerySet[Fill]:
     """Fills that the user may read, newest first."""
-    rows = Fill.objects.filter(_mine(user, "order", "wallet__user"))
+    rows = Fill.objects.filter(_readable(user, "order", "wallet__user"))
     if wallet_id is not None:
         rows = rows.filter(wallet=wallet_id)
     if order_id is not None:
@@ -47,26 +47,26 @@ def fills_page(
     return rows.select_related("instrument", "wallet").order_by("-time", "-pk")
 
 
-# --- why ----------------------------------------------------------------------------------------------
+# --- trace --------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
-class Why:
-    """An order's whole story, oldest first: how it was sent, what it traded, what it moved."""
+class OrderTrace:
+    """All records of an order, oldest first: submissions, fills and ledger transactions."""
 
     order: Order
     submissions: list[Submission]
     fills: list[Fill]
-    transfers: list[LedgerTransfer]
+    transactions: list[LedgerTransaction]
     replaced_by: list[Order]
 
 
-def order_why(order: Order) -> Why:
-    """Every action that named it (an order may be sent again, under its one id), fills and entries."""
+def order_trace(order: Order) -> OrderTrace:
+    """The records of an order. It may have several submissions, when it was sent again under the same id."""
     named = Submission.objects.filter(wallet=order.wallet_id, answer__orders__contains=[str(order.pk)])
-    transfers = LedgerTransfer.objects.filter(wallet=order.wallet_id, order=order)
-    return Why(
+    transactions = LedgerTransaction.objects.filter(wallet=order.wallet_id, order=order)
+    return OrderTrace(
         order,
         list(named.order_by("pk")),
         list(order.fills.order_by("time", "pk")),
-        list(transfers.prefetch_related("entries").order_by("pk")),
+        list(transactions.prefetch_related("entries").order_by("pk")),
         list(Order.objects.filter(replaces=order).order_by("created_at")),
     )

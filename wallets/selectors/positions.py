@@ -1,4 +1,4 @@
-"""Positions as a screen shows them: at the mark, with the decimals of their instrument."""
+"""Position rows for display: at the mark price, with the decimals of their instrument."""
 
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -6,13 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from market.selectors import price_decimals
-from wallets.domain.position import unrealised
+from wallets.domain.position import unrealised_pnl
 from wallets.models import Position
 from wallets.selectors.prices import Prices, prices_of
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class PositionRow:
     """An open position; `mark` is None while no price is known."""
 
     position: Position
@@ -24,7 +24,7 @@ class Holding:
 
     @property
     def entry_price(self) -> Decimal:
-        """Rounded to what prices of this instrument are written with."""
+        """The entry price, rounded to the price decimals of the instrument."""
         step = Decimal(1).scaleb(-self.position.instrument.price_decimals)
         return (self.position.cost / self.position.size).quantize(step, rounding=ROUND_HALF_EVEN)
 
@@ -32,19 +32,19 @@ class Holding:
     def unrealised(self) -> Decimal | None:
         if self.mark is None:
             return None
-        return unrealised(self.position.size, self.position.cost, self.mark)
+        return unrealised_pnl(self.position.size, self.position.cost, self.mark)
 
 
-def holdings_of(user: Any, *, wallet_id: UUID | None = None) -> list[Holding]:
-    """The user's own open positions, by symbol; of one wallet or of all."""
+def position_rows(user: Any, *, wallet_id: UUID | None = None) -> list[PositionRow]:
+    """The user's own open positions by symbol; of one wallet or of all."""
     rows = Position.objects.filter(wallet__user=user).exclude(size=0)
     if wallet_id is not None:
         rows = rows.filter(wallet=wallet_id)
     prices: dict[str, Prices] = {}
-    holdings = []
+    positions = []
     for position in rows.select_related("instrument", "wallet").order_by("instrument__symbol", "wallet"):
         venue = position.instrument.venue_id
         if venue not in prices:
             prices[venue] = prices_of(venue)
-        holdings.append(Holding(position, prices[venue].mark(position.instrument.symbol)))
-    return holdings
+        positions.append(PositionRow(position, prices[venue].mark(position.instrument.symbol)))
+    return positions

@@ -1,4 +1,4 @@
-"""What orders are judged against: the prices of a venue, and how old they are."""
+"""Prices for the risk check: ticks of a venue and their age."""
 
 import logging
 from dataclasses import dataclass
@@ -15,38 +15,38 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Ticks by symbol. `age` is that of the feed's newest frame in ms, None when the feed is not heard.
+    """Ticks by symbol. `age` is the age of the feed's newest frame in ms; None when it is not known.
 
-    An instrument that did not move has an old tick and a good price, so the feed's age is what counts.
+    An instrument without trades has an old tick and a valid price, so the age of the feed counts.
     """
 
     ticks: dict[str, dict[str, Any]]
     age: int | None
 
     def mark(self, symbol: str) -> Decimal | None:
-        """The venue's mark, else the last price."""
-        return self._figure(symbol, "mark") or self._figure(symbol, "last")
+        """The mark price, else the last price."""
+        return self._number(symbol, "mark") or self._number(symbol, "last")
 
     def bid(self, symbol: str) -> Decimal | None:
-        return self._figure(symbol, "bid") or self.mark(symbol)
+        return self._number(symbol, "bid") or self.mark(symbol)
 
     def ask(self, symbol: str) -> Decimal | None:
-        return self._figure(symbol, "ask") or self.mark(symbol)
+        return self._number(symbol, "ask") or self.mark(symbol)
 
     def age_of(self, symbol: str) -> int | None:
         return None if self.mark(symbol) is None else self.age
 
-    def _figure(self, symbol: str, name: str) -> Decimal | None:
+    def _number(self, symbol: str, name: str) -> Decimal | None:
         return decimal_parse(self.ticks.get(symbol, {}).get(name))
 
 
 def prices_of(venue: str) -> Prices:
-    """The prices now; none and no age when Redis is away, which denies entries and lets exits through."""
+    """The current prices; without Redis no prices and no age, which denies entries and allows exits."""
     try:
         snapshot = hub.topic_read(f"ticks.{venue}")
-        said = hub.venue_statuses([venue]).get(venue)
+        status = hub.venue_statuses([venue]).get(venue)
     except redis.RedisError as problem:
-        logger.debug("prices are unknown", extra={"venue": venue, "reason": str(problem)[:200]})
+        logger.debug("prices not available", extra={"venue": venue, "reason": str(problem)[:200]})
         return Prices({}, None)
     ticks = snapshot.whole if snapshot else {}
-    return Prices(ticks, said.age_ms + said.silent_ms if said else None)
+    return Prices(ticks, status.age_ms + status.silent_ms if status else None)

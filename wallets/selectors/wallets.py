@@ -1,4 +1,4 @@
-"""Wallets, balances, positions and ledger rows that a user may read. Every query begins with an owner."""
+"""Wallets, balances, positions and ledger rows that a user may read. Every query is restricted to an owner."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,48 +8,48 @@ from uuid import UUID
 
 from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 
-from accounts.domain.permissions import Act
-from accounts.selectors import user_may
+from accounts.domain.permissions import Action
+from accounts.selectors import user_is_allowed
 from wallets.domain import position as positions
-from wallets.domain.ledger import Account
-from wallets.models import Balance, LedgerEntry, LedgerTransfer, Position, Wallet
+from wallets.domain.ledger import LedgerAccount
+from wallets.models import Balance, LedgerEntry, LedgerTransaction, Position, Wallet
 from wallets.selectors.risk_context import wallets_with_states
 
 ZERO = Decimal(0)
 
 
-# --- whose --------------------------------------------------------------------------------------------
-def _mine(user: Any, kind: str, path: str) -> Q:
-    """Everything for those who may read what is nobody's in particular; else what `user` owns."""
-    if user_may(user=user, act=Act.READ, kind=kind, owner=None):
+# --- wallets ------------------------------------------------------------------------------------------
+def _readable(user: Any, kind: str, path: str) -> Q:
+    """Filter of readable rows: all rows for users who may read those of every owner, else the user's own."""
+    if user_is_allowed(user=user, act=Action.READ, kind=kind, owner=None):
         return Q()
     return Q(**{path: user.pk})
 
 
 def wallets_of(user: Any) -> QuerySet[Wallet]:
-    """The user's own, archived ones last, else as they were added; each knows its `trading_state`."""
-    mine = wallets_with_states().filter(user=user).select_related("venue")
+    """The user's own wallets, archived ones last, else by creation; annotated for `trading_state`."""
+    wallets = wallets_with_states().filter(user=user).select_related("venue")
     archived = ExpressionWrapper(Q(status=Wallet.Status.ARCHIVED), BooleanField())
-    return mine.order_by(archived, "created_at")
+    return wallets.order_by(archived, "created_at")
 
 
 def wallet_get(user: Any, wallet_id: UUID) -> Wallet | None:
-    """The wallet, when the user may read it; it knows its `trading_state`."""
-    mine = _mine(user, "wallet", "user")
-    return wallets_with_states().filter(mine, pk=wallet_id).select_related("venue").first()
+    """The wallet, when the user may read it; annotated for `trading_state`."""
+    readable = _readable(user, "wallet", "user")
+    return wallets_with_states().filter(readable, pk=wallet_id).select_related("venue").first()
 
 
-def wallet_whereabouts(wallet_id: UUID) -> tuple[UUID, str] | None:
-    """Whose it is, and its venue."""
+def wallet_location(wallet_id: UUID) -> tuple[UUID, str] | None:
+    """The ids of the wallet's owner and venue."""
     return Wallet.objects.filter(pk=wallet_id).values_list("user_id", "venue_id").first()
 
 
-# --- what it holds ------------------------------------------------------------------------------------
+# --- account data -------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
-class Money:
-    """One asset in one pot."""
+class BalanceRow:
+    """The balance of one asset in one account type."""
 
-    pot: str
+    account_type: str
     asset: str
     available: Decimal
     reserved: Decimal
@@ -59,22 +59,27 @@ class Money:
         return self.available + self.reserved
 
 
-def balances_of(wallet: Wallet) -> list[Money]:
-    """What belongs to the trader, by pot and asset; what is all zero is left out."""
+def balances_of(wallet: Wallet) -> list[BalanceRow]:
+    """The trader's balances by account type and asset, without zero balances."""
     sums: dict[tuple[str, str], dict[str, Decimal]] = {}
-    owned = (Account.AVAILABLE, Account.RESERVED)
-    for row in Balance.objects.filter(wallet=wallet, account__in=owned).order_by("pot", "asset"):
-        sums.setdefault((row.pot, row.asset), {})[row.account] = row.amount
+    owned = (LedgerAccount.AVAILABLE, LedgerAccount.RESERVED)
+    for row in Balance.objects.filter(wallet=wallet, account__in=owned).order_by("account_type", "asset"):
+        sums.setdefault((row.account_type, row.asset), {})[row.account] = row.amount
     rows = [
-        Money(pot, asset, held.get(Account.AVAILABLE, ZERO), held.get(Account.RESERVED, ZERO))
-        for (pot, asset), held in sums.items()
+        BalanceRow(
+            account_type,
+            asset,
+            amounts.get(LedgerAccount.AVAILABLE, ZERO),
+            amounts.get(LedgerAccount.RESERVED, ZERO),
+        )
+        for (account_type, asset), amounts in sums.items()
     ]
     return [row for row in rows if row.available or row.reserved]
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """A position at a mark; what follows from the mark is None without one."""
+class OpenPosition:
+    """A position at a mark price; derived values are None without one."""
 
     row: Position
     mark: Decimal | None
@@ -84,23 +89,27 @@ class Held:
         return None if self.mark is None else abs(self.row.size) * self.mark
 
     @property
-    def unrealised(self) -> Decimal | None:
-        return None if self.mark is None else positions.unrealised(self.row.size, self.row.cost, self.mark)
+    def unrealised_pnl(self) -> Decimal | None:
+        return (
+            None if self.mark is None else positions.unrealised_pnl(self.row.size, self.row.cost, self.mark)
+        )
 
 
-def positions_of(wallet: Wallet, marks: Mapping[str, Decimal | None]) -> list[Held]:
+def positions_of(wallet: Wallet, marks: Mapping[str, Decimal | None]) -> list[OpenPosition]:
     """Open positions by symbol; `marks` is by symbol."""
     rows = Position.objects.filter(wallet=wallet).exclude(size=0).select_related("instrument")
-    return [Held(row, marks.get(row.instrument.symbol)) for row in rows.order_by("instrument__symbol")]
+    return [
+        OpenPosition(row, marks.get(row.instrument.symbol)) for row in rows.order_by("instrument__symbol")
+    ]
 
 
-def entries_page(user: Any, wallet_id: UUID) -> QuerySet[LedgerEntry]:
-    """Ledger entries of a wallet that the user may read, newest first, with their transfers."""
-    rows = LedgerEntry.objects.filter(_mine(user, "wallet", "wallet__user"), wallet=wallet_id)
-    return rows.select_related("transfer").order_by("-pk")
+def ledger_entries_page(user: Any, wallet_id: UUID) -> QuerySet[LedgerEntry]:
+    """Ledger entries of a wallet that the user may read, newest first, with their transactions."""
+    rows = LedgerEntry.objects.filter(_readable(user, "wallet", "wallet__user"), wallet=wallet_id)
+    return rows.select_related("transaction").order_by("-pk")
 
 
-def transfers_page(user: Any, wallet_id: UUID) -> QuerySet[LedgerTransfer]:
-    """Events in the books of a wallet that the user may read, newest first, with their entries."""
-    rows = LedgerTransfer.objects.filter(_mine(user, "wallet", "wallet__user"), wallet=wallet_id)
+def ledger_transactions_page(user: Any, wallet_id: UUID) -> QuerySet[LedgerTransaction]:
+    """Ledger transactions of a wallet that the user may read, newest first, with their entries."""
+    rows = LedgerTransaction.objects.filter(_readable(user, "wallet", "wallet__user"), wallet=wallet_id)
     return rows.prefetch_related("entries").order_by("-pk")

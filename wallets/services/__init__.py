@@ -1,7 +1,7 @@
-"""What changes wallets, orders and books. Synchronous; one act is one transaction.
+"""Write services for wallets, orders and ledger. Synchronous; one call is one transaction.
 
-Every transaction that changes orders or books holds the wallet's row (`select_for_update(no_key=True)`,
-or `leases.fence`). No venue is called and nothing is signed inside one.
+Every transaction that changes orders or ledger locks the wallet's row (`select_for_update(no_key=True)`, or
+`leases.fence`). Inside a transaction no venue is called and nothing is signed.
 """
 
 from wallets.domain.errors import (
@@ -10,21 +10,37 @@ from wallets.domain.errors import (
     OrderDenied,
     OrderInvalid,
     WalletInvalid,
-    WalletRefused,
+    WalletRejected,
 )
-from wallets.services.account_events import facts_apply, wallet_stream_set
-from wallets.services.bot_orders import Ask, asks_carry_out, wallet_hold
+from wallets.services.account_events import account_events_apply, wallet_stream_set
+from wallets.services.bot_orders import OrderCommand, order_commands_execute, wallet_lock
 from wallets.services.controls import trading_state_set
-from wallets.services.dto import Doubt, Event, Fact, LeverageSpec, Picture, Prepared, Preview, Reconciled
-from wallets.services.in_flight import doubt_resolved, doubts_due
-from wallets.services.key_verification import key_generate, key_judged, key_question
-from wallets.services.leverage import leverage_set, leverages_take
-from wallets.services.nudges import sources_nudge
+from wallets.services.dto import (
+    AccountEvent,
+    Event,
+    InFlightOrder,
+    LeverageSpec,
+    PreparedSubmission,
+    Preview,
+    ReconcileResult,
+    VenueSnapshot,
+)
+from wallets.services.in_flight import in_flight_due, in_flight_resolve
+from wallets.services.key_verification import key_check_prepare, key_check_store, key_generate
+from wallets.services.leverage import leverage_prepare, leverage_set
+from wallets.services.nudges import supervisor_nudge
 from wallets.services.order_cancels import order_cancel, orders_cancel
 from wallets.services.orders import order_modify, order_place, order_preview, orders_place
 from wallets.services.reconciliation import account_reconcile
 from wallets.services.simulator_accounts import simulated_account_open
-from wallets.services.submissions import cancels_take, doubtful, orders_take, refused, settled, unsent
+from wallets.services.submissions import (
+    cancels_prepare,
+    orders_prepare,
+    submission_answered,
+    submission_not_sent,
+    submission_rejected,
+    submission_unknown,
+)
 from wallets.services.wallets import (
     wallet_archive,
     wallet_create,
@@ -34,51 +50,51 @@ from wallets.services.wallets import (
 )
 
 __all__ = [
-    "Ask",
-    "Doubt",
+    "AccountEvent",
     "Event",
-    "Fact",
+    "InFlightOrder",
     "LeverageSpec",
     "NotFound",
+    "OrderCommand",
     "OrderConflict",
     "OrderDenied",
     "OrderInvalid",
-    "Picture",
-    "Prepared",
+    "PreparedSubmission",
     "Preview",
-    "Reconciled",
+    "ReconcileResult",
+    "VenueSnapshot",
     "WalletInvalid",
-    "WalletRefused",
+    "WalletRejected",
+    "account_events_apply",
     "account_reconcile",
-    "asks_carry_out",
-    "cancels_take",
-    "doubt_resolved",
-    "doubtful",
-    "doubts_due",
-    "facts_apply",
+    "cancels_prepare",
+    "in_flight_due",
+    "in_flight_resolve",
+    "key_check_prepare",
+    "key_check_store",
     "key_generate",
-    "key_judged",
-    "key_question",
+    "leverage_prepare",
     "leverage_set",
-    "leverages_take",
     "order_cancel",
+    "order_commands_execute",
     "order_modify",
     "order_place",
     "order_preview",
     "orders_cancel",
     "orders_place",
-    "orders_take",
-    "refused",
-    "settled",
+    "orders_prepare",
     "simulated_account_open",
-    "sources_nudge",
+    "submission_answered",
+    "submission_not_sent",
+    "submission_rejected",
+    "submission_unknown",
+    "supervisor_nudge",
     "trading_state_set",
-    "unsent",
     "wallet_archive",
     "wallet_create",
-    "wallet_hold",
     "wallet_key_replace",
     "wallet_limits_set",
+    "wallet_lock",
     "wallet_rename",
     "wallet_stream_set",
 ]

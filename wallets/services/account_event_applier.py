@@ -1,7 +1,8 @@
-"""Applying what a venue tells to open books: idempotent, in any order, never refused.
+"""Account event applier: applies a venue's account events to orders, positions and ledger of one wallet.
 
-Orders that nobody here placed are adopted, also from a fill that comes before its order. What is about
-an instrument that the venue never listed cannot be booked; it is told as an alert and seen as a residual.
+Idempotent and independent of the order of events; no event is refused. External orders are adopted, also
+from a fill that arrives before its order. Events of an instrument that the venue never listed cannot be
+applied; they cause an alert and show up as a residual.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,282 +15,297 @@ from django.db.models import Q
 from market.domain.orders import VenueFill, VenueFunding, VenueMovement, VenueOrder
 from wallets.domain import ledger, position
 from wallets.domain.lifecycle import OrderEvent, fill_event, fill_flags
-from wallets.domain.position import Holding
-from wallets.domain.reconciliation import Fact, ref_of
+from wallets.domain.position import PositionTotals
+from wallets.domain.reconciliation import AccountEvent, ref_of
 from wallets.domain.status import TERMINAL
-from wallets.models import Fill, LedgerTransfer, Order, Position
-from wallets.services.anomalies import doubled_tell, external_order, is_trade, reappeared_tell, unknown_tell
-from wallets.services.unit_of_work import Books
+from wallets.models import Fill, LedgerTransaction, Order, Position
+from wallets.services.anomalies import (
+    alert_duplicate,
+    alert_reappeared,
+    alert_unknown,
+    external_order,
+    is_trade,
+)
+from wallets.services.unit_of_work import WalletUnitOfWork
 
-FROM_FILL = "from_fill"  # known from its fills alone: size and price are theirs
-PARTIAL = "partial"  # known from a stream that does not tell kind, time in force and trigger
-FILLS_MISSING = "fills_missing"  # the venue says that it is filled, and we have not seen all of it
+ADOPTED_FROM_FILL = "from_fill"  # known from its fills alone: size and price are those of the fills
+PARTIAL = "partial"  # known from a stream without order type, time in force and trigger price
+FILLS_MISSING = "fills_missing"  # the venue reports it as filled, and not all fills have been received
 _PLAIN_ENDS = {"canceled", "cancelled", ""}
 
 
-class Facts:
-    """Facts of one account on the books of its wallet. `missed` collects what could not be booked."""
+class AccountEventApplier:
+    """Applies events within one unit of work. `missed` collects events that could not be applied."""
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: WalletUnitOfWork) -> None:
         self.books = books
-        self.missed: list[Fact] = []
-        self.wants_reconcile = False
+        self.missed: list[AccountEvent] = []
+        self.needs_reconcile = False
         self.from_fills: dict[str, Order] = {}  # adopted from a fill, by the venue's id
         self._by_venue_id: dict[str, Order] = {}
         self._by_client_id: dict[str, Order] = {}
         self._fills: set[tuple[str, str]] = set()
         self._refs: set[str] = set()
 
-    def apply(self, facts: Sequence[Fact]) -> None:
-        """All of them, orders first: a fill then finds the order that it belongs to."""
-        self.load(facts)
-        for fact in sorted(facts, key=lambda one: not isinstance(one, VenueOrder)):
-            match fact:
+    def apply(self, events: Sequence[AccountEvent]) -> None:
+        """Apply all events, orders first: a fill then finds its order."""
+        self.load(events)
+        for event in sorted(events, key=lambda one: not isinstance(one, VenueOrder)):
+            match event:
                 case VenueOrder():
-                    self.order(fact)
+                    self.order(event)
                 case VenueFill():
-                    self.fill(fact)
+                    self.fill(event)
                 case VenueFunding():
-                    self.funding(fact)
+                    self.funding(event)
                 case VenueMovement():
-                    self.movement(fact)
+                    self.movement(event)
 
-    def load(self, facts: Iterable[Fact]) -> None:
-        """Everything known about these facts, in one query per table."""
-        facts = list(facts)
-        about = [fact for fact in facts if isinstance(fact, VenueOrder | VenueFill)]
-        self.books.instruments_load(fact.symbol for fact in facts if not isinstance(fact, VenueMovement))
+    def load(self, events: Iterable[AccountEvent]) -> None:
+        """Load the rows that these events refer to, in one query per table."""
+        events = list(events)
+        order_events = [event for event in events if isinstance(event, VenueOrder | VenueFill)]
+        self.books.instruments_load(event.symbol for event in events if not isinstance(event, VenueMovement))
         wallet = self.books.wallet
-        mine = Q(venue_order_id__in={fact.venue_id for fact in about}) | Q(
-            venue_client_id__in={fact.client_id for fact in about if fact.client_id}
+        referred = Q(venue_order_id__in={event.venue_id for event in order_events}) | Q(
+            venue_client_id__in={event.client_id for event in order_events if event.client_id}
         )
-        if about:
-            rows = Order.objects.filter(mine, wallet=wallet).select_related("instrument")
-            for order in self.books.orders_know(rows):
-                self._remember(order)
-            trades = {fact.trade_id for fact in about if isinstance(fact, VenueFill)}
-            known = Fill.objects.filter(wallet=wallet, trade_id__in=trades)
-            self._fills.update(known.values_list("order__venue_order_id", "trade_id"))
-        refs = {ref for fact in facts if (ref := ref_of(fact))}
+        if order_events:
+            rows = Order.objects.filter(referred, wallet=wallet).select_related("instrument")
+            for order in self.books.track_orders(rows):
+                self._index(order)
+            trades = {event.trade_id for event in order_events if isinstance(event, VenueFill)}
+            existing = Fill.objects.filter(wallet=wallet, trade_id__in=trades)
+            self._fills.update(existing.values_list("order__venue_order_id", "trade_id"))
+        refs = {ref for event in events if (ref := ref_of(event))}
         if refs:
-            booked = LedgerTransfer.objects.filter(wallet=wallet, ref__in=refs)
-            self._refs.update(booked.values_list("ref", flat=True))
+            stored = LedgerTransaction.objects.filter(wallet=wallet, ref__in=refs)
+            self._refs.update(stored.values_list("ref", flat=True))
 
-    def _remember(self, order: Order) -> None:
+    def _index(self, order: Order) -> None:
         if order.venue_order_id:
             self._by_venue_id[order.venue_order_id] = order
         if order.venue_client_id:
             self._by_client_id[order.venue_client_id] = order
 
-    def _find(self, fact: VenueOrder | VenueFill) -> Order | None:
-        """By the venue's id; by ours only while the order has none of the venue's."""
-        if found := self._by_venue_id.get(fact.venue_id):
+    def _find(self, event: VenueOrder | VenueFill) -> Order | None:
+        """The order by venue order id; by client order id only while the order has no venue order id."""
+        if found := self._by_venue_id.get(event.venue_id):
             return found
-        found = self._by_client_id.get(fact.client_id or "")
+        found = self._by_client_id.get(event.client_id or "")
         if found is None:
             return None
         if found.venue_order_id:
-            self._doubled(found, fact)
+            self._duplicate_id(found, event)
             return None
-        found.venue_order_id = fact.venue_id
-        self._by_venue_id[fact.venue_id] = found
+        found.venue_order_id = event.venue_id
+        self._by_venue_id[event.venue_id] = found
         self.books.order_changed(found)
         return found
 
-    def _doubled(self, order: Order, fact: VenueOrder | VenueFill) -> None:
-        """One id of ours, two orders of the venue's: must never happen, so it is shouted when it does."""
+    def _duplicate_id(self, order: Order, event: VenueOrder | VenueFill) -> None:
+        """Two venue orders have the same client order id: must never happen, so it causes a critical alert."""
         self.books.order_flag(order, "doubled")
-        doubled_tell(self.books, order, fact)
+        alert_duplicate(self.books, order, event)
 
-    # --- orders ----------------------------------------------------------------------------------
-    def order(self, fact: VenueOrder) -> None:
-        order = self._find(fact) or self._adopt(fact)
+    # --- orders -----------------------------------------------------------------------------------
+    def order(self, event: VenueOrder) -> None:
+        order = self._find(event) or self._adopt(event)
         if order is not None:
-            self.order_is(order, fact)
+            self.order_update(order, event)
 
-    def order_is(self, order: Order, fact: VenueOrder) -> None:
-        """The venue's word on an order that we know. What is over stays over."""
-        if is_vague(order):
-            self._learn(order, fact)
+    def order_update(self, order: Order, event: VenueOrder) -> None:
+        """Apply the venue's status to an existing order. A terminal order stays terminal."""
+        if is_incomplete(order):
+            self._complete(order, event)
         if order.status in TERMINAL:
             return
-        ended = "" if fact.raw_status in _PLAIN_ENDS else fact.raw_status
-        if fact.status == "cancelled":
-            self.books.order_move(order, OrderEvent.ENDED, code=ended)
-        elif fact.status == "rejected":
-            self.books.order_move(order, OrderEvent.REFUSED, code=ended or "rejected", message=ended)
-        elif fact.status == "filled" and order.filled < order.size:
-            self.books.order_move(order, OrderEvent.ACCEPTED)
-            self.wants_reconcile |= FILLS_MISSING not in order.flags
+        ended = "" if event.raw_status in _PLAIN_ENDS else event.raw_status
+        if event.status == "cancelled":
+            self.books.order_transition(order, OrderEvent.ENDED, code=ended)
+        elif event.status == "rejected":
+            self.books.order_transition(order, OrderEvent.REJECTED, code=ended or "rejected", message=ended)
+        elif event.status == "filled" and order.filled < order.size:
+            self.books.order_transition(order, OrderEvent.ACCEPTED)
+            self.needs_reconcile |= FILLS_MISSING not in order.flags
             self.books.order_flag(order, FILLS_MISSING)
         else:
-            self.books.order_move(order, OrderEvent.ACCEPTED)
+            self.books.order_transition(order, OrderEvent.ACCEPTED)
 
-    def reopen(self, fact: VenueOrder) -> None:
-        """The venue lists as open what is over with us: it lives again, and holds its funds again."""
-        self.load([fact])
-        order = self._find(fact)
+    def reopen(self, event: VenueOrder) -> None:
+        """Reopen a terminal order that the venue lists as open, and reserve its funds again."""
+        self.load([event])
+        order = self._find(event)
         if order is None or order.status not in TERMINAL:
             return
-        if is_vague(order):
-            self._learn(order, fact)
+        if is_incomplete(order):
+            self._complete(order, event)
         if order.filled >= order.size:
-            return  # nothing of it can stand anywhere
+            return  # fully filled: nothing of it can be open
         order.ended_at = None
-        self.books.order_move(order, OrderEvent.REAPPEARED)
+        self.books.order_transition(order, OrderEvent.REAPPEARED)
         if order.filled:
-            self.books.order_move(order, OrderEvent.FILLED_PARTLY)
-        left = order.size - order.filled
-        self.books.hold_set(order, ledger.held_after(order.hold, order.size, left))
+            self.books.order_transition(order, OrderEvent.PARTIALLY_FILLED)
+        remaining = order.size - order.filled
+        self.books.reservation_set(
+            order, ledger.reservation_after(order.initial_reservation, order.size, remaining)
+        )
         self.books.order_flag(order, "reappeared")
-        reappeared_tell(self.books, order, fact)
+        alert_reappeared(self.books, order, event)
 
-    def _learn(self, order: Order, fact: VenueOrder) -> None:
-        if fact.partial:
-            self.wants_reconcile = True
+    def _complete(self, order: Order, event: VenueOrder) -> None:
+        if event.incomplete:
+            self.needs_reconcile = True
             return
         for name in ("side", "kind", "tif", "price", "trigger_price", "reduce_only"):
-            setattr(order, name, getattr(fact, name))
-        order.size = max(fact.size, order.filled)  # a venue says 0 for "the whole position"
-        for flag in (FROM_FILL, PARTIAL):
+            setattr(order, name, getattr(event, name))
+        order.size = max(event.size, order.filled)  # a venue reports size 0 for "the whole position"
+        for flag in (ADOPTED_FROM_FILL, PARTIAL):
             self.books.order_unflag(order, flag)
         self.books.order_changed(order)
 
-    def _adopt(self, fact: VenueOrder) -> Order | None:
-        instrument = self._instrument(fact)
+    def _adopt(self, event: VenueOrder) -> Order | None:
+        instrument = self._instrument(event)
         if instrument is None:
             return None
-        order = self._external(fact, instrument, tif=fact.tif, kind=fact.kind)
-        order.reduce_only, order.trigger_price = fact.reduce_only, fact.trigger_price
-        order.accepted_at = datetime.fromtimestamp(fact.time / 1000, UTC)
-        if fact.partial:
+        order = self._external(event, instrument, tif=event.tif, kind=event.kind)
+        order.reduce_only, order.trigger_price = event.reduce_only, event.trigger_price
+        order.accepted_at = datetime.fromtimestamp(event.time / 1000, UTC)
+        if event.incomplete:
             self.books.order_flag(order, PARTIAL)
-            self.wants_reconcile = True
+            self.needs_reconcile = True
         return order
 
-    def _external(self, fact: VenueOrder | VenueFill, instrument: Any, *, tif: str, kind: str) -> Order:
-        taken = fact.client_id in self._by_client_id
+    def _external(self, event: VenueOrder | VenueFill, instrument: Any, *, tif: str, kind: str) -> Order:
+        is_taken = event.client_id in self._by_client_id
         order = external_order(
-            self.books.wallet, fact, instrument, client_id="" if taken else fact.client_id or ""
+            self.books.wallet, event, instrument, client_id="" if is_taken else event.client_id or ""
         )
         order.tif, order.kind = tif, kind
-        self._remember(order)
-        self.books.orders_know([order])
+        self._index(order)
+        self.books.track_orders([order])
         self.books.order_changed(order)
         return order
 
-    # --- fills -----------------------------------------------------------------------------------
-    def fill(self, fact: VenueFill) -> None:
-        if (fact.venue_id, fact.trade_id) in self._fills:
+    # --- fills ------------------------------------------------------------------------------------
+    def fill(self, event: VenueFill) -> None:
+        if (event.venue_id, event.trade_id) in self._fills:
             return
-        instrument = self._instrument(fact)
-        if instrument is None or not is_trade(self.books, fact):
+        instrument = self._instrument(event)
+        if instrument is None or not is_trade(self.books, event):
             return
-        order = self._find(fact) or self._adopt_from_fill(fact, instrument)
-        self._fills.add((fact.venue_id, fact.trade_id))
-        self._fill_order(order, fact)
+        order = self._find(event) or self._adopt_from_fill(event, instrument)
+        self._fills.add((event.venue_id, event.trade_id))
+        self._apply_fill_to_order(order, event)
         if instrument.kind == "perp":
-            self._hold(instrument, fact)
-        postings = ledger.fill(fact, pot=instrument.kind, base=instrument.base, quote=instrument.quote)
-        row = LedgerTransfer(
-            ref=ref_of(fact),
-            kind=LedgerTransfer.Kind.FILL,
+            self._update_position(instrument, event)
+        postings = ledger.fill(
+            event, account_type=instrument.kind, base=instrument.base, quote=instrument.quote
+        )
+        row = LedgerTransaction(
+            ref=ref_of(event),
+            kind=LedgerTransaction.Kind.FILL,
             order=order,
             instrument=instrument,
-            time=fact.time,
+            time=event.time,
         )
         self.books.post(row, postings)
-        self.books.fill_add(self._fill_row(fact, order, instrument))
+        self.books.fill_add(self._fill_row(event, order, instrument))
 
-    def _adopt_from_fill(self, fact: VenueFill, instrument: Any) -> Order:
-        tif = Order.Tif.IOC if fact.taker else Order.Tif.GTC
-        order = self._external(fact, instrument, tif=tif, kind=Order.Kind.LIMIT)
-        self.books.order_flag(order, FROM_FILL, *["liquidation"] * fact.liquidation)
-        self.from_fills[fact.venue_id] = order
+    def _adopt_from_fill(self, event: VenueFill, instrument: Any) -> Order:
+        tif = Order.Tif.IOC if event.taker else Order.Tif.GTC
+        order = self._external(event, instrument, tif=tif, kind=Order.Kind.LIMIT)
+        self.books.order_flag(order, ADOPTED_FROM_FILL, *["liquidation"] * event.liquidation)
+        self.from_fills[event.venue_id] = order
         return order
 
-    def _fill_order(self, order: Order, fact: VenueFill) -> None:
-        left = order.size - order.filled
-        order.filled += fact.size
-        order.filled_value += ledger.exact(fact.price * fact.size)
-        if FROM_FILL in order.flags:
+    def _apply_fill_to_order(self, order: Order, event: VenueFill) -> None:
+        remaining = order.size - order.filled
+        order.filled += event.size
+        order.filled_notional += ledger.exact(event.price * event.size)
+        if ADOPTED_FROM_FILL in order.flags:
             order.size = max(order.size, order.filled)
-            self.books.order_move(order, OrderEvent.FILLED_PARTLY)
+            self.books.order_transition(order, OrderEvent.PARTIALLY_FILLED)
             return
         self.books.order_flag(order, *fill_flags(order.status, order.filled, order.size))
-        left_now = order.size - order.filled
-        if left_now <= 0:
+        remaining_now = order.size - order.filled
+        if remaining_now <= 0:
             self.books.order_unflag(order, FILLS_MISSING)
         elif order.status not in TERMINAL:
-            self.books.hold_set(order, ledger.held_after(order.reserved, left, left_now))
-        self.books.order_move(order, fill_event(order.filled, order.size))
+            self.books.reservation_set(
+                order, ledger.reservation_after(order.reserved, remaining, remaining_now)
+            )
+        self.books.order_transition(order, fill_event(order.filled, order.size))
 
-    def _fill_row(self, fact: VenueFill, order: Order, instrument: Any) -> Fill:
+    def _fill_row(self, event: VenueFill, order: Order, instrument: Any) -> Fill:
         return Fill(
             order=order,
             wallet=self.books.wallet,
             instrument=instrument,
-            trade_id=fact.trade_id,
-            side=fact.side,
-            price=fact.price,
-            size=fact.size,
-            fee=fact.fee,
-            fee_asset=fact.fee_asset,
-            closed_pnl=fact.closed_pnl,
-            taker=fact.taker,
-            liquidation=fact.liquidation,
-            time=fact.time,
+            trade_id=event.trade_id,
+            side=event.side,
+            price=event.price,
+            size=event.size,
+            fee=event.fee,
+            fee_asset=event.fee_asset,
+            closed_pnl=event.closed_pnl,
+            taker=event.taker,
+            liquidation=event.liquidation,
+            time=event.time,
         )
 
-    def _hold(self, instrument: Any, fact: VenueFill) -> None:
+    def _update_position(self, instrument: Any, event: VenueFill) -> None:
         row = self.books.position(instrument)
-        holding_write(row, position.with_fill(holding_of(row), fact))
+        totals_write(row, position.with_fill(totals_of(row), event))
         self.books.position_changed(row)
 
-    # --- money -----------------------------------------------------------------------------------
-    def funding(self, fact: VenueFunding) -> None:
-        instrument = self._instrument(fact)
-        if instrument is None or not self._first_time(fact):
+    # --- money ------------------------------------------------------------------------------------
+    def funding(self, event: VenueFunding) -> None:
+        instrument = self._instrument(event)
+        if instrument is None or not self._is_new(event):
             return
         row = self.books.position(instrument)
-        holding_write(row, position.with_funding(holding_of(row), fact))
+        totals_write(row, position.with_funding(totals_of(row), event))
         self.books.position_changed(row)
-        transfer = LedgerTransfer(
-            ref=ref_of(fact), kind=LedgerTransfer.Kind.FUNDING, instrument=instrument, time=fact.time
+        transaction = LedgerTransaction(
+            ref=ref_of(event), kind=LedgerTransaction.Kind.FUNDING, instrument=instrument, time=event.time
         )
-        self.books.post(transfer, ledger.funding(fact))
+        self.books.post(transaction, ledger.funding(event))
 
-    def movement(self, fact: VenueMovement) -> None:
-        if self._first_time(fact):
-            row = LedgerTransfer(
-                ref=ref_of(fact), kind=LedgerTransfer.Kind.MOVEMENT, time=fact.time, note=fact.kind[:200]
+    def movement(self, event: VenueMovement) -> None:
+        if self._is_new(event):
+            row = LedgerTransaction(
+                ref=ref_of(event),
+                kind=LedgerTransaction.Kind.MOVEMENT,
+                time=event.time,
+                note=event.kind[:200],
             )
-            self.books.post(row, ledger.movement(fact))
+            self.books.post(row, ledger.movement(event))
 
-    def _first_time(self, fact: Fact) -> bool:
-        ref = ref_of(fact)
+    def _is_new(self, event: AccountEvent) -> bool:
+        ref = ref_of(event)
         if ref in self._refs:
             return False
         self._refs.add(ref)
         return True
 
-    def _instrument(self, fact: VenueOrder | VenueFill | VenueFunding) -> Any:
-        instrument = self.books.instrument(fact.symbol)
+    def _instrument(self, event: VenueOrder | VenueFill | VenueFunding) -> Any:
+        instrument = self.books.instrument(event.symbol)
         if instrument is None:
-            self.missed.append(fact)
-            unknown_tell(self.books, fact)
+            self.missed.append(event)
+            alert_unknown(self.books, event)
         return instrument
 
 
-def is_vague(order: Order) -> bool:
-    """Whether the venue's whole word on this order is still to come."""
-    return bool({FROM_FILL, PARTIAL} & set(order.flags))
+def is_incomplete(order: Order) -> bool:
+    """Are fields of this order still missing (adopted from a fill or from an incomplete event)?"""
+    return bool({ADOPTED_FROM_FILL, PARTIAL} & set(order.flags))
 
 
-def holding_of(row: Position) -> Holding:
-    return Holding(row.size, row.cost, row.realised, row.fees, row.funding)
+def totals_of(row: Position) -> PositionTotals:
+    return PositionTotals(row.size, row.cost, row.realised_pnl, row.fees, row.funding)
 
 
-def holding_write(row: Position, holding: Holding) -> None:
-    for name, amount in asdict(holding).items():
+def totals_write(row: Position, totals: PositionTotals) -> None:
+    for name, amount in asdict(totals).items():
         setattr(row, name, ledger.exact(amount))

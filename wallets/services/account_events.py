@@ -1,4 +1,4 @@
-"""For `execution`: what the venue tells of an account, written into its books."""
+"""Account events: the execution worker's services that store a venue's account events and stream status."""
 
 from collections.abc import Sequence
 
@@ -7,31 +7,31 @@ from django.utils import timezone
 
 from market.leases import Claim
 from wallets.models import Wallet
-from wallets.services.account_event_applier import Facts
-from wallets.services.dto import Event, Fact
-from wallets.services.submissions import reconcile_want, wallet_of
-from wallets.services.unit_of_work import Books
+from wallets.services.account_event_applier import AccountEventApplier
+from wallets.services.dto import AccountEvent, Event
+from wallets.services.submissions import fenced_wallet, reconcile_request
+from wallets.services.unit_of_work import WalletUnitOfWork
 from wallets.services.user_events import wallet_event
 
 
-def facts_apply(*, claim: Claim, facts: Sequence[Fact]) -> list[Event]:
-    """Book what is new. Facts may repeat and come in any order; the same ones again change nothing."""
+def account_events_apply(*, claim: Claim, facts: Sequence[AccountEvent]) -> list[Event]:
+    """Apply account events (orders, fills, funding, transfers). Repeats and any order are allowed."""
     with transaction.atomic():
-        wallet = wallet_of(claim)
-        books = Books(wallet, timezone.now())
-        applied = Facts(books)
-        applied.apply(facts)
-        if applied.wants_reconcile:
-            reconcile_want(wallet)
-        return books.close()
+        wallet = fenced_wallet(claim)
+        books = WalletUnitOfWork(wallet, timezone.now())
+        applier = AccountEventApplier(books)
+        applier.apply(facts)
+        if applier.needs_reconcile:
+            reconcile_request(wallet)
+        return books.commit()
 
 
 def wallet_stream_set(*, claim: Claim, stream: str) -> list[Event]:
-    """How the wallet's private facts arrive now: live, polled or down."""
+    """Store how the wallet's account events arrive: live, polled or down."""
     with transaction.atomic():
-        wallet = wallet_of(claim)
-        if wallet.stream == stream:
+        wallet = fenced_wallet(claim)
+        if wallet.stream_status == stream:
             return []
-        wallet.stream = Wallet.Stream(stream).value
-        wallet.save(update_fields=["stream"])
+        wallet.stream_status = Wallet.Stream(stream).value
+        wallet.save(update_fields=["stream_status"])
         return [wallet_event(wallet)]

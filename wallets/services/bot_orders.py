@@ -1,4 +1,4 @@
-"""Orders of a bot: what one decision asks for, inside the transaction that stores the decision."""
+"""Order commands of a bot: executed inside the transaction that stores the bot's decision."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,64 +11,79 @@ from wallets.domain.status import TERMINAL, OrderStatus
 from wallets.models import Order, Wallet
 from wallets.selectors.prices import Prices
 from wallets.services.nudges import execution_nudge
-from wallets.services.order_manager import Desk, Outcome
-from wallets.services.orders import order_replace
+from wallets.services.order_manager import OrderManager, PlaceResult
+from wallets.services.orders import replacement_place
 
 ORIGIN = "bot"
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """Place `order`, or put it in the place of the order `former`, or cancel `former`: client ids."""
+class OrderCommand:
+    """Place `order`; or replace the order `replaces` (client id) with it; or, without `order`, cancel `replaces`."""
 
     order: OrderRequest | None = None
-    former: UUID | None = None
+    replaces: UUID | None = None
 
 
-def wallet_hold(*, user: Any, wallet_id: UUID) -> None:
-    """Lock the wallet's row before `asks_carry_out` does, to look at its books. Raises `NotFound`."""
+def wallet_lock(*, user: Any, wallet_id: UUID) -> None:
+    """Lock the wallet's row before `order_commands_execute` does, to read its state. Raises `NotFound`."""
     wallets = Wallet.objects.select_for_update(no_key=True, of=("self",))
     if not wallets.filter(pk=wallet_id, user=user):
-        raise NotFound("There is no such wallet.")
+        raise NotFound("Wallet not found.")
 
 
-def asks_carry_out(*, user: Any, wallet_id: UUID, source: UUID, asks: Sequence[Ask], prices: Prices) -> bool:
-    """In order, each judged after the ones before it; call it inside a transaction.
+def order_commands_execute(
+    *, user: Any, wallet_id: UUID, source: UUID, asks: Sequence[OrderCommand], prices: Prices
+) -> bool:
+    """Execute commands in order, each risk-checked after the ones before it; call it inside a transaction.
 
-    Locks the wallet's row, so it comes before every other lock of that transaction. Repeating the same
-    asks changes nothing. True: the source has to look up what came of them, since one was denied, was no
-    order, or has ended already; it is not woken for what it asked for itself. Raises `NotFound` when the
-    wallet is not the user's.
+    Locks the wallet's row, so it must come before every other lock of that transaction. Repeating the same
+    commands changes nothing. Returns True when the bot has to read the results, because an order was denied,
+    invalid or has already ended; the bot is not woken for its own commands. Raises `NotFound` when the wallet
+    is not the user's.
     """
-    desk = Desk.open(user=user, wallet_id=wallet_id, prices=prices, source=source)
-    desk.look({one for ask in asks for one in (ask.former, ask.order and ask.order.client_id) if one})
-    news = [_carry_out(desk, ask) for ask in asks]
-    desk.close()
+    manager = OrderManager.open(user=user, wallet_id=wallet_id, prices=prices, source=source)
+    manager.preload(
+        {
+            client_id
+            for command in asks
+            for client_id in (command.replaces, command.order and command.order.client_id)
+            if client_id
+        }
+    )
+    changed = [_execute(manager, command) for command in asks]
+    manager.flush()
     execution_nudge(wallet_id)
-    return any(news)
+    return any(changed)
 
 
-def _carry_out(desk: Desk, ask: Ask) -> bool:
-    """Is there more to know than that it was asked for?"""
-    former = desk.known(ask.former) if ask.former else None
-    if former is not None and former.source_id != desk.source:
-        former = None
-    if ask.order is None:
-        if ask.former is None:
-            raise ValueError("an ask without an order")
-        if former is not None and former.status not in TERMINAL:
-            desk.cancel(former)
-        return former is not None and former.status in TERMINAL
-    outcome = desk.place(ask.order, ORIGIN) if ask.former is None else _move(desk, former, ask.order)
-    waits = isinstance(outcome, Order) and outcome.status == OrderStatus.PENDING
-    return not waits or (former is not None and former.status in TERMINAL)
+def _execute(manager: OrderManager, command: OrderCommand) -> bool:
+    """Execute one command. Returns True when the result is anything but a pending order or a new cancel."""
+    replaced = manager.order_by_client_id(command.replaces) if command.replaces else None
+    if replaced is not None and replaced.source_id != manager.source:
+        replaced = None
+    if command.order is None:
+        if command.replaces is None:
+            raise ValueError("a command without an order")
+        if replaced is not None and replaced.status not in TERMINAL:
+            manager.cancel(replaced)
+        return replaced is not None and replaced.status in TERMINAL
+    outcome = (
+        manager.place(command.order, ORIGIN)
+        if command.replaces is None
+        else _modify(manager, replaced, command.order)
+    )
+    pending = isinstance(outcome, Order) and outcome.status == OrderStatus.PENDING
+    return not pending or (replaced is not None and replaced.status in TERMINAL)
 
 
-def _move(desk: Desk, former: Order | None, order: OrderRequest) -> Outcome:
-    if former is None:
-        return OrderConflict("The order that was to be changed is not there.")
+def _modify(manager: OrderManager, replaced: Order | None, order: OrderRequest) -> PlaceResult:
+    if replaced is None:
+        return OrderConflict("The order to modify was not found.")
     try:
-        known = desk.repeated(order)
-        return known or order_replace(desk, former, order.client_id, order.price, order.size, order.why)
+        existing = manager.duplicate_of(order)
+        return existing or replacement_place(
+            manager, replaced, order.client_id, order.price, order.size, order.provenance
+        )
     except OrderConflict as error:
         return error

@@ -1,4 +1,4 @@
-"""What services hand to whoever acts on it. Frozen; Decimals inside, strings in events."""
+"""Data transfer objects of the services: frozen dataclasses with Decimals; events are JSON with strings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,10 +7,17 @@ from typing import Any, Literal
 from uuid import UUID
 
 from market.domain.orders import CancelSpec, MarginMode, ModifySpec, OrderSpec
-from wallets.domain.reconciliation import Fact, Picture
+from wallets.domain.reconciliation import AccountEvent, VenueSnapshot
 
 __all__ = [
-    "Doubt", "Event", "Fact", "LeverageSpec", "Picture", "Prepared", "Preview", "Reconciled",
+    "AccountEvent",
+    "Event",
+    "InFlightOrder",
+    "LeverageSpec",
+    "PreparedSubmission",
+    "Preview",
+    "ReconcileResult",
+    "VenueSnapshot",
 ]  # fmt: skip
 
 # A message of the `me` topic, ready for JSON: "type" and what belongs to it (docs/stream-protocol.md).
@@ -19,7 +26,7 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class LeverageSpec:
-    """Set the leverage of one instrument."""
+    """The leverage to set for one instrument."""
 
     symbol: str
     leverage: int
@@ -27,8 +34,8 @@ class LeverageSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """One action, written down and about to be signed. Only the sequence of its kind is filled.
+class PreparedSubmission:
+    """A stored action that is about to be signed. Only the sequence of its kind is filled.
 
     `order_ids` are in the order of `orders`, `cancels` or `changes`. `valid_until` is None for cancels.
     """
@@ -45,8 +52,8 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
-    """An order of which the venue has to be asked: by its own id where that is known."""
+class InFlightOrder:
+    """An order to query at the venue: by the venue's order id where it is known."""
 
     order_id: UUID
     venue_client_id: str
@@ -55,28 +62,28 @@ class Doubt:
 
 
 @dataclass(frozen=True, slots=True)
-class Reconciled:
-    """What a reconciliation did. `ask`: orders that we hold for open and the venue does not list.
+class ReconcileResult:
+    """Result of a reconciliation. `to_query`: orders that are open here and not listed by the venue.
 
-    `quiet`: the account stood still while it was read, so that `residual` ("pot:asset" → venue less
-    ledger, or "position:symbol") was computed; otherwise it is what it was before.
+    `stable`: the account did not change while it was read, so `residual` ("account_type:asset" → venue less
+    ledger, or "position:symbol") was computed; otherwise it is the previous one.
     """
 
     events: list[Event]
-    ask: list[Doubt]
-    quiet: bool
+    to_query: list[InFlightOrder]
+    stable: bool
     residual: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """An order judged without being placed. `denial` is empty when it would be taken."""
+    """Result of a risk check without placing the order. `denial` is empty when it would be approved."""
 
     price: Decimal | None
     notional: Decimal | None
     reserve: Decimal | None
-    pot: str
+    account_type: str
     asset: str
     fee_taker: Decimal | None
     denial: str = ""
-    sentence: str = ""
+    message: str = ""

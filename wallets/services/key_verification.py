@@ -1,4 +1,4 @@
-"""Keys as `execution` minds them: made where none was given, and asked about at the venue. All fenced."""
+"""Key verification: the execution worker's services that generate keys and check them at the venue. Fenced."""
 
 import secrets
 from dataclasses import dataclass
@@ -14,44 +14,44 @@ from wallets.domain import key_verification
 from wallets.models import Wallet, WalletSecret
 from wallets.services.dto import Event
 from wallets.services.user_events import alert_event, wallet_event
-from wallets.vault import NoSealingKey, Opener, VaultLocked
+from wallets.vault import NoSealingKey, Unsealer, VaultLocked
 
 Status = Wallet.Status
-ASKED = (Status.APPROVAL_WANTED, Status.CHECKING, Status.ACTIVE, Status.EXPIRED)
+CHECKED_STATUSES = (Status.APPROVAL_PENDING, Status.CHECKING, Status.ACTIVE, Status.EXPIRED)
 PROVEN = (Status.ACTIVE, Status.EXPIRED)
-ACTED = {
+AUDIT_ACTIONS = {
     Status.ACTIVE: AuditAction.WALLET_ACTIVATED,
-    Status.REFUSED: AuditAction.WALLET_REFUSED,
+    Status.REJECTED: AuditAction.WALLET_REJECTED,
     Status.EXPIRED: AuditAction.WALLET_EXPIRED,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What the venue has to be asked: is `signer` an agent of `account`?"""
+class KeyCheck:
+    """A due query at the venue: is the signer an agent of the account?"""
 
-    held: key_verification.Held
-    before: int | None  # when it was asked last, ms
+    key: key_verification.RegisteredKey
+    before: int | None  # time of the last check, ms
 
 
 @sensitive_variables("key")
-def key_generate(*, claim: Claim, opener: Opener) -> list[Event]:
-    """Make the key that the wallet wishes for; its owner then approves its address at the venue.
+def key_generate(*, claim: Claim, unsealer: Unsealer) -> list[Event]:
+    """Generate the key of a wallet that waits for one; its owner then approves its address at the venue.
 
-    Without a key to seal to the wish stays, and its reason is shown.
+    Without a sealing key the wallet keeps waiting, and the reason is shown.
     """
     with transaction.atomic():
         fence(claim)
         wallet = Wallet.objects.get(pk=claim.pk)
-        if wallet.status != Status.KEY_WANTED:
+        if wallet.status != Status.KEY_PENDING:
             return []
         key = secrets.token_bytes(32)
         try:
-            kid, suite, sealed = opener.sealed(key, wallet)
+            kid, suite, sealed = unsealer.sealed(key, wallet)
         except (NoSealingKey, VaultLocked) as problem:
-            return _stays(wallet, str(problem))
+            return _keep_status(wallet, str(problem))
         WalletSecret.objects.create(wallet=wallet, key_id=kid, suite=suite, sealed=sealed)
-        wallet.status, wallet.status_reason = Status.APPROVAL_WANTED, ""
+        wallet.status, wallet.status_reason = Status.APPROVAL_PENDING, ""
         wallet.signer_address = address_of(key)
         wallet.save(update_fields=["status", "status_reason", "signer_address"])
         data = {"signer": wallet.signer_address, "kid": kid}
@@ -59,34 +59,36 @@ def key_generate(*, claim: Claim, opener: Opener) -> list[Event]:
         return [wallet_event(wallet)]
 
 
-def key_question(*, claim: Claim, opener: Opener, now: int) -> tuple[Question | None, list[Event]]:
-    """What to ask the venue now, if it is time to; and what became of a key that cannot be opened."""
+def key_check_prepare(*, claim: Claim, unsealer: Unsealer, now: int) -> tuple[KeyCheck | None, list[Event]]:
+    """The key check that is due now, if any; and events when the key cannot be unsealed."""
     secret = WalletSecret.objects.defer("sealed").select_related("wallet").filter(pk=claim.pk).first()
-    if secret is None or secret.wallet.status not in ASKED:
+    if secret is None or secret.wallet.status not in CHECKED_STATUSES:
         return None, []
     wallet = secret.wallet
     before = _ms(wallet.checked_at)
     if before is not None:
         waited = before - (_ms(secret.created_at) or before)
-        if now - before < key_verification.pause(wallet.status, waited):
+        if now - before < key_verification.recheck_delay(wallet.status, waited):
             return None, []
     try:
-        signer = opener.signer(wallet).address
+        signer = unsealer.signer(wallet).address
     except VaultLocked as locked:
         with transaction.atomic():
             fence(claim)
-            return None, _stays(wallet, f"The key cannot be opened: {locked.reason}")
-    return Question(key_verification.Held(wallet.address, signer, wallet.status in PROVEN), before), []
+            return None, _keep_status(wallet, f"The key cannot be unsealed: {locked.reason}")
+    return KeyCheck(
+        key_verification.RegisteredKey(wallet.address, signer, wallet.status in PROVEN), before
+    ), []
 
 
-def key_judged(
-    *, claim: Claim, question: Question, verdict: key_verification.Verdict, now: int
+def key_check_store(
+    *, claim: Claim, key_check: KeyCheck, verdict: key_verification.KeyVerdict, now: int
 ) -> list[Event]:
-    """Act on what the venue said. Nothing, when the wallet has been given another key meanwhile."""
+    """Store the result of a key check. Nothing changes if the wallet has another key meanwhile."""
     with transaction.atomic():
         fence(claim)
         wallet = Wallet.objects.get(pk=claim.pk)
-        if wallet.signer_address != question.held.signer or wallet.status not in ASKED:
+        if wallet.signer_address != key_check.key.signer or wallet.status not in CHECKED_STATUSES:
             return []
         before = (wallet.status, wallet.status_reason)
         if verdict.status != "waiting":
@@ -103,18 +105,18 @@ def key_judged(
         )  # fmt: skip
         changed = wallet.status != before[0]
         if changed:
-            data = {"signer": question.held.signer, "reason": verdict.reason}
-            action = ACTED[Status(wallet.status)]
+            data = {"signer": key_check.key.signer, "reason": verdict.reason}
+            action = AUDIT_ACTIONS[Status(wallet.status)]
             record(action=action, actor=None, subject=f"wallet:{wallet.pk}", data=data)
         events = [wallet_event(wallet)] if changed or wallet.status_reason != before[1] else []
-        if changed and verdict.status in ("refused", "expired"):
+        if changed and verdict.status in ("rejected", "expired"):
             events.append(alert_event(wallet, "error", verdict.reason))
-        if text := key_verification.alert(verdict.expires_at, now, question.before):
+        if text := key_verification.expiry_alert(verdict.expires_at, now, key_check.before):
             events.append(alert_event(wallet, "warning", text))
         return events
 
 
-def _stays(wallet: Wallet, reason: str) -> list[Event]:
+def _keep_status(wallet: Wallet, reason: str) -> list[Event]:
     if wallet.status_reason == reason[:300]:
         return []
     wallet.status_reason = reason[:300]

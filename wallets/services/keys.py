@@ -1,4 +1,4 @@
-"""Sealing keys: made, replaced by newer ones, and ended. For `manage.py sealing_keys`, beside the files."""
+"""Sealing keys: create, rotate, reseal and retire. Used by `manage.py sealing_keys` where the key files are."""
 
 import secrets
 from collections.abc import Iterator
@@ -13,18 +13,18 @@ from django.utils import timezone
 
 from accounts.audit import AuditAction, record
 from wallets.models import SealingKey, Wallet, WalletSecret
-from wallets.vault import KeyFiles, Opener, newest_key
+from wallets.vault import KeyFiles, Unsealer, newest_key
 
 BATCH = 200
 
 
 class KeysRefused(Exception):
-    """The act would lose keys of users; the sentence says which and what to do."""
+    """The operation would lose keys of users; the message says which and what to do."""
 
 
 @dataclass(frozen=True)
 class KeyState:
-    """One sealing key: how many rows it seals, and whether its private half is here."""
+    """One sealing key: the number of rows it seals, and whether its private key file is present."""
 
     kid: str
     created_at: datetime
@@ -34,7 +34,7 @@ class KeyState:
 
 
 def sealing_keys_list(*, folder: Path) -> list[KeyState]:
-    """Newest first."""
+    """All sealing keys, newest first."""
     files = KeyFiles(folder)
     used = dict(WalletSecret.objects.values_list("key_id").annotate(Count("pk")).order_by())
     return [
@@ -44,9 +44,9 @@ def sealing_keys_list(*, folder: Path) -> list[KeyState]:
 
 
 def sealing_keys_init(*, folder: Path) -> SealingKey | None:
-    """The first key of a house. None when there is one, and its file. Raises `KeysRefused`, `VaultLocked`.
+    """Create the first sealing key. None if a key and its file exist. Raises `KeysRefused`, `VaultLocked`.
 
-    A new key where old ones are missing would look like a working vault: it is never made.
+    When files of used keys are missing, no new key is created: the vault would only seem to work.
     """
     states = [state for state in sealing_keys_list(folder=folder) if not state.retired_at or state.rows]
     for state in states:
@@ -58,10 +58,10 @@ def sealing_keys_init(*, folder: Path) -> SealingKey | None:
 
 @transaction.atomic
 def sealing_key_create(*, folder: Path) -> SealingKey:
-    """A new key; what is sealed from now on is sealed with it. Raises `VaultLocked`."""
+    """Create a sealing key, which seals from now on. Raises `VaultLocked`."""
     private = X25519PrivateKey.generate()
     kid = f"{timezone.now():%Y%m%d}-{secrets.token_hex(4)}"
-    # The file first: a row without a file would seal what nobody can open.
+    # The file first: secrets sealed to a row without a file could never be unsealed.
     KeyFiles(folder).write(kid, private)
     key = SealingKey.objects.create(kid=kid, public=private.public_key().public_bytes_raw())
     record(action=AuditAction.SEALING_KEY_CREATED, actor=None, subject=f"sealing_key:{kid}")
@@ -69,30 +69,29 @@ def sealing_key_create(*, folder: Path) -> SealingKey:
 
 
 def secrets_reseal(*, folder: Path, batch: int = BATCH) -> int:
-    """Seal everything with the newest key. Returns how many rows it changed. Raises `VaultLocked`.
+    """Reseal all secrets with the newest key. Returns the number of changed rows. Raises `VaultLocked`.
 
-    Batch by batch, so that it can be stopped and started again; rows that somebody holds wait for the
-    next batch.
+    Works in batches, so that it can be stopped and restarted; locked rows wait for the next batch.
     """
-    return sum(_batches(Opener(folder), batch))
+    return sum(_reseal_batches(Unsealer(folder), batch))
 
 
-def secrets_behind() -> int:
-    """How many rows are not sealed with the newest key yet. Raises `NoSealingKey`."""
+def secrets_on_old_keys() -> int:
+    """The number of rows not sealed with the newest key. Raises `NoSealingKey`."""
     return WalletSecret.objects.exclude(key=newest_key()).count()
 
 
 def secrets_check(*, folder: Path) -> int:
-    """Open everything that is sealed. Returns how many. Raises `VaultLocked` when one stays shut."""
-    opener = Opener(folder)
-    opener.check()
+    """Unseal every secret. Returns their number. Raises `VaultLocked` when one cannot be unsealed."""
+    unsealer = Unsealer(folder)
+    unsealer.check()
     sealed = Wallet.objects.filter(pk__in=WalletSecret.objects.values("pk"))
     for wallet in sealed.iterator():
-        opener.signer(wallet)
+        unsealer.signer(wallet)
     return sealed.count()
 
 
-def _batches(opener: Opener, batch: int) -> Iterator[int]:
+def _reseal_batches(unsealer: Unsealer, batch: int) -> Iterator[int]:
     while True:
         with transaction.atomic():
             newest = newest_key()
@@ -103,21 +102,21 @@ def _batches(opener: Opener, batch: int) -> Iterator[int]:
                 .order_by("pk")[:batch]
             )
             for row in rows:
-                _reseal(opener, row)
+                _reseal(unsealer, row)
         if not rows:
             return
         yield len(rows)
 
 
-def _reseal(opener: Opener, row: WalletSecret) -> None:
-    kid, _, row.sealed = opener.resealed(row, Wallet.objects.get(pk=row.pk))
+def _reseal(unsealer: Unsealer, row: WalletSecret) -> None:
+    kid, _, row.sealed = unsealer.resealed(row, Wallet.objects.get(pk=row.pk))
     row.key_id = kid
     row.save(update_fields=["sealed", "key"])
 
 
 @transaction.atomic
 def sealing_key_retire(*, kid: str, folder: Path) -> None:
-    """End a key that seals nothing any more, and delete its file. Raises `KeysRefused`."""
+    """Retire a key that seals nothing, and delete its file. Raises `KeysRefused`."""
     key = SealingKey.objects.select_for_update(no_key=True).filter(pk=kid).first()
     if key is None:
         raise KeysRefused(f"there is no key {kid}")

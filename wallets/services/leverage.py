@@ -1,4 +1,4 @@
-"""The leverage of a perpetual: wished for here, set at the venue, true once the venue has said yes."""
+"""Leverage of a perpetual: requested here, set at the venue, stored once the venue has confirmed."""
 
 from typing import Any
 from uuid import UUID
@@ -11,66 +11,66 @@ from market.selectors import instruments_named
 from wallets.domain.errors import NotFound, OrderInvalid
 from wallets.models import Position, Submission, Wallet
 from wallets.selectors.risk_context import limits_of
-from wallets.services.dto import LeverageSpec, Prepared
+from wallets.services.dto import LeverageSpec, PreparedSubmission
 from wallets.services.nudges import execution_nudge
-from wallets.services.submission_builder import Gate
-from wallets.services.submissions import LOST_AFTER, wallet_of
-from wallets.services.unit_of_work import Books
+from wallets.services.submission_builder import SubmissionBuilder
+from wallets.services.submissions import SEND_TIMEOUT, fenced_wallet
+from wallets.services.unit_of_work import WalletUnitOfWork
 
 
 def leverage_set(*, user: Any, wallet_id: UUID, symbol: str, leverage: int, http: Any = None) -> None:
-    """Ask the venue for this leverage. Raises `OrderInvalid` with the field, or `NotFound`."""
+    """Request a leverage. Raises `OrderInvalid` with the field, or `NotFound`."""
     with transaction.atomic():
         wallets = Wallet.objects.select_for_update(no_key=True, of=("self",))
         wallet = wallets.filter(pk=wallet_id, user=user).first()
         if wallet is None:
-            raise NotFound("There is no such wallet.")
+            raise NotFound("Wallet not found.")
         instrument = instruments_named(wallet.venue_id, [symbol]).get(symbol)
         if instrument is None or instrument.kind != "perp":
             raise OrderInvalid("symbol", f"{symbol} is not a perpetual of {wallet.venue_id}.")
-        most = min(instrument.max_leverage or 1, limits_of(wallet).leverage)
-        if not 1 <= leverage <= most:
-            raise OrderInvalid("leverage", f"Between 1 and {most}.")
-        books = Books(wallet, timezone.now())
+        maximum = min(instrument.max_leverage or 1, limits_of(wallet).leverage)
+        if not 1 <= leverage <= maximum:
+            raise OrderInvalid("leverage", f"Enter a leverage from 1 to {maximum}.")
+        books = WalletUnitOfWork(wallet, timezone.now())
         position = books.position(instrument)
-        position.leverage_wanted = leverage
+        position.target_leverage = leverage
         books.position_changed(position)
-        books.close()
+        books.commit()
         execution_nudge(wallet.pk)
 
 
-def leverages_take(*, claim: Claim, now: int, validity: int) -> list[Prepared]:
-    """Wishes, each written down as an action of its own; also those that a dead worker had taken."""
+def leverage_prepare(*, claim: Claim, now: int, validity: int) -> list[PreparedSubmission]:
+    """Store one submission per requested leverage, including requests prepared by a worker that died."""
     with transaction.atomic():
-        wallet = wallet_of(claim)
+        wallet = fenced_wallet(claim)
         if wallet.status != Wallet.Status.ACTIVE:
             return []
-        gate = Gate(wallet, claim.epoch, now)
-        positions = Position.objects.filter(wallet=wallet).exclude(leverage_wanted=None)
+        builder = SubmissionBuilder(wallet, claim.epoch, now)
+        positions = Position.objects.filter(wallet=wallet).exclude(target_leverage=None)
         busy = _busy(wallet, claim.epoch, now)
         return [
-            _prepared(gate, position, now + validity)
+            _prepared(builder, position, now + validity)
             for position in positions.select_related("instrument")
             if position.instrument.symbol not in busy
         ]
 
 
 def _busy(wallet: Any, epoch: int, now: int) -> set[str]:
-    """Symbols whose wish is on its way."""
-    out = Submission.objects.filter(
+    """Symbols with a leverage change in flight."""
+    in_flight = Submission.objects.filter(
         wallet=wallet,
         kind=Submission.Kind.LEVERAGE,
-        outcome=Submission.Outcome.OUT,
+        outcome=Submission.Outcome.IN_FLIGHT,
         epoch=epoch,
-        nonce__gte=now - LOST_AFTER,
+        nonce__gte=now - SEND_TIMEOUT,
     )
-    return {answer["symbol"] for answer in out.values_list("answer", flat=True)}
+    return {answer["symbol"] for answer in in_flight.values_list("answer", flat=True)}
 
 
-def _prepared(gate: Gate, position: Position, valid_until: int) -> Prepared:
-    symbol, leverage = position.instrument.symbol, int(position.leverage_wanted or 1)
-    submission = gate.submission(Submission.Kind.LEVERAGE, [], valid_until=valid_until)
+def _prepared(builder: SubmissionBuilder, position: Position, valid_until: int) -> PreparedSubmission:
+    symbol, leverage = position.instrument.symbol, int(position.target_leverage or 1)
+    submission = builder.submission(Submission.Kind.LEVERAGE, [], valid_until=valid_until)
     submission.answer = {"symbol": symbol, "leverage": leverage}
     submission.save(update_fields=["answer"])
     spec = LeverageSpec(symbol, leverage, "isolated" if position.isolated else "cross")
-    return Prepared(submission.pk, "leverage", submission.nonce, valid_until, leverage=spec)
+    return PreparedSubmission(submission.pk, "leverage", submission.nonce, valid_until, leverage=spec)

@@ -1,4 +1,4 @@
-"""Waking a worker once something it has to do is committed."""
+"""Nudges: lossy wake-ups over Redis, sent to a worker after the commit of work for it."""
 
 from collections.abc import Iterable
 from uuid import UUID
@@ -10,11 +10,11 @@ SOURCES = "bots-supervisor"
 
 
 def execution_nudge(wallet_id: UUID | str) -> None:
-    """After this transaction: something is to be done for this wallet."""
+    """Wake the execution worker after this transaction: there is work for this wallet."""
     hub.nudge_on_commit(CHANNEL, str(wallet_id))
 
 
-def sources_nudge(sources: Iterable[UUID]) -> None:
-    """After this transaction: something of these bots changed."""
+def supervisor_nudge(sources: Iterable[UUID]) -> None:
+    """Wake the bot supervisor after this transaction: orders of these bots changed."""
     for source in set(sources):
         hub.nudge_on_commit(SOURCES, str(source))

@@ -1,4 +1,4 @@
-"""Taking orders back. What has not left the house ends here; the rest is asked of the venue."""
+"""Cancelling orders: orders that were not sent end here; the others are cancelled at the venue."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,19 +12,20 @@ from wallets.domain.lifecycle import OrderEvent
 from wallets.domain.status import LIVE, TERMINAL, OrderStatus
 from wallets.models import Order, Wallet
 from wallets.services.nudges import execution_nudge
-from wallets.services.unit_of_work import Books
+from wallets.services.unit_of_work import WalletUnitOfWork
 
 
 def order_cancel(*, user: Any, order_id: UUID, http: Any = None) -> Order:
-    """Pending orders end at once; others are cancelled by `execution`, those in doubt when they are found.
+    """Cancel one order. Pending orders end at once; the execution worker cancels the others at the venue,
+    in-flight ones once their result is known.
 
-    Raises `NotFound`, and `OrderConflict` when the order has ended. Asking twice is asking once.
+    Raises `NotFound`, and `OrderConflict` when the order has ended. Repeating it changes nothing.
     """
     with transaction.atomic():
         wallet = wallet_locked(user=user, order_id=order_id)
         order = Order.objects.select_related("instrument").get(pk=order_id)
         if order.status in TERMINAL:
-            raise OrderConflict(f"This order is {order.status} already.")
+            raise OrderConflict(f"This order is already {order.status}.")
         cancel_locked(wallet, [order])
     return order
 
@@ -32,7 +33,7 @@ def order_cancel(*, user: Any, order_id: UUID, http: Any = None) -> Order:
 def orders_cancel(
     *, user: Any, wallet_id: UUID | None = None, symbol: str | None = None, http: Any = None
 ) -> int:
-    """Cancel every live order of the user that matches. Returns how many were asked to end.
+    """Cancel every live order of the user that matches. Returns the number of orders.
 
     Raises `NotFound` for a wallet that is not the user's.
     """
@@ -40,44 +41,44 @@ def orders_cancel(
     if wallet_id is not None:
         wallets = wallets.filter(pk=wallet_id)
         if not wallets.exists():
-            raise NotFound("There is no such wallet.")
+            raise NotFound("Wallet not found.")
     return sum(_cancel_all(pk, symbol) for pk in wallets.values_list("pk", flat=True))
 
 
 def _cancel_all(wallet_id: UUID, symbol: str | None) -> int:
-    """One wallet at a time: nobody ever holds two wallets' locks."""
+    """One transaction per wallet: no transaction locks the rows of two wallets."""
     with transaction.atomic():
         wallet = Wallet.objects.select_for_update(no_key=True).get(pk=wallet_id)
-        orders = Order.objects.filter(wallet=wallet, status__in=LIVE, cancel_asked_at=None)
+        orders = Order.objects.filter(wallet=wallet, status__in=LIVE, cancel_requested_at=None)
         if symbol is not None:
             orders = orders.filter(instrument__symbol=symbol)
         return cancel_locked(wallet, orders.select_related("instrument"))
 
 
 def wallet_locked(*, user: Any, order_id: UUID) -> Wallet:
-    """The wallet of the user's order. Raises `NotFound`."""
+    """The wallet of the user's order, its row locked. Raises `NotFound`."""
     wallets = Wallet.objects.select_for_update(no_key=True, of=("self",))
     wallet = wallets.filter(user=user, pk__in=Order.objects.filter(pk=order_id).values("wallet")).first()
     if wallet is None:
-        raise NotFound("There is no such order.")
+        raise NotFound("Order not found.")
     return wallet
 
 
-def cancel_locked(wallet: Wallet, orders: Iterable[Order], *, knows: UUID | None = None) -> int:
-    """Cancel these orders of a wallet whose row is locked. Returns how many they were.
+def cancel_locked(wallet: Wallet, orders: Iterable[Order], *, origin_bot: UUID | None = None) -> int:
+    """Cancel these orders of a locked wallet. Returns their number.
 
-    `knows` is the bot that asks for it: it need not be told.
+    `origin_bot` is the id of the bot that cancels: it is not woken for its own change.
     """
-    books = Books(wallet, timezone.now())
+    books = WalletUnitOfWork(wallet, timezone.now())
     count = 0
-    for order in books.orders_know(orders):
+    for order in books.track_orders(orders):
         count += 1
-        if order.cancel_asked_at is None:
-            order.cancel_asked_at = books.now
+        if order.cancel_requested_at is None:
+            order.cancel_requested_at = books.now
             books.order_changed(order)
         if order.status == OrderStatus.PENDING:
-            books.order_move(order, OrderEvent.CANCELLED_HERE)
-    books.close(knows=knows)
+            books.order_transition(order, OrderEvent.CANCELLED_LOCALLY)
+    books.commit(origin_bot=origin_bot)
     if count:
         execution_nudge(wallet.pk)
     return count

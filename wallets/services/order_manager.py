@@ -1,4 +1,4 @@
-"""One wallet and one moment, in which orders are judged, each after the ones before it."""
+"""Order manager: validates, risk-checks and stores orders of one locked wallet, one after the other."""
 
 import hashlib
 from collections.abc import Collection
@@ -15,26 +15,27 @@ from wallets.domain.denials import Denial
 from wallets.domain.errors import NotFound, OrderConflict, OrderDenied, OrderInvalid
 from wallets.domain.pricing import request_check
 from wallets.domain.requests import OrderRequest
-from wallets.domain.risk import Approved, Case, Denied, case_of, check
-from wallets.domain.risk_context import Held, Situation, after_denial, beside, without
+from wallets.domain.risk import Approved, Denied, RiskCheck, check, risk_check_of
+from wallets.domain.risk_context import Reservation, RiskContext, after_denial, with_order, without_order
 from wallets.domain.status import LIVE, OrderStatus
 from wallets.models import Order
 from wallets.selectors.prices import Prices
-from wallets.selectors.risk_context import situation_of, wallets_with_states
+from wallets.selectors.risk_context import risk_context_of, wallets_with_states
 from wallets.services.order_cancels import cancel_locked
-from wallets.services.unit_of_work import Books
+from wallets.services.unit_of_work import WalletUnitOfWork
 
-MARKET_WAITS = timedelta(seconds=30)
-OTHERS_WAIT = timedelta(minutes=10)
+MARKET_ORDER_TTL = timedelta(seconds=30)
+LIMIT_ORDER_TTL = timedelta(minutes=10)
 
-Outcome = Order | OrderDenied | OrderInvalid | OrderConflict
+PlaceResult = Order | OrderDenied | OrderInvalid | OrderConflict
 
 
-class Desk:
-    """`wallet` is a row of `wallets_with_states`; `source` is the bot that asks, if one does.
+class OrderManager:
+    """Validates, risk-checks and stores orders of one wallet at one moment.
 
-    Whoever places keeps the wallet's row locked and calls `close`, which writes: until then verdicts and
-    reservations are in memory, and the situation is read once for as long as it is the same instrument.
+    `wallet` is a row of `wallets_with_states`; `source` is the id of the bot that places the orders, if any.
+    The caller keeps the wallet's row locked and calls `flush`, which writes. Until then results and
+    reservations are in memory; the risk context is read once per run of orders of the same instrument.
     """
 
     def __init__(self, wallet: Any, prices: Prices, now: datetime, *, source: UUID | None = None) -> None:
@@ -42,13 +43,15 @@ class Desk:
         self.prices = prices
         self.now = now
         self.source = source
-        self._books = Books(wallet, now)
-        self._known: dict[UUID, Order | None] = {}  # by client id, as far as it was looked
-        self._changing: dict[UUID, bool] = {}  # by order: does another one take its place?
-        self._situation: tuple[str, Situation] | None = None
+        self._books = WalletUnitOfWork(wallet, now)
+        self._orders: dict[UUID, Order | None] = {}  # by client id; None: looked up and not found
+        self._is_replaced: dict[UUID, bool] = {}  # by order: does a live order replace it?
+        self._risk_context: tuple[str, RiskContext] | None = None
 
     @classmethod
-    def open(cls, *, user: Any, wallet_id: UUID, prices: Prices, source: UUID | None = None) -> "Desk":
+    def open(
+        cls, *, user: Any, wallet_id: UUID, prices: Prices, source: UUID | None = None
+    ) -> "OrderManager":
         """Locks the wallet's row. Raises `NotFound`."""
         wallets = wallets_with_states().select_for_update(no_key=True, of=("self",))
         wallet = wallets.filter(pk=wallet_id, user=user).first()
@@ -56,160 +59,166 @@ class Desk:
             raise NotFound("There is no such wallet.")
         return cls(wallet, prices, timezone.now(), source=source)
 
-    def close(self) -> None:
-        """Write what was decided since it was opened, or closed last."""
-        self._books.close(knows=self.source)
-        self._books = self._books.anew()
+    def flush(self) -> None:
+        """Write what was decided since the manager was opened or last flushed."""
+        self._books.commit(origin_bot=self.source)
+        self._books = self._books.restart()
 
-    # --- what is there -------------------------------------------------------------------------------
-    def look(self, client_ids: Collection[UUID]) -> None:
-        """Read all these orders at once, instead of one by one when they are asked for."""
+    # --- existing orders --------------------------------------------------------------------------
+    def preload(self, client_ids: Collection[UUID]) -> None:
+        """Read all these orders in one query, instead of one by one."""
         orders = Order.objects.select_related("instrument").filter(wallet=self.wallet)
-        self._known |= dict.fromkeys(client_ids)
-        self._known |= {order.client_id: order for order in orders.filter(client_id__in=client_ids)}
-        found = [order.pk for order in self._known.values() if order is not None]
+        self._orders |= dict.fromkeys(client_ids)
+        self._orders |= {order.client_id: order for order in orders.filter(client_id__in=client_ids)}
+        found = [order.pk for order in self._orders.values() if order is not None]
         if not found:
             return
-        heirs = Order.objects.filter(replaces__in=found, status__in=LIVE)
-        changing = set(heirs.values_list("replaces", flat=True))
-        self._changing |= {order: order in changing for order in found}
+        replacements = Order.objects.filter(replaces__in=found, status__in=LIVE)
+        changing = set(replacements.values_list("replaces", flat=True))
+        self._is_replaced |= {order: order in changing for order in found}
 
-    def known(self, client_id: UUID) -> Order | None:
-        """The wallet's order under this id, placed a moment ago or long before."""
-        if client_id not in self._known:
-            self.look([client_id])
-        return self._known[client_id]
+    def order_by_client_id(self, client_id: UUID) -> Order | None:
+        """The wallet's order under this client id, stored or placed in this transaction; None without one."""
+        if client_id not in self._orders:
+            self.preload([client_id])
+        return self._orders[client_id]
 
     def is_changing(self, order: Order) -> bool:
-        """Does another order take its place as soon as the venue agrees?"""
-        if order.pk not in self._changing:
-            self._changing[order.pk] = Order.objects.filter(replaces=order, status__in=LIVE).exists()
-        return self._changing[order.pk]
+        """Does a live order replace this one as soon as the venue accepts the modification?"""
+        if order.pk not in self._is_replaced:
+            self._is_replaced[order.pk] = Order.objects.filter(replaces=order, status__in=LIVE).exists()
+        return self._is_replaced[order.pk]
 
-    def repeated(self, request: OrderRequest) -> Outcome | None:
-        """The order that has this id. Raises `OrderConflict` when it asked for something else."""
-        known = self.known(request.client_id)
-        if known is None:
+    def duplicate_of(self, request: OrderRequest) -> PlaceResult | None:
+        """The existing result for this client id. Raises `OrderConflict` when the request differs."""
+        existing = self.order_by_client_id(request.client_id)
+        if existing is None:
             return None
-        if known.fingerprint != fingerprint(request):
+        if existing.fingerprint != fingerprint(request):
             raise OrderConflict("Another order was placed under this client id.")
-        return denied(known) if known.status == OrderStatus.DENIED else known
+        return denial_of(existing) if existing.status == OrderStatus.DENIED else existing
 
     def checked(self, request: OrderRequest) -> tuple[OrderRequest, Any]:
-        """The request in order, and the row of its instrument. Raises `OrderInvalid`."""
-        asked = request_check(request)
-        if asked.venue != self.wallet.venue_id:
+        """The validated request and the row of its instrument. Raises `OrderInvalid`."""
+        validated = request_check(request)
+        if validated.venue != self.wallet.venue_id:
             raise OrderInvalid("venue", f"This wallet is at {self.wallet.venue_id}.")
-        row = self._books.instrument(asked.symbol)
+        row = self._books.instrument(validated.symbol)
         if row is None:
-            raise OrderInvalid("symbol", f"{asked.venue} has no instrument {asked.symbol}.")
-        return asked, row
+            raise OrderInvalid("symbol", f"{validated.venue} has no instrument {validated.symbol}.")
+        return validated, row
 
-    # --- judging -------------------------------------------------------------------------------------
-    def judge(
-        self, asked: OrderRequest, instrument: Instrument, *, replaces: Order | None = None
-    ) -> tuple[Approved | Denied, Case]:
-        """The verdict on a checked request; what `replaces` holds back counts as free."""
-        situation = self.situation(instrument)
+    # --- risk check -------------------------------------------------------------------------------
+    def check_risk(
+        self, validated: OrderRequest, instrument: Instrument, *, replaces: Order | None = None
+    ) -> tuple[Approved | Denied, RiskCheck]:
+        """The result for a validated request; the reservation of `replaces` counts as available."""
+        risk_context = self.risk_context(instrument)
         if replaces is not None:
-            left = replaces.size - replaces.filled
-            situation = without(situation, asked.side, left, replaces.price, replaces.reserved)
-        return check(asked, instrument, situation), case_of(asked, instrument, situation)
+            remaining = replaces.size - replaces.filled
+            risk_context = without_order(
+                risk_context, validated.side, remaining, replaces.price, replaces.reserved
+            )
+        return check(validated, instrument, risk_context), risk_check_of(validated, instrument, risk_context)
 
-    def situation(self, instrument: Instrument) -> Situation:
-        """As it is after everything that was placed here."""
-        if self._situation is None or self._situation[0] != instrument.symbol:
-            self.close()  # what this instrument's orders changed for the next one is read from the books
-            self._situation = (
-                instrument.symbol, situation_of(self.wallet, instrument, self.prices, self.now)
+    def risk_context(self, instrument: Instrument) -> RiskContext:
+        """The risk context after every order placed by this manager."""
+        if self._risk_context is None or self._risk_context[0] != instrument.symbol:
+            self.flush()  # the context of another instrument is read from the database: write first
+            self._risk_context = (
+                instrument.symbol, risk_context_of(self.wallet, instrument, self.prices, self.now)
             )  # fmt: skip
-        return self._situation[1]
+        return self._risk_context[1]
 
-    # --- placing and taking back -----------------------------------------------------------------------
-    def place(self, request: OrderRequest, origin: str, *, replaces: Order | None = None) -> Outcome:
-        """The verdict, kept; what is wrong with this one order is returned, not raised."""
+    # --- placing and cancelling -------------------------------------------------------------------
+    def place(self, request: OrderRequest, origin: str, *, replaces: Order | None = None) -> PlaceResult:
+        """Risk-check and store one order; errors of this order are returned, not raised."""
         try:
-            asked, row = self.checked(request)
-            known = self.repeated(asked)
+            validated, row = self.checked(request)
+            existing = self.duplicate_of(validated)
         except (OrderInvalid, OrderConflict) as error:
             return error
-        if known is not None:
-            return known
-        verdict, _ = self.judge(asked, instrument_rules(row), replaces=replaces)
-        # A denied order is remembered with what it asked for, if that had a price.
-        price = verdict.price or asked.trigger_price or self.prices.mark(asked.symbol)
+        if existing is not None:
+            return existing
+        result, _ = self.check_risk(validated, instrument_rules(row), replaces=replaces)
+        # A denied order is stored as requested, provided that it has a price.
+        price = result.price or validated.trigger_price or self.prices.mark(validated.symbol)
         if price is None:
-            assert isinstance(verdict, Denied), "whatever is approved has a price"
-            return OrderDenied(verdict.denial, verdict.sentence, None)
-        order = self._order(asked, row, origin, price)
+            assert isinstance(result, Denied), "an approved order has a price"
+            return OrderDenied(result.denial, result.message, None)
+        order = self._order(validated, row, origin, price)
         order.replaces = replaces
         order.source_id = self.source if origin == Order.Origin.BOT else None
-        return self._keep(order, asked, verdict)
+        return self._store(order, validated, result)
 
     def cancel(self, order: Order) -> None:
-        """What has not left us ends at once; the rest is asked of the venue."""
+        """Pending orders, which were not sent, end at once; the others are cancelled at the venue."""
         if order.status == OrderStatus.PENDING:
-            self.close()
-            self._situation, self._known, self._changing = None, {}, {}
-        cancel_locked(self.wallet, [order], knows=self.source)
+            self.flush()
+            self._risk_context, self._orders, self._is_replaced = None, {}, {}
+        cancel_locked(self.wallet, [order], origin_bot=self.source)
 
-    def _order(self, asked: OrderRequest, row: Any, origin: str, price: Decimal) -> Order:
+    def _order(self, validated: OrderRequest, row: Any, origin: str, price: Decimal) -> Order:
         key = uuid4()
-        waits = MARKET_WAITS if asked.kind == "market" else OTHERS_WAIT
+        ttl = MARKET_ORDER_TTL if validated.kind == "market" else LIMIT_ORDER_TTL
         return Order(
             id=key,
             wallet=self.wallet,
             instrument=row,
-            client_id=asked.client_id,
+            client_id=validated.client_id,
             venue_client_id=f"0x{key.hex}",
             origin=origin,
-            why=asked.why or {},
-            fingerprint=fingerprint(asked),
-            side=asked.side,
-            kind=asked.kind,
-            tif=asked.tif,
-            reduce_only=asked.reduce_only,
+            provenance=validated.provenance or {},
+            fingerprint=fingerprint(validated),
+            side=validated.side,
+            kind=validated.kind,
+            tif=validated.tif,
+            reduce_only=validated.reduce_only,
             price=price,
-            trigger_price=asked.trigger_price,
-            size=asked.size,
-            mark_price=self.prices.mark(asked.symbol),
-            send_before=self.now + waits,
+            trigger_price=validated.trigger_price,
+            size=validated.size,
+            mark_price=self.prices.mark(validated.symbol),
+            send_before=self.now + ttl,
         )
 
-    def _keep(self, order: Order, asked: OrderRequest, verdict: Approved | Denied) -> Outcome:
-        assert self._situation is not None
-        symbol, now = self._situation
-        self._known[order.client_id] = order
-        if isinstance(verdict, Denied):
+    def _store(self, order: Order, validated: OrderRequest, result: Approved | Denied) -> PlaceResult:
+        assert self._risk_context is not None
+        symbol, now = self._risk_context
+        self._orders[order.client_id] = order
+        if isinstance(result, Denied):
             order.status, order.ended_at = OrderStatus.DENIED, self.now
-            order.code, order.message = verdict.denial.value, verdict.sentence[:300]
+            order.code, order.message = result.denial.value, result.message[:300]
             self._books.order_changed(order)
-            self._situation = symbol, after_denial(now, verdict.denial)
-            return denied(order)
-        already = Decimal(0)
+            self._risk_context = symbol, after_denial(now, result.denial)
+            return denial_of(order)
+        reserved_before = Decimal(0)
         if order.replaces is not None:
-            already, self._changing[order.replaces.pk] = order.replaces.reserved, True
-        self._books.hold_open(
-            order, pot=verdict.pot, asset=verdict.asset, amount=verdict.reserve, already=already
+            reserved_before, self._is_replaced[order.replaces.pk] = order.replaces.reserved, True
+        self._books.reservation_open(
+            order,
+            account_type=result.account_type,
+            asset=result.asset,
+            amount=result.reserve,
+            already=reserved_before,
         )
         self._books.order_changed(order)
-        held = Held(verdict.pot, verdict.asset, order.reserved)
-        self._situation = symbol, beside(now, asked, verdict.price, held)
+        reservation = Reservation(result.account_type, result.asset, order.reserved)
+        self._risk_context = symbol, with_order(now, validated, result.price, reservation)
         return order
 
 
 def fingerprint(request: OrderRequest) -> str:
-    """Of what was asked, without the id it was asked under and why."""
-    asked = (
+    """SHA-256 of the request's terms, without client id and provenance."""
+    terms = (
         request.venue, request.symbol, request.side, request.kind, request.tif, request.reduce_only,
         *(
             None if number is None else format(number.normalize(), "f")
             for number in (request.size, request.price, request.trigger_price, request.slippage_percent)
         ),
     )  # fmt: skip
-    return hashlib.sha256(repr(asked).encode()).hexdigest()
+    return hashlib.sha256(repr(terms).encode()).hexdigest()
 
 
-def denied(order: Order) -> OrderDenied:
-    """What was said when this order was denied."""
+def denial_of(order: Order) -> OrderDenied:
+    """The denial that was stored with this order."""
     return OrderDenied(Denial(order.code), order.message, order)

@@ -1,7 +1,7 @@
-"""Orders as people, programs and bots ask for them. Nothing here speaks to a venue.
+"""Order services for users, API clients and bots: place, preview and modify. No venue is called here.
 
-Orders are not in the audit trail, which all writers queue for: an order, its submission, its fills and
-its ledger entries are a trail of their own that nobody can rewrite.
+Orders are not written to the audit log, because its writers are serialised: an order, its submission, its
+fills and its ledger entries are themselves records that cannot be rewritten.
 """
 
 from collections.abc import Sequence
@@ -16,22 +16,22 @@ from django.utils import timezone
 from market.selectors import instrument_rules
 from wallets.domain.errors import NotFound, OrderConflict, OrderError, OrderInvalid
 from wallets.domain.requests import OrderRequest
-from wallets.domain.risk import Approved, Case, Denied, fee_estimate, reservation
+from wallets.domain.risk import Approved, Denied, RiskCheck, fee_estimate, reservation
 from wallets.domain.status import TERMINAL, OrderStatus
 from wallets.models import Order
 from wallets.selectors.prices import prices_of
 from wallets.selectors.risk_context import wallets_with_states
 from wallets.services.dto import Preview
 from wallets.services.nudges import execution_nudge
-from wallets.services.order_manager import Desk, Outcome, denied
+from wallets.services.order_manager import OrderManager, PlaceResult, denial_of
 
 BATCH = 20
 
 
 def order_place(*, user: Any, wallet_id: UUID, request: OrderRequest, origin: str, http: Any = None) -> Order:
-    """The order, pending, its funds reserved; the same one when this `client_id` was here before.
+    """Place one order: stored as pending, its funds reserved. The existing order for a repeated `client_id`.
 
-    Raises `OrderInvalid`, `OrderDenied`, `OrderConflict` (another body under the id) or `NotFound`.
+    Raises `OrderInvalid`, `OrderDenied`, `OrderConflict` (a different request under the same id) or `NotFound`.
     """
     (outcome,) = orders_place(user=user, wallet_id=wallet_id, requests=[request], origin=origin, http=http)
     if isinstance(outcome, OrderError):
@@ -41,40 +41,50 @@ def order_place(*, user: Any, wallet_id: UUID, request: OrderRequest, origin: st
 
 def orders_place(
     *, user: Any, wallet_id: UUID, requests: Sequence[OrderRequest], origin: str, http: Any = None
-) -> list[Outcome]:
-    """Each judged in turn, after the ones before it; one transaction. Raises `OrderInvalid` and `NotFound`.
+) -> list[PlaceResult]:
+    """Place orders in one transaction, each risk-checked after the ones before it. Raises like `order_place`.
 
-    `http` is the request that asked, when one did; nothing of it is kept.
+    The whole batch fails only with `OrderInvalid` and `NotFound`; errors of one order are in the list.
+    `http` is the HTTP request, if there is one; nothing of it is stored.
     """
     if not 1 <= len(requests) <= BATCH:
-        raise OrderInvalid("orders", f"Between one and {BATCH} orders.")
+        raise OrderInvalid("orders", f"Enter between 1 and {BATCH} orders.")
     prices = prices_of(requests[0].venue)  # from Redis, before anything is locked
     with transaction.atomic():
-        desk = Desk.open(user=user, wallet_id=wallet_id, prices=prices)
-        desk.look([request.client_id for request in requests])
-        outcomes = [desk.place(request, origin) for request in requests]
-        desk.close()
+        manager = OrderManager.open(user=user, wallet_id=wallet_id, prices=prices)
+        manager.preload([request.client_id for request in requests])
+        outcomes = [manager.place(request, origin) for request in requests]
+        manager.flush()
         execution_nudge(wallet_id)
     return outcomes
 
 
 def order_preview(*, user: Any, wallet_id: UUID, request: OrderRequest) -> Preview:
-    """What would happen to this order now; writes nothing. Raises `OrderInvalid` and `NotFound`."""
+    """The result of the risk check without placing the order; writes nothing. Raises `OrderInvalid`, `NotFound`."""
     wallet = wallets_with_states().filter(pk=wallet_id, user=user).first()
     if wallet is None:
-        raise NotFound("There is no such wallet.")
-    desk = Desk(wallet, prices_of(request.venue), timezone.now())
-    asked, row = desk.checked(request)
-    verdict, case = desk.judge(asked, instrument_rules(row))
-    return _preview(verdict, case)
+        raise NotFound("Wallet not found.")
+    manager = OrderManager(wallet, prices_of(request.venue), timezone.now())
+    checked, row = manager.checked(request)
+    result, risk_check = manager.check_risk(checked, instrument_rules(row))
+    return _preview(result, risk_check)
 
 
-def _preview(verdict: Approved | Denied, case: Case) -> Preview:
-    denial, sentence = ("", "") if isinstance(verdict, Approved) else (verdict.denial.value, verdict.sentence)
-    if case.price is None:
-        return Preview(None, None, None, "", "", None, denial, sentence)
-    pot, asset, amount = reservation(case)
-    return Preview(case.price, case.notional, amount, pot, asset, fee_estimate(case), denial, sentence)
+def _preview(result: Approved | Denied, risk_check: RiskCheck) -> Preview:
+    denial, message = ("", "") if isinstance(result, Approved) else (result.denial.value, result.message)
+    if risk_check.price is None:
+        return Preview(None, None, None, "", "", None, denial, message)
+    account_type, asset, amount = reservation(risk_check)
+    return Preview(
+        risk_check.price,
+        risk_check.notional,
+        amount,
+        account_type,
+        asset,
+        fee_estimate(risk_check),
+        denial,
+        message,
+    )
 
 
 def order_modify(
@@ -86,61 +96,67 @@ def order_modify(
     size: Decimal | None = None,
     http: Any = None,
 ) -> Order:  # fmt: skip
-    """The new order. `size` is its own; without one it is what is left of the old.
+    """Replace a limit order: returns the new order. `size` is the new order's; default: what remains.
 
-    The old one ends when the venue says so, and stands with its funds if the venue refuses the change.
-    Until then only the difference is reserved. Only limit orders that are not being cancelled can be
-    changed. Raises like `order_place`.
+    The old order ends when the venue confirms, and stays open with its reservation if the venue rejects the
+    modification. Until then only the difference is reserved. Only limit orders that are not being cancelled
+    can be modified. Raises like `order_place`.
     """
-    place = (
+    location = (
         Order.objects.filter(pk=order_id, wallet__user=user).values_list("wallet", "wallet__venue").first()
     )
-    if place is None:
-        raise NotFound("There is no such order.")
-    wallet_id, venue = place
+    if location is None:
+        raise NotFound("Order not found.")
+    wallet_id, venue = location
     prices = prices_of(venue)
     with transaction.atomic():
-        desk = Desk.open(user=user, wallet_id=wallet_id, prices=prices)
+        manager = OrderManager.open(user=user, wallet_id=wallet_id, prices=prices)
         old = Order.objects.select_related("instrument").get(pk=order_id)
-        outcome = _repeated(old, client_id, price, size) or order_replace(desk, old, client_id, price, size)
-        desk.close()
+        outcome = _repeated_modification(old, client_id, price, size) or replacement_place(
+            manager, old, client_id, price, size
+        )
+        manager.flush()
         execution_nudge(wallet_id)
     if isinstance(outcome, OrderError):
         raise outcome
     return outcome
 
 
-def _repeated(old: Order, client_id: UUID, price: Decimal | None, size: Decimal | None) -> Outcome | None:
-    """What came of the same change before. The size may have been left to what was open then."""
-    known = (
+def _repeated_modification(
+    old: Order, client_id: UUID, price: Decimal | None, size: Decimal | None
+) -> PlaceResult | None:
+    """The result of the same modification before. Its size may have been the default of that time."""
+    existing = (
         Order.objects.select_related("instrument").filter(wallet=old.wallet_id, client_id=client_id).first()
     )
-    if known is None:
+    if existing is None:
         return None
-    same = known.replaces_id == old.pk and price in {None, known.price} and size in {None, known.size}
+    same = (
+        existing.replaces_id == old.pk and price in {None, existing.price} and size in {None, existing.size}
+    )
     if not same:
         raise OrderConflict("Another order was placed under this client id.")
-    return denied(known) if known.status == OrderStatus.DENIED else known
+    return denial_of(existing) if existing.status == OrderStatus.DENIED else existing
 
 
-def order_replace(
-    desk: Desk,
+def replacement_place(
+    manager: OrderManager,
     old: Order,
     client_id: UUID,
     price: Decimal | None,
     size: Decimal | None,
-    why: dict[str, Any] | None = None,
-) -> Outcome:
-    """In a transaction that holds the wallet's row. Raises `OrderConflict`.
+    provenance: dict[str, Any] | None = None,
+) -> PlaceResult:
+    """Place the order that replaces `old`, in a transaction that locks the wallet's row. Raises `OrderConflict`.
 
-    A bot says `why`. What a person makes of a bot's order is the person's from then on: the bot does not
-    know of it, and would never cancel it.
+    A bot passes its `provenance`. When a user modifies a bot's order, the new order is the user's: the bot
+    does not track it and would never cancel it.
     """
-    _check_changeable(desk, old)
+    _check_changeable(manager, old)
     row: Any = old  # its columns hold the domain's literals
     request = OrderRequest(
         client_id=client_id,
-        venue=desk.wallet.venue_id,
+        venue=manager.wallet.venue_id,
         symbol=old.instrument.symbol,
         side=row.side,
         kind=row.kind,
@@ -149,21 +165,21 @@ def order_replace(
         tif=row.tif,
         reduce_only=old.reduce_only,
     )
-    theirs = old.origin == Order.Origin.EXTERNAL or (old.source_id is not None and why is None)
-    origin = Order.Origin.API if theirs else old.origin
-    request = replace(request, why=why or request.why)
-    outcome = desk.place(request, origin, replaces=old)
+    taken_over = old.origin == Order.Origin.EXTERNAL or (old.source_id is not None and provenance is None)
+    origin = Order.Origin.API if taken_over else old.origin
+    request = replace(request, provenance=provenance or request.provenance)
+    outcome = manager.place(request, origin, replaces=old)
     if isinstance(outcome, Order) and old.status == OrderStatus.PENDING:
-        desk.cancel(old)  # nothing of it has left us, so the new one simply goes out
+        manager.cancel(old)  # the old order was not sent, so the new one is sent as a new order
     return outcome
 
 
-def _check_changeable(desk: Desk, old: Order) -> None:
+def _check_changeable(manager: OrderManager, old: Order) -> None:
     if old.kind != Order.Kind.LIMIT:
-        raise OrderConflict("Only limit orders can be changed; cancel this one and place another.")
+        raise OrderConflict("Only limit orders can be modified. Cancel this order and place a new one.")
     if old.status in TERMINAL:
-        raise OrderConflict(f"This order is {old.status} already.")
-    if old.cancel_asked_at is not None:
+        raise OrderConflict(f"This order is already {old.status}.")
+    if old.cancel_requested_at is not None:
         raise OrderConflict("This order is being cancelled.")
-    if desk.is_changing(old):
-        raise OrderConflict("This order is being changed already.")
+    if manager.is_changing(old):
+        raise OrderConflict("This order is already being modified.")

@@ -1,4 +1,4 @@
-"""For `execution`: hold the books against what the venue says the account is."""
+"""Reconciliation: the execution worker's service that compares ledger and orders with a venue snapshot."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -10,232 +10,250 @@ from django.db.models import Q
 from django.utils import timezone
 
 from market.domain.formatting import plain
-from market.domain.orders import Pot, VenueFill, VenueFunding, VenueMovement, VenuePosition
+from market.domain.orders import AccountType, VenueFill, VenueFunding, VenueMovement, VenuePosition
 from market.leases import Claim
 from wallets.domain import ledger
-from wallets.domain.ledger import Account
+from wallets.domain.ledger import LedgerAccount
 from wallets.domain.lifecycle import OrderEvent
 from wallets.domain.reconciliation import (
-    Ask,
-    Book,
-    CancelAgain,
-    Known,
-    KnownOrder,
-    Picture,
+    ApplyEvent,
+    LocalOrder,
+    LocalState,
+    QueryOrder,
     Reopen,
+    RetryCancel,
+    VenueSnapshot,
     cash_difference,
-    is_quiet,
+    is_stable,
     reconcile,
     ref_of,
     size_difference,
     sizes,
 )
-from wallets.domain.risk_context import usual_leverage
+from wallets.domain.risk_context import default_leverage
 from wallets.domain.status import LIVE, TERMINAL, OrderStatus
-from wallets.models import Balance, LedgerTransfer, Order, Position, Submission
-from wallets.services.account_event_applier import Facts, is_vague
-from wallets.services.dto import Doubt, Reconciled
-from wallets.services.in_flight import doubt_of
-from wallets.services.submission_builder import instant
-from wallets.services.submissions import wallet_of
-from wallets.services.unit_of_work import Books
+from wallets.models import Balance, LedgerTransaction, Order, Position, Submission
+from wallets.services.account_event_applier import AccountEventApplier, is_incomplete
+from wallets.services.dto import InFlightOrder, ReconcileResult
+from wallets.services.in_flight import in_flight_order
+from wallets.services.submission_builder import from_ms
+from wallets.services.submissions import fenced_wallet
+from wallets.services.unit_of_work import WalletUnitOfWork
 from wallets.services.user_events import alert_event, wallet_event
 
 ZERO = Decimal(0)
-DUST = Decimal("0.01")  # of a flat position's cost: the venue rounds its profits
-TOLD = (LedgerTransfer.Kind.FILL, LedgerTransfer.Kind.FUNDING, LedgerTransfer.Kind.MOVEMENT)
-NEWEST = 50
-CLOCKS_DIFFER = timedelta(seconds=5)
+DUST_USDC = Decimal("0.01")  # of a flat position's cost: the venue rounds its PnL
+EVENT_KINDS = (LedgerTransaction.Kind.FILL, LedgerTransaction.Kind.FUNDING, LedgerTransaction.Kind.MOVEMENT)
+RECENT_ORDERS = 50
+CLOCK_TOLERANCE = timedelta(seconds=5)
 
 
-def account_reconcile(*, claim: Claim, picture: Picture) -> Reconciled:
-    """Book what is missing, adopt what is not ours, say what to ask. Twice the same picture is once.
+def account_reconcile(*, claim: Claim, snapshot: VenueSnapshot) -> ReconcileResult:
+    """Apply missing events, adopt external orders, list orders to query. Repeating a snapshot changes nothing.
 
-    A wallet that was never opened takes everything since the beginning of time; what then remains is
-    what was there before us, booked against `external`. Later differences are only shown.
+    The first reconciliation of a wallet applies the whole history; the rest is its opening balance, posted
+    against `external`. Later differences are only shown as the residual.
     """
     with transaction.atomic():
-        wallet = wallet_of(claim)
-        books = Books(wallet, timezone.now())
-        live = {order.pk: order for order in books.orders_know(_live(wallet))}
-        facts = Facts(books)
-        asked = _act(books, facts, live, picture)
-        _end_history(books, facts, picture)
-        newest = max([_newest(wallet), *(fact.time for fact in _told(picture))])
-        quiet = is_quiet(picture, newest)
-        events = books.close()
-        second = Books(wallet, books.now)  # what follows reads the balances that were just written
-        _positions_learn(second, picture)
-        residual = _hold_against(second, picture, books.now) if quiet else dict(wallet.residual)
-        _wallet_learn(wallet, picture, facts, books.now, residual)
-        return Reconciled([*events, *second.close(), wallet_event(wallet)], asked, quiet, residual)
+        wallet = fenced_wallet(claim)
+        books = WalletUnitOfWork(wallet, timezone.now())
+        live = {order.pk: order for order in books.track_orders(_live(wallet))}
+        applier = AccountEventApplier(books)
+        to_query = _apply_actions(books, applier, live, snapshot)
+        _end_history(books, applier, snapshot)
+        newest = max([_newest(wallet), *(event.time for event in _events(snapshot))])
+        stable = is_stable(snapshot, newest)
+        events = books.commit()
+        unit_after = WalletUnitOfWork(wallet, books.now)  # reads the balances just written
+        _positions_update(unit_after, snapshot)
+        residual = _residual(unit_after, snapshot, books.now) if stable else dict(wallet.residual)
+        _wallet_update(wallet, snapshot, applier, books.now, residual)
+        return ReconcileResult(
+            [*events, *unit_after.commit(), wallet_event(wallet)], to_query, stable, residual
+        )
 
 
-# --- facts -----------------------------------------------------------------------------------------
+# --- events -------------------------------------------------------------------------------------------
 def _live(wallet: Any) -> list[Order]:
     orders = Order.objects.filter(wallet=wallet, status__in=LIVE)
     return list(orders.select_related("instrument", "cancel_submission").order_by("created_at"))
 
 
-def _told(picture: Picture) -> Sequence[VenueFill | VenueFunding | VenueMovement]:
-    return (*picture.fills, *picture.fundings, *picture.movements)
+def _events(snapshot: VenueSnapshot) -> Sequence[VenueFill | VenueFunding | VenueMovement]:
+    return (*snapshot.fills, *snapshot.fundings, *snapshot.movements)
 
 
-def _known(wallet: Any, live: dict[Any, Order], picture: Picture) -> Known:
-    refs = {ref_of(fact) for fact in _told(picture)}
-    booked = LedgerTransfer.objects.filter(wallet=wallet, ref__in=refs).values_list("ref", flat=True)
-    over = _over(wallet, picture)
-    return Known([_known_order(order) for order in live.values()], frozenset(booked), over)
+def _local_state(wallet: Any, live: dict[Any, Order], snapshot: VenueSnapshot) -> LocalState:
+    refs = {ref_of(event) for event in _events(snapshot)}
+    stored = LedgerTransaction.objects.filter(wallet=wallet, ref__in=refs).values_list("ref", flat=True)
+    ended = _ended(wallet, snapshot)
+    return LocalState([_local_order(order) for order in live.values()], frozenset(stored), ended)
 
 
-def _over(wallet: Any, picture: Picture) -> list[KnownOrder]:
-    """Orders that the venue lists as open and that ended with us before it was asked."""
-    listed = Q(venue_order_id__in={order.venue_id for order in picture.open_orders}) | Q(
+def _ended(wallet: Any, snapshot: VenueSnapshot) -> list[LocalOrder]:
+    """Orders that the venue lists as open and that ended here before the snapshot."""
+    listed = Q(venue_order_id__in={order.venue_id for order in snapshot.open_orders}) | Q(
         venue_order_id="",
-        venue_client_id__in={order.client_id for order in picture.open_orders if order.client_id},
+        venue_client_id__in={order.client_id for order in snapshot.open_orders if order.client_id},
     )
-    before = instant(picture.before.time) - CLOCKS_DIFFER
+    before = from_ms(snapshot.before.time) - CLOCK_TOLERANCE
     ended = Order.objects.filter(listed, wallet=wallet, status__in=TERMINAL, ended_at__lt=before)
-    return [_known_order(order) for order in ended.select_related("cancel_submission")]
+    return [_local_order(order) for order in ended.select_related("cancel_submission")]
 
 
-def _known_order(order: Order) -> KnownOrder:
+def _local_order(order: Order) -> LocalOrder:
     cancel = order.cancel_submission
-    answered = cancel is not None and cancel.outcome != Submission.Outcome.OUT
+    answered = cancel is not None and cancel.outcome != Submission.Outcome.IN_FLIGHT
     status = OrderStatus(order.status)
-    vague = is_vague(order)
-    return KnownOrder(order.pk, order.venue_order_id, order.venue_client_id, status, answered, vague)
+    incomplete = is_incomplete(order)
+    return LocalOrder(order.pk, order.venue_order_id, order.venue_client_id, status, answered, incomplete)
 
 
-def _act(books: Books, facts: Facts, live: dict[Any, Order], picture: Picture) -> list[Doubt]:
-    actions = reconcile(_known(books.wallet, live, picture), picture)
-    facts.apply([action.fact for action in actions if isinstance(action, Book)])
+def _apply_actions(
+    books: WalletUnitOfWork, applier: AccountEventApplier, live: dict[Any, Order], snapshot: VenueSnapshot
+) -> list[InFlightOrder]:
+    actions = reconcile(_local_state(books.wallet, live, snapshot), snapshot)
+    applier.apply([action.event for action in actions if isinstance(action, ApplyEvent)])
     for action in actions:
-        if isinstance(action, CancelAgain):
+        if isinstance(action, RetryCancel):
             order = live[action.order_id]
             order.cancel_submission = None
             books.order_changed(order)
         elif isinstance(action, Reopen):
-            facts.reopen(action.order)
-    asked = [live[action.order_id] for action in actions if isinstance(action, Ask)]
-    return [doubt_of(order) for order in asked if order.status in LIVE]  # a missed fill may have ended it
+            applier.reopen(action.order)
+    to_query = [live[action.order_id] for action in actions if isinstance(action, QueryOrder)]
+    return [
+        in_flight_order(order) for order in to_query if order.status in LIVE
+    ]  # a missing fill may have ended it
 
 
-def _end_history(books: Books, facts: Facts, picture: Picture) -> None:
-    """Orders known from old fills alone, and not open: nobody needs to be asked how they ended."""
-    still_open = {order.venue_id for order in picture.open_orders}
-    recent = {fill.venue_id for fill in picture.fills if fill.time > picture.before.time}
-    for venue_id, order in facts.from_fills.items():
+def _end_history(books: WalletUnitOfWork, applier: AccountEventApplier, snapshot: VenueSnapshot) -> None:
+    """Finish orders known from old fills only and not open: the venue need not be queried for them."""
+    still_open = {order.venue_id for order in snapshot.open_orders}
+    recent = {fill.venue_id for fill in snapshot.fills if fill.time > snapshot.before.time}
+    for venue_id, order in applier.from_fills.items():
         if venue_id not in still_open | recent:
-            books.order_move(order, OrderEvent.FILLED_WHOLLY)
+            books.order_transition(order, OrderEvent.FILLED)
 
 
 def _newest(wallet: Any) -> int:
-    """The venue's time of the newest event in the books, by what was booked last."""
-    booked = LedgerTransfer.objects.filter(wallet=wallet, kind__in=TOLD).order_by("-pk")
-    return max(booked.values_list("time", flat=True)[:NEWEST], default=0)
+    """The venue time (ms) of the newest applied event, among the last stored ones."""
+    stored = LedgerTransaction.objects.filter(wallet=wallet, kind__in=EVENT_KINDS).order_by("-pk")
+    return max(stored.values_list("time", flat=True)[:RECENT_ORDERS], default=0)
 
 
-# --- what the venue says of positions --------------------------------------------------------------
-def _positions_learn(books: Books, picture: Picture) -> None:
-    """Leverage, margin and liquidation price are the venue's to say; sizes are the sums of fills."""
-    after = picture.after
-    told = {position.symbol: position for position in after.positions}
+# --- positions ----------------------------------------------------------------------------------------
+def _positions_update(books: WalletUnitOfWork, snapshot: VenueSnapshot) -> None:
+    """Store leverage, margin and liquidation price from the snapshot; sizes are the sums of fills."""
+    after = snapshot.after
+    venue_positions = {position.symbol: position for position in after.positions}
     leverages: Mapping[str, int] = {
         **(after.leverages or {}), **{one.symbol: one.leverage for one in after.positions}
     }  # fmt: skip
     rows = {row.instrument.symbol: row for row in books.positions()}
-    books.instruments_load({*told, *leverages})
-    for symbol in {*told, *leverages, *rows}:
+    books.instruments_load({*venue_positions, *leverages})
+    for symbol in {*venue_positions, *leverages, *rows}:
         instrument = books.instrument(symbol)
         if instrument is None:
             continue
         leverage = leverages.get(symbol)
-        usual = leverage is None or leverage == usual_leverage(instrument.max_leverage)
-        if symbol in rows or symbol in told or not usual:
-            _position_learn(books, books.position(instrument), told.get(symbol), leverage)
+        is_default = leverage is None or leverage == default_leverage(instrument.max_leverage)
+        if symbol in rows or symbol in venue_positions or not is_default:
+            _position_update(books, books.position(instrument), venue_positions.get(symbol), leverage)
 
 
-def _position_learn(books: Books, row: Position, told: VenuePosition | None, leverage: int | None) -> None:
-    learnt = {
+def _position_update(
+    books: WalletUnitOfWork, row: Position, reported: VenuePosition | None, leverage: int | None
+) -> None:
+    values = {
         "leverage": leverage or row.leverage,
-        "isolated": told.mode == "isolated" if told else row.isolated,
-        "margin_used": told.margin_used if told else ZERO,
-        "liquidation_price": told.liquidation_price if told else None,
+        "isolated": reported.mode == "isolated" if reported else row.isolated,
+        "margin_used": reported.margin_used if reported else ZERO,
+        "liquidation_price": reported.liquidation_price if reported else None,
     }
-    if any(getattr(row, name) != value for name, value in learnt.items()) or row._state.adding:
-        for name, value in learnt.items():
+    if any(getattr(row, name) != value for name, value in values.items()) or row._state.adding:
+        for name, value in values.items():
             setattr(row, name, value)
         books.position_changed(row)
 
 
-# --- what is left ----------------------------------------------------------------------------------
-def _hold_against(books: Books, picture: Picture, now: datetime) -> dict[str, str]:
-    """The residual; when the account is opened, what was there before becomes its opening balance."""
+# --- residual -----------------------------------------------------------------------------------------
+def _residual(books: WalletUnitOfWork, snapshot: VenueSnapshot, now: datetime) -> dict[str, str]:
+    """The residual. At the first reconciliation differences become the opening balance."""
     wallet = books.wallet
     rows = {row.instrument.symbol: row for row in books.positions()}
-    held = {symbol: row.size for symbol, row in rows.items()}
-    cash = cash_difference(_cash(wallet), picture.after.cash)
-    lots = size_difference(held, sizes(picture.after))
-    if wallet.opened_at is None:
-        wallet.opened_at = now
-        lots = _positions_open(books, lots, picture)
-        for (pot, asset), amount in cash.items():
-            kind = LedgerTransfer.Kind.OPENING
-            row = LedgerTransfer(ref=f"{kind}:{pot}:{asset}", kind=kind, time=picture.after.time)
-            books.post(row, ledger.opening(pot, asset, amount))
+    local_sizes = {symbol: row.size for symbol, row in rows.items()}
+    cash = cash_difference(_cash(wallet), snapshot.after.cash)
+    sizes_off = size_difference(local_sizes, sizes(snapshot.after))
+    if wallet.ledger_opened_at is None:
+        wallet.ledger_opened_at = now
+        sizes_off = _positions_open(books, sizes_off, snapshot)
+        for (account_type, asset), amount in cash.items():
+            kind = LedgerTransaction.Kind.OPENING
+            row = LedgerTransaction(ref=f"{kind}:{account_type}:{asset}", kind=kind, time=snapshot.after.time)
+            books.post(row, ledger.opening(account_type, asset, amount))
         cash = {}
     _flat_costs(books, rows)
     return {
-        **{f"{pot}:{asset}": plain(amount) for (pot, asset), amount in cash.items()},
-        **{f"position:{symbol}": plain(size) for symbol, size in lots.items()},
+        **{f"{account_type}:{asset}": plain(amount) for (account_type, asset), amount in cash.items()},
+        **{f"position:{symbol}": plain(size) for symbol, size in sizes_off.items()},
     }
 
 
-def _cash(wallet: Any) -> dict[tuple[Pot, str], Decimal]:
-    owned = Balance.objects.filter(wallet=wallet, account__in=(Account.AVAILABLE, Account.RESERVED))
-    cash: dict[tuple[Pot, str], Decimal] = {}
+def _cash(wallet: Any) -> dict[tuple[AccountType, str], Decimal]:
+    owned = Balance.objects.filter(
+        wallet=wallet, account__in=(LedgerAccount.AVAILABLE, LedgerAccount.RESERVED)
+    )
+    cash: dict[tuple[AccountType, str], Decimal] = {}
     for row in owned:
-        key = (cast("Pot", row.pot), row.asset)
+        key = (cast("AccountType", row.account_type), row.asset)
         cash[key] = cash.get(key, ZERO) + row.amount
     return cash
 
 
-def _positions_open(books: Books, lots: dict[str, Decimal], picture: Picture) -> dict[str, Decimal]:
-    """Positions older than the history that the venue keeps begin as it says. Returns what it cannot say."""
-    told = {position.symbol: position for position in picture.after.positions}
+def _positions_open(
+    books: WalletUnitOfWork, sizes_off: dict[str, Decimal], snapshot: VenueSnapshot
+) -> dict[str, Decimal]:
+    """Open positions older than the venue's history as in the snapshot. Returns differences not explained."""
+    venue_positions = {position.symbol: position for position in snapshot.after.positions}
     unexplained = {}
-    for symbol, difference in lots.items():
+    for symbol, difference in sizes_off.items():
         instrument = books.instrument(symbol)
         if instrument is None:
             unexplained[symbol] = difference
             continue
         row = books.position(instrument)
-        venue = told.get(symbol)
-        row.size, row.cost = (venue.size, venue.cost) if venue else (ZERO, ZERO)
+        reported = venue_positions.get(symbol)
+        row.size, row.cost = (reported.size, reported.cost) if reported else (ZERO, ZERO)
         books.position_changed(row)
     return unexplained
 
 
-def _flat_costs(books: Books, rows: Mapping[str, Position]) -> None:
-    """A flat position costs nothing. What rounding left over is dropped; more than that is told."""
+def _flat_costs(books: WalletUnitOfWork, rows: Mapping[str, Position]) -> None:
+    """Set the cost of flat positions to zero. More than a rounding difference causes an alert."""
     for symbol, row in rows.items():
         if row.size == 0 and row.cost != 0:
-            if abs(row.cost) >= DUST:
-                text = f"{symbol} is flat, but its fills leave a cost of {plain(row.cost)}."
+            if abs(row.cost) >= DUST_USDC:
+                text = f"Position {symbol} is flat, but its fills leave a cost of {plain(row.cost)}."
                 books.events.append(alert_event(books.wallet, "warning", text))
             row.cost = ZERO
             books.position_changed(row)
 
 
-def _wallet_learn(
-    wallet: Any, picture: Picture, facts: Facts, now: datetime, residual: dict[str, str]
+def _wallet_update(
+    wallet: Any,
+    snapshot: VenueSnapshot,
+    applier: AccountEventApplier,
+    now: datetime,
+    residual: dict[str, str],
 ) -> None:
-    """`facts_until` stops before what could not be booked, so that it is asked for again."""
-    missed = [fact.time for fact in facts.missed]
-    until = min([picture.before.time, *(time - 1 for time in missed)])
-    wallet.facts_until = max(wallet.facts_until, until)
+    """`events_synced_until` stays before events that could not be applied, so that they are read again."""
+    missed = [event.time for event in applier.missed]
+    until = min([snapshot.before.time, *(time - 1 for time in missed)])
+    wallet.events_synced_until = max(wallet.events_synced_until, until)
     wallet.residual = residual
-    wallet.equity = picture.after.equity
+    wallet.equity = snapshot.after.equity
     wallet.reconciled_at = now
-    wallet.save(update_fields=["facts_until", "residual", "equity", "reconciled_at", "opened_at"])
+    wallet.save(
+        update_fields=["events_synced_until", "residual", "equity", "reconciled_at", "ledger_opened_at"]
+    )

@@ -1,4 +1,4 @@
-"""Accounts at the simulated venue: opened at its control plane, with money that is none."""
+"""Simulator accounts: opened through the simulator's control API, with play money."""
 
 import json
 import secrets
@@ -14,12 +14,12 @@ from django.views.decorators.debug import sensitive_variables
 
 from market.selectors import venue_get
 from market.venues.hyperliquid import signing
-from wallets.domain.errors import WalletInvalid, WalletRefused
+from wallets.domain.errors import WalletInvalid, WalletRejected
 from wallets.models import Wallet
-from wallets.services.wallets import wallet_create, wallet_of_client
+from wallets.services.wallets import wallet_by_client_id, wallet_create
 
-SECONDS = 5
-MOST_USDC = 1_000_000
+TIMEOUT_SECONDS = 5
+MAX_USDC = 1_000_000
 
 
 @sensitive_variables("master", "agent")
@@ -32,19 +32,19 @@ def simulated_account_open(
     usdc: Decimal | int = 10_000,
     http: Any = None,
 ) -> Wallet:
-    """An account with play money and a wallet for it; the same one when this `client_id` was here before.
+    """Open an account with play money and a wallet for it. The existing wallet for a repeated `client_id`.
 
-    Both keys are made here in the web, which real keys never are: the account's own approves the agent's
-    and is forgotten, the agent's is sealed and forgotten. Raises `WalletInvalid` for a venue that is not
-    simulated, `WalletRefused` when it is away.
+    Both keys are generated in the web process, which never happens with real keys: the account's key
+    approves the agent's and is discarded, the agent's key is sealed and discarded. Raises `WalletInvalid`
+    for a venue that is not simulated, `WalletRejected` when the simulator does not respond.
     """
-    if known := wallet_of_client(user=user, client_id=client_id):
-        return known
+    if existing := wallet_by_client_id(user=user, client_id=client_id):
+        return existing
     found = venue_get(venue)
     if found is None or not found.simulated:
-        raise WalletInvalid("venue", "Only a simulated venue gives accounts away.")
-    if not 0 < usdc <= MOST_USDC:
-        raise WalletInvalid("usdc", f"Above 0 and at most {MOST_USDC}.")
+        raise WalletInvalid("venue", "Accounts can be opened at simulated exchanges only.")
+    if not 0 < usdc <= MAX_USDC:
+        raise WalletInvalid("usdc", f"Enter an amount greater than 0, at most {MAX_USDC}.")
     master, agent = secrets.token_bytes(32), secrets.token_bytes(32)
     address = signing.address_of(master)
     control = f"http://127.0.0.1:{settings.SIMULATOR_CONTROL_PORT}/accounts"
@@ -58,23 +58,23 @@ def simulated_account_open(
 
 @sensitive_variables("master")
 def _agent_approve(master: bytes, agent: str) -> None:
-    """Without a name: such an agent does not end by itself, and nobody could approve another."""
+    """Approve the agent without a name: such an agent does not expire, and its key approves no other."""
     nonce = time.time_ns() // 1_000_000
     action = signing.approve_agent_action(agent=agent, name="", nonce=nonce, network="testnet")
     signature = signing.sign(signing.approve_agent_digest(action), master)
-    answer = _post(f"{settings.SIMULATOR_URL}/exchange", signing.envelope(action, nonce, signature))
-    if answer.get("status") != "ok":
-        raise WalletRefused(f"The simulated venue refused the key: {answer.get('response')}")
+    response = _post(f"{settings.SIMULATOR_URL}/exchange", signing.envelope(action, nonce, signature))
+    if response.get("status") != "ok":
+        raise WalletRejected(f"The simulated exchange rejected the key: {response.get('response')}")
 
 
 def _post(url: str, body: Any) -> Any:
     content = {"Content-Type": "application/json"}
-    sent = json.dumps(body).encode()
-    asked = urllib.request.Request(url, data=sent, headers=content)  # noqa: S310  our own
+    data = json.dumps(body).encode()
+    http_request = urllib.request.Request(url, data=data, headers=content)  # noqa: S310  our own
     try:
-        with urllib.request.urlopen(asked, timeout=SECONDS) as answer:  # noqa: S310
-            return json.load(answer)
+        with urllib.request.urlopen(http_request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
+            return json.load(response)
     except urllib.error.HTTPError as error:
-        raise WalletRefused(f"The simulated venue answered {error.code}.") from error
+        raise WalletRejected(f"The simulated exchange responded with error {error.code}.") from error
     except (OSError, ValueError) as error:
-        raise WalletRefused("The simulated venue does not answer. Is it running?") from error
+        raise WalletRejected("The simulated exchange does not respond. Check that it is running.") from error

@@ -1,4 +1,4 @@
-"""The last look at pending orders before they are written down to be sent."""
+"""Submission builder: checks pending orders of one wallet a last time and stores them as submissions."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -9,84 +9,84 @@ from market.domain.formatting import plain
 from market.domain.orders import CancelSpec, ModifySpec, OrderSpec
 from wallets.domain.denials import Denial
 from wallets.domain.lifecycle import OrderEvent
-from wallets.domain.position import closable
+from wallets.domain.position import reducible_size
 from wallets.domain.status import AT_VENUE, TERMINAL, OrderStatus, TradingState
 from wallets.models import Order, Submission, Wallet
 from wallets.selectors.risk_context import trading_state
-from wallets.services.dto import Prepared
-from wallets.services.unit_of_work import Books
+from wallets.services.dto import PreparedSubmission
+from wallets.services.unit_of_work import WalletUnitOfWork
 
-MOST_LOOKED_AT = 500
-PAUSE = 1_000  # ms after an envelope was refused: the venue is busy, or counts what we send
+SCAN_LIMIT = 500
+PAUSE = 1_000  # ms after a whole action was rejected: the venue is busy or limits the request rate
 Group = Literal["alo", "others", "modify"]
-LAPSED = "It waited too long to be sent and never left us."
+LAPSED = "The order expired before it could be sent."
 
 
-def instant(milliseconds: int) -> datetime:
+def from_ms(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
-class Gate:
-    """Pending orders of one wallet; `wallet` is a locked row of `wallets_with_states`, `now` in ms."""
+class SubmissionBuilder:
+    """Builds submissions of one wallet; `wallet` is a locked row of `wallets_with_states`, `now` in ms."""
 
     def __init__(self, wallet: Any, epoch: int, now: int) -> None:
         self.wallet = wallet
-        self.books = Books(wallet, instant(now))
+        self.books = WalletUnitOfWork(wallet, from_ms(now))
         self._epoch = epoch
         self._now = now
 
-    def take(self, *, most: int, valid_until: int) -> list[Prepared]:
-        """At most `most` orders, in up to three actions."""
+    def build(self, *, most: int, valid_until: int) -> list[PreparedSubmission]:
+        """Submissions for at most `most` orders, in up to three actions."""
         if self._is_paused():
             return []
-        waiting = Order.objects.filter(wallet=self.wallet, status=OrderStatus.PENDING)
-        looked_at = waiting.select_related("instrument", "replaces__instrument").order_by("created_at")[
-            :MOST_LOOKED_AT
+        pending = Order.objects.filter(wallet=self.wallet, status=OrderStatus.PENDING)
+        scanned = pending.select_related("instrument", "replaces__instrument").order_by("created_at")[
+            :SCAN_LIMIT
         ]
         groups: dict[Group, list[Order]] = {"alo": [], "others": [], "modify": []}
-        for order in self.books.orders_know(looked_at):
+        for order in self.books.track_orders(scanned):
             group = self._group(order)
             if group and sum(map(len, groups.values())) < most:
                 groups[group].append(order)
         return [self._prepared(group, orders, valid_until) for group, orders in groups.items() if orders]
 
     def _is_paused(self) -> bool:
-        refused = Submission.objects.filter(wallet=self.wallet, outcome=Submission.Outcome.REFUSED)
+        refused = Submission.objects.filter(wallet=self.wallet, outcome=Submission.Outcome.REJECTED)
         return refused.filter(answer__again=True, nonce__gt=self._now - PAUSE).exists()
 
     def _group(self, order: Order) -> Group | None:
-        """Where it goes; None when it ends here, or has to wait."""
-        if self.lapse(self.books, order, self._now):
+        """The action for this order; None when the order ends here or has to wait."""
+        if self.expire(self.books, order, self._now):
             return None
         if self.wallet.status != Wallet.Status.ACTIVE:
             return None
-        if sentence := self._forbidden(order):
-            self.books.order_move(order, OrderEvent.DENIED, code=sentence[0].value, message=sentence[1])
+        if denied := self._denial(order):
+            self.books.order_transition(order, OrderEvent.DENIED, code=denied[0].value, message=denied[1])
             return None
-        if order.replaces and not _never_left(order.replaces):
+        if order.replaces and not _was_never_sent(order.replaces):
             return "modify" if order.replaces.status in AT_VENUE else None
         return "alo" if order.tif == Order.Tif.ALO else "others"
 
     @staticmethod
-    def lapse(books: Books, order: Order, now: int) -> bool:
-        """End a pending order that was cancelled or waited too long. True when it did."""
-        if order.cancel_asked_at is not None:
-            books.order_move(order, OrderEvent.CANCELLED_HERE)
-        elif order.send_before is not None and order.send_before <= instant(now):
-            books.order_move(order, OrderEvent.LAPSED, code="expired", message=LAPSED)
+    def expire(books: WalletUnitOfWork, order: Order, now: int) -> bool:
+        """End a pending order that was cancelled or waited too long. True when it ended."""
+        if order.cancel_requested_at is not None:
+            books.order_transition(order, OrderEvent.CANCELLED_LOCALLY)
+        elif order.send_before is not None and order.send_before <= from_ms(now):
+            books.order_transition(order, OrderEvent.EXPIRED_LOCALLY, code="expired", message=LAPSED)
         return order.status != OrderStatus.PENDING
 
-    def _forbidden(self, order: Order) -> tuple[Denial, str] | None:
-        """What changed since it was approved: the trading state, or the order that it replaces."""
+    def _denial(self, order: Order) -> tuple[Denial, str] | None:
+        """A denial due to changes since the approval: of the trading state, or of the order that it replaces."""
         state = trading_state(self.wallet)
         if state is TradingState.HALTED:
-            return Denial.HALTED, Denial.HALTED.sentence()
+            return Denial.HALTED, Denial.HALTED.message()
         if state is TradingState.REDUCING and not self._reduces(order):
             size, base = plain(self._closable(order)), order.instrument.base
-            return Denial.REDUCING, Denial.REDUCING.sentence(closable=size, base=base)
+            return Denial.REDUCING, Denial.REDUCING.message(closable=size, base=base)
         old = order.replaces
-        if old and old.status in TERMINAL and not _never_left(old):
-            return Denial.REPLACED_GONE, Denial.REPLACED_GONE.sentence()
+        if old and old.status in TERMINAL and not _was_never_sent(old):
+            return Denial.REPLACED_ORDER_CLOSED, Denial.REPLACED_ORDER_CLOSED.message()
         return None
 
     def _reduces(self, order: Order) -> bool:
@@ -95,29 +95,33 @@ class Gate:
         return order.reduce_only or order.size <= self._closable(order)
 
     def _closable(self, order: Order) -> Any:
-        held = self.books.position(order.instrument).size
-        return closable(order.side, held, held * 0)
+        position = self.books.position(order.instrument).size
+        return reducible_size(order.side, position, position * 0)
 
-    def _prepared(self, group: Group, orders: list[Order], valid_until: int) -> Prepared:
-        changing = group == "modify"
-        kind = Submission.Kind.MODIFY if changing else Submission.Kind.PLACE
+    def _prepared(self, group: Group, orders: list[Order], valid_until: int) -> PreparedSubmission:
+        is_modify = group == "modify"
+        kind = Submission.Kind.MODIFY if is_modify else Submission.Kind.PLACE
         submission = self.submission(kind, orders, valid_until=valid_until)
         for order in orders:
             order.submission = submission
-            self.books.order_move(order, OrderEvent.TAKEN)
+            self.books.order_transition(order, OrderEvent.PREPARED)
         ids: list[UUID] = [order.pk for order in orders]
         specs = [spec_of(order) for order in orders]
-        if not changing:
-            return Prepared(submission.pk, "place", submission.nonce, valid_until, ids, orders=specs)
+        if not is_modify:
+            return PreparedSubmission(
+                submission.pk, "place", submission.nonce, valid_until, ids, orders=specs
+            )
         changes = [
             ModifySpec(self.target(order.replaces), spec)
             for order, spec in zip(orders, specs, strict=True)
             if order.replaces is not None
         ]
-        return Prepared(submission.pk, "modify", submission.nonce, valid_until, ids, changes=changes)
+        return PreparedSubmission(
+            submission.pk, "modify", submission.nonce, valid_until, ids, changes=changes
+        )
 
     def submission(self, kind: str, orders: Sequence[Order], *, valid_until: int | None) -> Submission:
-        """The written-down action, with the next nonce of the wallet's one line."""
+        """Store the submission with the wallet's next nonce."""
         self.wallet.last_nonce = max(self._now, self.wallet.last_nonce + 1)
         self.wallet.save(update_fields=["last_nonce"])
         return Submission.objects.create(
@@ -132,7 +136,7 @@ class Gate:
 
     @staticmethod
     def target(order: Order) -> CancelSpec:
-        """By the venue's id where it is known, else by ours."""
+        """The cancel target: the venue's order id where it is known, else the client order id."""
         symbol = order.instrument.symbol
         if order.venue_order_id:
             return CancelSpec(symbol, venue_id=order.venue_order_id)
@@ -140,7 +144,7 @@ class Gate:
 
 
 def spec_of(order: Order) -> OrderSpec:
-    """The order as it is sent."""
+    """The order as sent to the venue."""
     row: Any = order  # its columns hold the domain's literals
     return OrderSpec(
         client_id=order.venue_client_id,
@@ -155,6 +159,6 @@ def spec_of(order: Order) -> OrderSpec:
     )
 
 
-def _never_left(order: Order) -> bool:
-    """It was cancelled here before anything was sent, so there is nothing at the venue to replace."""
+def _was_never_sent(order: Order) -> bool:
+    """The order was cancelled here before it was sent, so there is nothing to replace at the venue."""
     return order.status == OrderStatus.CANCELLED and not order.venue_order_id and order.accepted_at is None

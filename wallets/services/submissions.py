@@ -1,8 +1,8 @@
-"""For `execution`: what to send next, and what came of it.
+"""Submissions: the execution worker's services that prepare signed actions and store their results.
 
-Every function takes the lease and checks it first, under the wallet's row lock. Whatever is sent was
-written down before with its nonce and its validity, so that a process that dies between two lines
-leaves a question for the venue and never a second order.
+Every function checks the lease first, under the wallet's row lock. Every action is stored with its nonce and
+its validity before it is sent: when a process dies between two statements, the result is queried at the
+venue and no order is ever sent twice.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,243 +14,254 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from market.domain.orders import Accepted, Answer, CancelSpec
+from market.domain.orders import Accepted, CancelSpec, OrderResponse
 from market.leases import Claim, fence
 from wallets.domain.lifecycle import OrderEvent, refusal_meaning
-from wallets.domain.status import AT_VENUE, IN_DOUBT
+from wallets.domain.status import AT_VENUE, IN_FLIGHT
 from wallets.models import Order, Submission, Wallet
 from wallets.selectors.risk_context import wallets_with_states
-from wallets.services.dto import Event, Prepared
-from wallets.services.submission_builder import Gate
-from wallets.services.unit_of_work import Books
+from wallets.services.dto import Event, PreparedSubmission
+from wallets.services.submission_builder import SubmissionBuilder
+from wallets.services.unit_of_work import WalletUnitOfWork
 from wallets.services.user_events import alert_event, wallet_event
 
 BATCH = 20
-LOST_AFTER = 30_000  # ms: longer than any send; whoever took it has died under the same lease
+SEND_TIMEOUT = 30_000  # ms: longer than any send; a process that prepared it under the same lease has died
 _Outcome = Submission.Outcome
 
 
-def wallet_of(claim: Claim) -> Any:
-    """The wallet, its row locked, with its trading states. Raises `LeaseLost`. Call it in a transaction."""
+def fenced_wallet(claim: Claim) -> Any:
+    """The wallet with its trading states, its row locked. Raises `LeaseLost`. Call it in a transaction."""
     fence(claim)
     return wallets_with_states().get(pk=claim.pk)
 
 
-# --- what to send ----------------------------------------------------------------------------------
-def orders_take(*, claim: Claim, now: int, validity: int, most: int = BATCH) -> list[Prepared]:
-    """Pending orders, written down to be sent: post-only ones, others and modifications apart.
+# --- prepare ------------------------------------------------------------------------------------------
+def orders_prepare(*, claim: Claim, now: int, validity: int, most: int = BATCH) -> list[PreparedSubmission]:
+    """Store submissions for pending orders: post-only orders, other orders and modifications separately.
 
-    `now` and `validity` are ms. What waited too long, or is not allowed any more, ends instead.
+    `now` and `validity` are in ms. Orders that waited too long, or are no longer allowed, end instead.
     """
     with transaction.atomic():
-        wallet = wallet_of(claim)
-        gate = Gate(wallet, claim.epoch, now)
-        prepared = gate.take(most=most, valid_until=now + validity)
-        gate.books.close()
+        wallet = fenced_wallet(claim)
+        builder = SubmissionBuilder(wallet, claim.epoch, now)
+        prepared = builder.build(most=most, valid_until=now + validity)
+        builder.books.commit()
     return prepared
 
 
-def cancels_take(*, claim: Claim, now: int, most: int = BATCH) -> list[Prepared]:
-    """Cancels that were asked for, of orders that the venue has; also those whose answer nobody heard."""
+def cancels_prepare(*, claim: Claim, now: int, most: int = BATCH) -> list[PreparedSubmission]:
+    """Store a submission for requested cancels of orders at the venue, lost requests included."""
     with transaction.atomic():
-        wallet = wallet_of(claim)
+        wallet = fenced_wallet(claim)
         if wallet.status != Wallet.Status.ACTIVE:
             return []
-        dead = Q(cancel_submission__epoch__lt=claim.epoch) | Q(cancel_submission__nonce__lt=now - LOST_AFTER)
-        lost = Q(cancel_submission__outcome=_Outcome.OUT) & dead
+        abandoned = Q(cancel_submission__epoch__lt=claim.epoch) | Q(
+            cancel_submission__nonce__lt=now - SEND_TIMEOUT
+        )
+        lost = Q(cancel_submission__outcome=_Outcome.IN_FLIGHT) & abandoned
         orders = list(
             Order.objects.filter(Q(cancel_submission=None) | lost, wallet=wallet, status__in=AT_VENUE)
-            .exclude(cancel_asked_at=None)
+            .exclude(cancel_requested_at=None)
             .select_related("instrument")
-            .order_by("cancel_asked_at")[:most]
+            .order_by("cancel_requested_at")[:most]
         )
         if not orders:
             return []
-        gate = Gate(wallet, claim.epoch, now)
-        submission = gate.submission(Submission.Kind.CANCEL, orders, valid_until=None)
+        builder = SubmissionBuilder(wallet, claim.epoch, now)
+        submission = builder.submission(Submission.Kind.CANCEL, orders, valid_until=None)
         for order in orders:
             order.cancel_submission = submission
-            gate.books.order_move(order, OrderEvent.CANCEL_SENT)
-        gate.books.close()
+            builder.books.order_transition(order, OrderEvent.CANCEL_SENT)
+        builder.books.commit()
         ids = [order.pk for order in orders]
         cancels = [target_of(order) for order in orders]
-        return [Prepared(submission.pk, "cancel", submission.nonce, None, ids, cancels=cancels)]
+        return [PreparedSubmission(submission.pk, "cancel", submission.nonce, None, ids, cancels=cancels)]
 
 
 def target_of(order: Order) -> CancelSpec:
-    """By the venue's id where it is known, else by ours."""
-    return Gate.target(order)
+    """The cancel target: the venue's order id where it is known, else the client order id."""
+    return SubmissionBuilder.target(order)
 
 
-# --- what came of it -------------------------------------------------------------------------------
-def settled(*, claim: Claim, submission_id: int, answers: Sequence[Answer]) -> list[Event]:
-    """The venue answered: one answer per order, in order. An answer that comes twice changes nothing."""
+# --- results ------------------------------------------------------------------------------------------
+def submission_answered(*, claim: Claim, submission_id: int, answers: Sequence[OrderResponse]) -> list[Event]:
+    """Store the venue's responses, one per order in the order sent. A repeated call changes nothing."""
     with transaction.atomic():
         wallet, submission = _submission(claim, submission_id)
         if submission is None:
             return []
-        books = Books(wallet, timezone.now())
+        books = WalletUnitOfWork(wallet, timezone.now())
         if submission.kind == Submission.Kind.LEVERAGE:
-            refusal = "" if isinstance(answers[0], Accepted) else answers[0].reason
-            _leverage_done(books, submission, refusal)
-        for order, answer in _answered(books, submission, answers):
+            rejection = "" if isinstance(answers[0], Accepted) else answers[0].reason
+            _finish_leverage(books, submission, rejection)
+        for order, response in _orders_with_responses(books, submission, answers):
             if submission.kind == Submission.Kind.CANCEL:
-                _cancel_answered(books, answer)
+                _apply_cancel_response(books, response)
             else:
-                _order_answered(books, order, answer, submission)
-        _note(submission, _Outcome.ANSWERED, books.now, answers=[_said(answer) for answer in answers])
-        return books.close()
+                _apply_order_response(books, order, response, submission)
+        _store_result(
+            submission,
+            _Outcome.ANSWERED,
+            books.now,
+            answers=[_response_json(response) for response in answers],
+        )
+        return books.commit()
 
 
-def refused(*, claim: Claim, submission_id: int, reason: str) -> list[Event]:
-    """The venue refused the whole action: nothing of it was done, unless `refusal_meaning` doubts it."""
+def submission_rejected(*, claim: Claim, submission_id: int, reason: str) -> list[Event]:
+    """Store that the venue rejected the whole action. If `refusal_meaning` is ambiguous: as unknown."""
     meaning = refusal_meaning(reason)
-    if meaning == "doubt":
-        return doubtful(claim=claim, submission_id=submission_id)
+    if meaning == "ambiguous":
+        return submission_unknown(claim=claim, submission_id=submission_id)
     with transaction.atomic():
         wallet, submission = _submission(claim, submission_id)
         if submission is None:
             return []
-        books = Books(wallet, timezone.now())
+        books = WalletUnitOfWork(wallet, timezone.now())
         if meaning == "again":
-            _again(books, submission)
+            _requeue(books, submission)
         else:
-            _refused(books, submission, reason)
+            _reject_orders(books, submission, reason)
         if meaning == "key_gone":
-            _key_gone(books, reason)
-        _note(submission, _Outcome.REFUSED, books.now, reason=reason[:300], again=meaning == "again")
-        return books.close()
+            _expire_key(books, reason)
+        _store_result(submission, _Outcome.REJECTED, books.now, reason=reason[:300], again=meaning == "again")
+        return books.commit()
 
 
-def unsent(*, claim: Claim, submission_id: int) -> list[Event]:
-    """Nothing left us: everything waits again. The nonce is never used a second time."""
+def submission_not_sent(*, claim: Claim, submission_id: int) -> list[Event]:
+    """Store that nothing was sent: all orders are pending again. The nonce is never reused."""
     with transaction.atomic():
         wallet, submission = _submission(claim, submission_id)
         if submission is None:
             return []
-        books = Books(wallet, timezone.now())
-        _again(books, submission)
-        _note(submission, _Outcome.NOT_SENT, books.now)
-        return books.close()
+        books = WalletUnitOfWork(wallet, timezone.now())
+        _requeue(books, submission)
+        _store_result(submission, _Outcome.NOT_SENT, books.now)
+        return books.commit()
 
 
-def doubtful(*, claim: Claim, submission_id: int) -> list[Event]:
-    """No answer: the orders are unknown until the venue is asked. Cancels are simply sent again."""
+def submission_unknown(*, claim: Claim, submission_id: int) -> list[Event]:
+    """Store that there was no response: orders are unknown until queried at the venue. Cancels are sent again."""
     with transaction.atomic():
         wallet, submission = _submission(claim, submission_id)
         if submission is None:
             return []
-        books = Books(wallet, timezone.now())
+        books = WalletUnitOfWork(wallet, timezone.now())
         if submission.kind == Submission.Kind.CANCEL:
-            _again(books, submission)
-        for order in _undecided(books, submission):
-            books.order_move(order, OrderEvent.DOUBTED)
-        _note(submission, _Outcome.UNKNOWN, books.now)
-        return books.close()
+            _requeue(books, submission)
+        for order in _current_in_flight(books, submission):
+            books.order_transition(order, OrderEvent.RESULT_UNKNOWN)
+        _store_result(submission, _Outcome.UNKNOWN, books.now)
+        return books.commit()
 
 
 def _submission(claim: Claim, submission_id: int) -> tuple[Any, Submission | None]:
-    """The locked wallet and its submission; None when that was answered before."""
-    wallet = wallet_of(claim)
-    open_ones = (_Outcome.OUT, _Outcome.UNKNOWN)
-    found = Submission.objects.filter(pk=submission_id, wallet=wallet, outcome__in=open_ones).first()
+    """The locked wallet and its submission; None when a result was already stored."""
+    wallet = fenced_wallet(claim)
+    open_outcomes = (_Outcome.IN_FLIGHT, _Outcome.UNKNOWN)
+    found = Submission.objects.filter(pk=submission_id, wallet=wallet, outcome__in=open_outcomes).first()
     return wallet, found
 
 
-def _orders(books: Books, submission: Submission) -> list[Order]:
-    """In the order in which they were sent."""
+def _orders(books: WalletUnitOfWork, submission: Submission) -> list[Order]:
+    """The orders of the submission, in the order in which they were sent."""
     ids = [UUID(text) for text in submission.answer.get("orders", ())]
     rows = Order.objects.filter(wallet=submission.wallet_id).select_related("instrument").in_bulk(ids)
-    return books.orders_know(rows[key] for key in ids)
+    return books.track_orders(rows[key] for key in ids)
 
 
-def _answered(
-    books: Books, submission: Submission, answers: Sequence[Answer]
-) -> Iterable[tuple[Order, Answer]]:
-    """Orders with their answers; none for leverages. Raises `ValueError` when there are not as many."""
+def _orders_with_responses(
+    books: WalletUnitOfWork, submission: Submission, answers: Sequence[OrderResponse]
+) -> Iterable[tuple[Order, OrderResponse]]:
+    """Orders with their responses; empty for leverage changes. Raises `ValueError` if the counts differ."""
     if submission.kind == Submission.Kind.LEVERAGE:
         return ()
     return zip(_orders(books, submission), answers, strict=True)
 
 
-def _hangs_on(order: Order, submission: Submission) -> bool:
-    """Not so when it was sent again since, or when facts were faster."""
-    return order.submission_id == submission.pk and order.status in IN_DOUBT
+def _is_current(order: Order, submission: Submission) -> bool:
+    """Does the order's state depend on this submission? False if it was sent again or an event came first."""
+    return order.submission_id == submission.pk and order.status in IN_FLIGHT
 
 
-def _undecided(books: Books, submission: Submission) -> list[Order]:
-    return [order for order in _orders(books, submission) if _hangs_on(order, submission)]
+def _current_in_flight(books: WalletUnitOfWork, submission: Submission) -> list[Order]:
+    return [order for order in _orders(books, submission) if _is_current(order, submission)]
 
 
-def reconcile_want(wallet: Wallet) -> None:
-    """Let `execution` reconcile at its next look, not at its next minute."""
+def reconcile_request(wallet: Wallet) -> None:
+    """Make the execution worker reconcile at its next poll (every second) instead of after a minute."""
     wallet.reconciled_at = None
     wallet.save(update_fields=["reconciled_at"])
 
 
-def _note(submission: Submission, outcome: str, now: datetime, **said: Any) -> None:
+def _store_result(submission: Submission, outcome: str, now: datetime, **details: Any) -> None:
     submission.outcome, submission.answered_at = outcome, now
-    submission.answer = {**submission.answer, **said}
+    submission.answer = {**submission.answer, **details}
     submission.save(update_fields=["outcome", "answered_at", "answer"])
 
 
-def _said(answer: Answer) -> dict[str, str]:
-    if isinstance(answer, Accepted):
-        return {"accepted": answer.venue_id or ""}
-    return {"refused": answer.reason[:300], "status": answer.status}
+def _response_json(response: OrderResponse) -> dict[str, str]:
+    if isinstance(response, Accepted):
+        return {"accepted": response.venue_id or ""}
+    return {"rejected": response.reason[:300], "status": response.status}
 
 
-def _order_answered(books: Books, order: Order, answer: Answer, submission: Submission) -> None:
-    if isinstance(answer, Accepted):
-        if answer.venue_id and not order.venue_order_id:
-            order.venue_order_id = answer.venue_id
-        books.order_move(order, OrderEvent.ACCEPTED)
-    elif _hangs_on(order, submission):
-        books.order_move(order, OrderEvent.REFUSED, code=answer.status or "rejected", message=answer.reason)
+def _apply_order_response(
+    books: WalletUnitOfWork, order: Order, response: OrderResponse, submission: Submission
+) -> None:
+    if isinstance(response, Accepted):
+        if response.venue_id and not order.venue_order_id:
+            order.venue_order_id = response.venue_id
+        books.order_transition(order, OrderEvent.ACCEPTED)
+    elif _is_current(order, submission):
+        books.order_transition(
+            order, OrderEvent.REJECTED, code=response.status or "rejected", message=response.reason
+        )
 
 
-def _cancel_answered(books: Books, answer: Answer) -> None:
-    """A cancelled order ends when the venue says how; a refused cancel means that it ended otherwise."""
-    if not isinstance(answer, Accepted):
-        reconcile_want(books.wallet)
+def _apply_cancel_response(books: WalletUnitOfWork, response: OrderResponse) -> None:
+    """An accepted cancel ends the order with its event; a rejected cancel means that the order has ended."""
+    if not isinstance(response, Accepted):
+        reconcile_request(books.wallet)
 
 
-def _leverage_done(books: Books, submission: Submission, refusal: str = "") -> None:
-    """The wish is over, unless somebody wished for something else meanwhile."""
+def _finish_leverage(books: WalletUnitOfWork, submission: Submission, rejection: str = "") -> None:
+    """Clear the target leverage, unless another one was requested meanwhile."""
     symbol, leverage = submission.answer["symbol"], submission.answer["leverage"]
     position = books.position(books.instrument(symbol))
-    if refusal:
-        text = f"The venue refused a leverage of {leverage} for {symbol}: {refusal}"
+    if rejection:
+        text = f"The exchange rejected {leverage}x leverage for {symbol}: {rejection}"
         books.events.append(alert_event(books.wallet, "warning", text))
     else:
         position.leverage = leverage
-    if position.leverage_wanted == leverage:
-        position.leverage_wanted = None
+    if position.target_leverage == leverage:
+        position.target_leverage = None
     books.position_changed(position)
 
 
-def _again(books: Books, submission: Submission) -> None:
+def _requeue(books: WalletUnitOfWork, submission: Submission) -> None:
     if submission.kind == Submission.Kind.CANCEL:
         for order in _orders(books, submission):
             order.cancel_submission = None
             books.order_changed(order)
-    for order in _undecided(books, submission):
+    for order in _current_in_flight(books, submission):
         order.submission = None
-        books.order_move(order, OrderEvent.UNSENT)
+        books.order_transition(order, OrderEvent.NOT_SENT)
 
 
-def _refused(books: Books, submission: Submission, reason: str) -> None:
-    """Orders end. Cancels are tried again when a reconciliation still finds the order open."""
+def _reject_orders(books: WalletUnitOfWork, submission: Submission, reason: str) -> None:
+    """Orders end as rejected. Cancels are retried when a reconciliation still finds the order open."""
     if submission.kind == Submission.Kind.CANCEL:
-        books.events.append(alert_event(books.wallet, "warning", f"A cancel was refused: {reason}"))
+        books.events.append(alert_event(books.wallet, "warning", f"The exchange rejected a cancel: {reason}"))
         return
     if submission.kind == Submission.Kind.LEVERAGE:
-        _leverage_done(books, submission, reason)
-    for order in _undecided(books, submission):
-        books.order_move(order, OrderEvent.REFUSED, code="rejected", message=reason)
+        _finish_leverage(books, submission, reason)
+    for order in _current_in_flight(books, submission):
+        books.order_transition(order, OrderEvent.REJECTED, code="rejected", message=reason)
 
 
-def _key_gone(books: Books, reason: str) -> None:
+def _expire_key(books: WalletUnitOfWork, reason: str) -> None:
     wallet = books.wallet
     wallet.status, wallet.status_reason = Wallet.Status.EXPIRED, reason[:300]
     wallet.save(update_fields=["status", "status_reason"])

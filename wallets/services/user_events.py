@@ -1,4 +1,4 @@
-"""Messages of the `me` topic: what happened, as JSON. Published after the commit by whoever committed."""
+"""User events: messages of the `me` topic as JSON. The process that commits publishes them after the commit."""
 
 from decimal import Decimal
 
@@ -17,12 +17,12 @@ def order_event(order: Order, wallet: Wallet) -> Event:
         "venue": wallet.venue_id,
         "symbol": order.instrument.symbol,
         "side": order.side,
-        "kind": order.kind,
+        "order_type": order.kind,
         "status": str(order.status),
         "price": plain(order.price),
         "trigger_price": _figure(order.trigger_price),
         "size": plain(order.size),
-        "filled": plain(order.filled),
+        "filled_size": plain(order.filled),
         "code": order.code,
         "message": order.message,
         "at": int(timezone.now().timestamp() * 1000),
@@ -64,7 +64,7 @@ def wallet_event(wallet: Wallet) -> Event:
         "wallet": str(wallet.pk),
         "status": str(wallet.status),
         "reason": wallet.status_reason,
-        "stream": str(wallet.stream),
+        "stream_status": str(wallet.stream_status),
     }
 
 

@@ -1,7 +1,7 @@
-"""Wallets: added, given another key, named, limited, archived. For the web, which can seal and not open.
+"""Wallet services: create, replace key, rename, set limits, archive. Run in the web, which cannot unseal keys.
 
-A pasted key is sealed in the transaction that stores the wallet; afterwards nobody but `execution` can
-read it, and that asks the venue what it is before it trades (`wallets.execution.keys`).
+A pasted key is sealed in the transaction that stores the wallet; afterwards only the execution worker can
+unseal it, and checks at the venue what the key may do before it trades (`wallets.execution.keys`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,30 +16,33 @@ from django.views.decorators.debug import sensitive_variables
 from accounts.audit import AuditAction, record
 from market.selectors import venue_get
 from market.venues.hyperliquid.signing import address_of
-from wallets.domain.errors import NotFound, WalletInvalid, WalletRefused
+from wallets.domain.errors import NotFound, WalletInvalid, WalletRejected
 from wallets.domain.status import LIVE
-from wallets.domain.wallet_validation import MOST_WALLETS, address_parse, label_parse, limits_parse
+from wallets.domain.wallet_validation import MAX_WALLETS, address_parse, label_parse, limits_parse
 from wallets.models import Order, Wallet, WalletSecret
 from wallets.services.nudges import execution_nudge
 from wallets.vault import NoSealingKey, key_parse, seal
 
-ENDED = (Wallet.Status.ARCHIVED, Wallet.Status.REFUSED)
-OWN_KEY = (
-    "This is the account's own key: it can withdraw. Create an API wallet at the venue and enter that one's."
+TERMINAL_STATUSES = (Wallet.Status.ARCHIVED, Wallet.Status.REJECTED)
+MASTER_KEY_ERROR = (
+    "This is the account's own key: it can withdraw. Create an API wallet at the exchange and enter its key."
 )
-TAKEN = {
-    "wallets_one_signer": ("key", "This key trades for another wallet already. Every wallet needs its own."),
-    "wallets_wallet_account": ("address", "You have a wallet for this account already."),
+UNIQUE_ERRORS = {
+    "wallets_one_signer": (
+        "key",
+        "This key already trades for another wallet. Every wallet needs its own key.",
+    ),
+    "wallets_wallet_account": ("address", "You already have a wallet for this account."),
 }
 
 
-def wallet_of_client(*, user: Any, client_id: UUID) -> Wallet | None:
-    """The wallet that an earlier request under this id made."""
+def wallet_by_client_id(*, user: Any, client_id: UUID) -> Wallet | None:
+    """The wallet created by an earlier request with this client id."""
     return Wallet.objects.filter(user=user, client_id=client_id).first()
 
 
 @sensitive_variables("key", "secret")
-def wallet_create(  # noqa: PLR0913  a wallet is what these say
+def wallet_create(  # noqa: PLR0913  the fields of a wallet
     *,
     user: Any,
     venue: str,
@@ -49,58 +52,62 @@ def wallet_create(  # noqa: PLR0913  a wallet is what these say
     key: bytes | None,
     http: Any = None,
 ) -> Wallet:
-    """A wallet that is being checked; the same one when this `client_id` was here before.
+    """Create a wallet; its key is checked later. The existing wallet for a repeated `client_id`.
 
-    `key` is the text of a pasted key; None asks `execution` to make one. Raises `WalletInvalid`, or
-    `WalletRefused` for one wallet too many and for another body under the same id.
+    `key` is the text of a pasted key; None makes the execution worker generate one. Raises `WalletInvalid`,
+    or `WalletRejected` above the maximum number of wallets and for another request under the same id.
     """
     account, name = address_parse(address), label_parse(label)
     if venue_get(venue) is None:
-        raise WalletInvalid("venue", "There is no such venue.")
+        raise WalletInvalid("venue", "Unknown exchange.")
     secret = _secret(key, account)
-    with _one_of_each(), transaction.atomic():
-        get_user_model().objects.select_for_update(no_key=True).get(pk=user.pk)  # two at once: one counts
-        if known := wallet_of_client(user=user, client_id=client_id):
-            if (known.venue_id, known.address) != (venue, account):
-                raise WalletRefused("Under this id you have added another wallet.")
-            return known
-        if Wallet.objects.filter(user=user).exclude(status__in=ENDED).count() >= MOST_WALLETS:
-            raise WalletRefused(f"You have {MOST_WALLETS} wallets. Archive one that you do not need.")
+    with _unique_errors(), transaction.atomic():
+        get_user_model().objects.select_for_update(no_key=True).get(
+            pk=user.pk
+        )  # concurrent requests: serialise the count
+        if existing := wallet_by_client_id(user=user, client_id=client_id):
+            if (existing.venue_id, existing.address) != (venue, account):
+                raise WalletRejected("This request id was used for another wallet.")
+            return existing
+        if Wallet.objects.filter(user=user).exclude(status__in=TERMINAL_STATUSES).count() >= MAX_WALLETS:
+            raise WalletRejected(f"You have {MAX_WALLETS} wallets, which is the maximum. Archive one first.")
         wallet = Wallet(user=user, venue_id=venue, client_id=client_id, label=name, address=account)
         _key_put(wallet, secret)
         data = {"venue": venue, "address": account, "label": name, "signer": wallet.signer_address}
-        _recorded(AuditAction.WALLET_CREATED, wallet, user, http, data)
+        _record(AuditAction.WALLET_CREATED, wallet, user, http, data)
     return wallet
 
 
 @sensitive_variables("key", "secret")
 def wallet_key_replace(*, user: Any, wallet_id: UUID, key: bytes | None, http: Any = None) -> Wallet:
-    """The wallet, being checked with another key; it takes no orders until that is done.
+    """Replace the key of a wallet; it accepts no orders until the new key was checked.
 
-    Raises `NotFound`, `WalletInvalid`, `WalletRefused`.
+    Raises `NotFound`, `WalletInvalid`, `WalletRejected`.
     """
-    with _one_of_each(), transaction.atomic():
+    with _unique_errors(), transaction.atomic():
         wallet = _locked(user, wallet_id)
         secret = _secret(key, wallet.address)
-        WalletSecret.objects.filter(wallet=wallet).delete()  # not an update: the web has no right to one
+        WalletSecret.objects.filter(
+            wallet=wallet
+        ).delete()  # not an update: the web's database role may not update
         before = wallet.signer_address
         _key_put(wallet, secret)
         data = {"signer": wallet.signer_address, "before": before}
-        _recorded(AuditAction.WALLET_KEY_REPLACED, wallet, user, http, data)
+        _record(AuditAction.WALLET_KEY_REPLACED, wallet, user, http, data)
     return wallet
 
 
 @transaction.atomic
 def wallet_archive(*, user: Any, wallet_id: UUID, http: Any = None) -> Wallet:
-    """Its key is deleted, its books stay. Raises `WalletRefused` while an order could still be filled."""
+    """Archive a wallet: its key is deleted, its records stay. Raises `WalletRejected` while it has live orders."""
     wallet = _locked(user, wallet_id)
     if live := Order.objects.filter(wallet=wallet, status__in=LIVE).count():
-        raise WalletRefused(f"It has {live} live orders. Cancel them first.")
+        raise WalletRejected(f"The wallet has {live} open orders. Cancel them first.")
     WalletSecret.objects.filter(wallet=wallet).delete()
     data = {"signer": wallet.signer_address}
     wallet.status, wallet.status_reason, wallet.signer_address = Wallet.Status.ARCHIVED, "", ""
     wallet.save(update_fields=["status", "status_reason", "signer_address"])
-    _recorded(AuditAction.WALLET_ARCHIVED, wallet, user, http, data)
+    _record(AuditAction.WALLET_ARCHIVED, wallet, user, http, data)
     return wallet
 
 
@@ -110,29 +117,31 @@ def wallet_rename(*, user: Any, wallet_id: UUID, label: str, http: Any = None) -
     data = {"before": wallet.label, "label": label_parse(label)}
     wallet.label = data["label"]
     wallet.save(update_fields=["label"])
-    _recorded(AuditAction.WALLET_RENAMED, wallet, user, http, data)
+    _record(AuditAction.WALLET_RENAMED, wallet, user, http, data)
     return wallet
 
 
 @transaction.atomic
 def wallet_limits_set(*, user: Any, wallet_id: UUID, limits: Mapping[str, Any], http: Any = None) -> Wallet:
-    """Set the limits that are named; None: the house's own. Raises `WalletInvalid`."""
+    """Set the given limits; None: the server's default. Raises `WalletInvalid`."""
     wallet = _locked(user, wallet_id)
-    wanted = limits_parse(limits)
-    data = {name: [_plain(getattr(wallet, name)), _plain(value)] for name, value in wanted.items()}
-    for name, value in wanted.items():
+    values = limits_parse(limits)
+    data = {
+        name: [_audit_value(getattr(wallet, name)), _audit_value(value)] for name, value in values.items()
+    }
+    for name, value in values.items():
         setattr(wallet, name, value)
-    wallet.save(update_fields=list(wanted))
-    _recorded(AuditAction.WALLET_LIMITS_CHANGED, wallet, user, http, data)
+    wallet.save(update_fields=list(values))
+    _record(AuditAction.WALLET_LIMITS_CHANGED, wallet, user, http, data)
     return wallet
 
 
-# --- parts -----------------------------------------------------------------------------------------------
+# --- helpers ------------------------------------------------------------------------------------------
 def _locked(user: Any, wallet_id: UUID) -> Wallet:
     wallets = Wallet.objects.select_for_update(no_key=True)
     wallet = wallets.filter(pk=wallet_id, user=user).exclude(status=Wallet.Status.ARCHIVED).first()
     if wallet is None:
-        raise NotFound("There is no such wallet.")
+        raise NotFound("Wallet not found.")
     return wallet
 
 
@@ -145,14 +154,14 @@ def _secret(key: bytes | None, account: str) -> bytes | None:
     except ValueError as error:
         raise WalletInvalid("key", str(error)) from None
     if address_of(secret) == account:
-        raise WalletInvalid("key", OWN_KEY)
+        raise WalletInvalid("key", MASTER_KEY_ERROR)
     return secret
 
 
 @sensitive_variables("secret")
 def _key_put(wallet: Wallet, secret: bytes | None) -> None:
-    """Store the wallet with its sealed key, or with the wish for one."""
-    wallet.status = Wallet.Status.KEY_WANTED if secret is None else Wallet.Status.CHECKING
+    """Store the wallet with its sealed key, or as waiting for a generated key."""
+    wallet.status = Wallet.Status.KEY_PENDING if secret is None else Wallet.Status.CHECKING
     wallet.status_reason, wallet.signer_name = "", ""
     wallet.signer_expires_at = wallet.checked_at = None
     wallet.signer_address = "" if secret is None else address_of(secret)
@@ -162,26 +171,28 @@ def _key_put(wallet: Wallet, secret: bytes | None) -> None:
     try:
         kid, suite, sealed = seal(secret, user_id=wallet.user_id, wallet_id=wallet.pk, venue=wallet.venue_id)
     except NoSealingKey as error:
-        raise WalletRefused("This house cannot keep keys yet: its administrator has to make one.") from error
+        raise WalletRejected(
+            "This server cannot store keys yet: an administrator has to create a sealing key."
+        ) from error
     WalletSecret.objects.create(wallet=wallet, key_id=kid, suite=suite, sealed=sealed)
 
 
 @contextmanager
-def _one_of_each() -> Iterator[None]:
-    """What the database refuses for being there already, in words."""
+def _unique_errors() -> Iterator[None]:
+    """Turn a violated unique constraint into a `WalletInvalid` with its message."""
     try:
         yield
     except IntegrityError as error:
         constraint = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None)
-        if constraint not in TAKEN:
+        if constraint not in UNIQUE_ERRORS:
             raise
-        raise WalletInvalid(*TAKEN[constraint]) from None
+        raise WalletInvalid(*UNIQUE_ERRORS[constraint]) from None
 
 
-def _recorded(action: AuditAction, wallet: Wallet, user: Any, http: Any, data: dict[str, Any]) -> None:
+def _record(action: AuditAction, wallet: Wallet, user: Any, http: Any, data: dict[str, Any]) -> None:
     record(action=action, actor=user, subject=f"wallet:{wallet.pk}", data=data, request=http)
     execution_nudge(wallet.pk)
 
 
-def _plain(value: Any) -> str | None:
+def _audit_value(value: Any) -> str | None:
     return None if value is None else f"{value:f}" if hasattr(value, "as_tuple") else str(value)

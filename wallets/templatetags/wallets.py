@@ -1,14 +1,15 @@
-"""Orders, holdings and keys in words and figures."""
+"""Template filters for orders, positions, keys and limits."""
 
 from datetime import datetime
 from decimal import Decimal
 
 from django import template
+from django.utils.translation import gettext_lazy as _
 
 from market.domain import formatting
 from market.domain.formatting import UNKNOWN, Figure
-from wallets.domain.order_text import figure, wish_words
-from wallets.domain.risk_context import Limits
+from wallets.domain.order_text import describe_order, format_amount
+from wallets.domain.risk_context import TradingLimits
 from wallets.domain.status import AT_VENUE, LIVE, OrderStatus
 from wallets.models import Order
 
@@ -18,31 +19,31 @@ KINDS = {
     "market": "market",
     "limit": "limit",
     "stop_market": "stop",
-    "stop_limit": "stop, limit",
-    "take_market": "take profit",
-    "take_limit": "take profit, limit",
+    "stop_limit": "stop limit",
+    "take_profit_market": "take profit",
+    "take_profit_limit": "take profit limit",
 }
-HOUSE_LIMITS = {
+DEFAULT_LIMITS = {
     "max_order_notional": "order",
-    "max_day_notional": "day",
+    "max_daily_notional": "daily",
     "max_position_notional": "position",
     "max_leverage": "leverage",
     "price_band_percent": "band_percent",
     "orders_per_minute": "per_minute",
 }
 ORIGINS = {
-    "page": "by you, on a page",
-    "api": "by a program",
-    "bot": "by a bot",
-    "external": "at the venue, not by us",
+    "page": _("placed manually"),
+    "api": _("placed through the API"),
+    "bot": _("placed by a bot"),
+    "external": _("external: placed at the exchange"),
 }
-# The shape that says how an order is; its word stands beside it.
-SHAPES = {
+# Order status → status style; the status text is shown beside it.
+STATUS_STYLES = {
     OrderStatus.PENDING: "idle",
     OrderStatus.SUBMITTING: "idle",
     OrderStatus.UNKNOWN: "late",
     OrderStatus.OPEN: "live",
-    OrderStatus.PARTLY_FILLED: "live",
+    OrderStatus.PARTIALLY_FILLED: "live",
     OrderStatus.CANCELLING: "idle",
     OrderStatus.FILLED: "live",
     OrderStatus.CANCELLED: "off",
@@ -52,7 +53,7 @@ SHAPES = {
 }
 
 
-register.filter(figure)
+register.filter(format_amount)
 
 
 @register.filter
@@ -62,7 +63,7 @@ def signed(value: Figure, decimals: int = 2) -> str:
 
 @register.filter
 def direction_of(value: Decimal) -> str:
-    """Of the sign alone, however small the value."""
+    """up, down or flat, by the sign of the value."""
     return "up" if value > 0 else "down" if value < 0 else "flat"
 
 
@@ -72,25 +73,25 @@ def side_of(size: Decimal) -> str:
 
 
 @register.filter
-def kind_words(order: Order) -> str:
-    words = [KINDS[order.kind]]
+def kind_text(order: Order) -> str:
+    parts = [KINDS[order.kind]]
     if order.tif == Order.Tif.ALO:
-        words.append("post only")
+        parts.append("post-only")
     elif order.tif == Order.Tif.IOC and order.kind == Order.Kind.LIMIT:
-        words.append("at once or not")
+        parts.append("IOC")
     if order.reduce_only:
-        words.append("reduce only")
-    return ", ".join(words)
+        parts.append("reduce-only")
+    return ", ".join(parts)
 
 
 @register.filter
-def origin_words(order: Order) -> str:
-    return ORIGINS[order.origin]
+def origin_text(order: Order) -> str:
+    return str(ORIGINS[order.origin])
 
 
 @register.filter
-def shape(order: Order) -> str:
-    return SHAPES[OrderStatus(order.status)]
+def status_style(order: Order) -> str:
+    return STATUS_STYLES[OrderStatus(order.status)]
 
 
 @register.filter
@@ -100,26 +101,26 @@ def is_live(order: Order) -> bool:
 
 @register.filter
 def can_change(order: Order) -> bool:
-    """Resting limit orders that nobody asked to cancel."""
-    rests = order.status in AT_VENUE and order.status != OrderStatus.CANCELLING
-    return rests and order.kind == Order.Kind.LIMIT and order.cancel_asked_at is None
+    """Can the order be modified? Resting limit orders without a requested cancel can."""
+    resting = order.status in AT_VENUE and order.status != OrderStatus.CANCELLING
+    return resting and order.kind == Order.Kind.LIMIT and order.cancel_requested_at is None
 
 
 @register.filter
-def order_words(order: Order, decimals: int = 0) -> str:
-    """Buy 0.25 BTC at 71,283: what was asked for."""
-    return wish_words(order, order.instrument.base, decimals)
+def order_text(order: Order, decimals: int = 0) -> str:
+    """The order in one line, for example "Buy 0.25 BTC at 71,283"."""
+    return describe_order(order, order.instrument.base, decimals)
 
 
 @register.filter
-def status_words(status: str) -> str:
-    """Partly filled, of `partly_filled`."""
+def status_text(status: str) -> str:
+    """For example "Partially filled" for `partially_filled`."""
     return status.replace("_", " ").capitalize()
 
 
 @register.filter
 def signed_figure(value: Figure) -> str:
-    """Every digit, and a sign."""
+    """All digits, with a sign."""
     number = formatting.decimal_parse(value)
     if number is None:
         return UNKNOWN
@@ -127,26 +128,26 @@ def signed_figure(value: Figure) -> str:
 
 
 @register.filter
-def since(moment: datetime, now: datetime) -> str:
-    """12 s, 4 min, 2 h 14 m."""
+def elapsed(moment: datetime, now: datetime) -> str:
+    """For example "12 s", "4 min" or "2 h 14 m"."""
     return formatting.age(max(0, int((now - moment).total_seconds() * 1000)))
 
 
 @register.filter
-def until(moment: datetime, now: datetime) -> str:
-    """in 6 d, 26 Nov."""
+def remaining(moment: datetime, now: datetime) -> str:
+    """For example "in 6 d, 26 Nov"."""
     if moment <= now:
         return f"ended {moment:%d %b}"
-    return f"in {since(now, moment)}, {moment.day} {moment:%b}"
+    return f"in {elapsed(now, moment)}, {moment.day} {moment:%b}"
 
 
 @register.filter
-def house_limit(limits: Limits, name: str) -> str:
-    """The house's own value of a limit, by the name of a wallet's field."""
-    return figure(getattr(limits, HOUSE_LIMITS[name]))
+def default_limit(limits: TradingLimits, name: str) -> str:
+    """The default of a limit, by the name of the wallet's field."""
+    return format_amount(getattr(limits, DEFAULT_LIMITS[name]))
 
 
 @register.filter
 def key_hint(address: str) -> str:
-    """First four and last four: enough to recognise, not enough to copy."""
+    """The first and last characters of an address: enough to recognise it."""
     return f"{address[:6]}…{address[-4:]}" if len(address) > 12 else address or UNKNOWN

@@ -1,17 +1,17 @@
-"""Keys of wallets: sealed by whoever is given one, opened by `execution` alone (docs/security.md)."""
+"""Vault for wallet keys: any process can seal, only the execution worker can unseal (docs/security.md)."""
 
 from wallets.vault.errors import NoSealingKey, VaultLocked
 from wallets.vault.keyfiles import KeyFiles
 from wallets.vault.process_hardening import harden
 from wallets.vault.seal import Sealed, key_parse, newest_key, seal
-from wallets.vault.unseal import KeySigner, Opener
+from wallets.vault.unseal import KeySigner, Unsealer
 
 __all__ = [
     "KeyFiles",
     "KeySigner",
     "NoSealingKey",
-    "Opener",
     "Sealed",
+    "Unsealer",
     "VaultLocked",
     "harden",
     "key_parse",

@@ -1,5 +1,5 @@
 class VaultLocked(Exception):
-    """A key cannot be used; `reason` says why and what to do, and never holds any of it."""
+    """A key cannot be used; `reason` says why and what to do, and never contains key material."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -7,7 +7,7 @@ class VaultLocked(Exception):
 
 
 class NoSealingKey(Exception):
-    """There is nothing to seal to."""
+    """There is no active sealing key."""
 
     def __str__(self) -> str:
-        return "No key to seal to: run `manage.py sealing_keys init` where execution runs."
+        return "No sealing key: run `manage.py sealing_keys init` where the execution worker runs."

@@ -1,4 +1,4 @@
-"""What the operating system does for the process that holds keys."""
+"""Process hardening for the execution worker, which holds unsealed keys in memory."""
 
 import ctypes
 import os
@@ -9,10 +9,10 @@ PR_SET_DUMPABLE = 4
 
 
 def harden() -> None:
-    """No core files, and (on Linux) no reading of this process's memory by others of the same user.
+    """Disable core dumps and (on Linux) access to this process's memory by others of the same user.
 
-    To be called before the first key is opened. Raises `OSError` when the kernel refuses: a process
-    that could be read must not open anything.
+    Call it before the first key is unsealed. Raises `OSError` when the kernel refuses: a process with readable
+    memory must not unseal keys.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform != "linux":

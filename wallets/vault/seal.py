@@ -1,7 +1,7 @@
-"""Sealing: what the web does with a key. It holds public halves only, and cannot undo it.
+"""Sealing of keys by the web process, which has public keys only and cannot unseal.
 
-HPKE (RFC 9180, one shot). Whose key it is goes into `info`: a row that is moved to another wallet,
-user or venue does not open there, whoever moved it.
+HPKE (RFC 9180, one shot). User, wallet and venue are bound into `info`: a row that is moved to another
+wallet, user or venue cannot be unsealed there.
 """
 
 import re
@@ -21,7 +21,7 @@ _KEY = re.compile(r"(?:0x)?([0-9a-fA-F]{64})")
 
 
 class Sealed(NamedTuple):
-    """A sealed key and what is needed to find its opener."""
+    """A sealed key with the id of its sealing key and the cipher suite."""
 
     kid: str
     suite: str
@@ -33,7 +33,7 @@ def info(*, user_id: Any, wallet_id: Any, venue: str, suite: str) -> bytes:
 
 
 def newest_key() -> SealingKey:
-    """The key that seals now. Raises `NoSealingKey`."""
+    """The newest active sealing key. Raises `NoSealingKey`."""
     key = SealingKey.objects.filter(retired_at=None).order_by("-created_at", "-kid").first()
     if key is None:
         raise NoSealingKey
@@ -42,7 +42,7 @@ def newest_key() -> SealingKey:
 
 @sensitive_variables("secret")
 def seal(secret: bytes, *, user_id: Any, wallet_id: Any, venue: str) -> Sealed:
-    """`secret` for this wallet of this user at this venue alone. Raises `NoSealingKey`."""
+    """Seal `secret` bound to user, wallet and venue. Raises `NoSealingKey`."""
     key = newest_key()
     public = X25519PublicKey.from_public_bytes(bytes(key.public))
     context = info(user_id=user_id, wallet_id=wallet_id, venue=venue, suite=NAME)
@@ -51,11 +51,11 @@ def seal(secret: bytes, *, user_id: Any, wallet_id: Any, venue: str) -> Sealed:
 
 @sensitive_variables("text", "found", "key")
 def key_parse(text: str) -> bytes:
-    """A key as people paste it. Raises `ValueError`, which repeats none of it."""
+    """Parse a pasted key. Raises `ValueError`; its message does not repeat the key."""
     found = _KEY.fullmatch(text.strip())
     key = bytes.fromhex(found[1]) if found else b""
     try:
         address_of(key)
     except ValueError:
-        raise ValueError("A key is 64 hexadecimal digits, with or without 0x in front.") from None
+        raise ValueError("Enter a key: 64 hexadecimal digits, with or without 0x.") from None
     return key

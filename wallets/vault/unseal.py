@@ -1,4 +1,4 @@
-"""Opening: what `execution` alone can do, because it alone can read the private halves."""
+"""Unsealing of keys by the execution worker, the only process that can read the private sealing keys."""
 
 from pathlib import Path
 from typing import Any, NoReturn, final
@@ -17,7 +17,7 @@ from wallets.vault.seal import NAME, SUITE, Sealed, info, newest_key, seal
 
 @final
 class KeySigner:
-    """Signs with a key that it never gives away: not printed, not pickled, not copied, not compared."""
+    """Signs with a key that it never reveals: it cannot be printed, pickled, copied or compared."""
 
     __slots__ = ("__key", "address")
 
@@ -27,20 +27,20 @@ class KeySigner:
 
     @sensitive_variables()
     def sign(self, digest: bytes) -> dict[str, object]:
-        """r, s and v over a digest of 32 bytes."""
+        """The signature (r, s, v) of a digest of 32 bytes."""
         return sign(digest, self.__key)
 
     def __repr__(self) -> str:
         return f"<signer {self.address}>"
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        raise TypeError("a signer stays in its process")
+        raise TypeError("a signer cannot leave its process")
 
 
-class Opener:
-    """Opens sealed keys, each time anew: a wallet whose key was deleted or replaced is so at once.
+class Unsealer:
+    """Unseals keys from the database at each use, so that a deleted or replaced key is effective at once.
 
-    Reads rows and files: call it from a thread. What it raises is `VaultLocked`.
+    Reads rows and files: call it from a thread. Raises `VaultLocked`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -50,20 +50,22 @@ class Opener:
         return "<opener>"
 
     def check(self) -> None:
-        """Every key that something is sealed for is here, and is the one that it was sealed for."""
+        """Check that the file of every used sealing key is present and matches its public key."""
         used = WalletSecret.objects.order_by("key_id").values_list("key_id", flat=True).distinct()
         for key in SealingKey.objects.filter(pk__in=used):
             self._private(key)
 
     def signer(self, wallet: Wallet) -> KeySigner:
         if settings.DEBUG and not wallet.venue.simulated:
-            raise VaultLocked("DEBUG is on: keys of real money stay shut, its error pages show too much")
+            raise VaultLocked(
+                "DEBUG is on: keys of real exchanges stay locked, because its error pages show too much"
+            )
         row = WalletSecret.objects.select_related("key").filter(pk=wallet.pk).first()
         if row is None:
             raise VaultLocked("this wallet has no key")
         signer = KeySigner(self._open(row, wallet))
         if wallet.signer_address and signer.address != wallet.signer_address:
-            raise VaultLocked("the sealed key is not the one that this wallet was given")
+            raise VaultLocked("the sealed key does not match the wallet's signer address")
         return signer
 
     @sensitive_variables()
@@ -73,7 +75,7 @@ class Opener:
 
     @sensitive_variables()
     def sealed(self, key: bytes, wallet: Wallet) -> Sealed:
-        """What `seal` does, but only to a key of ours: whoever slipped in a row of theirs gets nothing."""
+        """As `seal`, after checking that the private key file matches: protects against an injected public key."""
         self._private(newest_key())
         return seal(key, user_id=wallet.user_id, wallet_id=wallet.pk, venue=wallet.venue_id)
 
@@ -86,11 +88,11 @@ class Opener:
         try:
             return SUITE.decrypt(bytes(row.sealed), private, info=context)
         except InvalidTag:
-            sentence = "the sealed key was changed, or is another wallet's; it has to be entered again"
-            raise VaultLocked(sentence) from None
+            message = "the sealed key was changed or belongs to another wallet; it has to be entered again"
+            raise VaultLocked(message) from None
 
     def _private(self, key: SealingKey) -> X25519PrivateKey:
         private = self._files.read(key.kid)
         if private.public_key().public_bytes_raw() != bytes(key.public):
-            raise VaultLocked(f"the file of kid {key.kid} holds another key than the one sealed to")
+            raise VaultLocked(f"the file of kid {key.kid} does not match its public key")
         return private

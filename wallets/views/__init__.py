@@ -1,1 +1,1 @@
-"""Pages about what is yours: orders, wallets, and the private parts of the trading screen."""
+"""Views of orders and wallets, and of the private fragments of the trading page."""

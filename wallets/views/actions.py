@@ -1,10 +1,11 @@
-"""What is done to an order that is there: cancelled, changed, all of them cancelled."""
+"""Order actions: cancel, modify, cancel all."""
 
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from market.domain.formatting import plain
@@ -28,7 +29,7 @@ def _row(request: HttpRequest, order: Order) -> HttpResponse:
 @private
 @require_POST
 def cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Answers the row as it is then."""
+    """Cancel an order; the response is its updated row."""
     try:
         order = services.order_cancel(user=request.user, order_id=pk, http=request)
     except OrderConflict as error:
@@ -41,10 +42,10 @@ def cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
 def cancel_all(request: HttpRequest) -> HttpResponse:
     form = CancelAllForm(request.POST)
     if not form.is_valid():
-        return refused(request, OrderInvalid("symbol", "That is not a wallet or an instrument."))
-    asked = form.cleaned_data
+        return refused(request, OrderInvalid("symbol", _("Unknown wallet or instrument.")))
+    data = form.cleaned_data
     services.orders_cancel(
-        user=request.user, wallet_id=asked["wallet"], symbol=asked["symbol"] or None, http=request
+        user=request.user, wallet_id=data["wallet"], symbol=data["symbol"] or None, http=request
     )
     return changed(request, "order")
 
@@ -52,19 +53,19 @@ def cancel_all(request: HttpRequest) -> HttpResponse:
 @private
 @require_http_methods(["GET", "POST"])
 def change(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """The row as a form; sent, the order that takes its place."""
+    """GET: the row as a form. POST: modify the order; the response is the row of the new order."""
     old = own_order(request, pk)
     if request.method == "GET":
-        return _form(request, old, ChangeForm(initial=_first(old)))
+        return _form(request, old, ChangeForm(initial=_initial(old)))
     form = ChangeForm(request.POST)
     if not form.is_valid():
         return _form(request, old, form, status=422)
-    asked = form.cleaned_data
+    data = form.cleaned_data
     try:
         new = services.order_modify(
-            user=request.user, order_id=pk, client_id=asked["client_id"], http=request,
-            price=asked["price"] if asked["price"] != old.price else None,
-            size=asked["size"] if asked["size"] != old.size else None,
+            user=request.user, order_id=pk, client_id=data["client_id"], http=request,
+            price=data["price"] if data["price"] != old.price else None,
+            size=data["size"] if data["size"] != old.size else None,
         )  # fmt: skip
     except OrderInvalid as error:
         form.add_error(error.field if error.field in form.fields else None, error.sentence)
@@ -73,12 +74,12 @@ def change(request: HttpRequest, pk: UUID) -> HttpResponse:
         return _form(request, old, form, status=422, refusal=error)
     if not is_htmx(request):
         return redirect("orders:order", new.pk)
-    answer = _row(request, own_order(request, new.pk))
-    answer["HX-Trigger-After-Swap"] = "me:order"
-    return answer
+    response = _row(request, own_order(request, new.pk))
+    response["HX-Trigger-After-Swap"] = "me:order"
+    return response
 
 
-def _first(order: Order) -> dict[str, Any]:
+def _initial(order: Order) -> dict[str, Any]:
     return {"client_id": uuid4(), "price": plain(order.price), "size": plain(order.size)}
 
 

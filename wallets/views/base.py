@@ -1,4 +1,4 @@
-"""What these pages share: the user, the instrument, a refusal said aloud, an answer for htmx."""
+"""Shared parts of the views: access, lookups of own objects, and responses for htmx."""
 
 import json
 from collections.abc import Callable
@@ -12,69 +12,70 @@ from django.db.models import QuerySet
 from django.forms import BaseForm
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 
-from market.selectors import BoardRow, board_row, instrument_get
+from market.selectors import MarketRow, instrument_get, market_row
 from wallets import selectors
 from wallets.domain.errors import NotFound, OrderError
 from wallets.models import Fill, Order, Wallet
 
 View = Callable[..., HttpResponseBase]
-NO_SUCH = "There is no such thing, or it is not yours."
+NOT_FOUND = _("Not found, or no permission.")
 
 
 def private(view: View) -> View:
-    """For whoever has signed in, kept by no cache; what is not yours does not exist."""
+    """Decorator of private views: login required, never cached, `NotFound` becomes 404."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
             return view(request, *args, **kwargs)
         except NotFound as error:
-            raise Http404(NO_SUCH) from error
+            raise Http404(NOT_FOUND) from error
 
-    return never_cache(login_required(guarded))
+    return never_cache(login_required(wrapper))
 
 
 def is_htmx(request: HttpRequest) -> bool:
     return "HX-Request" in request.headers
 
 
-def instrument_or_404(venue: str, symbol: str) -> BoardRow:
-    """The instrument with its venue's state and newest tick."""
+def instrument_or_404(venue: str, symbol: str) -> MarketRow:
+    """The instrument with the status of its venue and its newest tick."""
     found = instrument_get(venue, symbol)
     if found is None:
-        raise Http404(f"There is no instrument {symbol} at {venue}.")
-    return board_row(found)
+        raise Http404(_("Unknown instrument {symbol} at {venue}.").format(symbol=symbol, venue=venue))
+    return market_row(found)
 
 
 def own_wallet(request: HttpRequest, pk: UUID) -> Wallet:
-    """The reader's own wallet; support reads those of others in the administration."""
+    """The user's own wallet; support staff read wallets of others in the admin site."""
     wallet = selectors.wallet_get(request.user, pk)
     if wallet is None or wallet.user_id != request.user.pk:
-        raise Http404(NO_SUCH)
+        raise Http404(NOT_FOUND)
     return wallet
 
 
-def own_orders(request: HttpRequest, **asked: Any) -> QuerySet[Order]:
-    """The reader's own orders, also where the reader might see those of others."""
-    rows = selectors.orders_page(request.user, **asked).filter(wallet__user=request.user.pk)
+def own_orders(request: HttpRequest, **filters: Any) -> QuerySet[Order]:
+    """The user's own orders only, also for staff who may read those of others."""
+    rows = selectors.orders_page(request.user, **filters).filter(wallet__user=request.user.pk)
     return rows.select_related("instrument", "wallet__venue")
 
 
 def own_order(request: HttpRequest, pk: UUID) -> Order:
     order = own_orders(request).filter(pk=pk).first()
     if order is None:
-        raise Http404(NO_SUCH)
+        raise Http404(NOT_FOUND)
     return order
 
 
-def own_fills(request: HttpRequest, **asked: Any) -> QuerySet[Fill]:
-    return selectors.fills_page(request.user, **asked).filter(wallet__user=request.user.pk)
+def own_fills(request: HttpRequest, **filters: Any) -> QuerySet[Fill]:
+    return selectors.fills_page(request.user, **filters).filter(wallet__user=request.user.pk)
 
 
 def changed(request: HttpRequest, *topics: str, to: str = "orders:list") -> HttpResponse:
-    """Done. The fragments that show `topics` (`order`, `balance`…) are told to read themselves again."""
+    """Response after a change: makes the fragments that show `topics` (`order`, `balance`…) reload."""
     if not is_htmx(request):
         return redirect(to)
     return HttpResponse(
@@ -83,24 +84,24 @@ def changed(request: HttpRequest, *topics: str, to: str = "orders:list") -> Http
 
 
 def refused(request: HttpRequest, error: OrderError, *, to: str = "orders:list") -> HttpResponse:
-    """Nothing was changed; a toast says why."""
+    """Response after a refused change: a toast shows the reason."""
     if not is_htmx(request):
         messages.error(request, error.sentence)
         return redirect(to)
-    said = {"house:said": {"kind": "denied", "title": error.sentence}}
+    toast = {"toast:show": {"kind": "denied", "title": error.sentence}}
     return HttpResponse(
-        error.sentence, status=409, content_type="text/plain", headers={"HX-Trigger": json.dumps(said)}
+        error.sentence, status=409, content_type="text/plain", headers={"HX-Trigger": json.dumps(toast)}
     )
 
 
 def first_error(form: BaseForm) -> str:
-    """The first thing that is wrong, in words."""
+    """The first error message of a form."""
     return str(next(iter(form.errors.values()))[0])
 
 
 def uuid_of(text: Any) -> UUID:
-    """Of a query or a form. Raises `NotFound`: no such thing has no such id."""
+    """An id from a query or a form. Raises `NotFound` when it is not a UUID."""
     try:
         return UUID(str(text))
     except ValueError as error:
-        raise NotFound(NO_SUCH) from error
+        raise NotFound(str(NOT_FOUND)) from error

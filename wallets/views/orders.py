@@ -1,4 +1,4 @@
-"""All orders of the reader, and the story of one."""
+"""Order pages: the list of the user's orders, and the detail page of one."""
 
 from typing import Any
 from uuid import UUID
@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from wallets import selectors
-from wallets.forms import SHOWN, OrdersForm
+from wallets.forms import STATUS_FILTERS, OrdersForm
 from wallets.views.base import own_order, own_orders, private
 
 PAGE = 50
@@ -18,20 +18,20 @@ PAGE = 50
 @private
 @require_GET
 def orders(request: HttpRequest) -> HttpResponse:
-    asked = OrdersForm(request.GET).asked()
-    show = asked["show"]
+    filters = OrdersForm(request.GET).filters()
+    status = filters["status"]
     rows = own_orders(
         request,
-        wallet_id=asked["wallet"] or None,
-        symbol=asked["symbol"],
-        status="" if show == "live" else show,
-        live=True if show == "live" else None,
-    ).order_by(asked["sort"] or "-created_at")
+        wallet_id=filters["wallet"] or None,
+        symbol=filters["symbol"],
+        status="" if status == "live" else status,
+        live=True if status == "live" else None,
+    ).order_by(filters["sort"] or "-created_at")
     context = {
-        "asked": {**asked, "sort": asked["sort"] or "-created_at"},
+        "asked": {**filters, "sort": filters["sort"] or "-created_at"},
         "page": Paginator(rows, PAGE).get_page(request.GET.get("page")),
         "wallets": list(selectors.wallets_of(request.user)),
-        "statuses": SHOWN,
+        "statuses": STATUS_FILTERS,
         "here": "orders",
     }
     return render(request, "orders/list.html", context)
@@ -40,6 +40,10 @@ def orders(request: HttpRequest) -> HttpResponse:
 @private
 @require_GET
 def order(request: HttpRequest, pk: UUID) -> HttpResponse:
-    found = own_order(request, pk)
-    context: dict[str, Any] = {"order": found, "story": selectors.order_story(found), "here": "orders"}
+    order_row = own_order(request, pk)
+    context: dict[str, Any] = {
+        "order": order_row,
+        "story": selectors.order_history(order_row),
+        "here": "orders",
+    }
     return render(request, "orders/order.html", context)

@@ -1,4 +1,4 @@
-"""The order ticket of the trading screen: a form, its preview, and what became of it."""
+"""Order ticket of the trading page: the form, its preview, and the result of placing the order."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,12 +13,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from market.domain.instruments import Instrument
-from market.selectors import BoardRow, instrument_rules
+from market.selectors import MarketRow, instrument_rules
 from wallets import selectors, services
 from wallets.domain.errors import OrderConflict, OrderDenied, OrderError, OrderInvalid
-from wallets.domain.order_text import wish_words
-from wallets.domain.risk_context import Situation, free
-from wallets.domain.sizing import size_most
+from wallets.domain.order_text import describe_order
+from wallets.domain.risk_context import RiskContext, available_balance
+from wallets.domain.sizing import max_order_size
 from wallets.domain.status import TradingState
 from wallets.forms import LeverageForm, TicketForm, figure_or_none
 from wallets.models import Order, Wallet
@@ -26,18 +26,18 @@ from wallets.views.base import changed, first_error, instrument_or_404, own_wall
 
 PREFILLED = ("wallet", "side", "kind", "price", "trigger_price", "size", "slippage")
 CHECKED = ("with_limit", "post_only", "reduce_only")
-KEPT = (*PREFILLED[:4], "slippage", *CHECKED)  # after an order: all but how much
-# Fields of a request that a ticket names otherwise.
+STICKY_FIELDS = (*PREFILLED[:4], "slippage", *CHECKED)  # kept after an order: all but the size
+# Fields of an order request that have another name in the ticket.
 FIELDS = {"slippage_percent": "slippage", "tif": "post_only"}
 
 
 @dataclass(frozen=True)
-class Account:
-    """The wallet that a ticket trades for, and what an order would be judged by now."""
+class TicketAccount:
+    """The wallet of a ticket, with the risk context of an order placed now."""
 
     wallet: Wallet
     instrument: Instrument
-    now: Situation
+    now: RiskContext
 
     @property
     def works(self) -> bool:
@@ -49,27 +49,27 @@ class Account:
 
     @property
     def free(self) -> Decimal:
-        """Of the quote asset: what could be reserved."""
-        return free(self.now, "spot" if self.spot else "perp", self.instrument.quote)
+        """Available amount of the quote asset."""
+        return available_balance(self.now, "spot" if self.spot else "perp", self.instrument.quote)
 
     @property
     def coins(self) -> Decimal:
-        return free(self.now, "spot", self.instrument.base)
+        return available_balance(self.now, "spot", self.instrument.base)
 
 
 @never_cache
 @require_safe
 def ticket(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
-    """The form, as far as it is filled in by the query: a change of wallet keeps what was typed."""
+    """The ticket, prefilled from the query, so that a change of the wallet keeps the input."""
     row = instrument_or_404(venue, symbol)
     if not request.user.is_authenticated:
         return render(request, "orders/ticket_closed.html", {"row": row})
-    first: dict[str, Any] = {name: request.GET[name] for name in PREFILLED if request.GET.get(name)}
-    first |= dict.fromkeys((name for name in CHECKED if request.GET.get(name)), True)
-    return _answer(request, row, TicketForm.fresh(**{"price": _middle(row), **first}))
+    initial: dict[str, Any] = {name: request.GET[name] for name in PREFILLED if request.GET.get(name)}
+    initial |= dict.fromkeys((name for name in CHECKED if request.GET.get(name)), True)
+    return _render(request, row, TicketForm.fresh(**{"price": _mid_price(row), **initial}))
 
 
-def _middle(row: BoardRow) -> str:
+def _mid_price(row: MarketRow) -> str:
     bid, ask = row.number("bid"), row.number("ask")
     if bid is None or ask is None:
         return ""
@@ -82,7 +82,7 @@ def place(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
     row = instrument_or_404(venue, symbol)
     form = TicketForm(request.POST)
     if not form.is_valid():
-        return _answer(request, row, form, status=422)
+        return _render(request, row, form, status=422)
     try:
         order = services.order_place(
             user=request.user,
@@ -94,68 +94,70 @@ def place(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
     except OrderInvalid as error:
         field = FIELDS.get(error.field, error.field)
         form.add_error(field if field in form.fields else None, error.sentence)
-        return _answer(request, row, form, status=422)
+        return _render(request, row, form, status=422)
     except (OrderDenied, OrderConflict) as error:
-        # The id is used up: an order stands under it, if only a denied one.
-        return _answer(request, row, form, status=422, refusal=error, client_id=uuid4())
+        # The client id is used: an order was stored under it, possibly a denied one.
+        return _render(request, row, form, status=422, refusal=error, client_id=uuid4())
     return _placed(request, row, form, order)
 
 
-def _placed(request: HttpRequest, row: BoardRow, form: TicketForm, order: Order) -> HttpResponse:
+def _placed(request: HttpRequest, row: MarketRow, form: TicketForm, order: Order) -> HttpResponse:
     if "HX-Request" not in request.headers:
         return redirect("orders:order", order.pk)
-    kept = {name: form.data[name] for name in KEPT if form.data.get(name)}
-    response = _answer(request, row, TicketForm.fresh(**kept), order=order)
+    sticky = {name: form.data[name] for name in STICKY_FIELDS if form.data.get(name)}
+    response = _render(request, row, TicketForm.fresh(**sticky), order=order)
     response["HX-Trigger"] = '{"me:order": {}, "me:balance": {}}'
     return response
 
 
-def _answer(
-    request: HttpRequest, row: BoardRow, form: TicketForm, *, status: int = 200, **more: Any
+def _render(
+    request: HttpRequest, row: MarketRow, form: TicketForm, *, status: int = 200, **more: Any
 ) -> HttpResponse:
-    mine = [
+    own = [
         wallet for wallet in selectors.wallets_of(request.user)
-        if wallet.venue_id == row.venue.name and wallet.status not in (Wallet.Status.ARCHIVED, Wallet.Status.REFUSED)
+        if wallet.venue_id == row.venue.name and wallet.status not in (Wallet.Status.ARCHIVED, Wallet.Status.REJECTED)
     ]  # fmt: skip
-    if not mine:
+    if not own:
         return render(request, "orders/ticket_closed.html", {"row": row, "signed_in": True}, status=status)
-    named = str(form["wallet"].value() or "")
-    wallet = next((wallet for wallet in mine if str(wallet.pk) == named), None) or _likeliest(mine)
+    selected = str(form["wallet"].value() or "")
+    wallet = next((wallet for wallet in own if str(wallet.pk) == selected), None) or _default_wallet(own)
     context = {
         "row": row,
         "form": form,
         "client_id": form["client_id"].value(),
-        "wallets": mine,
+        "wallets": own,
         "account": account_of(wallet, row),
         **more,
     }
     return render(request, "orders/ticket.html", context, status=status)
 
 
-def _likeliest(wallets: list[Wallet]) -> Wallet:
+def _default_wallet(wallets: list[Wallet]) -> Wallet:
     return min(wallets, key=lambda wallet: wallet.status != Wallet.Status.ACTIVE)
 
 
-def account_of(wallet: Wallet, row: BoardRow) -> Account:
+def account_of(wallet: Wallet, row: MarketRow) -> TicketAccount:
     instrument = instrument_rules(row.instrument)
     prices = selectors.prices_of(row.venue.name)
-    return Account(wallet, instrument, selectors.situation_of(wallet, instrument, prices, timezone.now()))
+    return TicketAccount(
+        wallet, instrument, selectors.risk_context_of(wallet, instrument, prices, timezone.now())
+    )
 
 
-# --- while somebody types --------------------------------------------------------------------------------
+# --- while the user types -----------------------------------------------------------------------------
 @private
 @require_GET
 def preview(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
-    """What would happen, by the same judgement as an order; nothing is written."""
+    """Result of the same risk check as for an order; nothing is written."""
     row = instrument_or_404(venue, symbol)
     form = TicketForm(request.GET)
     context: dict[str, Any] = {"row": row, "form": form}
     if form.is_valid():
-        wish = form.request(venue=venue, symbol=symbol)
-        context["act"] = wish_words(wish, row.instrument.base, row.decimals)
+        order_request = form.request(venue=venue, symbol=symbol)
+        context["act"] = describe_order(order_request, row.instrument.base, row.decimals)
         try:
             context["preview"] = services.order_preview(
-                user=request.user, wallet_id=form.cleaned_data["wallet"], request=wish
+                user=request.user, wallet_id=form.cleaned_data["wallet"], request=order_request
             )
         except OrderInvalid as error:
             context["hint"] = error.sentence
@@ -166,14 +168,14 @@ def preview(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
 
 @private
 @require_GET
-def share(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
-    """The size field, filled with so many per cent of what could be traded at most."""
+def size_share(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
+    """The size field, filled with a percentage of the maximum order size."""
     row = instrument_or_404(venue, symbol)
     wallet = own_wallet(request, uuid_of(request.GET.get("wallet")))
     percent = figure_or_none(request.GET.get("share", "")) or Decimal(0)
     side, price = request.GET.get("side", ""), figure_or_none(request.GET.get("price", ""))
     account = account_of(wallet, row)
-    most = size_most(
+    max_size = max_order_size(
         account.instrument,
         account.now,
         side="sell" if side == "sell" else "buy",
@@ -181,7 +183,7 @@ def share(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
         reduce_only=bool(request.GET.get("reduce_only")),
     )
     step = Decimal(1).scaleb(-row.instrument.size_decimals)
-    size = (most * min(percent, Decimal(100)) / 100) // step * step
+    size = (max_size * min(percent, Decimal(100)) / 100) // step * step
     response = render(request, "orders/size.html", {"size": format(size, "f"), "row": row})
     response["HX-Trigger"] = "ticket:changed"
     return response

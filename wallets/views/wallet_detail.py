@@ -1,4 +1,4 @@
-"""One wallet: what it holds, what it may do, and its end."""
+"""Wallet pages: account data, trading state, limits, key and archiving of one wallet."""
 
 from typing import Any
 from uuid import UUID
@@ -10,6 +10,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_POST
 from django.views.generic import FormView, TemplateView
@@ -23,12 +24,12 @@ from wallets.forms import KeyForm, LabelForm, LimitsForm, StateForm
 from wallets.models import Wallet
 from wallets.views.base import first_error, own_fills, own_orders, own_wallet, private
 
-BOOKS = {
-    "balances": "Balances",
-    "positions": "Positions",
-    "orders": "Orders",
-    "fills": "Fills",
-    "ledger": "Ledger",
+TABS = {
+    "balances": _("Balances"),
+    "positions": _("Positions"),
+    "orders": _("Orders"),
+    "fills": _("Trade history"),
+    "ledger": _("Ledger"),
 }
 PAGE = 50
 
@@ -36,56 +37,56 @@ PAGE = 50
 @private
 @require_GET
 def wallet(request: HttpRequest, pk: UUID) -> HttpResponse:
-    found = own_wallet(request, pk)
-    return render(request, "wallets/wallet.html", _context(request, found))
+    wallet_row = own_wallet(request, pk)
+    return render(request, "wallets/wallet.html", _context(request, wallet_row))
 
 
 @private
 @require_GET
-def books(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """The tables alone, for the page to read again."""
+def account_data(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """The tables only, for reloads by the page."""
     return render(request, "wallets/account_data.html", _context(request, own_wallet(request, pk)))
 
 
-def _context(request: HttpRequest, found: Wallet) -> dict[str, Any]:
+def _context(request: HttpRequest, wallet_row: Wallet) -> dict[str, Any]:
     tab = request.GET.get("tab", "")
-    tab = tab if tab in BOOKS else "balances"
+    tab = tab if tab in TABS else "balances"
     return {
-        "wallet": found,
-        "card": selectors.card_of(found),
+        "wallet": wallet_row,
+        "card": selectors.card_of(wallet_row),
         "now": timezone.now(),
         "here": "wallets",
         "tab": tab,
-        "tabs": BOOKS.items(),
+        "tabs": TABS.items(),
         "states": [state.value for state in STRICTNESS],
-        "label_form": LabelForm(initial={"label": found.label}),
-        **_book(request, found, tab),
+        "label_form": LabelForm(initial={"label": wallet_row.label}),
+        **_tab_context(request, wallet_row, tab),
     }
 
 
-def _book(request: HttpRequest, found: Wallet, tab: str) -> dict[str, Any]:
+def _tab_context(request: HttpRequest, wallet_row: Wallet, tab: str) -> dict[str, Any]:
     rows: Any
     match tab:
         case "balances":
-            return {"rows": selectors.balances_of(found)}
+            return {"rows": selectors.balances_of(wallet_row)}
         case "positions":
-            return {"positions": selectors.holdings_of(request.user, wallet_id=found.pk)}
+            return {"positions": selectors.position_rows(request.user, wallet_id=wallet_row.pk)}
         case "orders":
-            rows = own_orders(request, wallet_id=found.pk)
+            rows = own_orders(request, wallet_id=wallet_row.pk)
         case "fills":
-            rows = own_fills(request, wallet_id=found.pk)
+            rows = own_fills(request, wallet_id=wallet_row.pk)
         case _:
-            rows = selectors.transfers_page(request.user, found.pk)
+            rows = selectors.ledger_transactions_page(request.user, wallet_row.pk)
     return {"page": Paginator(rows, PAGE).get_page(request.GET.get("page"))}
 
 
 @private
 @require_POST
 def rename(request: HttpRequest, pk: UUID) -> HttpResponse:
-    found, form = own_wallet(request, pk), LabelForm(request.POST)
+    wallet_row, form = own_wallet(request, pk), LabelForm(request.POST)
     if form.is_valid():
         services.wallet_rename(
-            user=request.user, wallet_id=found.pk, label=form.cleaned_data["label"], http=request
+            user=request.user, wallet_id=wallet_row.pk, label=form.cleaned_data["label"], http=request
         )
     else:
         messages.error(request, first_error(form))
@@ -95,27 +96,27 @@ def rename(request: HttpRequest, pk: UUID) -> HttpResponse:
 @private
 @require_POST
 def state(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Stricter at once; looser only after a fresh proof."""
-    found, form = own_wallet(request, pk), StateForm(request.POST)
+    """Set the trading state: a stricter one at once, a looser one only after recent authentication."""
+    wallet_row, form = own_wallet(request, pk), StateForm(request.POST)
     if not form.is_valid():
-        messages.error(request, "There is no such state.")
+        messages.error(request, _("Unknown trading state."))
         return redirect("wallets:wallet", pk)
-    wanted = TradingState(form.cleaned_data["state"])
-    looser = STRICTNESS.index(wanted) < STRICTNESS.index(TradingState(found.trading_state))
+    new_state = TradingState(form.cleaned_data["state"])
+    looser = STRICTNESS.index(new_state) < STRICTNESS.index(TradingState(wallet_row.trading_state))
     if looser and not step_up_is_fresh(request_session(request)):
         return step_up_redirect(request, "wallet.live")
     try:
         services.trading_state_set(
-            actor=request.user, scope="wallet", target=found.pk, state=wanted,
+            actor=request.user, scope="wallet", target=wallet_row.pk, state=new_state,
             reason=form.cleaned_data["reason"], http=request,
         )  # fmt: skip
-    except services.WalletRefused as refusal:
+    except services.WalletRejected as refusal:
         messages.error(request, str(refusal))
     return redirect("wallets:wallet", pk)
 
 
-class WalletForm(FormView):
-    """A form about one wallet of the reader; refused again under 422."""
+class WalletFormView(FormView):
+    """Base of forms for one wallet of the user; an invalid form responds with 422."""
 
     wallet: Wallet
 
@@ -137,7 +138,7 @@ class WalletForm(FormView):
 
 @method_decorator(private, name="dispatch")
 @method_decorator(step_up_required("wallet.limits"), name="dispatch")
-class LimitsView(WalletForm):
+class LimitsView(WalletFormView):
     form_class = LimitsForm
     template_name = "wallets/limits.html"
 
@@ -146,21 +147,23 @@ class LimitsView(WalletForm):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(
-            **kwargs, house=selectors.limits_of(Wallet()), new="new" in self.request.GET
+            **kwargs,
+            default_limits=selectors.limits_of(Wallet()),
+            new="new" in self.request.GET,
         )
 
     def form_valid(self, form: LimitsForm) -> HttpResponse:
         services.wallet_limits_set(
             user=self.request.user, wallet_id=self.wallet.pk, limits=form.cleaned_data, http=self.request
         )
-        messages.success(self.request, "The limits are set.")
+        messages.success(self.request, _("The limits are set."))
         return super().form_valid(form)
 
 
 @method_decorator(sensitive_post_parameters("key"), name="dispatch")
 @method_decorator(private, name="dispatch")
 @method_decorator(step_up_required("wallet.replace_key"), name="dispatch")
-class KeyView(WalletForm):
+class KeyView(WalletFormView):
     form_class = KeyForm
     template_name = "wallets/key.html"
 
@@ -182,16 +185,19 @@ class Archive(TemplateView):
     template_name = "wallets/archive.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        found = own_wallet(self.request, kwargs["pk"])
-        live = own_orders(self.request, wallet_id=found.pk, live=True).count()
-        return super().get_context_data(**kwargs, wallet=found, live=live, here="wallets")
+        wallet_row = own_wallet(self.request, kwargs["pk"])
+        live = own_orders(self.request, wallet_id=wallet_row.pk, live=True).count()
+        return super().get_context_data(**kwargs, wallet=wallet_row, live=live, here="wallets")
 
     def post(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        found = own_wallet(request, pk)
+        wallet_row = own_wallet(request, pk)
         try:
-            services.wallet_archive(user=request.user, wallet_id=found.pk, http=request)
-        except services.WalletRefused as error:
+            services.wallet_archive(user=request.user, wallet_id=wallet_row.pk, http=request)
+        except services.WalletRejected as error:
             context = self.get_context_data(pk=pk, refusal=str(error))
             return self.render_to_response(context, status=422)
-        messages.success(request, f"{found.label} is archived; its key is deleted, its books stay.")
+        messages.success(
+            request,
+            _("{label} is archived: its key is deleted, its records stay.").format(label=wallet_row.label),
+        )
         return redirect("wallets:list")

@@ -1,4 +1,4 @@
-"""All wallets on one page, a card each."""
+"""Wallet list: one card per wallet."""
 
 from uuid import UUID
 
@@ -14,14 +14,15 @@ from wallets.views.base import own_wallet, private
 @private
 @require_GET
 def wallets(request: HttpRequest) -> HttpResponse:
-    """`?archived=1` shows those that were put away too."""
-    every = list(selectors.wallets_of(request.user))
-    put_away = [wallet for wallet in every if wallet.status == "archived"]
-    shown = every if request.GET.get("archived") == "1" else [one for one in every if one not in put_away]
+    """All cards; `?archived=1` includes archived wallets."""
+    all_wallets = list(selectors.wallets_of(request.user))
+    archived = [wallet for wallet in all_wallets if wallet.status == "archived"]
+    with_archived = request.GET.get("archived") == "1"
+    shown = all_wallets if with_archived else [one for one in all_wallets if one not in archived]
     context = {
         "cards": [selectors.card_of(wallet) for wallet in shown],
-        "archived": len(put_away),
-        "with_archived": len(shown) == len(every),
+        "archived": len(archived),
+        "with_archived": len(shown) == len(all_wallets),
         "now": timezone.now(),
     }
     return render(request, "wallets/list.html", context)
@@ -30,6 +31,6 @@ def wallets(request: HttpRequest) -> HttpResponse:
 @private
 @require_GET
 def card(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """One card again, for a page whose wallet has changed."""
+    """One card, for reloads after a change of its wallet."""
     context = {"card": selectors.card_of(own_wallet(request, pk)), "now": timezone.now()}
     return render(request, "wallets/card.html", context)

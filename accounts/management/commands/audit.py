@@ -1,4 +1,4 @@
-"""Proves the audit trail, exports it, and names the rights that the application needs on it."""
+"""`manage.py audit`: verifies and exports the audit log, prints the SQL grants of the application's role."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
 from accounts import audit
-from accounts.domain.hash_chain import NOTHING, Fault, Head, Link, faults
+from accounts.domain.hash_chain import NOTHING, ChainFault, Head, Link, verify_chain
 from accounts.models import AuditEntry
 
 GRANTS = """\
@@ -23,28 +23,29 @@ REVOKE DELETE, TRUNCATE ON accounts_audithead FROM {role};"""
 
 
 class Command(BaseCommand):
-    help = "verify: find tampered or missing entries. export: print all as JSON lines. grants: SQL of a role."
+    help = "verify: find changed or missing entries. export: print all as JSON lines. grants: SQL for a role."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        what = parser.add_subparsers(dest="what", required=True)
-        verify = what.add_parser("verify")
-        verify.add_argument("--file", type=Path, help="an export, read instead of the database")
-        verify.add_argument("--head", type=_head, help="SEQ:HASH where the trail must end, noted earlier")
-        what.add_parser("export")
-        grants = what.add_parser("grants")
+        subcommands = parser.add_subparsers(dest="subcommand", required=True)
+        verify = subcommands.add_parser("verify")
+        verify.add_argument("--file", type=Path, help="an export to verify instead of the database")
+        verify.add_argument("--head", type=_head, help="SEQ:HASH noted earlier that the log must contain")
+        subcommands.add_parser("export")
+        grants = subcommands.add_parser("grants")
         grants.add_argument("role", help="the database role that the processes use; not the tables' owner")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        {"verify": self._verify, "export": self._export, "grants": self._grants}[options["what"]](options)
+        handlers = {"verify": self._verify, "export": self._export, "grants": self._grants}
+        handlers[options["subcommand"]](options)
 
     def _verify(self, options: dict[str, Any]) -> None:
-        """Exit status 1 and one line per fault, else the head: note it outside this machine."""
-        found, head = _in_file(options) if options["file"] else _in_database(options)
-        for fault in found:
+        """Print the faults and exit with status 1, or print the head, to be noted outside this machine."""
+        faults, head = _verify_file(options) if options["file"] else _verify_database(options)
+        for fault in faults:
             self.stderr.write(str(fault))
-        if found:
-            raise CommandError(f"the audit trail is broken in {len(found)} places", returncode=1)
-        self.stdout.write(f"whole: {head.seq} entries, head {head}")
+        if faults:
+            raise CommandError(f"the audit log has {len(faults)} faults", returncode=1)
+        self.stdout.write(f"intact: {head.seq} entries, head {head}")
 
     def _export(self, options: dict[str, Any]) -> None:
         for row in audit.exported(AuditEntry.objects.order_by("seq").iterator()):
@@ -61,11 +62,11 @@ def _head(text: str) -> Head:
     return Head(int(seq), digest)
 
 
-def _in_database(options: dict[str, Any]) -> tuple[list[Fault], Head]:
+def _verify_database(options: dict[str, Any]) -> tuple[list[ChainFault], Head]:
     return audit.verify(noted=options["head"]), audit.head_get()
 
 
-def _in_file(options: dict[str, Any]) -> tuple[list[Fault], Head]:
+def _verify_file(options: dict[str, Any]) -> tuple[list[ChainFault], Head]:
     last = NOTHING
 
     def links() -> Iterator[Link]:
@@ -75,7 +76,7 @@ def _in_file(options: dict[str, Any]) -> tuple[list[Fault], Head]:
             yield link
 
     try:
-        return list(faults(links(), [options["head"]] if options["head"] else [])), last
+        return list(verify_chain(links(), [options["head"]] if options["head"] else [])), last
     except (OSError, ValueError, KeyError) as error:
         raise CommandError(f"cannot read {options['file']}: {error!r}") from error
 

@@ -1,4 +1,4 @@
-"""The demo trader of a local house: a user with a generated password, and a link that works once."""
+"""`manage.py demo_trader`: demo user of a local installation, with password and one-time login link."""
 
 import json
 import os
@@ -11,35 +11,35 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.models import User
-from accounts.services import sign_in_code_mint
+from accounts.services import login_code_create
 
 EMAIL = "demo@cryptotrade.localhost"
 
 
 class Command(BaseCommand):
-    help = "Create the demo trader if new, write var/demo.json (0600), print a one-time sign-in link."
+    help = "Create the demo trader if missing, write var/demo.json (0600), print a one-time sign-in link."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--url", required=True, help="address of this house")
+        parser.add_argument("--url", required=True, help="address of this server")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if settings.PRODUCTION:
             raise CommandError("there is no demo trader in production")
         path = Path(settings.VAR_DIR) / "demo.json"
         user, password = self._trader(path)
-        # Nobody reads this mailbox: the address counts as confirmed.
+        # This mailbox does not exist: the address is marked as confirmed.
         EmailAddress.objects.update_or_create(
             user=user, email=user.email, defaults={"verified": True, "primary": True}
         )
         _write_private(path, {"url": options["url"], "email": user.email, "password": password})
-        # The code is behind a `#`: browsers keep that part to themselves, so no log ever has it.
-        self.stdout.write(f"{options['url']}/accounts/link/#{sign_in_code_mint(user=user)}")
+        # The code follows a `#`: browsers do not send that part, so it never appears in a log.
+        self.stdout.write(f"{options['url']}/accounts/link/#{login_code_create(user=user)}")
 
     def _trader(self, path: Path) -> tuple[User, str]:
         user = User.objects.filter(email=EMAIL).first()
-        known = json.loads(path.read_text())["password"] if path.exists() else None
-        if user and known and user.check_password(known):
-            return user, known
+        stored = json.loads(path.read_text())["password"] if path.exists() else None
+        if user and stored and user.check_password(stored):
+            return user, stored
         password = secrets.token_urlsafe(15)
         if user is None:
             return User.objects.create_user(EMAIL, password, name="Demo trader"), password

@@ -1,6 +1,6 @@
-"""Bots in the house of `manage.py chaos`: what they are, what their owners do, and what must be true after.
+"""Bot scenario of the chaos test (`manage.py chaos --bots`): bots, the actions of their owners, and verification.
 
-`plan` says from a seed which bots there are and what is done to them; `people` does it by the API;
-`takeovers` measures how long a bot is without a supervisor; `reckoning` reads the journals, replays them
-and compares books; `part` holds it all together for `wallets.management.chaos`.
+`plan` derives bots and actions from a seed; `owners` sends the actions to the API; `failovers` measures how long a
+bot is without a supervisor; `verification` replays the journals and compares positions and ledgers; `scenario`
+connects these parts to `wallets.management.chaos`.
 """

@@ -1,4 +1,4 @@
-"""How long bots are without a supervisor, by the rows and the database's clock. Pure."""
+"""Failover times: how long bots are without a supervisor, by their rows and the database's clock. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ BOUND = 20.0  # s
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A bot whose run goes on: the process that its row names as its owner, and its last sign of life (s)."""
+class BotStatus:
+    """Status of a bot with an active run: process id of its supervisor, and time of its last heartbeat (s)."""
 
     bot: UUID
     pid: int | None
-    beaten: float
+    heartbeat: float
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
-    """From the death of `bot`'s supervisor until `pid` drove it, or died as well (s since 1970)."""
+class Failover:
+    """One failover: from the stop of the bot's supervisor until process `pid` ran it or stopped too (Unix time, s)."""
 
     bot: UUID
     pid: int | None
@@ -37,52 +37,53 @@ class Wait:
         return f"{self.bot} from {since} to {until}, {self.seconds:.1f} s; then process {self.pid}"
 
 
-class Takeovers:
-    """A bot waits from the death of its supervisor until another one, or the same one awake again, writes
-    a sign of life for it. While the database is away nobody could, so that waiting begins when it is back.
-    An heir that dies before it gave a sign ends one wait, and begins another.
+class FailoverTracker:
+    """Measures failovers; `failovers` lists all that have ended.
 
-    `took` lists every wait.
+    A failover begins when the supervisor of a bot is killed or paused, and ends with the next heartbeat of the
+    bot, from another supervisor or from the same one after its pause. No supervisor can write heartbeats while
+    the database is unavailable, so pending failovers then start again when it is back. A successor that is
+    stopped before its first heartbeat ends one failover and begins another.
     """
 
     def __init__(self) -> None:
-        self.took: list[Wait] = []
-        self._still: dict[int, float] = {}
-        self._waiting: dict[UUID, float] = {}
-        self._heirs: dict[UUID, int] = {}
+        self.failovers: list[Failover] = []
+        self._stopped: dict[int, float] = {}
+        self._pending: dict[UUID, float] = {}
+        self._successors: dict[UUID, int] = {}
 
     def stopped(self, pid: int, at: float) -> None:
-        """Killed or paused."""
-        self._still[pid] = at
+        """Process `pid` was killed or paused."""
+        self._stopped[pid] = at
 
-    def went_on(self, pid: int) -> None:
-        self._still.pop(pid, None)
+    def resumed(self, pid: int) -> None:
+        self._stopped.pop(pid, None)
 
-    def back(self, at: float) -> None:
-        """The database answers again."""
-        self._waiting = {bot: max(since, at) for bot, since in self._waiting.items()}
-        self._still = {pid: max(since, at) for pid, since in self._still.items()}
+    def database_restored(self, at: float) -> None:
+        """The database is available again: pending failovers start now."""
+        self._pending = {bot: max(since, at) for bot, since in self._pending.items()}
+        self._stopped = {pid: max(since, at) for pid, since in self._stopped.items()}
 
-    def look(self, now: float, bots: Iterable[Seen]) -> None:
-        """`bots` are all whose run goes on at this moment."""
-        going = {seen.bot: seen for seen in bots}
-        for bot, seen in going.items():
-            if seen.pid is None or seen.pid in self._still:
-                died = self._still.get(seen.pid or 0, now)
-                since = self._waiting.setdefault(bot, died)
-                if seen.pid is not None and self._heirs.get(bot) == seen.pid and since < died:
-                    self.took.append(Wait(bot, seen.pid, since, died))
-                    self._waiting[bot] = died
-            elif bot in self._waiting:
-                self._heirs[bot] = seen.pid
-                if seen.beaten >= self._waiting[bot]:
-                    self.took.append(Wait(bot, seen.pid, self._waiting.pop(bot), seen.beaten))
-        self._waiting = {bot: since for bot, since in self._waiting.items() if bot in going}
+    def update(self, now: float, bots: Iterable[BotStatus]) -> None:
+        """Process the current state; `bots` are all bots with an active run."""
+        active = {status.bot: status for status in bots}
+        for bot, status in active.items():
+            if status.pid is None or status.pid in self._stopped:
+                stopped = self._stopped.get(status.pid or 0, now)
+                since = self._pending.setdefault(bot, stopped)
+                if status.pid is not None and self._successors.get(bot) == status.pid and since < stopped:
+                    self.failovers.append(Failover(bot, status.pid, since, stopped))
+                    self._pending[bot] = stopped
+            elif bot in self._pending:
+                self._successors[bot] = status.pid
+                if status.heartbeat >= self._pending[bot]:
+                    self.failovers.append(Failover(bot, status.pid, self._pending.pop(bot), status.heartbeat))
+        self._pending = {bot: since for bot, since in self._pending.items() if bot in active}
 
-    def waiting(self, now: float) -> dict[UUID, float]:
-        """How long each has waited that waits now."""
-        return {bot: now - since for bot, since in self._waiting.items()}
+    def pending(self, now: float) -> dict[UUID, float]:
+        """Duration so far of every pending failover, by bot."""
+        return {bot: now - since for bot, since in self._pending.items()}
 
     @property
-    def late(self) -> list[Wait]:
-        return [wait for wait in self.took if wait.seconds > BOUND]
+    def late(self) -> list[Failover]:
+        return [failover for failover in self.failovers if failover.seconds > BOUND]

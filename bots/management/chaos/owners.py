@@ -1,4 +1,4 @@
-"""Owners of bots: they make, start, stop and change them by the API, whatever happens to the house."""
+"""Bot owners: API clients that create, start, stop and change bots while faults are injected."""
 
 import asyncio
 import logging
@@ -8,91 +8,93 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid5
 
-from bots.management.chaos.plan import BotAct, BotPlan
-from wallets.management.chaos.clients import Asked, Caller, Person
+from bots.management.chaos.plan import BotAction, BotPlan
+from wallets.management.chaos.clients import ApiClient, ChaosUser, RequestCounts
 
 logger = logging.getLogger(__name__)
 
-REFUSED = range(400, 500)
-START_WITHIN, AGAIN = 60.0, 1.0  # s; a bot that is being stopped cannot be started yet
+CLIENT_ERRORS = range(400, 500)
+START_WITHIN, RETRY_INTERVAL = 60.0, 1.0  # s; a bot that is still stopping cannot be started
 
 
 class Owner:
-    """One person's bots. `did` counts what the API agreed to, `asked` what it had to be asked for."""
+    """Owner of bots. `responses` counts accepted and rejected commands, `counts` API responses and retries."""
 
-    def __init__(self, person: Person, url: str) -> None:
+    def __init__(self, trader: ChaosUser, url: str) -> None:
         self.bots: dict[UUID, BotPlan] = {}
-        self.did: Counter[str] = Counter()
-        self.asked = Asked()
+        self.responses: Counter[str] = Counter()
+        self.counts = RequestCounts()
         self.problems: list[str] = []
-        self._person = person
+        self._trader = trader
         self._url = url
         self._versions: Counter[UUID] = Counter()
 
     async def make(self, plans: Sequence[BotPlan], mids: dict[str, Decimal]) -> None:
-        """Make and start them."""
-        async with Caller(self._person, self._url, self.asked) as caller:
+        """Create and start the planned bots."""
+        async with ApiClient(self._trader, self._url, self.counts) as client:
             for plan in plans:
                 body = {
-                    "wallet": str(self._person.wallet), "symbol": plan.symbol, "strategy": plan.strategy,
+                    "wallet": str(self._trader.wallet), "symbol": plan.symbol, "strategy": plan.strategy,
                     "budget": "1500", "inputs": plan.inputs(mids[plan.symbol], 0),
                 }  # fmt: skip
-                status, answer = await caller.ask("POST", "/bots", plan.key, body)
+                status, response = await client.request("POST", "/bots", plan.key, body)
                 if status != 201:
-                    self.problems.append(f"a {plan.strategy} was not made: {status} {answer}")
+                    self.problems.append(f"{plan.strategy} bot was not created: {status} {response}")
                     continue
-                self.bots[UUID(answer["id"])] = plan
-                await self._ask(caller, UUID(answer["id"]), "start", plan.key)
+                self.bots[UUID(response["id"])] = plan
+                await self._command(client, UUID(response["id"]), "start", plan.key)
 
-    async def act(self, acts: Any, mids: dict[str, Decimal]) -> None:
-        """For ever."""
-        async with Caller(self._person, self._url, self.asked) as caller:
-            for one in acts:
-                await asyncio.sleep(one.pause)
-                await self._do(caller, one, mids)
+    async def act(self, actions: Any, mids: dict[str, Decimal]) -> None:
+        """Run the endless sequence of actions, until cancelled."""
+        async with ApiClient(self._trader, self._url, self.counts) as client:
+            for action in actions:
+                await asyncio.sleep(action.pause)
+                await self._do(client, action, mids)
 
-    async def _do(self, caller: Caller, act: BotAct, mids: dict[str, Decimal]) -> None:
-        bot = list(self.bots)[int(act.pick * len(self.bots))]
-        match act.kind:
+    async def _do(self, client: ApiClient, action: BotAction, mids: dict[str, Decimal]) -> None:
+        bot = list(self.bots)[int(action.pick * len(self.bots))]
+        match action.kind:
             case "start":
-                await self._ask(caller, bot, "start", act.key)
+                await self._command(client, bot, "start", action.key)
             case "stop_keep" | "stop_cancel":
-                policy = "keep" if act.kind == "stop_keep" else "cancel_own"
-                await self._ask(caller, bot, "stop", act.key, {"policy": policy})
+                policy = "keep" if action.kind == "stop_keep" else "cancel_own"
+                await self._command(client, bot, "stop", action.key, {"policy": policy})
             case "inputs":
                 self._versions[bot] += 1
                 plan = self.bots[bot]
                 inputs = plan.inputs(mids[plan.symbol], self._versions[bot])
-                status, answer = await caller.ask("PATCH", f"/bots/{bot}", act.key, {"inputs": inputs})
-                self._note("inputs", status, answer)
+                status, response = await client.request(
+                    "PATCH", f"/bots/{bot}", action.key, {"inputs": inputs}
+                )
+                self._count("inputs", status, response)
 
     async def start_all(self) -> None:
-        """Every one that does not run, once what is being stopped has stopped."""
-        async with Caller(self._person, self._url, self.asked) as caller:
-            await asyncio.gather(*(self._start(caller, bot, plan.key) for bot, plan in self.bots.items()))
+        """Start every bot that is not running; a stopping bot is retried until it has stopped."""
+        async with ApiClient(self._trader, self._url, self.counts) as client:
+            await asyncio.gather(*(self._start(client, bot, plan.key) for bot, plan in self.bots.items()))
 
-    async def _start(self, caller: Caller, bot: UUID, key: UUID) -> None:
+    async def _start(self, client: ApiClient, bot: UUID, key: UUID) -> None:
         deadline = asyncio.get_running_loop().time() + START_WITHIN
-        while await self._ask(caller, bot, "start", uuid5(key, "last start")) in REFUSED:
+        while await self._command(client, bot, "start", uuid5(key, "last start")) in CLIENT_ERRORS:
             if asyncio.get_running_loop().time() > deadline:
                 self.problems.append(f"{bot} could not be started")
                 return
-            await asyncio.sleep(AGAIN)
+            await asyncio.sleep(RETRY_INTERVAL)
 
     async def stop_all(self) -> None:
-        async with Caller(self._person, self._url, self.asked) as caller:
+        async with ApiClient(self._trader, self._url, self.counts) as client:
             for bot, plan in self.bots.items():
                 key = uuid5(plan.key, "last stop")
-                await self._ask(caller, bot, "stop", key, {"policy": "cancel_own"})
+                await self._command(client, bot, "stop", key, {"policy": "cancel_own"})
 
-    async def _ask(self, caller: Caller, bot: UUID, verb: str, key: UUID, body: Any = None) -> int:
-        status, answer = await caller.ask("POST", f"/bots/{bot}/{verb}", key, body)
-        self._note(verb, status, answer)
+    async def _command(self, client: ApiClient, bot: UUID, verb: str, key: UUID, body: Any = None) -> int:
+        status, response = await client.request("POST", f"/bots/{bot}/{verb}", key, body)
+        self._count(verb, status, response)
         return status
 
-    def _note(self, verb: str, status: int, answer: dict[str, Any]) -> None:
-        if status in REFUSED:
-            self.did[f"{verb} refused"] += 1
-            logger.info("refused", extra={"status": status, "reason": str(answer)[:300]})
+    def _count(self, verb: str, status: int, response: dict[str, Any]) -> None:
+        if status in CLIENT_ERRORS:
+            self.responses[f"{verb} refused"] += 1
+            logger.info("request rejected", extra={"status": status, "reason": str(response)[:300]})
         elif status:
-            self.did[verb] += 1
+            self.responses[verb] += 1

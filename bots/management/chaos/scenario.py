@@ -1,4 +1,4 @@
-"""The bots of one run, from their making to their lines on the sheet."""
+"""Bot scenario of a chaos run: creates bots, observes failovers, verifies the result, writes report lines."""
 
 import asyncio
 import logging
@@ -13,159 +13,167 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
-from bots.management.chaos.failovers import BOUND, Takeovers
+from bots.management.chaos.failovers import BOUND, FailoverTracker
 from bots.management.chaos.owners import Owner
-from bots.management.chaos.plan import bot_acts, plans
+from bots.management.chaos.plan import bot_actions, plans
 from bots.management.chaos.verification import (
     BotVerdict,
-    Told,
-    bots_seen,
-    levels_doubled,
-    reckon_bots,
+    ReplayCounts,
+    bot_statuses,
+    duplicate_levels,
     replay_all,
-    told,
+    replay_counts,
+    verify_bots,
 )
-from wallets.management.chaos.clients import Person
-from wallets.management.chaos.run import patiently
-from wallets.management.chaos.simulator_client import Venue
+from wallets.management.chaos.clients import ChaosUser
+from wallets.management.chaos.run import with_retries
+from wallets.management.chaos.simulator_client import SimulatorClient
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY = 0.5
-LEVELS_EVERY = 4  # looks
-AWAY_AFTER = 2.0  # s; a look that takes longer had to wait for the database
+POLL_INTERVAL = 0.5
+LEVELS_POLLS = 4  # polls
+OUTAGE_THRESHOLD = 2.0  # s; a poll that takes longer had to wait for the database
 DRIVEN_WITHIN, QUIET_WITHIN = 60.0, 120.0
-SHOWN = 12
+MAX_LISTED = 12
 
 
-class Bots:
-    """Implements `wallets.management.chaos.run.Part`, and is the witness of what breaks."""
+class BotScenario:
+    """Implements `wallets.management.chaos.run.ChaosScenario`, including its `FaultObserver`."""
 
     def __init__(self, seed: int, count: int, url: str, say: Callable[[str], None]) -> None:
         self._seed, self._count, self._url, self._say = seed, count, url, say
-        self._venue = Venue(f"http://127.0.0.1:{settings.SIMULATOR_CONTROL_PORT}", settings.SIMULATOR_URL)
+        self._venue = SimulatorClient(
+            f"http://127.0.0.1:{settings.SIMULATOR_CONTROL_PORT}", settings.SIMULATOR_URL
+        )
         self._owners: list[Owner] = []
         self._wallets: list[UUID] = []
-        self._takeovers = Takeovers()
+        self._tracker = FailoverTracker()
         self._levels: Counter[str] = Counter()
-        self._verdict = BotVerdict(problems=["nothing was judged"])
-        self._told = Told(0, 0, 0, 0)
+        self._verdict = BotVerdict(problems=["the bots were not verified"])
+        self._replay_counts = ReplayCounts(0, 0, 0, 0)
 
-    # --- the witness ---------------------------------------------------------------------------------
+    # --- fault observer ------------------------------------------------------------------------------
     def stopped(self, pid: int) -> None:
-        self._takeovers.stopped(pid, time.time())  # the database has the same machine's clock
+        self._tracker.stopped(
+            pid, time.time()
+        )  # the database runs on the same machine, so it has the same clock
 
-    def went_on(self, pid: int) -> None:
-        self._takeovers.went_on(pid)
+    def resumed(self, pid: int) -> None:
+        self._tracker.resumed(pid)
 
-    # --- the part --------------------------------------------------------------------------------------
+    # --- scenario --------------------------------------------------------------------------------------
     @property
     def bots(self) -> list[UUID]:
         return [bot for owner in self._owners for bot in owner.bots]
 
-    async def begin(self, people: list[Person]) -> None:
-        self._wallets = [person.wallet for person in people]
-        self._owners = [Owner(person, self._url) for person in people]
-        wanted, mids = plans(self._seed, self._count, len(people)), await self._venue.mids()
+    async def begin(self, traders: list[ChaosUser]) -> None:
+        self._wallets = [trader.wallet for trader in traders]
+        self._owners = [Owner(trader, self._url) for trader in traders]
+        bot_plans, mids = plans(self._seed, self._count, len(traders)), await self._venue.mids()
         await asyncio.gather(
             *(
-                owner.make([plan for plan in wanted if plan.owner == number], mids)
+                owner.make([plan for plan in bot_plans if plan.owner == number], mids)
                 for number, owner in enumerate(self._owners)
             )
         )
-        self._say(f"{len(self.bots)} bots, some of them stopped, started and changed meanwhile")
+        self._say(f"{len(self.bots)} bots; owners stop, start and change some of them")
 
     async def act(self) -> None:
-        """For ever."""
+        """Run the actions of all owners and observe failovers, until cancelled."""
         mids = await self._venue.mids()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch())
             for number, owner in enumerate(self._owners):
-                tasks.create_task(owner.act(bot_acts(self._seed, number), mids))
+                tasks.create_task(owner.act(bot_actions(self._seed, number), mids))
 
     async def settle(self) -> None:
-        """Start whatever does not run, so that all is heard; see every bot driven; stop all; judge."""
-        watching = asyncio.create_task(self._watch())
+        """Start every bot once more so that it processes all events, wait until all run, stop all, verify."""
+        watch_task = asyncio.create_task(self._watch())
         await asyncio.gather(*(owner.start_all() for owner in self._owners))
         unowned = await self._until_driven()
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        watch_task.cancel()
+        await asyncio.gather(watch_task, return_exceptions=True)
         await asyncio.gather(*(owner.stop_all() for owner in self._owners))
-        self._verdict = await self._reckon_when_quiet()
+        self._verdict = await self._verify_when_quiet()
         self._verdict.unowned = unowned
         self._verdict.problems += [line for owner in self._owners for line in owner.problems]
-        self._verdict.levels += self._lasting()
-        self._told = await patiently(partial(told, self.bots))
-        self._say(f"replaying {self._told.decisions} decisions")
-        self._verdict.replay = await patiently(lambda: list(replay_all(self.bots)))
+        self._verdict.levels += self._duplicate_lines()
+        self._replay_counts = await with_retries(partial(replay_counts, self.bots))
+        self._say(f"replaying {self._replay_counts.decisions} decisions")
+        self._verdict.replay = await with_retries(lambda: list(replay_all(self.bots)))
 
-    # --- watching --------------------------------------------------------------------------------------
+    # --- observation -----------------------------------------------------------------------------------
     async def _watch(self) -> None:
-        """For ever."""
-        looks = 0
+        """Poll bot statuses and duplicate levels, until cancelled."""
+        polls = 0
         while True:
-            await asyncio.sleep(LOOK_EVERY)
-            looks += 1
+            await asyncio.sleep(POLL_INTERVAL)
+            polls += 1
             began = time.time()
             try:
-                now, seen = await database_sync_to_async(bots_seen)(self.bots)
-                doubled = []
-                if looks % LEVELS_EVERY == 0:
-                    doubled = await database_sync_to_async(levels_doubled)(self.bots)
+                now, statuses = await database_sync_to_async(bot_statuses)(self.bots)
+                duplicates = []
+                if polls % LEVELS_POLLS == 0:
+                    duplicates = await database_sync_to_async(duplicate_levels)(self.bots)
             except (DatabaseError, InterfaceError):
-                self._takeovers.back(time.time())
+                self._tracker.database_restored(time.time())
                 continue
-            if time.time() - began > AWAY_AFTER:
-                self._takeovers.back(time.time())
-            self._takeovers.look(now, seen)
-            self._levels.update(doubled)
+            if time.time() - began > OUTAGE_THRESHOLD:
+                self._tracker.database_restored(time.time())
+            self._tracker.update(now, statuses)
+            self._levels.update(duplicates)
 
-    def _lasting(self) -> list[str]:
-        return [f"{line}, in {count} looks" for line, count in self._levels.items()]
+    def _duplicate_lines(self) -> list[str]:
+        return [f"{line}, in {count} polls" for line, count in self._levels.items()]
 
     async def _until_driven(self) -> list[str]:
-        """Bots that nobody drives although they should run."""
+        """Wait until every bot is run by a supervisor; returns the bots that are not."""
         deadline = asyncio.get_running_loop().time() + DRIVEN_WITHIN
         while True:
-            now, seen = await patiently(lambda: bots_seen(self.bots))
-            left = [f"{one.bot} is not driven" for one in seen if not one.pid or now - one.beaten > BOUND]
-            left += [f"{bot} does not run" for bot in set(self.bots) - {one.bot for one in seen}]
+            now, statuses = await with_retries(lambda: bot_statuses(self.bots))
+            left = [
+                f"{status.bot} is not run by a supervisor"
+                for status in statuses
+                if not status.pid or now - status.heartbeat > BOUND
+            ]
+            left += [f"{bot} does not run" for bot in set(self.bots) - {status.bot for status in statuses}]
             if not left or asyncio.get_running_loop().time() > deadline:
                 return left
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(POLL_INTERVAL)
 
-    async def _reckon_when_quiet(self) -> BotVerdict:
+    async def _verify_when_quiet(self) -> BotVerdict:
         deadline = asyncio.get_running_loop().time() + QUIET_WITHIN
         while True:
-            verdict = await patiently(partial(reckon_bots, self.bots, self._wallets))
+            verdict = await with_retries(partial(verify_bots, self.bots, self._wallets))
             unsettled = verdict.active or verdict.standing or verdict.shares or verdict.snapshots
             if not unsettled or asyncio.get_running_loop().time() > deadline:
                 return verdict
-            await asyncio.sleep(LOOK_EVERY * 4)
+            await asyncio.sleep(POLL_INTERVAL * 4)
 
-    # --- the sheet -------------------------------------------------------------------------------------
+    # --- report ----------------------------------------------------------------------------------------
     @property
     def is_clean(self) -> bool:
-        return not (self._verdict.wrong or self._takeovers.late or self._unanswered)
+        return not (self._verdict.wrong or self._tracker.late or self._unanswered)
 
     @property
     def _unanswered(self) -> int:
-        return sum(owner.asked.unanswered for owner in self._owners)
+        return sum(owner.counts.unanswered for owner in self._owners)
 
     def lines(self) -> Iterator[str]:
-        did = sum((owner.did for owner in self._owners), Counter[str]())
-        took, late = self._takeovers.took, self._takeovers.late
-        yield f"bots            {len(self.bots)}; {', '.join(f'{verb} {n}' for verb, n in sorted(did.items()))}"
+        responses = sum((owner.responses for owner in self._owners), Counter[str]())
+        failovers, late = self._tracker.failovers, self._tracker.late
+        yield f"bots            {len(self.bots)}; {', '.join(f'{verb} {n}' for verb, n in sorted(responses.items()))}"
         yield f"                {self._unanswered} never answered"
         yield (
-            f"decided         {self._told.decisions} times in {self._told.runs} runs: "
-            f"{self._told.orders} orders, {self._told.fills} fills"
+            f"decided         {self._replay_counts.decisions} times in {self._replay_counts.runs} runs: "
+            f"{self._replay_counts.orders} orders, {self._replay_counts.fills} fills"
         )
-        slowest = max((wait.seconds for wait in took), default=0.0)
-        yield f"taken over      {len(took)} times, slowest {slowest:.1f} s"
+        slowest = max((failover.seconds for failover in failovers), default=0.0)
+        yield f"taken over      {len(failovers)} times, slowest {slowest:.1f} s"
         yield f"late            {len(late)}"
-        yield from (f"  {wait}" for wait in late[:SHOWN])
+        yield from (f"  {failover}" for failover in late[:MAX_LISTED])
         for field in fields(BotVerdict):
-            found = getattr(self._verdict, field.name)
-            yield f"{field.name:<16}{len(found)}"
-            yield from (f"  {line}" for line in found[:SHOWN])
+            lines = getattr(self._verdict, field.name)
+            yield f"{field.name:<16}{len(lines)}"
+            yield from (f"  {line}" for line in lines[:MAX_LISTED])

@@ -1,4 +1,4 @@
-"""The demo trader's bot: an AS grid on the simulated market, trading from the house's first minute."""
+"""Creates and starts the demo user's bot: an AS grid on the simulated market."""
 
 import threading
 import time
@@ -16,9 +16,9 @@ from bots.services import bot_create, bot_start
 from wallets.selectors import wallets_of
 
 SYMBOL = "BTC"
-PATIENCE, LOOK_EVERY = 30.0, 0.3
+TIMEOUT, POLL_INTERVAL = 30.0, 0.3
 BUDGET = Decimal(2_000)
-# Close to the market and quick to follow it: a demonstration should trade while somebody watches.
+# Levels close to the market, which follow it quickly: a demonstration should trade within minutes.
 INPUTS = {
     "direction": "neutral", "levels": 3, "step": "8", "spread": "6", "recentre": "25", "decay": "2",
     "horizon": "10", "interval": "1m",
@@ -33,8 +33,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         user = get_user_model().objects.get(email=options["email"])
-        mine = bots_of(user).first() or bots_of(user, archived=True).first()
-        if mine is not None and run_last(mine) is not None:
+        existing = bots_of(user).first() or bots_of(user, archived=True).first()
+        if existing is not None and run_last(existing) is not None:
             return
         wallet = self._wallet(user)
         if wallet is None:
@@ -50,10 +50,10 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _wallet(self, user: Any) -> Any:
-        """The first simulated wallet; one that was just made is checked by `execution` for a moment."""
-        deadline, pause = time.monotonic() + PATIENCE, threading.Event()
+        """The first simulated wallet; waits while the execution worker checks a new one."""
+        deadline, pause = time.monotonic() + TIMEOUT, threading.Event()
         while True:
             wallet = wallets_of(user).filter(venue__simulated=True, status__in=("checking", "active")).first()
             if wallet is None or wallet.status == "active" or time.monotonic() > deadline:
                 return wallet
-            pause.wait(LOOK_EVERY)
+            pause.wait(POLL_INTERVAL)

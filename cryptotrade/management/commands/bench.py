@@ -1,4 +1,4 @@
-"""`make bench`: how much our parts do, beside their peers, in one run on this machine."""
+"""`make bench`: benchmarks of the application's parts and of comparable software, in one run."""
 
 import contextlib
 import signal
@@ -19,7 +19,7 @@ from cryptotrade.embedded import ServiceUnavailable
 
 BENCHMARKS = {
     "fanout": fanout,
-    "slow-readers": slow_consumers,
+    "slow-consumers": slow_consumers,
     "feed": feed,
     "orders": orders,
     "tick-to-order": tick_to_order,
@@ -29,8 +29,8 @@ BENCHMARKS = {
 
 
 class Command(BaseCommand):
-    help = "Measure fan-out, slow readers, the feed, the order path and bots. Starts all that it needs, on the loopback."
-    requires_system_checks: list[str] = []  # noqa: RUF012  it needs neither a database nor secrets
+    help = "Measure fan-out, slow consumers, the feed, the order path and bots. Starts all required services on the loopback."
+    requires_system_checks: list[str] = []  # noqa: RUF012  needs neither a database nor secrets
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("benchmark", nargs="?", default="all", choices=[*BENCHMARKS, "all"])
@@ -39,26 +39,32 @@ class Command(BaseCommand):
         parser.add_argument("--clients", type=int)
         parser.add_argument("--topics", type=int)
         parser.add_argument("--rate", type=float, help="updates per topic and second")
-        parser.add_argument("--runs", type=int, help="medians are taken over these")
-        parser.add_argument("--find", action="store_true", help="bots: twice as many until they do not fit")
+        parser.add_argument("--runs", type=int, help="number of runs; results are medians")
+        parser.add_argument(
+            "--find-capacity", action="store_true", help="bots: double their number until they do not fit"
+        )
         names = ", ".join(peer.name for peer in PEERS[1:])
-        parser.add_argument("--peers", help=f"which of {names}, with commas between; default: what is here")
+        parser.add_argument(
+            "--peers", help=f"comma-separated list of {names}; default: all that are installed"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        asked = {key: options[key] for key in ("seconds", "clients", "topics", "rate", "runs")}
-        asked["peers"] = tuple(options["peers"].split(",")) if options["peers"] else None
-        wanted = list(BENCHMARKS) if options["benchmark"] == "all" else [options["benchmark"]]
+        overrides = {key: options[key] for key in ("seconds", "clients", "topics", "rate", "runs")}
+        overrides["peers"] = tuple(options["peers"].split(",")) if options["peers"] else None
+        names = list(BENCHMARKS) if options["benchmark"] == "all" else [options["benchmark"]]
         try:
             with _sigterm_as_interrupt():
-                runs = {name: BENCHMARKS[name].DEFAULTS.given(asked) for name in wanted}
-                told = [self._run(name, given, find=options["find"]) for name, given in runs.items()]
+                runs = {name: BENCHMARKS[name].DEFAULTS.overridden(overrides) for name in names}
+                documents = [
+                    self._run(name, given, find=options["find_capacity"]) for name, given in runs.items()
+                ]
         except (BenchError, ServiceUnavailable, ValueError) as problem:
             raise CommandError(str(problem)) from problem
         except KeyboardInterrupt:
             raise CommandError("stopped") from None
-        whole = report.together(told) if len(told) > 1 else told[0]
-        path = report.keep(settings.VAR_DIR / "bench", whole)
-        self._print(told, whole, as_json=options["json"])
+        document = report.merge_documents(documents) if len(documents) > 1 else documents[0]
+        path = report.save(settings.VAR_DIR / "bench", document)
+        self._print(documents, document, as_json=options["json"])
         self.stderr.write(f"written to {path}")
 
     def _run(self, name: str, options: Options, *, find: bool) -> report.Row:
@@ -68,24 +74,24 @@ class Command(BaseCommand):
         if find and name == "bots":
             return bots.find(options, say)
         with Bench() as bench:
-            told: report.Row = BENCHMARKS[name].run(bench, options, say)
-        return told
+            document: report.Row = BENCHMARKS[name].run(bench, options, say)
+        return document
 
     def _say(self, name: str, text: str) -> None:
         self.stderr.write(f"{name}: {text}")
         self.stderr.flush()
 
-    def _print(self, told: list[report.Row], whole: report.Row, *, as_json: bool) -> None:
+    def _print(self, documents: list[report.Row], document: report.Row, *, as_json: bool) -> None:
         if as_json:
-            sys.stdout.write(orjson.dumps(whole).decode() + "\n")
+            sys.stdout.write(orjson.dumps(document).decode() + "\n")
             return
-        for one in told:
+        for one in documents:
             self.stdout.write(report.table(one, BENCHMARKS[one["benchmark"]].COLUMNS) + "\n")
 
 
 @contextlib.contextmanager
 def _sigterm_as_interrupt() -> Iterator[None]:
-    """So that what we started is ended, as with Ctrl-C."""
+    """Handle SIGTERM like Ctrl-C, so that child processes are stopped."""
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield

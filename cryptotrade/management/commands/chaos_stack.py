@@ -1,4 +1,4 @@
-"""The house of `manage.py chaos`: as `up`, but with several supervisors, or an execution that lacks a guard."""
+"""Stack of `manage.py chaos`: `up` with several supervisors, or with an execution worker without a safety check."""
 
 from typing import Any
 
@@ -8,25 +8,25 @@ from cryptotrade.management.commands import up
 
 
 class Command(up.Command):
-    help = "For `manage.py chaos` alone."
+    help = "For `manage.py chaos` only."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--supervisors", type=int, default=1)
-        parser.add_argument("--without", default="")
+        parser.add_argument("--disable", default="")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        supervisors, without = options["supervisors"], options["without"]
+        supervisors, disabled = options["supervisors"], options["disable"]
 
-        class Broken(up.House):
+        class ChaosLocalStack(up.LocalStack):
             def _processes(self) -> dict[str, list[str]]:
                 processes = super()._processes()
-                if without:
-                    processes["execution"] = ["chaos_execution", "wallets-execution", "--without", without]
-                more = {f"supervisor-{n}": processes["supervisor"] for n in range(2, supervisors + 1)}
-                return processes | more
+                if disabled:
+                    processes["execution"] = ["chaos_execution", "wallets-execution", "--disable", disabled]
+                extra = {f"supervisor-{n}": processes["supervisor"] for n in range(2, supervisors + 1)}
+                return processes | extra
 
             def _environment_of(self, name: str) -> dict[str, str]:
                 return super()._environment_of(name.partition("-")[0])
 
-        up.House = Broken  # type: ignore[misc]
+        up.LocalStack = ChaosLocalStack  # type: ignore[misc]
         super().handle(*args, **options)

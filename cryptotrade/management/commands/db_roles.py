@@ -1,6 +1,6 @@
-"""The database roles of the processes: each may do what it has to, and only `execution` reads sealed keys.
+"""`manage.py db_roles`: database roles of the processes with minimal rights.
 
-Run as the tables' owner, who has to be allowed to create roles, after every `migrate`. Idempotent.
+Only `execution` reads sealed keys. Run after every `migrate`, as the owner of the tables with the right to create roles. Idempotent.
 """
 
 import io
@@ -15,10 +15,10 @@ from cryptotrade import env
 from market.leases import LeasedModel
 
 WEB, FEED, EXECUTION, BOTS = ROLES = ("web", "feed", "execution", "bots")
-BOOKS = (
-    "wallets_ledgertransfer", "wallets_ledgerentry", "wallets_fill", "bots_bottransfer", "bots_botentry",
+APPEND_ONLY = (
+    "wallets_ledgertransaction", "wallets_ledgerentry", "wallets_fill", "bots_botledgertransaction", "bots_botledgerentry",
 )  # fmt: skip
-FEEDS = "market_"
+FEED_PREFIX = "market_"
 
 CREATE = """
 DO $$ BEGIN
@@ -26,22 +26,22 @@ DO $$ BEGIN
 END $$;
 ALTER ROLE {role} LOGIN;
 """
-# Everything anew, so that what an older version gave is taken back.
-BEGINNING = """
+# All rights are revoked and granted again, so that rights of older versions do not remain.
+RESET = """
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role};
 GRANT USAGE ON SCHEMA public TO {role};
 GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {role};
 """
-# What is added up or appended to is written by nobody twice, whatever the triggers say.
-MONEY = f"""
+# Ledger totals and append-only rows cannot be rewritten by any process, independently of the triggers.
+LEDGER_RULES = f"""
 REVOKE ALL ON wallets_walletsecret FROM {{role}};
 REVOKE INSERT, UPDATE, DELETE ON wallets_sealingkey, wallets_balance, bots_botbalance FROM {{role}};
-REVOKE UPDATE, DELETE ON {", ".join(BOOKS)} FROM {{role}};
+REVOKE UPDATE, DELETE ON {", ".join(APPEND_ONLY)} FROM {{role}};
 """
-# Only supervisors keep the books of bots; a new bot's wallet gets its mark from whoever makes the bot.
+# Only supervisors write the ledgers of bots; the process that creates a bot inserts its ledger cursor.
 ONLY_BOTS = """
-REVOKE INSERT, UPDATE, DELETE ON bots_bottransfer, bots_botentry, bots_holderbook FROM {role};
-REVOKE UPDATE, DELETE ON bots_booksmark FROM {role};
+REVOKE INSERT, UPDATE, DELETE ON bots_botledgertransaction, bots_botledgerentry, bots_holderposition FROM {role};
+REVOKE UPDATE, DELETE ON bots_ledgercursor FROM {role};
 """
 SECRETS = {
     WEB: """
@@ -62,7 +62,7 @@ def role_name(process: str) -> str:
 
 class Command(BaseCommand):
     help = (
-        "Make the roles that the processes connect as, and give each its rights. "
+        "Create the database roles of the processes and grant their rights. "
         "DATABASE_PASSWORD_WEB, …_FEED, …_EXECUTION, …_BOTS (or …_FILE) set passwords."
     )
 
@@ -71,32 +71,33 @@ class Command(BaseCommand):
         for process in ROLES:
             role = sql.Identifier(role_name(process))
             self._run(CREATE, role=role, name=sql.Literal(role_name(process)))
-            self._run(BEGINNING, role=role)
+            self._run(RESET, role=role)
             if process == FEED:
                 self._feed(role)
             else:
-                self._all_but_money(process, role)
+                self._grant_app_tables(process, role)
             if password := env.secret(f"DATABASE_PASSWORD_{process.upper()}"):
                 self._run("ALTER ROLE {role} PASSWORD {password}", role=role, password=sql.Literal(password))
         self.stdout.write(" ".join(role_name(process) for process in ROLES))
 
     def _feed(self, role: sql.Identifier) -> None:
-        """It reads venues: nothing of people or money is its business."""
-        tables = [name for name in connection.introspection.table_names() if name.startswith(FEEDS)]
+        """Grant the market tables: the feed worker needs no data of users, orders or balances."""
+        tables = [name for name in connection.introspection.table_names() if name.startswith(FEED_PREFIX)]
         names = sql.SQL(", ").join(map(sql.Identifier, tables))
         self._run("GRANT SELECT, INSERT, UPDATE, DELETE ON {names} TO {role}", role=role, names=names)
-        # A worker that leaves takes its name off everything that anybody leases, also where it owns nothing.
+        # A stopping worker clears its id from the rows of all leased models, also of those it never leases.
         for model in LeasedModel.__subclasses__():
             table = sql.Identifier(model._meta.db_table)
             grant = "GRANT SELECT (owner_id), UPDATE (owner_id) ON {table} TO {role}"
             self._run(grant, role=role, table=table)
 
-    def _all_but_money(self, process: str, role: sql.Identifier) -> None:
-        granted = io.StringIO()
-        call_command("audit", "grants", role_name(process), stdout=granted)
+    def _grant_app_tables(self, process: str, role: sql.Identifier) -> None:
+        """Grant all tables, then revoke the rights to write ledgers and to read sealed keys."""
+        grants = io.StringIO()
+        call_command("audit", "grants", role_name(process), stdout=grants)
         with connection.cursor() as cursor:
-            cursor.execute(granted.getvalue())
-        self._run(MONEY + SECRETS[process] + ("" if process == BOTS else ONLY_BOTS), role=role)
+            cursor.execute(grants.getvalue())
+        self._run(LEDGER_RULES + SECRETS[process] + ("" if process == BOTS else ONLY_BOTS), role=role)
 
     def _run(self, statements: str, **parts: sql.Composable) -> None:
         with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""`make run`: everything on this machine, from nothing to live markets, until Ctrl-C."""
+"""`manage.py up` (`make run`): starts all services and processes on this machine until Ctrl-C."""
 
 import asyncio
 import contextlib
@@ -20,9 +20,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from cryptotrade import env
 from cryptotrade.embedded import EmbeddedPostgres, EmbeddedRedis, ServiceUnavailable, services_at
-from cryptotrade.process_supervisor import Supervisor
+from cryptotrade.process_supervisor import ProcessSupervisor
 
-# Each process connects as the role that may do what it has to (cryptotrade/management/commands/db_roles.py).
+# Process → database role with minimal rights (cryptotrade/management/commands/db_roles.py).
 ROLES = {"web": "web", "feed": "feed", "simulator": "feed", "execution": "execution", "supervisor": "bots"}
 MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
 SERVICE_CHECK_SECONDS = 1.0
@@ -30,36 +30,38 @@ BUSY = {"cpu", "memory"}
 
 
 class Command(BaseCommand):
-    help = "Start PostgreSQL and Redis (when no URL is given) and every process; stop all on Ctrl-C."
-    requires_system_checks: list[str] = []  # noqa: RUF012  it runs before there is a database
+    help = "Start PostgreSQL and Redis (unless URLs are configured) and all processes; stop them on Ctrl-C."
+    requires_system_checks: list[str] = []  # noqa: RUF012  the database does not run yet
 
     def handle(self, *args: Any, **options: Any) -> None:
         var: Path = settings.VAR_DIR
         var.mkdir(parents=True, exist_ok=True)
-        Path(settings.STATIC_ROOT).mkdir(exist_ok=True)  # empty: files are found where they were installed
-        with _only_one(var):
+        Path(settings.STATIC_ROOT).mkdir(
+            exist_ok=True
+        )  # stays empty: static files are served from their sources
+        with _exclusive(var):
             port = env.number("PORT", 8000)
             _refuse_taken(port)
-            house = House(var, port, self._say)
+            stack = LocalStack(var, port, self._print)
             try:
-                house.start_services()
-                asyncio.run(house.run())
+                stack.start_services()
+                asyncio.run(stack.run())
             except ServiceUnavailable as error:
                 raise CommandError(str(error)) from error
             finally:
-                house.stop_services()
+                stack.stop_services()
 
-    def _say(self, name: str, text: str) -> None:
+    def _print(self, name: str, text: str) -> None:
         for line in text.splitlines():
             self.stdout.write(f"{name:<10} | {line}")
         self.stdout.flush()
 
 
-class House:
-    """The services and processes of one `var/`."""
+class LocalStack:
+    """Embedded services and processes of one `var/`. `output(name, text)` prints a message of a process."""
 
-    def __init__(self, var: Path, port: int, say: Any) -> None:
-        self.var, self.port, self.say = var, port, say
+    def __init__(self, var: Path, port: int, output: Any) -> None:
+        self.var, self.port, self.output = var, port, output
         self.postgres = None if env.secret("DATABASE_URL") else EmbeddedPostgres(var)
         self.redis = None if env.secret("REDIS_URL") else EmbeddedRedis(var)
         self.environment = {**os.environ, "CRYPTOTRADE_VAR": str(var), "PYTHONUNBUFFERED": "1"}
@@ -68,7 +70,7 @@ class House:
     def start_services(self) -> None:
         services = services_at(self.var)
         if self.postgres:
-            self.say("up", "starting PostgreSQL (the first start takes a few seconds)")
+            self.output("up", "starting PostgreSQL (the first start takes a few seconds)")
             self.postgres.start()
             self.environment["DATABASE_URL"] = services.database_url
         if self.redis:
@@ -84,29 +86,29 @@ class House:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, self.stopping.set)
         await self._prepare()
-        supervisor = Supervisor(self.var / "log", self.say)
+        supervisor = ProcessSupervisor(self.var / "log", self.output)
         for name, command in self._processes().items():
             supervisor.start(name, [*MANAGE, *command], self._environment_of(name))
-        watchers = [asyncio.create_task(work) for work in (self._welcome(), self._watch_services())]
+        watchers = [asyncio.create_task(work) for work in (self._announce_ready(), self._watch_services())]
         await self.stopping.wait()
-        self.say("up", "stopping")
+        self.output("up", "stopping")
         for watcher in watchers:
             watcher.cancel()
         await supervisor.stop()
 
     async def _prepare(self) -> None:
-        """Tables, roles and the first sealing key. Where keys are missing, what is left still starts."""
+        """Migrate, create database roles and the first sealing key; without keys the rest still starts."""
         await self._manage("migrate", "--verbosity", "0")
         if self.postgres:
             await self._manage("db_roles")
         try:
-            if made := await self._manage("sealing_keys", "init"):
-                self.say("up", f"sealing keys: {made}")
+            if created := await self._manage("sealing_keys", "init"):
+                self.output("up", f"sealing keys: {created}")
         except CommandError as error:
-            self.say("up", str(error))
+            self.output("up", str(error))
 
     def _environment_of(self, name: str) -> dict[str, str]:
-        """With a database of the caller's there is one role, or one for each that its operator made."""
+        """Environment of a process; with the embedded database each process connects as its own role."""
         if self.postgres is None:
             return self.environment
         url = urlsplit(self.environment["DATABASE_URL"])
@@ -136,56 +138,56 @@ class House:
         return out.decode().strip()
 
     async def _watch_services(self) -> None:
-        """A service that dies is started again; its clients reconnect by themselves."""
+        """Restart an embedded service that has died; its clients reconnect by themselves."""
         while True:
             await asyncio.sleep(SERVICE_CHECK_SECONDS)
             for service in (self.redis, self.postgres):
                 if service and not service.alive():
-                    self.say("up", f"{type(service).__name__} is gone; starting it again")
+                    self.output("up", f"{type(service).__name__} has stopped; restarting it")
                     try:
                         await asyncio.to_thread(service.start)
-                    except Exception as problem:  # noqa: BLE001  whatever it was, we try again in a second
-                        self.say("up", f"it did not start: {problem}")
+                    except Exception as problem:  # noqa: BLE001  any failure is retried after a second
+                        self.output("up", f"it did not start: {problem}")
 
-    async def _welcome(self) -> None:
-        """Once everything is ready: where to go, and how to get in without choosing a password."""
+    async def _announce_ready(self) -> None:
+        """Wait until all processes are ready; print the address and the login link of the demo trader."""
         url = f"http://127.0.0.1:{self.port}"
         link = await self._manage("demo_trader", "--url", url)
         while not await asyncio.to_thread(_is_ready, url):  # noqa: ASYNC110  another process, over HTTP
             await asyncio.sleep(0.3)
         if "simulator" in settings.VENUES:
-            await self._demo()
-        self.say("up", f"ready: {url}")
-        self.say("up", f"sign in as the demo trader, once: {link}")
-        self.say("up", f"or with the e-mail and password in {self.var / 'demo.json'}")
+            await self._create_demo()
+        self.output("up", f"ready: {url}")
+        self.output("up", f"sign in as the demo trader, once: {link}")
+        self.output("up", f"or with the e-mail and password in {self.var / 'demo.json'}")
         if "filebased" in settings.EMAIL_BACKEND:
-            self.say("up", f"codes and other mail are kept in {settings.EMAIL_FILE_PATH}")
-        self.say("up", "Ctrl-C stops everything; the data stay")
+            self.output("up", f"codes and other mail are written to {settings.EMAIL_FILE_PATH}")
+        self.output("up", "Ctrl-C stops everything; the data is kept")
 
-    async def _demo(self) -> None:
-        """A convenience: without it one opens an account and starts a bot by hand."""
+    async def _create_demo(self) -> None:
+        """Create the demo trader's wallet and bot; a failure is only printed."""
         email = json.loads((self.var / "demo.json").read_text())["email"]
         try:
             await self._manage("demo_wallet", "--email", email)
             await self._manage("demo_bot", "--email", email)
         except CommandError as error:
-            self.say("up", str(error))
+            self.output("up", str(error))
 
 
 def _is_ready(url: str) -> bool:
-    """Everything answers. A machine that is busy with something else is no reason to wait."""
+    """Whether the server is ready. Failed CPU or memory checks are ignored: the machine may just be busy."""
     try:
-        with urllib.request.urlopen(f"{url}/ready", timeout=5) as answer:  # noqa: S310  our own address
-            return bool(answer.status == 200)
-    except urllib.error.HTTPError as refusal:
-        return set(json.load(refusal).get("failed", ["all"])) <= BUSY
+        with urllib.request.urlopen(f"{url}/ready", timeout=5) as response:  # noqa: S310  our own address
+            return bool(response.status == 200)
+    except urllib.error.HTTPError as error:
+        return set(json.load(error).get("failed", ["all"])) <= BUSY
     except (OSError, ValueError):
         return False
 
 
 @contextlib.contextmanager
-def _only_one(var: Path) -> Any:
-    """Two houses on one `var/` would share a database and fight over its processes."""
+def _exclusive(var: Path) -> Any:
+    """Lock `var/`: two stacks would share its database and stop each other's processes."""
     with (var / "up.lock").open("a+") as lock:
         _lock(lock, var)
         yield
@@ -203,7 +205,7 @@ def _lock(lock: IO[str], var: Path) -> None:
 
 
 def _bound_port(port: int) -> int | None:
-    """The port that was bound on trial (0: any free one), or None when it is taken."""
+    """The port after a test bind (0: any free port), or None if it is in use."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -218,5 +220,5 @@ def _refuse_taken(port: int) -> None:
         raise CommandError(f"port {port} is in use; choose another: make run PORT=8001")
 
 
-def _free_port(wanted: int) -> int:
-    return _bound_port(wanted) or _bound_port(0) or wanted
+def _free_port(preferred: int) -> int:
+    return _bound_port(preferred) or _bound_port(0) or preferred

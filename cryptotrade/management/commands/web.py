@@ -1,3 +1,5 @@
+"""`manage.py web`: the web process (uvicorn)."""
+
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -13,7 +15,7 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=env.number("PORT", 8000))
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # Not at the top: loading the application loads every app.
+        # Imported here, because loading the application loads every app.
         from cryptotrade.asgi import application
         from cryptotrade.web import serve
 

@@ -1,4 +1,4 @@
-"""`manage.py record --venue V --seconds N --out FILE.jsonl.gz`: write a venue's raw frames down."""
+"""`manage.py record --venue V --seconds N --out FILE.jsonl.gz`: record a venue's raw frames to a file."""
 
 import asyncio
 from argparse import ArgumentParser
@@ -17,8 +17,8 @@ from market.venues import venue_feed
 DEEP = 10
 
 
-class Ignored:
-    """A sink for somebody who wants the raw frames only."""
+class DiscardingSink:
+    """Event sink that discards all events: only the raw frames are recorded."""
 
     def connected(self) -> None:
         return
@@ -30,8 +30,8 @@ class Ignored:
         return
 
 
-def wanted(instruments: list[Instrument], deep: list[str]) -> list[Subscription]:
-    """Everything that the feed would ask for if `deep` were being looked at."""
+def subscriptions_for(instruments: list[Instrument], deep: list[str]) -> list[Subscription]:
+    """All subscriptions of the feed, with order books and trades of the `deep` symbols."""
     symbols = [instrument.symbol for instrument in instruments if instrument.trading]
     return [
         Subscription("mids"),
@@ -42,7 +42,7 @@ def wanted(instruments: list[Instrument], deep: list[str]) -> list[Subscription]
 
 
 async def record(venue: str, seconds: float, out: Path, deep: list[str]) -> int:
-    """Returns the number of frames written."""
+    """Record for `seconds`. Returns the number of frames written."""
     listing = venue_feed(venue)
     try:
         instruments = await listing.instruments()
@@ -50,11 +50,11 @@ async def record(venue: str, seconds: float, out: Path, deep: list[str]) -> int:
         await listing.close()
     with Recorder(out, venue, instruments) as recorder:
         feed = venue_feed(venue, tap=recorder)
-        feed.desire(wanted(instruments, deep))
-        listening = asyncio.create_task(feed.run(Ignored()))
-        await asyncio.wait({listening}, timeout=seconds)
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
+        feed.set_subscriptions(subscriptions_for(instruments, deep))
+        feed_task = asyncio.create_task(feed.run(DiscardingSink()))
+        await asyncio.wait({feed_task}, timeout=seconds)
+        feed_task.cancel()
+        await asyncio.gather(feed_task, return_exceptions=True)
         await feed.close()
         return recorder.frames
 
@@ -66,7 +66,11 @@ class Command(BaseCommand):
         parser.add_argument("--venue", required=True)
         parser.add_argument("--seconds", type=float, required=True)
         parser.add_argument("--out", type=Path, required=True, help="FILE.jsonl.gz")
-        parser.add_argument("--symbols", default="", help="whose books and trades; default: the first ten")
+        parser.add_argument(
+            "--symbols",
+            default="",
+            help="symbols to record order books and trades of; default: the first ten",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         deep = [symbol for symbol in options["symbols"].split(",") if symbol]

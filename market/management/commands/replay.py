@@ -1,7 +1,7 @@
-"""`manage.py replay FILE [--speed X] [--venue V]`: play a recording as if the venue spoke now.
+"""`manage.py replay FILE [--speed X] [--venue V]`: replay a recording through the live feed.
 
-The frames take the same path as live ones, up to the browser. The venue is leased meanwhile, shows as
-simulated, and nothing is stored.
+The frames take the same path as live ones, up to the browser. Meanwhile the command holds the venue's lease,
+the venue is shown as simulated, and nothing is stored.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from market.domain.errors import MarketError
 from market.feed.recording import Recording, ReplayFeed, recording_open
 from market.feed.venue_feed import VenueFeed
 from market.hub import Publisher
-from market.leases import Claim, Keeper, claim, release
+from market.leases import Claim, LeaseKeeper, claim, release
 from market.models import Venue
 from market.services import venue_ensure
 from market.venues import venue_codec, venue_kind
@@ -27,41 +27,43 @@ LAST_FLUSH = 0.5
 DEFAULT_VENUE = "simulator"
 
 
-def venue_take(venue: str, worker: Any) -> Claim | None:
-    """The lease of a venue, or None when a feed worker has it."""
+def venue_claim(venue: str, worker: Any) -> Claim | None:
+    """Claim the lease of a venue; None when a feed worker holds it."""
     kind = venue_kind(venue)
     venue_ensure(name=venue, title=kind.title, simulated=kind.simulated)
     return next(iter(claim(Venue, worker, where=Q(pk=venue))), None)
 
 
 async def replay(venue: str, recording: Recording, speed: float) -> ReplayFeed:
-    """Play it to its end. Raises `CommandError` when the venue is taken."""
-    keeper = Keeper(CHANNEL)
+    """Play the recording to its end. Raises `CommandError` when the venue is leased."""
+    keeper = LeaseKeeper(CHANNEL)
     worker = await keeper.start()
     try:
-        held = await database_sync_to_async(venue_take)(venue, worker)
-        if held is None:
+        lease = await database_sync_to_async(venue_claim)(venue, worker)
+        if lease is None:
             raise CommandError(f"{venue} is driven by a feed worker; stop it or name another --venue")
         try:
-            return await _play(venue, recording, speed, held, keeper)
+            return await _play(venue, recording, speed, lease, keeper)
         finally:
-            await database_sync_to_async(release)(held)
+            await database_sync_to_async(release)(lease)
     finally:
         await keeper.stop()
 
 
-async def _play(venue: str, recording: Recording, speed: float, held: Claim, keeper: Keeper) -> ReplayFeed:
+async def _play(
+    venue: str, recording: Recording, speed: float, lease: Claim, keeper: LeaseKeeper
+) -> ReplayFeed:
     feed = ReplayFeed(venue, recording, venue_codec(venue), speed=speed)
-    publisher = Publisher(venue, held.epoch, simulated=True)
-    playing = asyncio.create_task(VenueFeed(feed, publisher, held, safe=keeper.safe, store=False).run())
-    ending = asyncio.create_task(feed.finished.wait())
-    await asyncio.wait({playing, ending}, return_when=asyncio.FIRST_COMPLETED)
-    if not playing.done():
+    publisher = Publisher(venue, lease.epoch, simulated=True)
+    feed_task = asyncio.create_task(VenueFeed(feed, publisher, lease, safe=keeper.is_safe, store=False).run())
+    finished_task = asyncio.create_task(feed.finished.wait())
+    await asyncio.wait({feed_task, finished_task}, return_when=asyncio.FIRST_COMPLETED)
+    if not feed_task.done():
         await asyncio.sleep(LAST_FLUSH)
-    playing.cancel()
-    ending.cancel()
-    await asyncio.gather(playing, ending, return_exceptions=True)
-    if not playing.cancelled() and (problem := playing.exception()):
+    feed_task.cancel()
+    finished_task.cancel()
+    await asyncio.gather(feed_task, finished_task, return_exceptions=True)
+    if not feed_task.cancelled() and (problem := feed_task.exception()):
         raise problem
     return feed
 

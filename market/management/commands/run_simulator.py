@@ -1,4 +1,4 @@
-"""`manage.py run_simulator`: the simulated venue, speaking Hyperliquid's protocol on the loopback."""
+"""`manage.py run_simulator`: the simulated venue with Hyperliquid's protocol, on the loopback."""
 
 import asyncio
 import logging
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def _moment(text: str) -> int:
-    """ISO time to ms; UTC unless it says otherwise."""
-    moment = datetime.fromisoformat(text)
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+def _parse_time(text: str) -> int:
+    """ISO time to ms; UTC when it has no offset."""
+    time = datetime.fromisoformat(text)
+    return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 class Command(BaseCommand):
@@ -36,13 +36,13 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         options: list[tuple[str, Callable[[str], Any], Any, str]] = [
             ("--host", str, "127.0.0.1", "address to listen on"),
-            ("--port", int, settings.SIMULATOR_PORT, "port of the venue; 0 takes a free one"),
-            ("--control-port", int, settings.SIMULATOR_CONTROL_PORT, "port of faults and state"),
-            ("--seed", int, settings.SIMULATOR_SEED, "of all randomness; default: the last one used"),
-            ("--follow", Path, settings.SIMULATOR_FOLLOW, "folder of recorded candles to play"),
-            ("--follow-from", _moment, settings.SIMULATOR_FOLLOW_FROM, "ISO time in the recording"),
-            ("--speed", float, settings.SIMULATOR_SPEED, "of playback; 1 is real time"),
-            ("--state", Path, settings.VAR_DIR / "simulator", "folder that remembers the world"),
+            ("--port", int, settings.SIMULATOR_PORT, "port of the venue; 0 selects a free port"),
+            ("--control-port", int, settings.SIMULATOR_CONTROL_PORT, "port of the control plane"),
+            ("--seed", int, settings.SIMULATOR_SEED, "seed of all random numbers; default: the saved seed"),
+            ("--playback", Path, settings.SIMULATOR_PLAYBACK_DIR, "folder of recorded candles to play"),
+            ("--playback-from", _parse_time, settings.SIMULATOR_PLAYBACK_FROM, "ISO time in the recording"),
+            ("--speed", float, settings.SIMULATOR_PLAYBACK_SPEED, "playback speed; 1 is real time"),
+            ("--state", Path, settings.VAR_DIR / "simulator", "folder of the saved state"),
         ]
         for name, kind, default, text in options:
             parser.add_argument(name, type=kind, default=default or None, help=text)
@@ -50,19 +50,19 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         _signers_check()
-        # Not before: the venue cannot be imported without what recovers signers.
+        # Imported late: the simulator cannot be imported without coincurve, which is checked above.
         from market.simulator.exchange.rules import RULES
         from market.simulator.server import Config, Simulator, wall_clock
         from market.simulator.world_loader import WorldOptions, world_open
 
-        wanted = WorldOptions(
+        world_options = WorldOptions(
             seed=options["seed"],
-            follow=options["follow"],
-            follow_from=options["follow_from"],
+            playback_dir=options["playback"],
+            playback_from=options["playback_from"],
             speed=options["speed"],
         )
         try:
-            world = world_open(wanted, state=options["state"], now=wall_clock())
+            world = world_open(world_options, state=options["state"], now=wall_clock())
         except (ValueError, OSError) as problem:
             raise CommandError(str(problem)) from problem
         config = Config(

@@ -1,8 +1,8 @@
-"""`manage.py run_worker NAME`: one Channels worker, woken every second, that drains when told to stop.
+"""`manage.py run_worker NAME`: one Channels worker with a wake-up every second and graceful shutdown.
 
-Differs from Channels' `runworker` where that one fails a long-lived worker: it outlives Redis, its
-wakes come from this process (a standby is woken as surely as the worker that it stands by for), and
-SIGTERM lets the consumer give back what it holds.
+Differs from Channels' `runworker` in three ways that a long-lived worker needs: it survives Redis outages,
+its wake-ups come from this process (so standby workers are woken too), and on SIGTERM the consumer releases
+its leases.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ WAKE_EVERY = 1.0
 DRAIN_WITHIN = 4.0
 PAUSE_WITHOUT_REDIS = 1.0
 LOG_EVERY = 30.0
-REDIS_AWAY = (redis.RedisError, OSError, TimeoutError)
+REDIS_ERRORS = (redis.RedisError, OSError, TimeoutError)
 
 
 class WakingWorker(Worker):  # type: ignore[misc]
@@ -45,14 +45,14 @@ class WakingWorker(Worker):  # type: ignore[misc]
             await asyncio.sleep(WAKE_EVERY)
 
     async def _listen_always(self) -> None:
-        told = float("-inf")
+        last_logged = float("-inf")
         while True:
             try:
                 await self.listener(self.channel)
-            except REDIS_AWAY as problem:
+            except REDIS_ERRORS as problem:
                 now = asyncio.get_running_loop().time()
-                if now - told > LOG_EVERY:
-                    told = now
+                if now - last_logged > LOG_EVERY:
+                    last_logged = now
                     logger.warning("no nudges", extra={"channel": self.channel, "reason": str(problem)})
             except ValueError as problem:
                 logger.warning(
@@ -66,7 +66,7 @@ class WakingWorker(Worker):  # type: ignore[misc]
         )
 
     async def drain(self) -> None:
-        """Cancel the consumers and wait until each has given back what it holds."""
+        """Cancel the consumers and wait until each has released its leases."""
         futures = [details["future"] for details in self.application_instances.values()]
         for future in futures:
             future.cancel()
@@ -84,8 +84,8 @@ def worker_channels() -> list[str]:
 
 async def run(channel: str) -> None:
     """Serve `channel` until SIGTERM or SIGINT, then drain."""
-    # To look through everything for garbage stops every thread for a tenth of a second: not through what the
-    # imports made, and through what lives long twenty times more seldom than usual.
+    # A full garbage collection stops all threads for a tenth of a second. So the objects created by imports are
+    # excluded (frozen), and the oldest generation is collected twenty times less often than by default.
     gc.collect()
     gc.freeze()
     gc.set_threshold(*gc.get_threshold()[:2], 200)
@@ -117,9 +117,9 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        known = worker_channels()
-        if options["name"] not in known:
-            raise CommandError(f"no worker {options['name']!r}; known: {', '.join(known)}")
+        channels = worker_channels()
+        if options["name"] not in channels:
+            raise CommandError(f"no worker {options['name']!r}; known: {', '.join(channels)}")
         if port := options["metrics_port"]:
             start_http_server(port, addr="127.0.0.1")
         uvloop.run(run(options["name"]))

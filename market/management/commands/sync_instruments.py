@@ -1,4 +1,4 @@
-"""`manage.py sync_instruments [VENUE …]`: read what venues trade, without running a feed."""
+"""`manage.py sync_instruments [VENUE …]`: update the instruments of venues without running a feed."""
 
 import asyncio
 from argparse import ArgumentParser
@@ -14,7 +14,7 @@ from market.venues import venue_feed, venue_kind
 
 
 async def instruments_of(venue: str) -> list[Instrument]:
-    """What a venue lists now."""
+    """The instruments that a venue lists now."""
     feed = venue_feed(venue)
     try:
         return await feed.instruments()

@@ -1,4 +1,4 @@
-"""The account side of the simulated venue: who signed, what they own, and what their orders do.
+"""Account engine of the simulated venue: signatures, balances and positions, and order execution.
 
-A core without clock and sockets: `Exchange` is handed actions and the time, and tells what happened.
+The package has no clock and no sockets: `AccountEngine` receives actions and the time, and returns notifications.
 """

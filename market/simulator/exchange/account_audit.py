@@ -1,4 +1,4 @@
-"""The venue's own books: every account at once, and whether they add up. For the control plane and tests."""
+"""Audit of all accounts: dump of an account, and the sum checks. Used by the control plane and the tests."""
 
 from typing import Any
 
@@ -9,25 +9,25 @@ from market.simulator.exchange.fixed_point import usd_text
 
 
 def positions_sum(exchange: Exchange, coin: str) -> int:
-    """Lots of all accounts and the population: always nothing."""
-    everybody = [*exchange.accounts.values(), exchange.population]
-    return sum(account.positions[coin].lots for account in everybody if coin in account.positions)
+    """Sum of the signed lots of all accounts and the synthetic traders: always 0."""
+    accounts = [*exchange.accounts.values(), exchange.population]
+    return sum(account.positions[coin].lots for account in accounts if coin in account.positions)
 
 
 def cash_gap(exchange: Exchange) -> int:
-    """Millionths of perpetual USDC that came from nowhere or went missing: always nothing.
+    """Unexplained perpetual USDC, in hundred-millionths: always 0.
 
-    What was paid in is with somebody, was collected in fees, or lies in the spot balances.
+    Deposits equal the cash of all accounts, plus collected fees, plus spot balances.
     """
-    everybody = [*exchange.accounts.values(), exchange.population]
-    cash = sum(account.raw + sum(row.raw for row in account.positions.values()) for account in everybody)
-    spot = sum(account.holding(0).total for account in everybody)
+    accounts = [*exchange.accounts.values(), exchange.population]
+    cash = sum(account.raw + sum(row.raw for row in account.positions.values()) for account in accounts)
+    spot = sum(account.holding(0).total for account in accounts)
     fees = exchange.fees.get("USD", 0)
-    paid_in = sum(account.paid_in for account in everybody)
+    paid_in = sum(account.paid_in for account in accounts)
     return (cash + fees - paid_in) * 100 + spot + exchange.fees.get("0", 0)
 
 
-def _row(account: Account) -> dict[str, Any]:
+def _summary_row(account: Account) -> dict[str, Any]:
     return {
         "raw": usd_text(account.raw),
         "fills": len(account.fills),
@@ -38,7 +38,7 @@ def _row(account: Account) -> dict[str, Any]:
 
 
 def account_book(exchange: Exchange, account: Account) -> dict[str, Any]:
-    """All that a client's own books can be compared with, to the last unit. Logs are oldest first."""
+    """Exact dump of an account, which a client compares with its own ledger. Logs are oldest first."""
     unrealised = sum(
         position.lots * exchange.market(coin).mark - position.cost
         for coin, position in account.positions.items()
@@ -68,10 +68,10 @@ def account_book(exchange: Exchange, account: Account) -> dict[str, Any]:
 
 
 def books(exchange: Exchange) -> dict[str, Any]:
-    """Every account in short, and the sums that must be nothing."""
+    """Summary of every account, and the sums that must be 0."""
     coins = {coin for account in exchange.accounts.values() for coin in account.positions}
     return {
-        "accounts": {address: _row(account) for address, account in exchange.accounts.items()},
+        "accounts": {address: _summary_row(account) for address, account in exchange.accounts.items()},
         "gaps": {
             "cash": cash_gap(exchange),
             **{coin: gap for coin in sorted(coins) if (gap := positions_sum(exchange, coin))},

@@ -1,4 +1,4 @@
-"""An account's state in the venue's words: balances, positions, what may still be traded."""
+"""Account state in the venue's format: balances, positions, buying power, fees, rate limit."""
 
 from decimal import Decimal
 from typing import Any
@@ -12,7 +12,7 @@ from market.simulator.exchange.transfers import tokens
 from market.simulator.numbers import decimal_text, float_text
 from market.simulator.universe import Listing
 
-CUT = 6  # decimals of a ratio
+RATE_DECIMALS = 6
 
 
 def _ratio(part: int, whole: int) -> str:
@@ -58,7 +58,7 @@ def _position(exchange: Exchange, account: Account, coin: str, position: Positio
 
 def _summary(exchange: Exchange, account: Account, *, isolated_too: bool) -> dict[str, str]:
     value = raw = notional = used = 0
-    for coin, position in margin.held(account):
+    for coin, position in margin.open_positions(account):
         if position.isolated and not isolated_too:
             continue
         mark = exchange.market(coin).mark
@@ -76,7 +76,7 @@ def _summary(exchange: Exchange, account: Account, *, isolated_too: bool) -> dic
 
 
 def clearinghouse(exchange: Exchange, account: Account) -> dict[str, Any]:
-    """`totalRawUsd` is cash less the signed value of positions at their entry; equity is that and the mark."""
+    """`clearinghouseState`. `totalRawUsd` is cash less the signed entry value of positions; equity adds their mark value."""
     return {
         "marginSummary": _summary(exchange, account, isolated_too=True),
         "crossMarginSummary": _summary(exchange, account, isolated_too=False),
@@ -84,21 +84,21 @@ def clearinghouse(exchange: Exchange, account: Account) -> dict[str, Any]:
         "withdrawable": usd_text(margin.withdrawable(exchange, account)),
         "assetPositions": [
             {"type": "oneWay", "position": _position(exchange, account, coin, position)}
-            for coin, position in margin.held(account)
+            for coin, position in margin.open_positions(account)
         ],
         "time": exchange.now,
     }
 
 
 def spot(exchange: Exchange, account: Account) -> dict[str, Any]:
-    known = tokens(exchange)
+    token_meta = tokens(exchange)
     return {
         "balances": [
             {
-                "coin": known[token]["name"],
+                "coin": token_meta[token]["name"],
                 "token": token,
-                "total": decimal_text(holding.total, known[token]["weiDecimals"]),
-                "hold": decimal_text(spot_hold(exchange, account, token), known[token]["weiDecimals"]),
+                "total": decimal_text(holding.total, token_meta[token]["weiDecimals"]),
+                "hold": decimal_text(spot_hold(exchange, account, token), token_meta[token]["weiDecimals"]),
                 "entryNtl": decimal_text(holding.entry, 8) if token else "0.0",
             }
             for token, holding in sorted(account.spot.items())
@@ -135,11 +135,11 @@ def rate_limit(account: Account) -> dict[str, Any]:
 
 
 def _rate(millionths: int) -> str:
-    return decimal_text(millionths, CUT)
+    return decimal_text(millionths, RATE_DECIMALS)
 
 
 def user_fees(account: Account) -> dict[str, Any]:
-    base, mine = fees.TIERS[0], fees.tier_of(account)
+    base, user_tier = fees.TIERS[0], fees.tier_of(account)
     tiers = [
         {
             "ntlCutoff": f"{tier.volume}.0", "cross": _rate(tier.cross), "add": _rate(tier.add),
@@ -157,8 +157,8 @@ def user_fees(account: Account) -> dict[str, Any]:
             "spotCross": _rate(base.spot_cross), "spotAdd": _rate(base.spot_add),
             "tiers": {"vip": tiers, "mm": []}, "referralDiscount": "0.0", "stakingDiscountTiers": [],
         },
-        "userCrossRate": _rate(mine.cross), "userAddRate": _rate(mine.add),
-        "userSpotCrossRate": _rate(mine.spot_cross), "userSpotAddRate": _rate(mine.spot_add),
+        "userCrossRate": _rate(user_tier.cross), "userAddRate": _rate(user_tier.add),
+        "userSpotCrossRate": _rate(user_tier.spot_cross), "userSpotAddRate": _rate(user_tier.spot_add),
         "activeReferralDiscount": "0.0", "trial": None, "feeTrialEscrow": "0.0",
         "nextTrialAvailableTimestamp": None, "stakingLink": None,
         "activeStakingDiscount": {"bpsOfMaxSupply": "0.0", "discount": "0.0"},
@@ -166,7 +166,7 @@ def user_fees(account: Account) -> dict[str, Any]:
 
 
 def portfolio(exchange: Exchange, account: Account) -> list[Any]:
-    """Only the present: the simulator keeps no history of equity."""
+    """`portfolio` with the current values only: the simulator keeps no history of equity."""
     value = margin.equity(exchange, account)
     row = {
         "accountValueHistory": [[exchange.now, usd_text(value)]],

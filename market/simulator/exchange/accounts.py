@@ -1,4 +1,4 @@
-"""What an account owns. Whole numbers only: USDC of perpetuals in millionths, tokens in their own wei."""
+"""Accounts and positions, in integers: USDC of perpetuals in millionths, spot tokens in their own wei."""
 
 from collections import deque
 from dataclasses import asdict, dataclass, field
@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 from market.simulator.exchange.fixed_point import share_of
 
-FILLS_KEPT = 10_000
-HISTORY_KEPT = 2_000
+MAX_FILLS = 10_000
+MAX_HISTORY = 2_000
 
 
 class Closed(NamedTuple):
-    """What a trade did to a position: realised profit, and how many lots it closed."""
+    """Effect of a trade on a position: realised PnL, and the number of lots it closed."""
 
     pnl: int
     lots: int
@@ -21,8 +21,8 @@ class Closed(NamedTuple):
 class Position:
     """One perpetual of one account, its leverage included; `lots` below zero is short.
 
-    `cost` is the signed price paid for what is held. `raw` is the cash of an isolated position; a cross
-    position spends the account's.
+    `cost` is the signed price paid for the open lots. `raw` is the cash of an isolated position; a cross
+    position uses the cash of the account.
     """
 
     lots: int = 0
@@ -35,7 +35,7 @@ class Position:
     funding_change: int = 0
 
     def trade(self, lots: int, price: int) -> Closed:
-        """Buy (or sell, below zero) that many lots. Cash is not touched."""
+        """Buy `lots` lots (negative: sell). Does not change cash."""
         closing = 0
         if self.lots * lots < 0:
             closing = max(lots, -self.lots) if lots < 0 else min(lots, -self.lots)
@@ -44,18 +44,18 @@ class Position:
         self.lots += lots
         self.cost += opening * price - released
         self.funding_change = 0
-        if self.lots == opening:  # it is new, flat or turned round
+        if self.lots == opening:  # the position is new, flat or reversed
             self.funding_open = 0
         return Closed(-closing * price - released, abs(closing))
 
     def equity(self, mark: int) -> int:
-        """Of an isolated position."""
+        """Equity of an isolated position."""
         return self.raw + self.lots * mark
 
 
 @dataclass(slots=True)
-class Holding:
-    """A spot token: how much in wei, and what it cost in hundred-millionths of a USDC."""
+class SpotBalance:
+    """Balance of a spot token: total in wei, and its cost basis in hundred-millionths of a USDC."""
 
     total: int = 0
     entry: int = 0
@@ -63,12 +63,12 @@ class Holding:
 
 @dataclass(slots=True)
 class Account:
-    """One address. `raw` is cash: what was paid in, less the signed price of every cross position."""
+    """Account of one address. `raw` is cash: deposits less the signed price of every cross position."""
 
     address: str
     raw: int = 0
     positions: dict[str, Position] = field(default_factory=dict)
-    spot: dict[int, Holding] = field(default_factory=dict)
+    spot: dict[int, SpotBalance] = field(default_factory=dict)
     master: str | None = None
     name: str = ""
     builders: dict[str, int] = field(default_factory=dict)  # approved fee in tenths of a basis point
@@ -77,23 +77,25 @@ class Account:
     volume: int = 0
     days: dict[str, list[int]] = field(default_factory=dict)  # date → [as taker, as maker]
     requests: int = 0
-    bought: int = 0  # requests that were paid for
+    bought: int = 0  # requests paid for with `reserveRequestWeight`
     last_request: int = 0
     schedule: int | None = None
-    fired: list[Any] = field(default_factory=lambda: ["", 0])  # day and how often
+    fired: list[Any] = field(
+        default_factory=lambda: ["", 0]
+    )  # day of the last scheduled cancel, and how many fired that day
     liquidated_at: int = 0
     paid_in: int = 0
     open: dict[int, None] = field(default_factory=dict)  # oids, oldest first
-    history: deque[int] = field(default_factory=lambda: deque(maxlen=HISTORY_KEPT))
-    fills: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=FILLS_KEPT))
-    fundings: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=FILLS_KEPT))
-    updates: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=FILLS_KEPT))
+    history: deque[int] = field(default_factory=lambda: deque(maxlen=MAX_HISTORY))
+    fills: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=MAX_FILLS))
+    fundings: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=MAX_FILLS))
+    updates: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=MAX_FILLS))
 
-    def holding(self, token: int) -> Holding:
-        return self.spot.setdefault(token, Holding())
+    def holding(self, token: int) -> SpotBalance:
+        return self.spot.setdefault(token, SpotBalance())
 
     def dump(self) -> dict[str, Any]:
-        """All but the logs, which are journalled line by line."""
+        """The account without its logs, which are journalled row by row."""
         saved = {name: getattr(self, name) for name in _PLAIN}
         return saved | {
             "positions": {coin: asdict(position) for coin, position in self.positions.items()},
@@ -109,8 +111,8 @@ _PLAIN = (
 
 
 def account_load(saved: dict[str, Any]) -> Account:
-    """The account of a `dump`."""
+    """The account restored from a `dump`."""
     account = Account(**{name: saved[name] for name in _PLAIN})
     account.positions = {coin: Position(**row) for coin, row in saved["positions"].items()}
-    account.spot = {int(token): Holding(**row) for token, row in saved["spot"].items()}
+    account.spot = {int(token): SpotBalance(**row) for token, row in saved["spot"].items()}
     return account

@@ -1,4 +1,4 @@
-"""What clients write in an action, read into types. Everything that does not fit is HTTP 422."""
+"""Parser of client actions into typed values. Raises `Unprocessable` (HTTP 422) for anything malformed."""
 
 import re
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
 
 @dataclass(frozen=True, slots=True)
-class WantedTrigger:
+class ParsedTrigger:
     market: bool
     price: Decimal
     purpose: Purpose
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """An order as it was asked for; nothing about it is checked but its form."""
+class ParsedOrder:
+    """An order request; only its form has been checked."""
 
     asset: int
     side: Side
@@ -33,12 +33,12 @@ class Wanted:
     size: Decimal
     reduce_only: bool
     tif: str
-    trigger: WantedTrigger | None
+    trigger: ParsedTrigger | None
     cloid: str | None
 
 
-def whole(value: Any, least: int = 0) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 1 << 63:
+def whole(value: Any, minimum: int = 0) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value < 1 << 63:
         raise Unprocessable
     return value
 
@@ -62,14 +62,14 @@ def rows(value: Any) -> list[dict[str, Any]]:
 
 
 def address(value: Any) -> str:
-    """In lower case."""
+    """An address, in lower case."""
     if not isinstance(value, str) or not _ADDRESS.fullmatch(value):
         raise Unprocessable
     return value.lower()
 
 
 def number(value: Any) -> Decimal:
-    """Not below zero and of at most eight decimals."""
+    """A decimal of at least zero with at most eight decimals."""
     try:
         parsed = decimal_of(value)
     except ValueError as problem:
@@ -89,48 +89,48 @@ def oid_or_cloid(value: Any) -> int | str:
     return cloid(value) if isinstance(value, str) else whole(value)
 
 
-def _kind(said: Any) -> tuple[str, WantedTrigger | None]:
-    if not isinstance(said, dict):
+def _order_type(data: Any) -> tuple[str, ParsedTrigger | None]:
+    if not isinstance(data, dict):
         raise Unprocessable
-    if isinstance(limit := said.get("limit"), dict) and limit.get("tif") in TIFS:
+    if isinstance(limit := data.get("limit"), dict) and limit.get("tif") in TIFS:
         return limit["tif"], None
-    trigger = said.get("trigger")
+    trigger = data.get("trigger")
     if not isinstance(trigger, dict) or trigger.get("tpsl") not in ("tp", "sl"):
         raise Unprocessable
     market = flag(trigger.get("isMarket"))
-    return "Gtc", WantedTrigger(market, number(trigger.get("triggerPx")), trigger["tpsl"])
+    return "Gtc", ParsedTrigger(market, number(trigger.get("triggerPx")), trigger["tpsl"])
 
 
-def order(said: Any) -> Wanted:
-    """An order of the wire."""
-    if not isinstance(said, dict):
+def order(data: Any) -> ParsedOrder:
+    """Parse an order in wire format."""
+    if not isinstance(data, dict):
         raise Unprocessable
-    tif, trigger = _kind(said.get("t"))
-    return Wanted(
-        asset=whole(said.get("a")),
-        side="buy" if flag(said.get("b")) else "sell",
-        price=number(said.get("p")),
-        size=number(said.get("s")),
-        reduce_only=flag(said.get("r")),
+    tif, trigger = _order_type(data.get("t"))
+    return ParsedOrder(
+        asset=whole(data.get("a")),
+        side="buy" if flag(data.get("b")) else "sell",
+        price=number(data.get("p")),
+        size=number(data.get("s")),
+        reduce_only=flag(data.get("r")),
         tif=tif,
         trigger=trigger,
-        cloid=None if said.get("c") is None else cloid(said["c"]),
+        cloid=None if data.get("c") is None else cloid(data["c"]),
     )
 
 
-def grouping(said: Any) -> str:
-    """`{"p": N}` asks for priority, which the simulator has none of."""
-    if isinstance(said, dict) and isinstance(said.get("p"), int):
+def grouping(data: Any) -> str:
+    """The grouping; `{"p": N}` requests priority, which the simulator does not implement."""
+    if isinstance(data, dict) and isinstance(data.get("p"), int):
         return "na"
-    if said not in GROUPINGS:
+    if data not in GROUPINGS:
         raise Unprocessable
-    return str(said)
+    return str(data)
 
 
-def builder(said: Any) -> tuple[str, int] | None:
-    """Address, and fee in tenths of a basis point."""
-    if said is None:
+def builder(data: Any) -> tuple[str, int] | None:
+    """Builder address, and its fee in tenths of a basis point."""
+    if data is None:
         return None
-    if not isinstance(said, dict):
+    if not isinstance(data, dict):
         raise Unprocessable
-    return address(said.get("b")), whole(said.get("f"))
+    return address(data.get("b")), whole(data.get("f"))

@@ -1,4 +1,4 @@
-"""Who may sign for whom: agents, sub-accounts, and the fees that a builder may take."""
+"""Agents (API wallets), sub-accounts, and approved builder fees."""
 
 import re
 from collections.abc import Callable
@@ -13,16 +13,16 @@ from market.simulator.numbers import mix, seed_of
 Action = dict[str, Any]
 DEFAULT = {"type": "default"}
 DAY = 86_400_000
-LONGEST_AGENT = 180 * DAY
+MAX_AGENT_LIFETIME = 180 * DAY
 NAMED_AGENTS = 3
 NAMED_PER_SUB_ACCOUNT = 2
 MILLION = 1_000_000
 _NAME = re.compile(r"(?P<name>.*?)(?: valid_until (?P<until>\d{1,16}))?", re.DOTALL)
 _FEE = re.compile(r"(\d+(?:\.\d{1,3})?)%")
-BUILDER_MOST = 1_000  # tenths of a basis point: one per cent, as on spot
+MAX_BUILDER_FEE = 1_000  # tenths of a basis point: one per cent, as on spot
 
 
-# --- who is who --------------------------------------------------------------------------------
+# --- lookups -----------------------------------------------------------------------------------
 def agent_alive(exchange: Exchange, agent: Agent) -> bool:
     return agent.valid_until is None or exchange.now < agent.valid_until
 
@@ -56,32 +56,32 @@ def sub_accounts_of(exchange: Exchange, master: str) -> list[Account]:
 
 # --- agents ------------------------------------------------------------------------------------
 def approve_agent(exchange: Exchange, account: Account, action: Action) -> Action:
-    """Approving a name again, or the unnamed one, replaces the old agent and forgets its nonces."""
+    """Register an agent. Approving an existing name (or the unnamed agent) replaces it and deletes its nonces."""
     address = action_parser.address(action.get("agentAddress"))
     name, until = _name(exchange, action_parser.text(action.get("agentName") or ""))
     if address in exchange.accounts or address in exchange.agents:
         raise Refused("Agent address is already used.")
-    theirs = agents_of(exchange, account.address)
-    for old in [agent for agent in theirs if agent.name == name or not agent_alive(exchange, agent)]:
+    existing = agents_of(exchange, account.address)
+    for old in [agent for agent in existing if agent.name == name or not agent_alive(exchange, agent)]:
         _prune(exchange, old)
     named = [agent for agent in agents_of(exchange, account.address) if agent.name]
-    most = NAMED_AGENTS + NAMED_PER_SUB_ACCOUNT * len(sub_accounts_of(exchange, account.address))
-    if name and len(named) >= most:
+    max_named = NAMED_AGENTS + NAMED_PER_SUB_ACCOUNT * len(sub_accounts_of(exchange, account.address))
+    if name and len(named) >= max_named:
         raise Refused("Too many extra agents.")
     exchange.agents[address] = Agent(address, account.address, name, until)
     exchange.touched.agents.add(address)
     return DEFAULT
 
 
-def _name(exchange: Exchange, said: str) -> tuple[str, int | None]:
-    """Name and end of validity (ms)."""
-    if not said:
+def _name(exchange: Exchange, text: str) -> tuple[str, int | None]:
+    """Name and expiry (ms) from `name valid_until <ms>`."""
+    if not text:
         return "", None
-    found = _NAME.fullmatch(said)
-    name, until = (found["name"], found["until"]) if found else (said, None)
+    found = _NAME.fullmatch(text)
+    name, until = (found["name"], found["until"]) if found else (text, None)
     if not 1 <= len(name) <= 16:
         raise Refused("Extra agent name must be between 1 and 16 characters long")
-    latest = exchange.now + LONGEST_AGENT
+    latest = exchange.now + MAX_AGENT_LIFETIME
     if until is None:
         return name, latest
     if not exchange.now < int(until) <= latest:
@@ -117,10 +117,10 @@ def approve_builder_fee(exchange: Exchange, account: Account, action: Action) ->
     if found is None:
         raise Refused("Invalid builder fee.")
     tenths = round(float(found[1]) * 1000)
-    if tenths > BUILDER_MOST:
+    if tenths > MAX_BUILDER_FEE:
         raise Refused("Builder fee is too high.")
     account.builders[action_parser.address(action.get("builder"))] = tenths
-    exchange.touch(account)
+    exchange.mark_dirty(account)
     return DEFAULT
 
 
@@ -129,7 +129,7 @@ def set_referrer(exchange: Exchange, account: Account, action: Action) -> Action
     if account.referrer is not None:
         raise Refused("Referrer already set.")
     account.referrer = code
-    exchange.touch(account)
+    exchange.mark_dirty(account)
     return DEFAULT
 
 
@@ -139,17 +139,17 @@ _MODES = {"i": "disabled", "u": "unifiedAccount", "p": "portfolioMargin"} | {
 
 
 def set_abstraction(exchange: Exchange, account: Account, action: Action) -> Action:
-    """Remembered and reported; margin stays that of the classic account."""
+    """Store the mode and report it; margin is still computed as for the default account mode."""
     mode = _MODES.get(action_parser.text(action.get("abstraction")))
     if mode is None:
         raise Refused("Invalid abstraction.")
     account.abstraction = mode
-    exchange.touch(account)
+    exchange.mark_dirty(account)
     return DEFAULT
 
 
 def reserve_weight(exchange: Exchange, account: Account, action: Action) -> Action:
-    """Requests for half a thousandth of a USDC each."""
+    """Buy extra requests at 0.0005 USDC each."""
     weight = action_parser.whole(action.get("weight"), 1)
     cost = weight * 500
     if account.raw < cost:
@@ -157,12 +157,12 @@ def reserve_weight(exchange: Exchange, account: Account, action: Action) -> Acti
     account.raw -= cost
     account.bought += weight
     exchange.fees["USD"] = exchange.fees.get("USD", 0) + cost
-    exchange.touch(account)
+    exchange.mark_dirty(account)
     return DEFAULT
 
 
-def nothing(exchange: Exchange, account: Account, action: Action) -> Action:
-    """Accepted, and changes nothing but the nonce."""
+def no_op(exchange: Exchange, account: Account, action: Action) -> Action:
+    """Accepted without effect, except that the nonce is used."""
     return DEFAULT
 
 
@@ -174,8 +174,8 @@ HANDLERS: dict[str, Callable[[Exchange, Account, Action], Action]] = {
     "agentSetAbstraction": set_abstraction,
     "userSetAbstraction": set_abstraction,
     "reserveRequestWeight": reserve_weight,
-    "noop": nothing,
-    "claimRewards": nothing,
-    "evmUserModify": nothing,
-    "tokenDelegate": nothing,
+    "noop": no_op,
+    "claimRewards": no_op,
+    "evmUserModify": no_op,
+    "tokenDelegate": no_op,
 }

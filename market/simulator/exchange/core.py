@@ -1,23 +1,23 @@
-"""The accounts of the venue and everything that hangs on them: state, and who is told of its changes."""
+"""State of all accounts of the simulated venue, and the notifications about its changes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from market.simulator.exchange.accounts import Account, Position
-from market.simulator.exchange.nonces import NonceLine
+from market.simulator.exchange.nonces import NonceWindow
 from market.simulator.exchange.orders import FIRST_OID, Order
 from market.simulator.exchange.rules import LENIENT_RULES, Rules
 from market.simulator.universe import FIRST_SPOT_ASSET, Listing
 from market.simulator.world import Market, World
 
 POPULATION = "population"
-USUAL_LEVERAGE = 20
+DEFAULT_LEVERAGE = 20
 NoticeKind = Literal["order", "fill", "cancel", "funding", "ledger", "liquidation", "twap", "slice"]
 
 
-class Notice(NamedTuple):
-    """Something that an account's private streams tell."""
+class Notification(NamedTuple):
+    """One update for the private streams of an account."""
 
     user: str
     kind: NoticeKind
@@ -26,7 +26,7 @@ class Notice(NamedTuple):
 
 @dataclass
 class Agent:
-    """A key that may trade for `master`. `valid_until` in ms; an unnamed one has the name ""."""
+    """API wallet ("agent"): a key that may trade for `master`. `valid_until` in ms; an unnamed agent has the name ""."""
 
     address: str
     master: str
@@ -35,8 +35,8 @@ class Agent:
 
 
 @dataclass
-class Touched:
-    """What changed since the journal was written last."""
+class DirtySet:
+    """Dirty set: the keys of all state that changed since the last journal write."""
 
     accounts: set[str] = field(default_factory=set)
     orders: set[int] = field(default_factory=set)
@@ -50,7 +50,7 @@ class Touched:
 
 
 class Exchange:
-    """State of the account side. The modules beside this one act on it."""
+    """State of all accounts and orders. The other modules of this package are functions that change it."""
 
     def __init__(self, world: World, rules: Rules = LENIENT_RULES) -> None:
         self.world = world
@@ -58,12 +58,12 @@ class Exchange:
         self.now = world.now
         self.accounts: dict[str, Account] = {}
         self.agents: dict[str, Agent] = {}
-        self.signers: dict[str, NonceLine] = {}
+        self.signers: dict[str, NonceWindow] = {}
         self.fees: dict[str, int] = {}  # token → collected, in the unit of the token's ledger
         self.funded_until = world.now
         self._orders_begin()
-        self.notices: list[Notice] = []
-        self.touched = Touched()
+        self.notices: list[Notification] = []
+        self.touched = DirtySet()
         perps = [listing for listing in world.listings if not listing.is_spot]
         self.assets: dict[int, Listing] = dict(enumerate(perps)) | {
             FIRST_SPOT_ASSET + (listing.spot_index or 0): listing
@@ -80,46 +80,48 @@ class Exchange:
         self.twaps: dict[int, Any] = {}
         self.next_oid = FIRST_OID
         self.next_twap = 1
-        # What the matches since the last `settle` hit: orders that rested, and (user, coin) that traded.
+        # Affected by matches since the last `settle`: resting orders, and (user, coin) pairs that traded.
         self.hit: dict[int, None] = {}
         self.moved: dict[tuple[str, str], None] = {}
-        self.parts = 1  # in how many parts orders match, one a block; more than one is a fault
+        self.parts = (
+            1  # an order matches in this many parts, one per block; more than one is an injected fault
+        )
         self.slicing: dict[int, int] = {}  # oid → lots of a part
-        self.post_only = False  # as right after a network upgrade
-        self.capped: set[str] = set()  # perpetuals whose open interest may not grow
+        self.post_only = False  # true simulates the minutes after a network upgrade
+        self.capped: set[str] = set()  # perpetuals that are at their open interest cap
 
-    # --- looking up ----------------------------------------------------------------------------
+    # --- lookups -------------------------------------------------------------------------------
     def market(self, coin: str) -> Market:
         return self.world.markets[coin]
 
     def position(self, account: Account, coin: str) -> Position:
-        """The account's position, flat if there was none; remembers its leverage."""
+        """The account's position; a flat one with the default leverage is created if there was none."""
         if coin not in account.positions:
-            most = self.market(coin).listing.leverage
-            account.positions[coin] = Position(leverage=min(USUAL_LEVERAGE, most))
+            max_leverage = self.market(coin).listing.leverage
+            account.positions[coin] = Position(leverage=min(DEFAULT_LEVERAGE, max_leverage))
         return account.positions[coin]
 
     def open_orders(self, account: Account, coin: str | None = None) -> Iterator[Order]:
-        """Oldest first; orders that wait for a trigger included, dormant children not."""
+        """Open orders, oldest first: includes orders that wait for a trigger, excludes dormant children."""
         for oid in account.open:
             order = self.orders[oid]
             if coin in (None, order.coin):
                 yield order
 
-    # --- telling -------------------------------------------------------------------------------
-    def tell(self, user: str, kind: NoticeKind, data: dict[str, Any]) -> None:
-        self.notices.append(Notice(user, kind, data))
+    # --- notifications -------------------------------------------------------------------------
+    def notify(self, user: str, kind: NoticeKind, data: dict[str, Any]) -> None:
+        self.notices.append(Notification(user, kind, data))
 
     def log(self, name: str, user: str, row: dict[str, Any]) -> None:
-        """Keep a row in one of the account's logs, and in the journal."""
+        """Append a row to one of the account's logs, and to the journal."""
         getattr(self.accounts[user], name).append(row)
         self.touched.logs.append((name, user, row))
         self.touched.accounts.add(user)
 
-    def touch(self, account: Account) -> None:
+    def mark_dirty(self, account: Account) -> None:
         self.touched.accounts.add(account.address)
 
-    def drain(self) -> list[Notice]:
-        """The notices since the last time."""
-        told, self.notices = self.notices, []
-        return told
+    def drain(self) -> list[Notification]:
+        """Return and clear the notifications since the last call."""
+        notices, self.notices = self.notices, []
+        return notices

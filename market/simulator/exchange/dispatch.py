@@ -1,4 +1,4 @@
-"""`POST /exchange`: who signed, whether they may, and the answer. One function from body to reply."""
+"""`POST /exchange`: recovers the signer, checks permission and limits, runs the action, builds the response."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from market.simulator.exchange import (
 from market.simulator.exchange.accounts import Account
 from market.simulator.exchange.core import Exchange
 from market.simulator.exchange.errors import Refused, Unprocessable
-from market.simulator.exchange.nonces import NonceLine
+from market.simulator.exchange.nonces import NonceWindow
 
 Action = dict[str, Any]
 Handler = Callable[[Exchange, Account, Action], Action]
@@ -33,7 +33,7 @@ MASTERS_ONLY = {"createSubAccount", "subAccountTransfer", "subAccountSpotTransfe
 
 
 class Envelope(NamedTuple):
-    """The body of a request, read."""
+    """The parsed body of a request."""
 
     action: Action
     kind: str
@@ -44,7 +44,7 @@ class Envelope(NamedTuple):
 
 
 def envelope(body: Any) -> Envelope:
-    """Raises `Unprocessable`."""
+    """Parse a request body. Raises `Unprocessable`."""
     action = body.get("action") if isinstance(body, dict) else None
     if not isinstance(action, dict) or action.get("type") not in HANDLERS:
         raise Unprocessable
@@ -60,56 +60,60 @@ def envelope(body: Any) -> Envelope:
 
 
 def handle(exchange: Exchange, body: Any) -> tuple[int, Any]:
-    """Status and body; a string body is plain text."""
+    """HTTP status and body of the response; a string body is plain text."""
     try:
-        said = envelope(body)
-        return 200, {"status": "ok", "response": _handled(exchange, said)}
+        request = envelope(body)
+        return 200, {"status": "ok", "response": _handled(exchange, request)}
     except Unprocessable:
         return 422, UNPROCESSABLE
     except Refused as refusal:
         return 200, {"status": "err", "response": str(refusal)}
 
 
-def _handled(exchange: Exchange, said: Envelope) -> Action:
-    user_signed = signature_recovery.USER_SIGNED.get(said.kind)
-    account = _master(exchange, said, user_signed) if user_signed else _trader(exchange, said)
-    if said.expires_after is not None and said.expires_after < exchange.now:
-        action_limits.spend(exchange, account, said.action, times=action_limits.EXPIRED_COSTS)
+def _handled(exchange: Exchange, request: Envelope) -> Action:
+    user_signed = signature_recovery.USER_SIGNED.get(request.kind)
+    account = _master(exchange, request, user_signed) if user_signed else _trader(exchange, request)
+    if request.expires_after is not None and request.expires_after < exchange.now:
+        action_limits.spend(exchange, account, request.action, times=action_limits.EXPIRED_ACTION_COST)
         raise Refused(errors.EXPIRED)
-    action_limits.allow(exchange, account, said.action)
-    action_limits.spend(exchange, account, said.action)
-    return HANDLERS[said.kind](exchange, account, said.action)
+    action_limits.allow(exchange, account, request.action)
+    action_limits.spend(exchange, account, request.action)
+    return HANDLERS[request.kind](exchange, account, request.action)
 
 
-def _master(exchange: Exchange, said: Envelope, kind: signature_recovery.UserSigned) -> Account:
-    """The owner who signed an action of their own money."""
-    signer = signature_recovery.user_signer(said.action, kind, said.signature)
-    if said.action[kind.nonce] != said.nonce or said.expires_after is not None:
+def _master(exchange: Exchange, request: Envelope, kind: signature_recovery.UserSigned) -> Account:
+    """The account that signed an action on its own funds (never an agent)."""
+    signer = signature_recovery.user_signer(request.action, kind, request.signature)
+    if request.action[kind.nonce] != request.nonce or request.expires_after is not None:
         raise Refused("Invalid nonce: nonce of the action and of the request differ")
     account = exchange.accounts.get(signer)
     if account is None:
         raise errors.must_deposit(signer)
-    _admit(exchange, signer, said.nonce)
+    _admit(exchange, signer, request.nonce)
     return account
 
 
-def _trader(exchange: Exchange, said: Envelope) -> Account:
-    """The account that an order is for. Whoever signed must be a master or a living agent."""
-    found = signature_recovery.l1_signers(
-        said.action, said.nonce, said.signature, vault=said.vault, expires_after=said.expires_after
+def _trader(exchange: Exchange, request: Envelope) -> Account:
+    """The account that an order is for. The signer must be a master account or an unexpired agent."""
+    signers = signature_recovery.l1_signers(
+        request.action,
+        request.nonce,
+        request.signature,
+        vault=request.vault,
+        expires_after=request.expires_after,
     )
-    strict, tried = exchange.rules.strict_source, []
-    for source, signer in zip(signature_recovery.SOURCES, found, strict=False):
+    strict, recovered = exchange.rules.strict_source, []
+    for source, signer in zip(signature_recovery.SOURCES, signers, strict=False):
         if strict not in (None, source):
             continue
-        tried.append(signer)
+        recovered.append(signer)
         account = agents.account_of(exchange, signer)
-        if account is not None and not (said.kind in MASTERS_ONLY and signer in exchange.agents):
-            _admit(exchange, signer, said.nonce)
-            return agents.acting_for(exchange, account, said.vault)
-    raise errors.unknown_wallet(tried[0])
+        if account is not None and not (request.kind in MASTERS_ONLY and signer in exchange.agents):
+            _admit(exchange, signer, request.nonce)
+            return agents.acting_for(exchange, account, request.vault)
+    raise errors.unknown_wallet(recovered[0])
 
 
 def _admit(exchange: Exchange, signer: str, nonce: int) -> None:
-    exchange.signers.setdefault(signer, NonceLine()).admit(nonce, exchange.now)
+    exchange.signers.setdefault(signer, NonceWindow()).admit(nonce, exchange.now)
     exchange.touched.nonces.append((signer, nonce))

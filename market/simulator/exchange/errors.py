@@ -1,24 +1,24 @@
-"""What the venue refuses, in its own words."""
+"""Errors of the venue, with the venue's own messages."""
 
 NEVER_PLACED = "Order was never placed, already canceled, or filled."
-MODIFY_GONE = "Cannot modify canceled or filled order."
+MODIFY_NOT_FOUND = "Cannot modify canceled or filled order."
 EXPIRED = "Action already expired"
 NO_SIGNER = "Unable to recover signer."
 BAND = "Order price cannot be more than 80% away from the reference price"
 NO_ORDERS = "Orders are empty."
-TWAP_GONE = "TWAP was never placed, already canceled, or filled."
+TWAP_NOT_FOUND = "TWAP was never placed, already canceled, or filled."
 
 
 class Unprocessable(Exception):
-    """The body is not one of the venue's: HTTP 422."""
+    """The body does not match the venue's schema: HTTP 422."""
 
 
 class Refused(Exception):
-    """The whole action is refused: HTTP 200 with `status` "err" and this text."""
+    """The whole action is rejected: HTTP 200 with `status` "err" and this text."""
 
 
 class OrderRefused(Exception):
-    """One order is refused. `status` is what its history says; None keeps it out of the history."""
+    """One order is rejected. `status` is its status in the order history; None keeps it out of the history."""
 
     def __init__(self, text: str, status: str | None = None) -> None:
         super().__init__(text)
@@ -27,7 +27,7 @@ class OrderRefused(Exception):
 
 
 class BatchRefused(Exception):
-    """One error that stands for all orders of the batch."""
+    """All orders of the batch are rejected with this one error."""
 
 
 def unknown_wallet(address: str) -> Refused:

@@ -1,4 +1,4 @@
-"""Fees in millionths of the notional, by the volume of the last fourteen days."""
+"""Fee schedule: rates in millionths of the notional, by the trading volume of the last fourteen days."""
 
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -12,7 +12,7 @@ WINDOW_DAYS = 14
 
 
 class Tier(NamedTuple):
-    """From `volume` USDC on; taker and maker, of perpetuals and of spot pairs."""
+    """Fee tier from `volume` USDC on: taker (`cross`) and maker (`add`) rates of perpetuals and of spot pairs."""
 
     volume: int
     cross: int
@@ -37,7 +37,7 @@ def day_of(now: int) -> str:
 
 
 def volume_add(account: Account, notional: int, now: int, *, taker: bool) -> None:
-    """`notional` in millionths. Days beyond the window are forgotten."""
+    """Add traded volume; `notional` in millionths. Days before the window are dropped."""
     day = account.days.setdefault(day_of(now), [0, 0])
     day[0 if taker else 1] += notional
     account.volume += notional
@@ -62,5 +62,5 @@ def fee_of(amount: int, rate: int) -> int:
 
 
 def builder_fee_of(amount: int, tenths: int) -> int:
-    """`tenths` of a basis point."""
+    """Builder fee of `amount`; the rate is in tenths of a basis point."""
     return divided(amount * tenths, 100_000)

@@ -1,4 +1,4 @@
-"""Booking a match: cash, positions, tokens, fees, and the end of orders. Exact, and told to everybody."""
+"""Fill processing: exact postings to cash, positions, tokens and fees of both sides, with notifications."""
 
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ MILLIONTHS_OF_SPOT = 100  # a spot pair's notional is in hundred-millionths
 
 
 class Part(NamedTuple):
-    """One account's side of a match. `taker` says who crossed."""
+    """One account's side of a match. `taker` is true for the order that crossed the book."""
 
     order: Order
     trade: Trade
@@ -25,7 +25,7 @@ class Part(NamedTuple):
 
 
 def match_book(exchange: Exchange, market: Market, fill: Filled, trade: Trade) -> None:
-    """Book both sides of a match; whoever is no account of ours is the population."""
+    """Post both sides of a match; an order that belongs to no account is one of the synthetic traders'."""
     for oid, is_taker in ((fill.maker_id, False), (fill.taker_id, True)):
         order = exchange.orders.get(oid)
         if order is None:
@@ -47,7 +47,7 @@ def _population_book(exchange: Exchange, market: Market, side: str, trade: Trade
 
 def _part_book(exchange: Exchange, market: Market, part: Part) -> None:
     order, account = part.order, exchange.accounts[part.order.owner]
-    order.left -= part.trade.lots
+    order.remaining -= part.trade.lots
     order.filled += part.trade.lots
     exchange.moved[order.owner, order.coin] = None
     if not part.taker:
@@ -55,10 +55,10 @@ def _part_book(exchange: Exchange, market: Market, part: Part) -> None:
     book = _spot_book if market.listing.is_spot else _perp_book
     row = book(exchange, account, market.listing, part) | _identity(exchange, market.listing, part)
     exchange.log("fills", account.address, row)
-    exchange.tell(account.address, "fill", row)
+    exchange.notify(account.address, "fill", row)
     exchange.touched.orders.add(order.oid)
     if order.twap is not None:
-        exchange.tell(account.address, "slice", {"fill": row, "twapId": order.twap})
+        exchange.notify(account.address, "slice", {"fill": row, "twapId": order.twap})
 
 
 def _identity(exchange: Exchange, listing: Listing, part: Part) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def _perp_book(exchange: Exchange, account: Account, listing: Listing, part: Par
 
 
 def perp_trade(account: Account, position: Position, lots: int, price: int) -> Closed:
-    """Buy or sell (below zero) at that price, and move the margin of an isolated position with it."""
+    """Buy `lots` (negative: sell) at that price, and adjust the margin of an isolated position."""
     before, value_before = position.lots, position.equity(price)
     closed = position.trade(lots, price)
     if not position.isolated:
@@ -164,13 +164,13 @@ def _spot_book(exchange: Exchange, account: Account, listing: Listing, part: Par
 
 # --- liquidation -------------------------------------------------------------------------------
 def liquidation_mark(exchange: Exchange, account: Account, market: Market, method: str) -> dict[str, Any]:
-    """What marks the fills of a liquidation."""
+    """The `liquidation` field of fills that a liquidation causes."""
     mark = market.listing.price_text(market.mark)
     return {"liquidatedUser": account.address, "markPx": mark, "method": method}
 
 
 def backstop_book(exchange: Exchange, account: Account, market: Market, position: Position) -> None:
-    """The population takes the position at the mark, and all the margin behind it."""
+    """Backstop liquidation: the synthetic traders take over the position at the mark price, with its margin."""
     lots, mark, listing = position.lots, market.mark, market.listing
     worth = position.equity(mark) if position.isolated else 0
     closed = perp_trade(account, position, -lots, mark)
@@ -193,4 +193,4 @@ def backstop_book(exchange: Exchange, account: Account, market: Market, position
     exchange.moved[account.address, listing.coin] = None
     exchange.touched.accounts |= {account.address, POPULATION}
     exchange.log("fills", account.address, row)
-    exchange.tell(account.address, "fill", row)
+    exchange.notify(account.address, "fill", row)

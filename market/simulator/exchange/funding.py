@@ -1,4 +1,4 @@
-"""Funding: every full hour longs pay shorts, or the other way round, at the oracle's price."""
+"""Hourly funding: longs pay shorts when the rate is positive, otherwise the reverse, at the oracle price."""
 
 from market.simulator.candles import HOUR
 from market.simulator.exchange import margin
@@ -10,43 +10,43 @@ from market.simulator.numbers import decimal_text
 
 RATE_DECIMALS = 10
 RATE_SCALE = 10_000_000_000
-RATE_MOST = 4 * RATE_SCALE // 100  # four per cent an hour
-HOURS_CAUGHT_UP = 24 * 30
+MAX_RATE = 4 * RATE_SCALE // 100  # four per cent an hour
+MAX_CATCH_UP_HOURS = 24 * 30
 
 
 def pay_due(exchange: Exchange) -> None:
-    """Pay every hour that ended since the last time; also those in which nobody ran the venue."""
+    """Charge every hour that ended since the last call, including hours in which the venue was not running."""
     last, hour = exchange.funded_until // HOUR, exchange.now // HOUR
     if hour <= last:
         return
-    for due in range(max(last + 1, hour - HOURS_CAUGHT_UP), hour + 1):
+    for due in range(max(last + 1, hour - MAX_CATCH_UP_HOURS), hour + 1):
         for account in exchange.accounts.values():
             _pay(exchange, account, due * HOUR)
     exchange.funded_until = hour * HOUR
 
 
 def pay_now(exchange: Exchange) -> int:
-    """Pay one hour more, now. Returns to how many positions.
+    """Charge one extra hour now. Returns the number of positions charged.
 
-    Every call has a time of its own, because payments are told apart by coin and time; so a second call
-    in the same millisecond takes the venue's clock a millisecond ahead.
+    Every call needs a time of its own, because payments are identified by coin and time. So a second call
+    in the same millisecond moves the venue's clock forward by one millisecond.
     """
     accounts = exchange.accounts.values()
     last = max((row.fundings[-1]["time"] for row in accounts if row.fundings), default=0)
     time = exchange.now = max(exchange.now, last + 1)
     for account in accounts:
         _pay(exchange, account, time)
-    return sum(1 for account in accounts for _ in margin.held(account))
+    return sum(1 for account in accounts for _ in margin.open_positions(account))
 
 
 def hourly_rate(exchange: Exchange, coin: str, time: int) -> int:
-    """In units of 10 ** -10."""
+    """Hourly funding rate in units of 10 ** -10."""
     rate = round(exchange.market(coin).funding_at(time) * RATE_SCALE)
-    return max(-RATE_MOST, min(RATE_MOST, rate))
+    return max(-MAX_RATE, min(MAX_RATE, rate))
 
 
 def _pay(exchange: Exchange, account: Account, time: int) -> None:
-    for coin, position in margin.held(account):
+    for coin, position in margin.open_positions(account):
         market, rate = exchange.market(coin), hourly_rate(exchange, coin, time)
         payment = divided(position.lots * market.path.price(time) * rate, RATE_SCALE)
         if position.isolated:
@@ -68,4 +68,4 @@ def _pay(exchange: Exchange, account: Account, time: int) -> None:
         }
         row = {"time": time, "hash": NO_HASH, "delta": delta}
         exchange.log("fundings", account.address, row)
-        exchange.tell(account.address, "funding", row)
+        exchange.notify(account.address, "funding", row)

@@ -1,7 +1,7 @@
-"""The memory of the account side: a file of lines, appended before an answer leaves.
+"""Append-only journal of the account state: JSON lines, written before a response is sent.
 
-Each line holds whatever changed, whole, under its key; reading is laying line over line. A process that is
-killed may leave half a line at the end: nothing in it was ever acknowledged. Opening writes the file anew.
+Each line holds the complete new value of everything that changed, by key; restoring applies the lines in order.
+A killed process may leave a partial last line; nothing in it was acknowledged. Opening compacts the file.
 """
 
 import logging
@@ -12,8 +12,8 @@ import orjson
 
 from market.domain.matching import NewOrder
 from market.simulator.exchange.accounts import LOGS, account_load
-from market.simulator.exchange.core import POPULATION, Agent, Exchange, Touched
-from market.simulator.exchange.nonces import NonceLine
+from market.simulator.exchange.core import POPULATION, Agent, DirtySet, Exchange
+from market.simulator.exchange.nonces import NonceWindow
 from market.simulator.exchange.order_execution import TIFS
 from market.simulator.exchange.orders import Order, order_load
 from market.simulator.exchange.twap import Twap
@@ -21,14 +21,14 @@ from market.simulator.exchange.twap import Twap
 logger = logging.getLogger(__name__)
 
 NAME = "exchange.jsonl"
-VERSION = 1
-LONGEST = 64 * 1024 * 1024
+VERSION = 2
+MAX_LINE_LENGTH = 64 * 1024 * 1024
 Line = dict[str, Any]
 
 
 # --- writing -----------------------------------------------------------------------------------
-def changes(exchange: Exchange, touched: Touched) -> Line:
-    """All that was touched, whole; what is gone is null."""
+def changes(exchange: Exchange, touched: DirtySet) -> Line:
+    """The journal line for a dirty set: complete values, and null for what was removed."""
     accounts = {user: _account(exchange, user) for user in touched.accounts}
     orders = {str(oid): exchange.orders.get(oid) for oid in touched.orders}
     agents = {name: exchange.agents.get(name) for name in touched.agents}
@@ -39,7 +39,7 @@ def changes(exchange: Exchange, touched: Touched) -> Line:
         "nonces": touched.nonces,
         "twaps": {str(number): exchange.twaps[number].dump() for number in touched.twaps},
         "logs": touched.logs,
-        "house": {
+        "exchange": {
             "next_oid": exchange.next_oid,
             "next_twap": exchange.next_twap,
             "fees": exchange.fees,
@@ -54,10 +54,10 @@ def _account(exchange: Exchange, user: str) -> Line:
     return account.dump()
 
 
-def everything(exchange: Exchange) -> Touched:
-    """As if all of it had just changed."""
+def everything(exchange: Exchange) -> DirtySet:
+    """A dirty set that covers the whole state."""
     accounts = exchange.accounts
-    return Touched(
+    return DirtySet(
         accounts={*accounts, POPULATION},
         orders=set(exchange.orders),
         agents=set(exchange.agents),
@@ -73,7 +73,7 @@ def everything(exchange: Exchange) -> Touched:
 
 
 class Journal:
-    """The open file. A failed write raises `OSError`: nothing may be acknowledged then."""
+    """The open journal file. A failed write raises `OSError`; then nothing may be acknowledged."""
 
     def __init__(self, exchange: Exchange, folder: Path) -> None:
         self._exchange = exchange
@@ -82,27 +82,27 @@ class Journal:
         self._size = 0
 
     def open(self) -> None:
-        """Write the present state as a file of one line, and go on behind it."""
+        """Replace the file by one line with the current state, and open it for appending."""
         self.close()
         self._path.parent.mkdir(parents=True, exist_ok=True)
         draft = self._path.with_suffix(".new")
         line = {"version": VERSION, **changes(self._exchange, everything(self._exchange))}
         draft.write_bytes(orjson.dumps(line) + b"\n")
         draft.replace(self._path)
-        self._exchange.touched = Touched()
+        self._exchange.touched = DirtySet()
         self._file = self._path.open("ab", buffering=0)
         self._size = 0
 
     def commit(self) -> None:
-        """Append what changed since the last time."""
+        """Append what changed since the last commit; compact the file when it has grown too large."""
         touched = self._exchange.touched
         if not touched or self._file is None:
             return
         line = orjson.dumps(changes(self._exchange, touched)) + b"\n"
         self._file.write(line)
-        self._exchange.touched = Touched()
+        self._exchange.touched = DirtySet()
         self._size += len(line)
-        if self._size > LONGEST:
+        if self._size > MAX_LINE_LENGTH:
             self.open()
 
     def close(self) -> None:
@@ -118,42 +118,42 @@ def _lines(path: Path) -> list[Line]:
         try:
             found.append(orjson.loads(text))
         except orjson.JSONDecodeError:
-            logger.warning("the journal ends in half a line; nothing in it was acknowledged")
+            logger.warning("journal ends in a partial line, which is ignored: nothing in it was acknowledged")
             break
     return found
 
 
 def restore(exchange: Exchange, folder: Path) -> None:
-    """Lay every line of the journal over the exchange, and put the orders back into their books."""
+    """Apply every line of the journal to the exchange, and put open orders back into the order books."""
     lines = _lines(folder / NAME)
     if lines and lines[0].get("version") != VERSION:
-        logger.warning("the journal is of another version; accounts begin anew")
+        logger.warning("journal has another version and is ignored: starting without accounts")
         return
     for line in lines:
-        _lay(exchange, line)
+        _apply(exchange, line)
     _index(exchange)
     _reopen(exchange)
 
 
-def _lay(exchange: Exchange, line: Line) -> None:
+def _apply(exchange: Exchange, line: Line) -> None:
     for user, saved in line["accounts"].items():
-        _lay_account(exchange, user, saved)
+        _apply_account(exchange, user, saved)
     for oid, saved in line["orders"].items():
         exchange.orders.pop(int(oid), None)
         if saved:
             exchange.orders[int(oid)] = order_load(saved)
-    _lay_agents(exchange, line["agents"])
+    _apply_agents(exchange, line["agents"])
     for signer, nonce in line["nonces"]:
-        exchange.signers.setdefault(signer, NonceLine()).remember(nonce)
+        exchange.signers.setdefault(signer, NonceWindow()).remember(nonce)
     exchange.twaps |= {int(number): Twap(**saved) for number, saved in line["twaps"].items()}
     for log, user, row in line["logs"]:
         getattr(exchange.accounts[user], log).append(row)
-    for name, value in line["house"].items():
+    for name, value in line["exchange"].items():
         setattr(exchange, name, value)
 
 
-def _lay_agents(exchange: Exchange, agents: dict[str, Line | None]) -> None:
-    """An agent that was pruned takes its nonces along."""
+def _apply_agents(exchange: Exchange, agents: dict[str, Line | None]) -> None:
+    """Apply agents; the nonces of a removed agent are removed with it."""
     for name, saved in agents.items():
         exchange.agents.pop(name, None)
         if saved is None:
@@ -162,7 +162,7 @@ def _lay_agents(exchange: Exchange, agents: dict[str, Line | None]) -> None:
             exchange.agents[name] = Agent(**saved)
 
 
-def _lay_account(exchange: Exchange, user: str, saved: Line) -> None:
+def _apply_account(exchange: Exchange, user: str, saved: Line) -> None:
     loaded = account_load(saved)
     if user == POPULATION:
         exchange.population = loaded
@@ -174,9 +174,9 @@ def _lay_account(exchange: Exchange, user: str, saved: Line) -> None:
 
 
 def _index(exchange: Exchange) -> None:
-    """What follows from the orders themselves."""
-    known = exchange.world.markets
-    exchange.orders = {oid: order for oid, order in sorted(exchange.orders.items()) if order.coin in known}
+    """Rebuild the indexes that derive from the orders: history, client order IDs, open and armed orders."""
+    listed = exchange.world.markets
+    exchange.orders = {oid: order for oid, order in sorted(exchange.orders.items()) if order.coin in listed}
     ended = [order for order in exchange.orders.values() if not order.live]
     for order in sorted(ended, key=lambda order: (order.status_time, order.oid)):
         exchange.accounts[order.owner].history.append(order.oid)
@@ -190,7 +190,11 @@ def _index(exchange: Exchange) -> None:
 
 
 def _reopen(exchange: Exchange) -> None:
-    """The population comes after the orders: what the price ran over meanwhile is filled as a maker."""
+    """Reopen the order books.
+
+    Restored orders enter before the synthetic quotes, so an order that the price crossed while the venue was
+    down is filled as a maker.
+    """
     exchange.now = max(exchange.now, exchange.world.now)
     resting: dict[str, list[Order]] = {}
     for order in exchange.orders.values():
@@ -198,7 +202,9 @@ def _reopen(exchange: Exchange) -> None:
             resting.setdefault(order.coin, []).append(order)
     for coin, orders in resting.items():
         entries = [
-            NewOrder(order.oid, order.owner, order.side, order.price, order.left, TIFS["Gtc"], order.cloid)
+            NewOrder(
+                order.oid, order.owner, order.side, order.price, order.remaining, TIFS["Gtc"], order.cloid
+            )
             for order in orders
         ]
         exchange.market(coin).reopen(entries, exchange.world.now, exchange.world.trade_ids())

@@ -1,4 +1,4 @@
-"""Leverage of positions, and the margin of isolated ones."""
+"""Actions on leverage and isolated margin."""
 
 from collections.abc import Callable
 from typing import Any
@@ -36,12 +36,12 @@ def update_leverage(exchange: Exchange, account: Account, action: Action) -> Act
     if leverage < old[0] and needed > margin.cross_equity(exchange, account):
         position.leverage, position.isolated = old
         raise Refused("Insufficient margin to change leverage")
-    exchange.touch(account)
+    exchange.mark_dirty(account)
     return DEFAULT
 
 
 def update_isolated_margin(exchange: Exchange, account: Account, action: Action) -> Action:
-    """`ntli` millionths into the position, or out of it below zero."""
+    """Add `ntli` millionths of a USDC to the margin of the position (negative: remove)."""
     coin, units = _perp_coin(exchange, action.get("asset")), action.get("ntli")
     if isinstance(units, bool) or not isinstance(units, int):
         raise Unprocessable
@@ -50,12 +50,12 @@ def update_isolated_margin(exchange: Exchange, account: Account, action: Action)
 
 
 def top_up(exchange: Exchange, account: Account, action: Action) -> Action:
-    """Margin until the position's leverage is at most the one that is asked for."""
-    coin, wanted = _perp_coin(exchange, action.get("asset")), action_parser.number(action.get("leverage"))
-    if wanted <= 0:
+    """Add margin until the position's leverage is at most the requested one."""
+    coin, target = _perp_coin(exchange, action.get("asset")), action_parser.number(action.get("leverage"))
+    if target <= 0:
         raise Refused("Invalid leverage value")
     position, mark = exchange.position(account, coin), exchange.market(coin).mark
-    missing = int(abs(position.lots) * mark / wanted) - position.equity(mark)
+    missing = int(abs(position.lots) * mark / target) - position.equity(mark)
     _margin_move(exchange, account, coin, max(0, missing))
     return DEFAULT
 
@@ -71,7 +71,7 @@ def _margin_move(exchange: Exchange, account: Account, coin: str, units: int) ->
         raise Refused("Insufficient margin")
     position.raw += units
     account.raw -= units
-    exchange.touch(account)
+    exchange.mark_dirty(account)
 
 
 HANDLERS: dict[str, Callable[[Exchange, Account, Action], Action]] = {

@@ -1,4 +1,4 @@
-"""What positions and orders need: initial and maintenance margin, equity, prices of liquidation."""
+"""Margin: initial and maintenance margin of positions and orders, equity, liquidation prices."""
 
 from decimal import Decimal
 
@@ -8,22 +8,22 @@ from market.simulator.exchange.orders import Order
 from market.simulator.universe import MARGIN_TABLES, Listing
 
 MILLION = 1_000_000
-RESERVE = 10  # a tenth of the notional stays when money is taken out
+RESERVE = 10  # a withdrawal must leave a tenth of the notional
 
 
 def tiers(listing: Listing) -> tuple[tuple[int, int], ...]:
-    """(Lower bound in millionths, highest leverage), ascending."""
+    """Margin tiers: (lower bound in millionths of a USDC, maximum leverage), ascending."""
     table = MARGIN_TABLES.get(listing.coin)
     rows = table[2] if table else ((0, listing.leverage),)
     return tuple((lower * MILLION, leverage) for lower, leverage in rows)
 
 
-def leverage_most(listing: Listing, notional: int) -> int:
+def max_leverage(listing: Listing, notional: int) -> int:
     return next(leverage for lower, leverage in reversed(tiers(listing)) if notional >= lower)
 
 
 def maintenance(listing: Listing, notional: int) -> int:
-    """Half of the initial margin at the highest leverage, tier by tier."""
+    """Maintenance margin: half of the initial margin at the maximum leverage, summed per tier."""
     rows = tiers(listing)
     ends = [lower for lower, _ in rows[1:]] + [None]
     needed = 0
@@ -34,10 +34,10 @@ def maintenance(listing: Listing, notional: int) -> int:
 
 
 def exposure(exchange: Exchange, order: Order) -> int:
-    """What the order may add, in millionths: a buy at no more than the mark, a sale at no less."""
+    """Notional that the order may add, in millionths: a buy at most at the mark price, a sell at least at it."""
     mark = exchange.market(order.coin).mark
     price = min(order.price, mark) if order.side == "buy" else max(order.price, mark)
-    return price * order.left
+    return price * order.remaining
 
 
 def _reserves(order: Order) -> bool:
@@ -45,9 +45,9 @@ def _reserves(order: Order) -> bool:
 
 
 def coin_margin(exchange: Exchange, account: Account, coin: str, extra: Order | None = None) -> int:
-    """Initial margin of one perpetual if the worse side of its orders were filled.
+    """Initial margin of one perpetual if the side of its orders with the larger exposure were filled.
 
-    For an isolated position only what the orders would take from the cross account.
+    For an isolated position: only the margin that the orders would take from the cross account.
     """
     position = exchange.position(account, coin)
     held = position.lots * exchange.market(coin).mark
@@ -76,7 +76,7 @@ def reserved(exchange: Exchange, account: Account, extra: Order | None = None) -
     )
 
 
-def held(account: Account) -> list[tuple[str, Position]]:
+def open_positions(account: Account) -> list[tuple[str, Position]]:
     """Positions that are not flat."""
     return [(coin, position) for coin, position in account.positions.items() if position.lots]
 
@@ -84,15 +84,17 @@ def held(account: Account) -> list[tuple[str, Position]]:
 def cross_equity(exchange: Exchange, account: Account) -> int:
     return account.raw + sum(
         position.lots * exchange.market(coin).mark
-        for coin, position in held(account)
+        for coin, position in open_positions(account)
         if not position.isolated
     )
 
 
 def equity(exchange: Exchange, account: Account) -> int:
-    """Cash and positions at the mark, isolated ones included."""
+    """Cash plus all positions at the mark price, isolated ones included."""
     isolated = sum(
-        position.equity(exchange.market(coin).mark) for coin, position in held(account) if position.isolated
+        position.equity(exchange.market(coin).mark)
+        for coin, position in open_positions(account)
+        if position.isolated
     )
     return cross_equity(exchange, account) + isolated
 
@@ -100,7 +102,7 @@ def equity(exchange: Exchange, account: Account) -> int:
 def cross_maintenance(exchange: Exchange, account: Account) -> int:
     return sum(
         maintenance(exchange.market(coin).listing, abs(position.lots) * exchange.market(coin).mark)
-        for coin, position in held(account)
+        for coin, position in open_positions(account)
         if not position.isolated
     )
 
@@ -108,21 +110,21 @@ def cross_maintenance(exchange: Exchange, account: Account) -> int:
 def withdrawable(exchange: Exchange, account: Account) -> int:
     notional = sum(
         abs(position.lots) * exchange.market(coin).mark
-        for coin, position in held(account)
+        for coin, position in open_positions(account)
         if not position.isolated
     )
-    kept = max(reserved(exchange, account), notional // RESERVE)
-    return max(0, min(cross_equity(exchange, account) - kept, cross_equity(exchange, account)))
+    required = max(reserved(exchange, account), notional // RESERVE)
+    return max(0, min(cross_equity(exchange, account) - required, cross_equity(exchange, account)))
 
 
 def affords(exchange: Exchange, account: Account, order: Order) -> bool:
-    """Whether the account can carry the order; what does not raise its needs is always allowed."""
+    """Whether the account has margin for the order; an order that does not raise the margin always passes."""
     before, after = reserved(exchange, account), reserved(exchange, account, order)
     return after <= before or after <= cross_equity(exchange, account)
 
 
 def liquidation_price(exchange: Exchange, account: Account, coin: str) -> Decimal | None:
-    """In USDC, where the maintenance margin is no longer covered; None where no price does that."""
+    """Price in USDC at which equity falls below maintenance margin; None when there is no such price."""
     position, market = account.positions[coin], exchange.market(coin)
     size, side = abs(position.lots), 1 if position.lots > 0 else -1
     notional = size * market.mark
@@ -130,6 +132,6 @@ def liquidation_price(exchange: Exchange, account: Account, coin: str) -> Decima
         spare = position.equity(market.mark) - maintenance(market.listing, notional)
     else:
         spare = cross_equity(exchange, account) - cross_maintenance(exchange, account)
-    rate = Decimal(1) / (2 * leverage_most(market.listing, notional))
+    rate = Decimal(1) / (2 * max_leverage(market.listing, notional))
     units = market.mark - side * Decimal(spare) / size / (1 - rate * side)
     return units.scaleb(-market.listing.price_decimals) if units > 0 else None

@@ -13,7 +13,7 @@ from market.simulator.exchange import (
     triggers,
 )
 from market.simulator.exchange.accounts import Account
-from market.simulator.exchange.action_parser import Wanted
+from market.simulator.exchange.action_parser import ParsedOrder
 from market.simulator.exchange.core import Exchange
 from market.simulator.exchange.errors import BatchRefused, OrderRefused, Refused
 from market.simulator.exchange.fees import day_of
@@ -21,8 +21,8 @@ from market.simulator.exchange.orders import Order
 from market.simulator.numbers import decimal_text
 
 Action = dict[str, Any]
-SOONEST = 5_000
-FIRINGS_A_DAY = 10
+MIN_SCHEDULE_DELAY = 5_000
+MAX_TRIGGERS_PER_DAY = 10
 MILLION = 1_000_000
 
 
@@ -32,81 +32,89 @@ def _statuses(kind: str, rows: list[Any]) -> Action:
 
 # --- order -------------------------------------------------------------------------------------
 def order(exchange: Exchange, account: Account, action: Action) -> Action:
-    """One answer for each order, or one error for the batch."""
-    wanted = [action_parser.order(row) for row in action_parser.rows(action.get("orders"))]
+    """Place a batch: one status per order, or one error for the batch."""
+    parsed = [action_parser.order(row) for row in action_parser.rows(action.get("orders"))]
     grouping = action_parser.grouping(action.get("grouping"))
     builder = action_parser.builder(action.get("builder"))
     if builder and account.builders.get(builder[0], 0) < builder[1]:
         raise Refused("Builder fee has not been approved.")
     try:
-        order_checks.batch_check(exchange, wanted)
+        order_checks.batch_check(exchange, parsed)
     except BatchRefused as refusal:
         return _statuses("order", order_execution.batch_error(refusal))
     if grouping != "na":
-        return _statuses("order", _group(exchange, account, wanted, grouping, builder))
-    return _statuses("order", [_single(exchange, account, row, builder) for row in wanted])
+        return _statuses("order", _place_group(exchange, account, parsed, grouping, builder))
+    return _statuses("order", [_place_one(exchange, account, row, builder) for row in parsed])
 
 
-def _made(exchange: Exchange, account: Account, wanted: Wanted, builder: tuple[str, int] | None) -> Order:
-    made = order_execution.order_make(exchange, account, wanted)
-    made.builder = builder
-    return made
+def _order_make(
+    exchange: Exchange, account: Account, parsed: ParsedOrder, builder: tuple[str, int] | None
+) -> Order:
+    new_order = order_execution.order_make(exchange, account, parsed)
+    new_order.builder = builder
+    return new_order
 
 
-def _single(exchange: Exchange, account: Account, wanted: Wanted, builder: tuple[str, int] | None) -> Any:
+def _place_one(
+    exchange: Exchange, account: Account, parsed: ParsedOrder, builder: tuple[str, int] | None
+) -> Any:
     try:
-        made = _made(exchange, account, wanted, builder)
+        new_order = _order_make(exchange, account, parsed, builder)
     except OrderRefused as refusal:
-        return {"error": f"{refusal.text} asset={wanted.asset}"}
-    if made.trigger:
-        return _armed(exchange, account, made)
-    status = order_execution.place(exchange, account, made)
+        return {"error": f"{refusal.text} asset={parsed.asset}"}
+    if new_order.trigger:
+        return _arm(exchange, account, new_order)
+    status = order_execution.place(exchange, account, new_order)
     post_trade.settle(exchange)
     return status
 
 
-def _armed(exchange: Exchange, account: Account, made: Order) -> Any:
+def _arm(exchange: Exchange, account: Account, new_order: Order) -> Any:
     try:
-        order_checks.new_order_check(exchange, account, made)
-        order_execution.enter(exchange, made)
-        triggers.arm(exchange, made)
+        order_checks.new_order_check(exchange, account, new_order)
+        order_execution.enter(exchange, new_order)
+        triggers.arm(exchange, new_order)
     except OrderRefused as refusal:
-        order_execution.refused(exchange, made, refusal)
-        return order_execution.error(exchange, made.coin, refusal)
-    return {"resting": {"oid": made.oid} | ({"cloid": made.cloid} if made.cloid else {})}
+        order_execution.refused(exchange, new_order, refusal)
+        return order_execution.error(exchange, new_order.coin, refusal)
+    return {"resting": {"oid": new_order.oid} | ({"cloid": new_order.cloid} if new_order.cloid else {})}
 
 
-def _group(
-    exchange: Exchange, account: Account, wanted: list[Wanted], grouping: str, builder: Any
+def _place_group(
+    exchange: Exchange, account: Account, parsed: list[ParsedOrder], grouping: str, builder: Any
 ) -> list[Any]:
-    """TP/SL orders that belong together; with `normalTpsl` the first order is their parent."""
+    """Place a TP/SL group; with `normalTpsl` the first order is the parent."""
     follows = grouping == "positionTpsl"
-    answers: list[Any] = []
+    statuses: list[Any] = []
     parent: Order | None = None
     first_oid = exchange.next_oid
-    for place, row in enumerate(wanted):
+    for place, row in enumerate(parsed):
         if place == 0 and not follows:
-            answers.append(_single(exchange, account, row, builder))
+            statuses.append(_place_one(exchange, account, row, builder))
             parent = exchange.orders.get(first_oid)
             continue
-        answers.append(_child(exchange, account, row, parent, first_oid if not follows else -first_oid))
-    return answers
+        statuses.append(
+            _place_child(exchange, account, row, parent, first_oid if not follows else -first_oid)
+        )
+    return statuses
 
 
-def _child(exchange: Exchange, account: Account, wanted: Wanted, parent: Order | None, group: int) -> Any:
-    """`group` below zero: the size is that of the position."""
+def _place_child(
+    exchange: Exchange, account: Account, parsed: ParsedOrder, parent: Order | None, group: int
+) -> Any:
+    """Place a TP/SL child; a negative `group` means that its size follows the position."""
     if group > 0 and (parent is None or not (parent.live or parent.status == "filled")):
-        return {"error": f"Parent order was not placed. asset={wanted.asset}"}
+        return {"error": f"Parent order was not placed. asset={parsed.asset}"}
     try:
-        made = _made(exchange, account, wanted, None)
+        new_order = _order_make(exchange, account, parsed, None)
     except OrderRefused as refusal:
-        return {"error": f"{refusal.text} asset={wanted.asset}"}
-    made.group, made.follows = abs(group), group < 0
+        return {"error": f"{refusal.text} asset={parsed.asset}"}
+    new_order.group, new_order.follows = abs(group), group < 0
     if parent is None or parent.status == "filled":
-        answer = _armed(exchange, account, made)
+        answer = _arm(exchange, account, new_order)
         return "waitingForTrigger" if parent and "resting" in answer else answer
-    order_execution.enter(exchange, made)
-    triggers.hold_back(exchange, made, parent)
+    order_execution.enter(exchange, new_order)
+    triggers.defer_child(exchange, new_order, parent)
     return "waitingForFill"
 
 
@@ -116,7 +124,7 @@ def cancel(exchange: Exchange, account: Account, action: Action) -> Action:
         (action_parser.whole(row.get("a")), action_parser.whole(row.get("o")))
         for row in action_parser.rows(action.get("cancels"))
     ]
-    return _statuses("cancel", [_cancelled(exchange, account, *pair, action) for pair in found])
+    return _statuses("cancel", [_cancel_one(exchange, account, *pair, action) for pair in found])
 
 
 def cancel_by_cloid(exchange: Exchange, account: Account, action: Action) -> Action:
@@ -124,18 +132,18 @@ def cancel_by_cloid(exchange: Exchange, account: Account, action: Action) -> Act
         (action_parser.whole(row.get("asset")), action_parser.cloid(row.get("cloid")))
         for row in action_parser.rows(action.get("cancels"))
     ]
-    return _statuses("cancel", [_cancelled(exchange, account, *pair, action) for pair in found])
+    return _statuses("cancel", [_cancel_one(exchange, account, *pair, action) for pair in found])
 
 
 def find(exchange: Exchange, account: Account, oid: int | str) -> Order | None:
-    """The latest order of that id, whatever became of it; only the account's own."""
+    """The latest order of the account with that oid or client order ID, in any status."""
     if isinstance(oid, str):
         oid = exchange.by_cloid.get((account.address, oid), -1)
     found = exchange.orders.get(oid)
     return found if found and found.owner == account.address else None
 
 
-def _cancelled(exchange: Exchange, account: Account, asset: int, oid: int | str, action: Action) -> Any:
+def _cancel_one(exchange: Exchange, account: Account, asset: int, oid: int | str, action: Action) -> Any:
     found = find(exchange, account, oid)
     fast_and_waiting = bool(found and found.trigger and action.get("f"))
     if found is None or not found.live or exchange.asset_of[found.coin] != asset or fast_and_waiting:
@@ -147,7 +155,7 @@ def _cancelled(exchange: Exchange, account: Account, asset: int, oid: int | str,
 
 # --- modify ------------------------------------------------------------------------------------
 def modify(exchange: Exchange, account: Account, action: Action) -> Action:
-    status = _modified(exchange, account, *_modification(action), always=action.get("a") is True)
+    status = _modify_one(exchange, account, *_modification(action), always=action.get("a") is True)
     if isinstance(status, dict) and "error" in status:
         raise Refused(status["error"])
     return {"type": "default"}
@@ -156,30 +164,32 @@ def modify(exchange: Exchange, account: Account, action: Action) -> Action:
 def batch_modify(exchange: Exchange, account: Account, action: Action) -> Action:
     found = [_modification(row) for row in action_parser.rows(action.get("modifies"))]
     always = action.get("a") is True
-    return _statuses("order", [_modified(exchange, account, *pair, always=always) for pair in found])
+    return _statuses("order", [_modify_one(exchange, account, *pair, always=always) for pair in found])
 
 
-def _modification(row: Action) -> tuple[int | str, Wanted]:
+def _modification(row: Action) -> tuple[int | str, ParsedOrder]:
     return action_parser.oid_or_cloid(row.get("oid")), action_parser.order(row.get("order"))
 
 
-def _modified(exchange: Exchange, account: Account, oid: int | str, wanted: Wanted, *, always: bool) -> Any:
-    """Cancel and place anew under another oid. Unless `always`, the new order must be post-only."""
+def _modify_one(
+    exchange: Exchange, account: Account, oid: int | str, parsed: ParsedOrder, *, always: bool
+) -> Any:
+    """Cancel the order and place a new one with another oid. Unless `always`, the new order must be post-only."""
     target = find(exchange, account, oid)
     if target is None or not target.live:
-        return {"error": errors.MODIFY_GONE}
-    if exchange.asset_of[target.coin] != wanted.asset or target.side != wanted.side:
-        return {"error": f"Cannot modify asset or side of order. asset={wanted.asset}"}
+        return {"error": errors.MODIFY_NOT_FOUND}
+    if exchange.asset_of[target.coin] != parsed.asset or target.side != parsed.side:
+        return {"error": f"Cannot modify asset or side of order. asset={parsed.asset}"}
     if not always:
-        if wanted.trigger or wanted.tif not in ("Gtc", "Alo"):
-            return {"error": f"Modified order must be post only. asset={wanted.asset}"}
-        wanted = replace(wanted, tif="Alo")
+        if parsed.trigger or parsed.tif not in ("Gtc", "Alo"):
+            return {"error": f"Modified order must be post only. asset={parsed.asset}"}
+        parsed = replace(parsed, tif="Alo")
     try:
-        order_checks.batch_check(exchange, [wanted])
+        order_checks.batch_check(exchange, [parsed])
     except BatchRefused as refusal:
         return {"error": str(refusal)}
     order_execution.cancel(exchange, target)
-    return _single(exchange, account, wanted, target.builder)
+    return _place_one(exchange, account, parsed, target.builder)
 
 
 # --- scheduled cancel --------------------------------------------------------------------------
@@ -188,7 +198,7 @@ def schedule_cancel(exchange: Exchange, account: Account, action: Action) -> Act
     if time is not None:
         _schedule_check(exchange, account, action_parser.whole(time))
     account.schedule = time
-    exchange.touch(account)
+    exchange.mark_dirty(account)
     return {"type": "default"}
 
 
@@ -200,21 +210,21 @@ def _schedule_check(exchange: Exchange, account: Account, time: int) -> None:
             "Cannot set scheduled cancel time until enough volume traded. "
             f"Required: ${required}. Traded: ${traded}."
         )
-    if time < exchange.now + SOONEST:
+    if time < exchange.now + MIN_SCHEDULE_DELAY:
         raise Refused("Scheduled cancel time must be at least 5 seconds in the future.")
-    if account.fired[0] == day_of(exchange.now) and account.fired[1] >= FIRINGS_A_DAY:
+    if account.fired[0] == day_of(exchange.now) and account.fired[1] >= MAX_TRIGGERS_PER_DAY:
         raise Refused("Too many scheduled cancels today.")
 
 
 def schedules_fire(exchange: Exchange) -> None:
-    """Cancel everything of the accounts whose time has come."""
+    """Cancel all orders of every account with a due scheduled cancel."""
     for account in exchange.accounts.values():
         if account.schedule is None or exchange.now < account.schedule:
             continue
         account.schedule = None
         day = day_of(exchange.now)
         account.fired = [day, account.fired[1] + 1 if account.fired[0] == day else 1]
-        exchange.touch(account)
+        exchange.mark_dirty(account)
         for found in list(exchange.open_orders(account)):
             if found.live:
                 order_execution.cancel(exchange, found, "scheduledCancel")

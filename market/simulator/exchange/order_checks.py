@@ -1,11 +1,11 @@
-"""Why an order is not taken: the venue's rules, in the order in which the venue looks at them."""
+"""Order validation: the venue's rules, in the sequence in which the venue applies them."""
 
 from collections.abc import Sequence
 from decimal import Decimal
 
 from market.simulator.exchange import errors, margin
 from market.simulator.exchange.accounts import Account
-from market.simulator.exchange.action_parser import Wanted
+from market.simulator.exchange.action_parser import ParsedOrder
 from market.simulator.exchange.core import Exchange
 from market.simulator.exchange.errors import BatchRefused, OrderRefused
 from market.simulator.exchange.fixed_point import units_of
@@ -26,11 +26,11 @@ def listing_of(exchange: Exchange, asset: int) -> Listing:
     return listing
 
 
-def batch_check(exchange: Exchange, wanted: Sequence[Wanted]) -> None:
-    """Errors that stand for the whole batch. Raises `BatchRefused`."""
-    if not wanted:
+def batch_check(exchange: Exchange, orders: Sequence[ParsedOrder]) -> None:
+    """Checks that reject the whole batch. Raises `BatchRefused`."""
+    if not orders:
         raise BatchRefused(errors.NO_ORDERS)
-    for order in wanted:
+    for order in orders:
         if order.trigger and not order.reduce_only:
             raise BatchRefused(f"Invalid TP/SL price. asset={order.asset}")
         listing = exchange.assets.get(order.asset)
@@ -38,14 +38,14 @@ def batch_check(exchange: Exchange, wanted: Sequence[Wanted]) -> None:
             raise BatchRefused(f"{errors.BAND} asset={order.asset}")
 
 
-def _in_band(exchange: Exchange, listing: Listing, order: Wanted) -> bool:
+def _in_band(exchange: Exchange, listing: Listing, order: ParsedOrder) -> bool:
     mark = Decimal(exchange.market(listing.coin).mark)
     units = order.price.scaleb(listing.price_decimals)
     return not units or mark / BAND < units <= mark * BAND
 
 
-def price_units(listing: Listing, order: Wanted) -> int:
-    """The price on its tick. Raises `OrderRefused`."""
+def price_units(listing: Listing, order: ParsedOrder) -> int:
+    """The limit price in units. Raises `OrderRefused` when it is not a multiple of the tick."""
     if order.price <= 0:
         raise OrderRefused("Order has invalid price.")
     return _on_tick(listing, order.price)
@@ -61,14 +61,14 @@ def _on_tick(listing: Listing, price: Decimal) -> int:
     return units
 
 
-def trigger_units(listing: Listing, order: Wanted) -> int:
+def trigger_units(listing: Listing, order: ParsedOrder) -> int:
     if order.trigger is None or order.trigger.price <= 0:
         raise OrderRefused("Invalid TP/SL price.", "badTriggerPxRejected")
     return _on_tick(listing, order.trigger.price)
 
 
 def lots_of(listing: Listing, size: Decimal) -> int:
-    """Raises `OrderRefused`."""
+    """The size in lots. Raises `OrderRefused` when it is not a multiple of the lot."""
     try:
         return units_of(size, listing.size_decimals)
     except ValueError:
@@ -76,12 +76,12 @@ def lots_of(listing: Listing, size: Decimal) -> int:
 
 
 def new_order_check(exchange: Exchange, account: Account, order: Order) -> None:
-    """Everything but the form. Raises `OrderRefused`."""
+    """All checks of a new order after parsing. Raises `OrderRefused`."""
     if order.size <= 0 and not order.follows:
         raise OrderRefused("Order has zero size.")
-    _mood_check(exchange, account, order)
-    _room_check(exchange, account, order)
-    if order.cloid and _stands(exchange, account, order.cloid):
+    _restriction_check(exchange, account, order)
+    _open_orders_check(exchange, account, order)
+    if order.cloid and _is_open(exchange, account, order.cloid):
         raise OrderRefused("Order with this cloid is already open.")
     _value_check(exchange, order)
     market = exchange.market(order.coin)
@@ -94,44 +94,44 @@ def new_order_check(exchange: Exchange, account: Account, order: Order) -> None:
     funds_check(exchange, account, order)
 
 
-def _mood_check(exchange: Exchange, account: Account, order: Order) -> None:
-    """What the venue refuses only now and then."""
+def _restriction_check(exchange: Exchange, account: Account, order: Order) -> None:
+    """Temporary venue restrictions: post-only period and open interest cap."""
     if exchange.post_only and not order.trigger and order.tif != "Alo":
         raise OrderRefused("Only post-only orders allowed immediately after network upgrade")
     if order.coin not in exchange.capped or order.reduce_only:
         return
-    held = exchange.position(account, order.coin).lots
-    if abs(held + order.sign * order.size) > abs(held):
+    position_lots = exchange.position(account, order.coin).lots
+    if abs(position_lots + order.sign * order.size) > abs(position_lots):
         text = "Order would increase open interest while open interest is capped"
         raise OrderRefused(text, "positionIncreaseAtOpenInterestCapRejected")
 
 
-def _stands(exchange: Exchange, account: Account, cloid: str) -> bool:
+def _is_open(exchange: Exchange, account: Account, cloid: str) -> bool:
     oid = exchange.by_cloid.get((account.address, cloid))
     return oid is not None and exchange.orders[oid].live
 
 
-def _room_check(exchange: Exchange, account: Account, order: Order) -> None:
+def _open_orders_check(exchange: Exchange, account: Account, order: Order) -> None:
     rules, count = exchange.rules, len(account.open)
-    most = rules.open_orders + account.volume // MILLION // PER_ORDER_VOLUME
-    full = count >= min(most, rules.open_orders_most)
+    max_orders = rules.open_orders + account.volume // MILLION // PER_ORDER_VOLUME
+    full = count >= min(max_orders, rules.max_open_orders)
     if full or (count >= rules.open_orders and (order.reduce_only or order.trigger)):
         raise OrderRefused("Too many open orders.", "tooManyOpenOrdersRejected")
 
 
 def _value_check(exchange: Exchange, order: Order) -> None:
-    """Reduce-only orders may be smaller: a position must be closable."""
+    """Minimum order value. Reduce-only orders are exempt: a position must always be closable."""
     if order.reduce_only or order.follows:
         return
     listing = exchange.market(order.coin).listing
-    least = exchange.rules.minimum * 10 ** (8 if listing.is_spot else 6)
-    if order.price * order.size < least:
+    min_value = exchange.rules.minimum * 10 ** (8 if listing.is_spot else 6)
+    if order.price * order.size < min_value:
         name = f"of {exchange.rules.minimum} USDC." if listing.is_spot else f"of ${exchange.rules.minimum}."
         raise OrderRefused(f"Order must have minimum value {name}", "minTradeNtlRejected")
 
 
 def _near_oracle(exchange: Exchange, market: Market, order: Order) -> bool:
-    """A market order's worst price does not count; it cannot rest there."""
+    """Oracle price band. Market orders and triggers are exempt: they cannot rest at their limit price."""
     if order.trigger or order.tif in CLOSING_TIFS:
         return True
     band = market.oracle * exchange.rules.oracle_band
@@ -144,14 +144,14 @@ def _reduce_check(exchange: Exchange, account: Account, order: Order) -> None:
 
 
 def funds_check(exchange: Exchange, account: Account, order: Order) -> None:
-    """Raises `OrderRefused` when the account cannot carry the order."""
+    """Margin and balance check. Raises `OrderRefused` when the account cannot afford the order."""
     listing = exchange.market(order.coin).listing
     if listing.is_spot:
         _spot_check(exchange, account, listing, order)
         return
     position, mark = exchange.position(account, order.coin), exchange.market(order.coin).mark
-    notional = abs(position.lots + order.sign * order.left) * mark
-    if not order.reduce_only and position.leverage > margin.leverage_most(listing, notional):
+    notional = abs(position.lots + order.sign * order.remaining) * mark
+    if not order.reduce_only and position.leverage > margin.max_leverage(listing, notional):
         raise OrderRefused(
             "Order would cause position to exceed margin tier limit at current leverage",
             "perpMaxPositionRejected",
@@ -167,15 +167,15 @@ def _spot_check(exchange: Exchange, account: Account, listing: Listing, order: O
 
 
 def spot_need(listing: Listing, order: Order) -> tuple[int, int]:
-    """The token that the order gives, and how much of it."""
+    """The token that the order pays with, and the amount."""
     if order.side == "buy":
-        return USDC, order.price * order.left
+        return USDC, order.price * order.remaining
     _, token, wei = listing.tokens or ("", 0, 0)
-    return token, int(order.left * 10 ** (wei - listing.size_decimals))
+    return token, int(order.remaining * 10 ** (wei - listing.size_decimals))
 
 
 def spot_hold(exchange: Exchange, account: Account, token: int) -> int:
-    """What resting orders will give of that token."""
+    """Amount of that token on hold for resting orders."""
     needs = (
         spot_need(exchange.market(order.coin).listing, order)
         for order in exchange.open_orders(account)

@@ -1,4 +1,4 @@
-"""Placing and ending orders: the one path for actions, triggers, TWAPs and liquidations."""
+"""Order execution: the single path by which actions, triggers, TWAPs and liquidations place and end orders."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from market.domain.matching import (
 )
 from market.simulator.exchange import order_checks, order_payloads
 from market.simulator.exchange.accounts import Account
-from market.simulator.exchange.action_parser import Wanted
+from market.simulator.exchange.action_parser import ParsedOrder
 from market.simulator.exchange.core import Exchange
 from market.simulator.exchange.errors import BatchRefused, OrderRefused
 from market.simulator.exchange.orders import Order, Trigger
@@ -25,31 +25,31 @@ TIFS: dict[str, TimeInForce] = {
 NOT_OF_USER = ("scheduledCancel", "liquidatedCanceled", "selfTradeCanceled", "marginCanceled")
 
 
-# --- making ------------------------------------------------------------------------------------
-def order_make(exchange: Exchange, account: Account, wanted: Wanted) -> Order:
-    """A checked order with an oid. Raises `OrderRefused`; what is refused for cause stays in the history."""
-    listing = order_checks.listing_of(exchange, wanted.asset)
-    lots = order_checks.lots_of(listing, wanted.size)
+# --- creation ----------------------------------------------------------------------------------
+def order_make(exchange: Exchange, account: Account, parsed: ParsedOrder) -> Order:
+    """Create an order with an oid. Raises `OrderRefused`; a rejection with a status is added to the history."""
+    listing = order_checks.listing_of(exchange, parsed.asset)
+    lots = order_checks.lots_of(listing, parsed.size)
     order = Order(
         oid=exchange.next_oid,
         owner=account.address,
         coin=listing.coin,
-        side=wanted.side,
-        price=int(wanted.price.scaleb(listing.price_decimals)),
+        side=parsed.side,
+        price=int(parsed.price.scaleb(listing.price_decimals)),
         size=lots,
-        left=lots,
-        tif=wanted.tif,
+        remaining=lots,
+        tif=parsed.tif,
         time=exchange.now,
-        reduce_only=wanted.reduce_only,
-        cloid=wanted.cloid,
+        reduce_only=parsed.reduce_only,
+        cloid=parsed.cloid,
         status_time=exchange.now,
-        shown=lots,
+        reported_size=lots,
     )
     try:
-        order.price = order_checks.price_units(listing, wanted)
-        if wanted.trigger:
-            price = order_checks.trigger_units(listing, wanted)
-            order.trigger = Trigger(wanted.trigger.market, price, wanted.trigger.purpose)
+        order.price = order_checks.price_units(listing, parsed)
+        if parsed.trigger:
+            price = order_checks.trigger_units(listing, parsed)
+            order.trigger = Trigger(parsed.trigger.market, price, parsed.trigger.purpose)
             order.reduce_only = True
     except OrderRefused as refusal:
         refused(exchange, order, refusal)
@@ -58,7 +58,7 @@ def order_make(exchange: Exchange, account: Account, wanted: Wanted) -> Order:
 
 
 def refused(exchange: Exchange, order: Order, refusal: OrderRefused) -> None:
-    """Keep the refused order in the history when the venue does."""
+    """Add a rejected order to the history, if the venue keeps this kind of rejection."""
     if refusal.status is None:
         return
     exchange.next_oid = max(exchange.next_oid, order.oid + 1)
@@ -67,7 +67,7 @@ def refused(exchange: Exchange, order: Order, refusal: OrderRefused) -> None:
 
 
 def enter(exchange: Exchange, order: Order) -> None:
-    """Register an order under its ids."""
+    """Register an order under its oid and client order ID."""
     exchange.next_oid = max(exchange.next_oid, order.oid + 1)
     exchange.orders[order.oid] = order
     if order.cloid:
@@ -77,8 +77,8 @@ def enter(exchange: Exchange, order: Order) -> None:
 
 # --- status ------------------------------------------------------------------------------------
 def announce(exchange: Exchange, order: Order, status: str) -> None:
-    """The order has a new status, or another size under the old one."""
-    order.status, order.status_time, order.shown = status, exchange.now, order.left
+    """Publish a new status of the order, or a new size with the same status."""
+    order.status, order.status_time, order.reported_size = status, exchange.now, order.remaining
     exchange.touched.orders.add(order.oid)
     listing = exchange.market(order.coin).listing
     update = {
@@ -86,37 +86,37 @@ def announce(exchange: Exchange, order: Order, status: str) -> None:
         "status": status,
         "statusTimestamp": exchange.now,
     }
-    exchange.tell(order.owner, "order", update)
+    exchange.notify(order.owner, "order", update)
 
 
 def finish(exchange: Exchange, order: Order, status: str) -> None:
-    """The order is over. Its children go with it unless it was filled."""
+    """End the order with a final status. Unless it was filled, its dormant children are cancelled."""
     account = exchange.accounts[order.owner]
     account.open.pop(order.oid, None)
     exchange.armed.get(order.coin, {}).pop(order.oid, None)
     order.armed = order.dormant = False
     announce(exchange, order, status)
     if len(account.history) == account.history.maxlen:
-        _forget(exchange, account.history[0])
+        _history_drop(exchange, account.history[0])
     account.history.append(order.oid)
-    exchange.touch(account)
+    exchange.mark_dirty(account)
     if status in NOT_OF_USER:
-        exchange.tell(order.owner, "cancel", {"coin": order.coin, "oid": order.oid})
+        exchange.notify(order.owner, "cancel", {"coin": order.coin, "oid": order.oid})
     if status != "filled":
         for child in [exchange.orders[oid] for oid in order.children if oid in exchange.orders]:
             if child.live and child.dormant:
                 finish(exchange, child, "canceled")
 
 
-def _forget(exchange: Exchange, oid: int) -> None:
+def _history_drop(exchange: Exchange, oid: int) -> None:
     exchange.touched.orders.add(oid)
-    gone = exchange.orders.pop(oid, None)
-    if gone and gone.cloid and exchange.by_cloid.get((gone.owner, gone.cloid)) == oid:
-        del exchange.by_cloid[gone.owner, gone.cloid]
+    removed = exchange.orders.pop(oid, None)
+    if removed and removed.cloid and exchange.by_cloid.get((removed.owner, removed.cloid)) == oid:
+        del exchange.by_cloid[removed.owner, removed.cloid]
 
 
 def cancel(exchange: Exchange, order: Order, status: str = "canceled") -> None:
-    """Take a live order out of wherever it is."""
+    """Cancel a live order, in the book or outside it."""
     if order.rests:
         exchange.market(order.coin).cancel(order.oid, CancelReason.REQUESTED)
     finish(exchange, order, status)
@@ -124,16 +124,16 @@ def cancel(exchange: Exchange, order: Order, status: str = "canceled") -> None:
 
 # --- matching ----------------------------------------------------------------------------------
 def execute(exchange: Exchange, order: Order) -> None:
-    """Match an entered order and let it rest or go. Raises `OrderRefused` when it never was in the book."""
+    """Match a registered order; the rest of it rests or is cancelled. Raises `OrderRefused` if it could not enter."""
     market, account = exchange.market(order.coin), exchange.accounts[order.owner]
-    lots, capped = order.left, False
+    lots, capped = order.remaining, False
     if order.reduce_only and not market.listing.is_spot:
-        lots = min(order.left, _reducible(exchange, account, order))
-        capped = lots < order.left
+        lots = min(order.remaining, _reducible(exchange, account, order))
+        capped = lots < order.remaining
     if lots <= 0:
         raise OrderRefused("Reduce only order would increase position.", "reduceOnlyRejected")
     account.open[order.oid] = None
-    exchange.touch(account)
+    exchange.mark_dirty(account)
     if exchange.parts > 1 and order.tif not in ("Alo", "LiquidationMarket"):
         lots = _first_part(exchange, order, lots)
     _submit(exchange, order, lots, "ioc" if order.oid in exchange.slicing else TIFS[order.tif])
@@ -141,19 +141,19 @@ def execute(exchange: Exchange, order: Order) -> None:
 
 
 def _submit(exchange: Exchange, order: Order, lots: int, tif: TimeInForce) -> None:
-    """Give it to the book. Own orders that stood in its way are gone."""
+    """Submit to the matching engine. Own resting orders that it would trade with are cancelled."""
     market = exchange.market(order.coin)
     new = NewOrder(order.oid, order.owner, order.side, order.price, lots, tif, order.cloid)
-    for fact in market.submit(new, exchange.now, exchange.world.trade_ids()):
-        if isinstance(fact, Rejected):
+    for event in market.submit(new, exchange.now, exchange.world.trade_ids()):
+        if isinstance(event, Rejected):
             exchange.accounts[order.owner].open.pop(order.oid)
-            raise _rejection(market, fact.reason)
-        if isinstance(fact, Cancelled) and fact.reason is CancelReason.SELF_TRADE:
-            finish(exchange, exchange.orders[fact.order_id], "selfTradeCanceled")
+            raise _rejection(market, event.reason)
+        if isinstance(event, Cancelled) and event.reason is CancelReason.SELF_TRADE:
+            finish(exchange, exchange.orders[event.order_id], "selfTradeCanceled")
 
 
 def _first_part(exchange: Exchange, order: Order, lots: int) -> int:
-    """Fault `partial_fills`: an immediate order gets a part of what there is, others the rest bit by bit."""
+    """Fault `partial_fills`: an IOC order matches only its first part, a GTC order one part per block."""
     part = -(-lots // exchange.parts)
     if order.tif == "Gtc" and part < lots and _crosses(exchange, order):
         exchange.slicing[order.oid] = part
@@ -166,20 +166,20 @@ def _crosses(exchange: Exchange, order: Order) -> bool:
 
 
 def slices_continue(exchange: Exchange) -> None:
-    """The next part of orders that match bit by bit; what does not cross any more rests."""
+    """Match the next part of sliced orders; an order that no longer crosses rests."""
     for oid, part in list(exchange.slicing.items()):
         order = exchange.orders.get(oid)
         if order is None or not order.live:
             del exchange.slicing[oid]
             continue
-        lots = min(part, order.left)
-        if lots == order.left or not _crosses(exchange, order):
-            lots = order.left
+        lots = min(part, order.remaining)
+        if lots == order.remaining or not _crosses(exchange, order):
+            lots = order.remaining
             del exchange.slicing[oid]
-        before = order.left
+        before = order.remaining
         _submit(exchange, order, lots, "ioc" if oid in exchange.slicing else "gtc")
-        if order.left < before:
-            exchange.hit[oid] = None  # settling tells, as of any order that rested
+        if order.remaining < before:
+            exchange.hit[oid] = None  # `settle` publishes the fill, as for any resting order
 
 
 def _reducible(exchange: Exchange, account: Account, order: Order) -> int:
@@ -192,13 +192,13 @@ def _conclude(exchange: Exchange, order: Order, *, capped: bool) -> None:
     resting = market.book.order(order.oid)
     if order.oid in exchange.slicing:
         announce(exchange, order, "open")
-    elif not order.left:
+    elif not order.remaining:
         finish(exchange, order, "filled")
     elif resting is not None:
-        order.left = resting.size  # less than was asked for when the position is smaller
+        order.remaining = resting.size  # less than requested when the position is smaller
         announce(exchange, order, "open")
     elif order.filled:
-        # The rest of an immediate order; part of it was filled, so the venue calls it cancelled.
+        # The rest of an IOC order: part of it was filled, so the venue reports the status cancelled.
         finish(exchange, order, "reduceOnlyCanceled" if capped else "canceled")
     else:
         exchange.accounts[order.owner].open.pop(order.oid, None)
@@ -216,9 +216,9 @@ def _rejection(market: Market, reason: RejectReason) -> OrderRefused:
     return OrderRefused(text, "badAloPxRejected")
 
 
-# --- answering ---------------------------------------------------------------------------------
+# --- responses ---------------------------------------------------------------------------------
 def answer(exchange: Exchange, order: Order) -> dict[str, Any]:
-    """What the client is told about an order that was just executed."""
+    """The response status of an order that was just executed."""
     filled = order.filled
     if order.status == "open" and (not filled or exchange.rules.partial_ack == "resting"):
         return order_payloads.placed(order, "resting")
@@ -227,18 +227,18 @@ def answer(exchange: Exchange, order: Order) -> dict[str, Any]:
         order,
         "filled",
         totalSz=listing.size_text(filled),
-        avgPx=order_payloads.average_text(listing, spent(exchange, order), filled),
+        avgPx=order_payloads.average_text(listing, taken_notional(exchange, order), filled),
     )
 
 
-def spent(exchange: Exchange, order: Order) -> int:
-    """Price times lots of what the order took as it came in."""
+def taken_notional(exchange: Exchange, order: Order) -> int:
+    """Notional (price units times lots) that the order took on entry."""
     trades = exchange.market(order.coin).trades
     return sum(trade.price * trade.lots for trade in trades if trade.order == order.oid)
 
 
 def place(exchange: Exchange, account: Account, order: Order) -> dict[str, Any]:
-    """Check, register and execute. Never raises `OrderRefused`: the answer carries the error."""
+    """Check, register and execute an order. A rejection is returned as an error status, not raised."""
     try:
         order_checks.new_order_check(exchange, account, order)
         enter(exchange, order)

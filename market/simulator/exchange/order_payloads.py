@@ -1,4 +1,4 @@
-"""Orders, fills and positions of an account in the venue's words."""
+"""Orders and fills in the venue's JSON format."""
 
 from typing import Any
 
@@ -18,21 +18,21 @@ _NAMES = {("sl", True): "Stop Market", ("sl", False): "Stop Limit"} | {
 
 
 def basic(listing: Listing, order: Order, size: int | None = None) -> dict[str, Any]:
-    """An order as `openOrders` and `orderUpdates` have it."""
-    shape = {
+    """An order in the format of `openOrders` and `orderUpdates`."""
+    payload = {
         "coin": order.coin,
         "side": SIDES[order.side],
         "limitPx": listing.price_text(order.price),
-        "sz": listing.size_text(order.left if size is None else size),
+        "sz": listing.size_text(order.remaining if size is None else size),
         "oid": order.oid,
         "timestamp": order.time,
         "origSz": listing.size_text(order.size),
     }
     if order.cloid is not None:
-        shape["cloid"] = order.cloid
+        payload["cloid"] = order.cloid
     if order.reduce_only:
-        shape["reduceOnly"] = True
-    return shape
+        payload["reduceOnly"] = True
+    return payload
 
 
 def _type(order: Order) -> str:
@@ -48,13 +48,13 @@ def _condition(listing: Listing, order: Order) -> str:
 
 
 def fires_above(order: Order) -> bool:
-    """A stop to buy and a target to sell wait for higher prices."""
+    """Whether the trigger fires at higher prices: true for a stop to buy and for a take-profit to sell."""
     stop = order.trigger is not None and order.trigger.purpose == "sl"
     return stop == (order.side == "buy")
 
 
 def full(exchange: Exchange, order: Order, size: int | None = None) -> dict[str, Any]:
-    """An order as `frontendOpenOrders` and `orderStatus` have it."""
+    """An order in the format of `frontendOpenOrders` and `orderStatus`."""
     listing = exchange.market(order.coin).listing
     children = [exchange.orders[oid] for oid in order.children if oid in exchange.orders]
     return {
@@ -72,27 +72,27 @@ def full(exchange: Exchange, order: Order, size: int | None = None) -> dict[str,
 
 
 def past(exchange: Exchange, order: Order) -> dict[str, Any]:
-    """An order with its status; the size is that of the last change of status, not of the last fill."""
+    """An order with its status; its size is the one at the last status change, not after the last fill."""
     return {
-        "order": full(exchange, order, order.shown),
+        "order": full(exchange, order, order.reported_size),
         "status": order.status,
         "statusTimestamp": order.status_time,
     }
 
 
 def average_text(listing: Listing, notional: int, lots: int) -> str:
-    """The average price of a fill, a little finer than prices are."""
+    """The average price of a fill, with two decimals more than prices have."""
     return decimal_text(divided(notional * 100, lots), listing.price_decimals + 2)
 
 
 def placed(order: Order, kind: str, **more: Any) -> dict[str, Any]:
-    """The answer to a placed order."""
+    """The response status of a placed order."""
     body = {**more, "oid": order.oid}
     return {kind: body | ({"cloid": order.cloid} if order.cloid else {})}
 
 
 def direction(account: Account, order: Order, before: int, after: int) -> str:
-    """What a fill of a perpetual did, in words."""
+    """The `dir` field of a perpetual fill, for example "Open Long"."""
     if before * after < 0:
         return "Long > Short" if before > 0 else "Short > Long"
     closing = abs(after) < abs(before)

@@ -1,4 +1,4 @@
-"""An order of an account, from its placing to its end."""
+"""Order of an account: state, flags, and its form in the journal."""
 
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple
@@ -11,7 +11,7 @@ FIRST_OID = 100_000_000_000  # the population numbers its own orders from 1
 
 
 class Trigger(NamedTuple):
-    """Waits for the mark price; then it is a market order or a limit order."""
+    """Trigger condition on the mark price; `market` selects a market or a limit order after firing."""
 
     market: bool
     price: int
@@ -20,7 +20,7 @@ class Trigger(NamedTuple):
 
 @dataclass(slots=True)
 class Order:
-    """`price` in units and sizes in lots. `left` is what is open, `shown` what it was when `status` changed.
+    """Order: `price` in units, sizes in lots; `reported_size` is `remaining` at the last change of `status`.
 
     An order waits outside the book while it is `armed` (for the mark price) or `dormant` (for its parent
     to be filled).
@@ -32,7 +32,7 @@ class Order:
     side: Side
     price: int
     size: int
-    left: int
+    remaining: int
     tif: str
     time: int
     reduce_only: bool = False
@@ -49,7 +49,7 @@ class Order:
     liquidation: dict[str, Any] | None = None
     status: str = "open"
     status_time: int = 0
-    shown: int = 0
+    reported_size: int = 0
     filled: int = 0
 
     @property
@@ -62,7 +62,7 @@ class Order:
 
     @property
     def rests(self) -> bool:
-        """In the book, rather than waiting outside it."""
+        """Whether the order is in the order book, rather than waiting outside it."""
         return self.live and not self.armed and not self.dormant
 
     def dump(self) -> dict[str, Any]:
@@ -74,7 +74,7 @@ _NAMES = tuple(item.name for item in fields(Order))
 
 
 def order_load(saved: dict[str, Any]) -> Order:
-    """The order of a `dump`."""
+    """The order restored from a `dump`."""
     order = Order(**saved)
     order.trigger = Trigger(*saved["trigger"]) if saved["trigger"] else None
     order.builder = (saved["builder"][0], saved["builder"][1]) if saved["builder"] else None

@@ -1,4 +1,4 @@
-"""After matches: what happened to orders that rested, and to everything that depends on the position."""
+"""Post-trade processing: status of resting orders, trigger children, and reduce-only orders after matches."""
 
 from market.simulator.exchange import order_execution, triggers
 from market.simulator.exchange.accounts import Account
@@ -7,7 +7,7 @@ from market.simulator.exchange.orders import Order
 
 
 def settle(exchange: Exchange) -> None:
-    """Repeat until nothing moves any more: what is fired here may match again."""
+    """Process all matches; repeats until there are no new ones, because children fired here may match again."""
     while exchange.hit or exchange.moved:
         hit, exchange.hit = exchange.hit, {}
         moved, exchange.moved = exchange.moved, {}
@@ -20,7 +20,7 @@ def settle(exchange: Exchange) -> None:
 
 
 def _hit(exchange: Exchange, order: Order) -> None:
-    if order.left:
+    if order.remaining:
         order_execution.announce(exchange, order, "open")
     else:
         order_execution.finish(exchange, order, "filled")
@@ -30,15 +30,15 @@ def _hit(exchange: Exchange, order: Order) -> None:
 
 
 def reduce_only_prune(exchange: Exchange, account: Account, coin: str) -> None:
-    """Reduce-only orders never promise more than there is to reduce; the newest give way."""
+    """Limit the total of reduce-only orders to the position: the newest are reduced or cancelled first."""
     lots = exchange.position(account, coin).lots
     spare = abs(lots)
     for order in [order for order in exchange.open_orders(account, coin) if order.reduce_only]:
         if lots * order.sign >= 0 or not spare:
             order_execution.cancel(exchange, order, "reduceOnlyCanceled")
         elif order.rests:
-            if order.left > spare:
+            if order.remaining > spare:
                 exchange.market(coin).book.reduce(order.oid, spare)
-                order.left = spare
+                order.remaining = spare
                 order_execution.announce(exchange, order, "open")
-            spare -= order.left
+            spare -= order.remaining

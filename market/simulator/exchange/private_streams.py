@@ -1,4 +1,4 @@
-"""The streams of an account on `/ws`: what is subscribed to, what it is told at once, and in each block."""
+"""Private streams of an account on `/ws`: subscriptions, snapshots, and the frames of each block."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
@@ -6,20 +6,20 @@ from typing import Any
 
 from market.simulator import universe, wire
 from market.simulator.exchange import account_state, action_parser, agents, order_payloads, queries, twap
-from market.simulator.exchange.account_engine import House
+from market.simulator.exchange.account_engine import AccountEngine
 from market.simulator.exchange.accounts import Account
-from market.simulator.exchange.core import Exchange, Notice, NoticeKind
+from market.simulator.exchange.core import Exchange, NoticeKind, Notification
 from market.simulator.exchange.errors import Unprocessable
 from market.simulator.exchange.fixed_point import usd_text
 from market.simulator.topics import InvalidSubscription, Topic, frame
 
-SNAPSHOT_MOST = 2_000
+MAX_SNAPSHOT = 2_000
 EVENTS = {"orderUpdates", "userEvents", "notification"}  # these have no snapshot
 Rows = list[dict[str, Any]]
 State = Callable[[Exchange, Account, Topic], dict[str, Any]]
 
 
-# --- whole states ------------------------------------------------------------------------------
+# --- full states -------------------------------------------------------------------------------
 def _clearinghouse(exchange: Exchange, account: Account, topic: Topic) -> dict[str, Any]:
     state = account_state.clearinghouse(exchange, account)
     return {"dex": "", "user": account.address, "clearinghouseState": state}
@@ -48,8 +48,8 @@ def _twaps(exchange: Exchange, account: Account, topic: Topic) -> dict[str, Any]
 
 def _web_data(exchange: Exchange, account: Account, topic: Topic) -> dict[str, Any]:
     world = exchange.world
-    theirs = agents.agents_of(exchange, account.address)
-    unnamed = next((agent.address for agent in theirs if not agent.name), None)
+    own_agents = agents.agents_of(exchange, account.address)
+    unnamed = next((agent.address for agent in own_agents if not agent.name), None)
     return {
         "clearinghouseState": account_state.clearinghouse(exchange, account),
         "openOrders": queries.frontend_orders(exchange, account),
@@ -84,7 +84,7 @@ STATES: dict[str, State] = {
 }
 
 # --- logs --------------------------------------------------------------------------------------
-# Kind → the kind of notice it tells, and the name of the rows in its frame.
+# Stream → kind of notification that it publishes, and the name of the rows in its frame.
 LOGS: dict[str, tuple[NoticeKind, str]] = {
     "userFills": ("fill", "fills"),
     "userFundings": ("funding", "fundings"),
@@ -93,18 +93,23 @@ LOGS: dict[str, tuple[NoticeKind, str]] = {
     "userTwapHistory": ("twap", "history"),
     "userHistoricalOrders": ("order", "orderHistory"),
 }
-MOVING = {"clearinghouseState", "allDexsClearinghouseState", "activeAssetData", "webData2"}  # with the mark
+MOVING = {
+    "clearinghouseState",
+    "allDexsClearinghouseState",
+    "activeAssetData",
+    "webData2",
+}  # changes with the mark price
 PRIVATE = EVENTS | set(STATES) | set(LOGS)
 
 
 def _logged(exchange: Exchange, account: Account, kind: str) -> Rows:
-    """What a log's snapshot holds, newest first."""
+    """Rows of a log's snapshot, newest first."""
     if kind == "userFills":
         return queries.recent_fills(account)
     if kind == "userFundings":
-        return [funding_row(row) for row in reversed(account.fundings)][:SNAPSHOT_MOST]
+        return [funding_row(row) for row in reversed(account.fundings)][:MAX_SNAPSHOT]
     if kind == "userNonFundingLedgerUpdates":
-        return list(reversed(account.updates))[:SNAPSHOT_MOST]
+        return list(reversed(account.updates))[:MAX_SNAPSHOT]
     if kind == "userTwapSliceFills":
         return twap.slice_fills(account)
     return (
@@ -113,56 +118,56 @@ def _logged(exchange: Exchange, account: Account, kind: str) -> Rows:
 
 
 def funding_row(row: dict[str, Any]) -> dict[str, Any]:
-    """A payment as streams write it: without the layers of the REST answer."""
+    """A funding payment in stream format: flat, without the nesting of the REST response."""
     return {"time": row["time"]} | {name: value for name, value in row["delta"].items() if name != "type"}
 
 
-def private_parse(asked: dict[str, Any], exchange: Exchange) -> Topic:
-    """A subscription to an account. Raises `InvalidSubscription`."""
+def private_parse(request: dict[str, Any], exchange: Exchange) -> Topic:
+    """Parse a subscription to an account. Raises `InvalidSubscription`."""
     try:
-        user = action_parser.address(asked.get("user"))
+        user = action_parser.address(request.get("user"))
     except Unprocessable:
         raise InvalidSubscription from None
-    coin = asked.get("coin") if asked["type"] == "activeAssetData" else None
-    if asked["type"] == "activeAssetData" and (
+    coin = request.get("coin") if request["type"] == "activeAssetData" else None
+    if request["type"] == "activeAssetData" and (
         coin not in exchange.world.markets or exchange.market(str(coin)).listing.is_spot
     ):
         raise InvalidSubscription
-    if asked.get("dex") not in (None, ""):
+    if request.get("dex") not in (None, ""):
         raise InvalidSubscription
-    return Topic(asked["type"], coin, user=user, aggregate=asked.get("aggregateByTime") is True)
+    return Topic(request["type"], coin, user=user, aggregate=request.get("aggregateByTime") is True)
 
 
-class Private:
-    """The private side of the streams."""
+class AccountStreams:
+    """Encoder of the private streams of all accounts."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, engine: AccountEngine) -> None:
+        self._engine = engine
 
-    def parse(self, asked: dict[str, Any]) -> Topic:
-        return private_parse(asked, self._house.exchange)
+    def parse(self, request: dict[str, Any]) -> Topic:
+        return private_parse(request, self._engine.exchange)
 
     def _account(self, topic: Topic) -> Account:
         user = topic.user or ""
-        return self._house.exchange.accounts.get(user, Account(user))
+        return self._engine.exchange.accounts.get(user, Account(user))
 
     def first(self, topic: Topic) -> bytes | None:
-        """What a subscription is told at once; event streams have nothing to tell."""
+        """The snapshot frame of a new subscription; None for event streams, which have no snapshot."""
         if topic.kind in EVENTS:
             return None
         if topic.kind in STATES:
             return self.state(topic)
-        rows = _logged(self._house.exchange, self._account(topic), topic.kind)
+        rows = _logged(self._engine.exchange, self._account(topic), topic.kind)
         if topic.aggregate and topic.kind == "userFills":
             rows = queries.aggregated(rows)
         return frame(topic.kind, _envelope(topic, rows) | {"isSnapshot": True})
 
     def state(self, topic: Topic) -> bytes:
-        exchange = self._house.exchange
+        exchange = self._engine.exchange
         return frame(topic.kind, STATES[topic.kind](exchange, self._account(topic), topic))
 
-    def frames(self, topic: Topic, notices: list[Notice]) -> Iterator[bytes]:
-        """What one block tells this subscription; `notices` are its user's, and there is at least one."""
+    def frames(self, topic: Topic, notices: list[Notification]) -> Iterator[bytes]:
+        """Frames of one block for this subscription; `notices` are those of its user, at least one."""
         if topic.kind == "orderUpdates":
             if rows := _of(notices, "order"):
                 yield frame("orderUpdates", rows)
@@ -177,7 +182,7 @@ class Private:
         if topic.kind == "userFundings":
             return [funding_row(row) for row in rows]
         if topic.kind == "userHistoricalOrders":
-            return [_complete(self._house.exchange, row) for row in rows]
+            return [_complete(self._engine.exchange, row) for row in rows]
         return queries.aggregated(rows) if topic.aggregate and topic.kind == "userFills" else rows
 
 
@@ -190,7 +195,7 @@ def _envelope(topic: Topic, rows: Rows) -> dict[str, Any]:
     return {"user": topic.user, LOGS[topic.kind][1]: rows}
 
 
-def _of(notices: Iterable[Notice], kind: NoticeKind) -> Rows:
+def _of(notices: Iterable[Notification], kind: NoticeKind) -> Rows:
     return [notice.data for notice in notices if notice.kind == kind]
 
 
@@ -199,10 +204,10 @@ _EVENT_NAMES = {
 }  # fmt: skip
 
 
-def _events(notices: list[Notice]) -> Iterator[dict[str, Any]]:
-    """One frame per kind; payments and liquidations have a frame each."""
-    told = [notice for notice in notices if notice.kind not in ("order", "ledger")]
-    for kind, run in groupby(sorted(told, key=lambda notice: notice.kind), key=lambda notice: notice.kind):
+def _events(notices: list[Notification]) -> Iterator[dict[str, Any]]:
+    """One frame per kind of event; funding payments and liquidations have one frame each."""
+    events = [notice for notice in notices if notice.kind not in ("order", "ledger")]
+    for kind, run in groupby(sorted(events, key=lambda notice: notice.kind), key=lambda notice: notice.kind):
         rows = [notice.data for notice in run]
         if kind in _EVENT_NAMES:
             yield {_EVENT_NAMES[kind]: rows}

@@ -1,4 +1,4 @@
-"""`POST /info` about accounts; what is about the market goes to the market's side."""
+"""`POST /info` requests on accounts; requests on market data are passed to `market.simulator.info`."""
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
@@ -23,12 +23,12 @@ from market.simulator.info import Reply
 Request = dict[str, Any]
 Handler = Callable[[Exchange, Account, Request], Any]
 PAGE = 500
-FILLS_MOST = 2_000
-HISTORY_MOST = 2_000
+MAX_FILLS = 2_000
+MAX_HISTORY = 2_000
 
 
 def answer(exchange: Exchange, request: Any) -> Reply:
-    """The venue's answer to a decoded body."""
+    """The venue's response to a decoded request body."""
     kind = request.get("type") if isinstance(request, dict) else None
     if not isinstance(kind, str) or kind not in HANDLERS:
         return info.answer(exchange.world, request)
@@ -61,24 +61,24 @@ def _order_status(exchange: Exchange, account: Account, request: Request) -> Any
 
 
 def history(exchange: Exchange, account: Account, request: Request | None = None) -> Any:
-    """Newest first; open orders included."""
+    """Order history, newest first, including open orders."""
     oids = {*account.history, *account.open}
     orders: Iterable[Order] = (exchange.orders[oid] for oid in oids if oid in exchange.orders)
     rows = sorted(orders, key=lambda order: (order.status_time, order.oid), reverse=True)
-    return [order_payloads.past(exchange, order) for order in rows[:HISTORY_MOST]]
+    return [order_payloads.past(exchange, order) for order in rows[:MAX_HISTORY]]
 
 
 # --- fills and money ---------------------------------------------------------------------------
 def aggregated(fills: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Fills of one crossing order in one moment become one."""
-    together: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    """Merge the fills of one crossing order at one time into one row."""
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for fill in fills:
         key = (fill["oid"], fill["time"], fill["crossed"])
-        together.setdefault(key if fill["crossed"] else (fill["tid"],), []).append(fill)
-    return [_together(rows) if len(rows) > 1 else rows[0] for rows in together.values()]
+        groups.setdefault(key if fill["crossed"] else (fill["tid"],), []).append(fill)
+    return [_merged(rows) if len(rows) > 1 else rows[0] for rows in groups.values()]
 
 
-def _together(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _merged(rows: list[dict[str, Any]]) -> dict[str, Any]:
     sizes = [decimal_of(row["sz"]) for row in rows]
     size, zero = sum(sizes, Decimal(0)), Decimal(0)
     paid = sum((lots * decimal_of(row["px"]) for lots, row in zip(sizes, rows, strict=True)), zero)
@@ -87,8 +87,8 @@ def _together(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def recent_fills(account: Account, *, aggregate: bool = False) -> list[dict[str, Any]]:
-    """Newest first."""
-    fills = list(account.fills)[-FILLS_MOST:]
+    """The most recent fills, newest first."""
+    fills = list(account.fills)[-MAX_FILLS:]
     return (aggregated(fills) if aggregate else fills)[::-1]
 
 
@@ -100,7 +100,7 @@ def _fills_by_time(exchange: Exchange, account: Account, request: Request) -> An
     found = _within(account.fills, request, exchange.now)
     if request.get("reversed") is True:
         found.reverse()
-    return (aggregated(found) if request.get("aggregateByTime") else found)[:FILLS_MOST]
+    return (aggregated(found) if request.get("aggregateByTime") else found)[:MAX_FILLS]
 
 
 def _within(rows: Iterable[dict[str, Any]], request: Request, now: int) -> list[dict[str, Any]]:

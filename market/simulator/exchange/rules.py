@@ -1,4 +1,4 @@
-"""What differs between the venue as documented and a venue for one machine: switches, not code."""
+"""Rule profiles: switches between the venue's documented rules and lenient rules for local use."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,10 +6,10 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Rules:
-    """USDC where not said otherwise; None or 0 switches a rule off.
+    """Switchable rules; in USDC unless noted; None or 0 switches a rule off.
 
-    `partial_ack` is the answer to a GTC order that crosses only in part, which the venue documents
-    nowhere. `strict_source` accepts signatures for one network only.
+    `partial_ack` is the response to a partially filled GTC order; the venue does not document it.
+    `strict_source` accepts signatures for one network only.
     """
 
     schedule_cancel_volume: int = 0
@@ -20,7 +20,7 @@ class Rules:
     withdraw_fee: int = 1
     partial_ack: Literal["filled", "resting"] = "filled"
     open_orders: int = 1000
-    open_orders_most: int = 5000
+    max_open_orders: int = 5000
     strict_source: Literal["a", "b"] | None = None
     oracle_band: int = 95  # per cent
 

@@ -1,7 +1,7 @@
-"""Who signed an action: addresses recovered from signatures, as the venue does it.
+"""Signature recovery: the signer's address of an action, computed as the venue does it.
 
-The venue rebuilds typed structures before it hashes, so the order of keys in the JSON does not count,
-and a client that hashed another order shows up as a stranger.
+The venue rebuilds typed structures before it hashes, so the order of keys in the JSON has no effect,
+and a client that hashed the keys in another order recovers to an unknown address.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from eth_hash.auto import keccak
 from market.domain.typed_data import Field, digest, domain_separator, struct_hash
 from market.simulator.exchange.errors import NO_SIGNER, Refused, Unprocessable
 
-SOURCES = ("b", "a")  # the SDK signs "b" for every address but the real one, ccxt signs "a"
+SOURCES = ("b", "a")  # the SDK signs "b" for every URL but mainnet's, ccxt signs "a"
 _EXCHANGE = domain_separator("Exchange", 1337)
 _AGENT: tuple[Field, ...] = (("source", "string"), ("connectionId", "bytes32"))
 _CHAIN: Field = ("hyperliquidChain", "string")
@@ -22,7 +22,7 @@ _SEND: tuple[Field, ...] = (_CHAIN, ("destination", "string"), ("amount", "strin
 
 
 class UserSigned(NamedTuple):
-    """A kind of action that is signed by the master itself, and the field that repeats the nonce."""
+    """Action type that only the master account may sign, and the field that repeats the nonce."""
 
     name: str
     fields: tuple[Field, ...]
@@ -30,7 +30,7 @@ class UserSigned(NamedTuple):
 
 
 def _user_signed(name: str, *fields: str) -> UserSigned:
-    """Fields are written `name type`; type string may be left out."""
+    """Build a `UserSigned`. Fields are written `name type`; the default type is string."""
     pairs = [(name, kind or "string") for name, _, kind in (field.partition(" ") for field in fields)]
     return UserSigned(name, (_CHAIN, *pairs, ("nonce", "uint64")))
 
@@ -49,7 +49,7 @@ USER_SIGNED: dict[str, UserSigned] = {
     "userSetAbstraction": _user_signed("UserSetAbstraction", "user address", "abstraction"),
 }
 
-# Canonical order of keys of every structure that is hashed; the rest keeps the order it came in.
+# Canonical key order of every hashed structure; other structures keep the received order.
 _ORDER = ("a", "b", "p", "s", "r", "t", "c")
 _KEYS: dict[str, tuple[str, ...]] = {
     "order": ("type", "orders", "grouping", "builder"),
@@ -89,8 +89,8 @@ def _canonical(value: Any, place: str, key: str = "") -> Any:
         return _text(key, value)
     if not isinstance(value, dict):
         return value
-    known = [name for name in _KEYS.get(place, ()) if name in value]
-    names = known + [name for name in value if name not in known]
+    ordered = [name for name in _KEYS.get(place, ()) if name in value]
+    names = ordered + [name for name in value if name not in ordered]
     return {name: _canonical(value[name], _place(place, name), name) for name in names}
 
 
@@ -101,7 +101,7 @@ def _place(parent: str, name: str) -> str:
 
 
 def canonical(action: dict[str, Any]) -> dict[str, Any]:
-    """The action as the venue's own types would write it."""
+    """The action in canonical form: key order and number format of the venue's own types."""
     return dict(_canonical(action, str(action.get("type"))))
 
 
@@ -119,12 +119,12 @@ def _address(message: bytes, signature: bytes) -> str:
     return "0x" + keccak(public.format(compressed=False)[1:])[-20:].hex()
 
 
-def signature_parse(said: Any) -> bytes:
-    """65 bytes. r and s are numbers: clients leave leading zeros out."""
-    if not isinstance(said, Mapping):
+def signature_parse(data: Any) -> bytes:
+    """Signature in 65 bytes. r and s are parsed as numbers, because clients omit leading zeros."""
+    if not isinstance(data, Mapping):
         raise Unprocessable
     try:
-        r, s, v = (int(said["r"], 16), int(said["s"], 16), int(said["v"]))
+        r, s, v = (int(data["r"], 16), int(data["s"], 16), int(data["v"]))
         return r.to_bytes(32, "big") + s.to_bytes(32, "big") + bytes([v - 27 if v >= 27 else v])
     except (KeyError, TypeError, ValueError, OverflowError) as problem:
         raise Unprocessable from problem
@@ -133,7 +133,7 @@ def signature_parse(said: Any) -> bytes:
 def l1_signers(
     action: dict[str, Any], nonce: int, signature: bytes, *, vault: str | None, expires_after: int | None
 ) -> Iterator[str]:
-    """The address for each network that the client may have meant; stop at the first known one."""
+    """The recovered address for each possible network; callers stop at the first known address."""
     connection_id = _connection_id(action, nonce, vault, expires_after)
     for source in SOURCES:
         struct = struct_hash("Agent", _AGENT, {"source": source, "connectionId": connection_id})
@@ -141,8 +141,8 @@ def l1_signers(
 
 
 def user_signer(action: dict[str, Any], kind: UserSigned, signature: bytes) -> str:
-    """The address that signed an action of its own money. Raises `Unprocessable` for missing fields."""
-    values = {"agentName": "", **action}  # an unnamed agent is signed as "" and sent without
+    """The signer of a user-signed action. Raises `Unprocessable` for missing fields."""
+    values = {"agentName": "", **action}  # an unnamed agent is signed with "" but sent without the field
     try:
         separator = domain_separator("HyperliquidSignTransaction", int(action["signatureChainId"], 16))
         struct = struct_hash(f"HyperliquidTransaction:{kind.name}", kind.fields, values)

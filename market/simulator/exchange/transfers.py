@@ -1,4 +1,4 @@
-"""Money that moves without a trade."""
+"""Transfers: deposits, withdrawals, and moves between accounts and balances."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -23,36 +23,36 @@ TO_SPOT = 10 ** (USDC_SPOT - USD)
 
 
 def tokens(exchange: Exchange) -> dict[int, dict[str, Any]]:
-    """The venue's description of every token, by index."""
+    """Metadata of every token, by index."""
     return {row["index"]: row for row in spot_meta(exchange.world.listings)["tokens"]}
 
 
 def record(exchange: Exchange, account: Account, delta: dict[str, Any]) -> None:
-    """A line of the account's non-funding ledger."""
+    """Append a row to the account's non-funding ledger, and notify."""
     row = {"time": exchange.now, "hash": NO_HASH, "delta": delta}
     exchange.log("updates", account.address, row)
-    exchange.tell(account.address, "ledger", row)
+    exchange.notify(account.address, "ledger", row)
 
 
 def fund(exchange: Exchange, address: str, units: int) -> Account:
-    """Pay in from outside, in millionths; the first time opens the account."""
-    account = _opened(exchange, address)
+    """Deposit from outside the venue, in millionths of a USDC; the first deposit opens the account."""
+    account = _account_open(exchange, address)
     account.raw += units
     account.paid_in += units
     record(exchange, account, {"type": "deposit", "usdc": usd_text(units)})
     return account
 
 
-def _opened(exchange: Exchange, address: str) -> Account:
+def _account_open(exchange: Exchange, address: str) -> Account:
     if address not in exchange.accounts:
         exchange.accounts[address] = Account(address)
     exchange.touched.accounts.add(address)
     return exchange.accounts[address]
 
 
-def _amount(said: Any, decimals: int) -> int:
-    """More than nothing. Raises `Refused`, or `Unprocessable` for what is no number."""
-    value: Decimal = action_parser.number(said)
+def _amount(text: Any, decimals: int) -> int:
+    """A positive amount in units. Raises `Refused`, or `Unprocessable` when it is not a number."""
+    value: Decimal = action_parser.number(text)
     try:
         units = units_of(value, decimals)
     except ValueError:
@@ -62,15 +62,15 @@ def _amount(said: Any, decimals: int) -> int:
     return units
 
 
-def _perp_take(exchange: Exchange, account: Account, units: int, words: str = NO_MONEY) -> None:
+def _perp_take(exchange: Exchange, account: Account, units: int, message: str = NO_MONEY) -> None:
     if margin.withdrawable(exchange, account) < units:
-        raise Refused(words)
+        raise Refused(message)
     account.raw -= units
-    exchange.touch(account)
+    exchange.mark_dirty(account)
 
 
 def _activation_fee(exchange: Exchange, address: str) -> int:
-    """A new account pays for its first transfer."""
+    """Fee of the first transfer to a new account."""
     return 0 if address in exchange.accounts else exchange.rules.activation_fee * 10**USD
 
 
@@ -87,7 +87,7 @@ def _perp_send(exchange: Exchange, account: Account, destination: str, units: in
         raise Refused("Insufficient balance for transfer to a new account")
     _perp_take(exchange, account, units)
     exchange.fees["USD"] = exchange.fees.get("USD", 0) + fee
-    receiver = _opened(exchange, destination)
+    receiver = _account_open(exchange, destination)
     receiver.raw += units - fee
     delta = {
         "type": "internalTransfer", "usdc": usd_text(units), "user": account.address,
@@ -98,7 +98,7 @@ def _perp_send(exchange: Exchange, account: Account, destination: str, units: in
 
 
 def withdraw(exchange: Exchange, account: Account, action: Action) -> Action:
-    """There is no bridge: what is withdrawn leaves the venue."""
+    """Withdrawal. There is no bridge: the amount leaves the simulator."""
     units = _amount(action.get("amount"), USD)
     action_parser.address(action.get("destination"))
     fee = exchange.rules.withdraw_fee * 10**USD
@@ -113,10 +113,10 @@ def withdraw(exchange: Exchange, account: Account, action: Action) -> Action:
 
 
 def class_transfer(exchange: Exchange, account: Account, action: Action) -> Action:
-    """Between the perpetual and the spot balance, of the account or of the sub-account it names."""
-    said, _, sub = action_parser.text(action.get("amount")).partition(" subaccount:")
-    owner = _own(exchange, account, action_parser.address(sub)) if sub else account
-    _class_move(exchange, owner, _amount(said, USD), to_perp=action_parser.flag(action.get("toPerp")))
+    """Transfer between the perpetual and spot balances of the account or of the sub-account it names."""
+    text, _, sub = action_parser.text(action.get("amount")).partition(" subaccount:")
+    owner = _sub_account(exchange, account, action_parser.address(sub)) if sub else account
+    _class_move(exchange, owner, _amount(text, USD), to_perp=action_parser.flag(action.get("toPerp")))
     return DEFAULT
 
 
@@ -130,7 +130,7 @@ def _class_move(exchange: Exchange, owner: Account, units: int, *, to_perp: bool
     record(exchange, owner, {"type": "accountClassTransfer", "usdc": usd_text(units), "toPerp": to_perp})
 
 
-def _own(exchange: Exchange, master: Account, address: str) -> Account:
+def _sub_account(exchange: Exchange, master: Account, address: str) -> Account:
     sub = exchange.accounts.get(address)
     if sub is None or sub.master != master.address:
         raise Refused(f"Vault not registered: {address}")
@@ -138,13 +138,13 @@ def _own(exchange: Exchange, master: Account, address: str) -> Account:
 
 
 # --- tokens ------------------------------------------------------------------------------------
-def _token(exchange: Exchange, said: Any) -> dict[str, Any]:
-    """`NAME:0xtokenId`."""
-    name, _, identity = action_parser.text(said).partition(":")
+def _token(exchange: Exchange, text: Any) -> dict[str, Any]:
+    """The token of `NAME:0xtokenId`. Raises `Refused` when unknown."""
+    name, _, identity = action_parser.text(text).partition(":")
     for row in tokens(exchange).values():
         if row["name"] == name and identity in ("", row["tokenId"]):
             return row
-    raise Refused(f"Unknown token: {said}")
+    raise Refused(f"Unknown token: {text}")
 
 
 def _spot_take(exchange: Exchange, account: Account, token: int, units: int) -> None:
@@ -153,13 +153,13 @@ def _spot_take(exchange: Exchange, account: Account, token: int, units: int) -> 
         raise Refused(NO_TOKENS)
     holding.entry -= holding.entry * units // holding.total if holding.total else 0
     holding.total -= units
-    exchange.touch(account)
+    exchange.mark_dirty(account)
 
 
-def _spot_move(exchange: Exchange, account: Account, to: str, token: dict[str, Any], said: Any) -> None:
-    units = _amount(said, token["weiDecimals"])
+def _spot_move(exchange: Exchange, account: Account, to: str, token: dict[str, Any], text: Any) -> None:
+    units = _amount(text, token["weiDecimals"])
     _spot_take(exchange, account, token["index"], units)
-    receiver = _opened(exchange, to)
+    receiver = _account_open(exchange, to)
     receiver.holding(token["index"]).total += units
     delta = {
         "type": "spotTransfer", "token": token["name"], "user": account.address, "destination": to,
@@ -177,7 +177,7 @@ def spot_send(exchange: Exchange, account: Account, action: Action) -> Action:
 
 
 def send_asset(exchange: Exchange, account: Account, action: Action) -> Action:
-    """`""` is the perpetual balance, `"spot"` the spot one; there are no other dexs here."""
+    """Transfer between balances and accounts. An empty dex is the perpetual balance, "spot" the spot balance."""
     source, target = (
         action_parser.text(action.get("sourceDex")),
         action_parser.text(action.get("destinationDex")),
@@ -185,7 +185,7 @@ def send_asset(exchange: Exchange, account: Account, action: Action) -> Action:
     if not {source, target} <= {"", "spot"}:
         raise Refused("Invalid dex.")
     sub = action_parser.text(action.get("fromSubAccount") or "")
-    owner = _own(exchange, account, action_parser.address(sub)) if sub else account
+    owner = _sub_account(exchange, account, action_parser.address(sub)) if sub else account
     destination = action_parser.address(action.get("destination"))
     token = _token(exchange, action.get("token"))
     if source == target == "spot":
@@ -205,7 +205,7 @@ def send_asset(exchange: Exchange, account: Account, action: Action) -> Action:
 
 # --- sub-accounts ------------------------------------------------------------------------------
 def sub_account_transfer(exchange: Exchange, account: Account, action: Action) -> Action:
-    sub = _own(exchange, account, action_parser.address(action.get("subAccountUser")))
+    sub = _sub_account(exchange, account, action_parser.address(action.get("subAccountUser")))
     deposit, units = action_parser.flag(action.get("isDeposit")), action_parser.whole(action.get("usd"), 1)
     giver, receiver = (account, sub) if deposit else (sub, account)
     _perp_take(exchange, giver, units)
@@ -220,7 +220,7 @@ def sub_account_transfer(exchange: Exchange, account: Account, action: Action) -
 
 
 def sub_account_spot_transfer(exchange: Exchange, account: Account, action: Action) -> Action:
-    sub = _own(exchange, account, action_parser.address(action.get("subAccountUser")))
+    sub = _sub_account(exchange, account, action_parser.address(action.get("subAccountUser")))
     giver, receiver = (account, sub) if action_parser.flag(action.get("isDeposit")) else (sub, account)
     token = _token(exchange, action.get("token"))
     _spot_move(exchange, giver, receiver.address, token, action.get("amount"))
@@ -228,7 +228,7 @@ def sub_account_spot_transfer(exchange: Exchange, account: Account, action: Acti
 
 
 def vault_transfer(exchange: Exchange, account: Account, action: Action) -> Action:
-    """There are no vaults here."""
+    """Always refused: the simulator has no vaults."""
     raise Refused(f"Vault not registered: {action_parser.address(action.get('vaultAddress'))}")
 
 

@@ -1,15 +1,15 @@
-"""Orders that wait: for the mark price, for their parent's fill, for what their siblings do."""
+"""Trigger orders: wait for the mark price, for the parent's fill, or are cancelled by a sibling's fill."""
 
 from market.simulator.exchange import order_checks, order_execution, order_payloads
 from market.simulator.exchange.core import Exchange
 from market.simulator.exchange.errors import OrderRefused
 from market.simulator.exchange.orders import Order
 
-SLIPPAGE = 10  # per cent, of market orders that a trigger fires
+SLIPPAGE = 10  # per cent, of market orders fired by a trigger
 
 
 def satisfied(exchange: Exchange, order: Order) -> bool:
-    """Whether the mark price is where the order waits for it."""
+    """Whether the mark price has reached the trigger price."""
     if order.trigger is None:
         return False
     mark = exchange.market(order.coin).mark
@@ -17,26 +17,26 @@ def satisfied(exchange: Exchange, order: Order) -> bool:
 
 
 def arm(exchange: Exchange, order: Order) -> None:
-    """Let the order wait for the mark price. Raises `OrderRefused` when that is there already."""
+    """Arm the order: it waits for the mark price. Raises `OrderRefused` when the price is already reached."""
     if satisfied(exchange, order):
         raise OrderRefused("Invalid TP/SL price.", "badTriggerPxRejected")
     account = exchange.accounts[order.owner]
     order.dormant, order.armed = False, True
     account.open[order.oid] = None
     exchange.armed.setdefault(order.coin, {})[order.oid] = None
-    exchange.touch(account)
+    exchange.mark_dirty(account)
     order_execution.announce(exchange, order, "open")
 
 
-def hold_back(exchange: Exchange, order: Order, parent: Order) -> None:
-    """Keep a child away until its parent is filled."""
+def defer_child(exchange: Exchange, order: Order, parent: Order) -> None:
+    """Keep a child dormant until its parent is filled."""
     order.dormant, order.parent = True, parent.oid
     parent.children.append(order.oid)
     exchange.touched.orders |= {order.oid, parent.oid}
 
 
 def children_arm(exchange: Exchange, parent: Order) -> None:
-    """The parent is filled: its children begin to wait. One whose price is there already is refused."""
+    """Arm the children of a filled parent. A child with a trigger price already reached is rejected."""
     for child in [exchange.orders[oid] for oid in parent.children if oid in exchange.orders]:
         if not child.dormant:
             continue
@@ -47,7 +47,7 @@ def children_arm(exchange: Exchange, parent: Order) -> None:
 
 
 def siblings_cancel(exchange: Exchange, order: Order) -> None:
-    """One of a group was filled."""
+    """Cancel the siblings of an order of a group that was filled."""
     account = exchange.accounts[order.owner]
     siblings = [exchange.orders[oid] for oid in account.open if exchange.orders[oid].group == order.group]
     for sibling in siblings:
@@ -57,9 +57,9 @@ def siblings_cancel(exchange: Exchange, order: Order) -> None:
 
 # --- firing ------------------------------------------------------------------------------------
 def fire_due(exchange: Exchange) -> None:
-    """Fire every order whose price the mark has reached."""
-    waiting = [oid for oids in exchange.armed.values() for oid in oids]
-    for order in [exchange.orders[oid] for oid in waiting]:
+    """Fire every armed order with a trigger price that the mark price has reached."""
+    armed_oids = [oid for oids in exchange.armed.values() for oid in oids]
+    for order in [exchange.orders[oid] for oid in armed_oids]:
         if order.armed and satisfied(exchange, order):
             fire(exchange, order)
 
@@ -67,7 +67,7 @@ def fire_due(exchange: Exchange) -> None:
 def fire(exchange: Exchange, order: Order) -> None:
     exchange.armed[order.coin].pop(order.oid, None)
     order.armed = False
-    _size_up(exchange, order)
+    _set_size_and_price(exchange, order)
     order_execution.announce(exchange, order, "triggered")
     try:
         order_checks.funds_check(exchange, exchange.accounts[order.owner], order)
@@ -78,13 +78,13 @@ def fire(exchange: Exchange, order: Order) -> None:
         siblings_cancel(exchange, order)
 
 
-def _size_up(exchange: Exchange, order: Order) -> None:
-    """The size of the position where the order follows it, and the worst price of a market order."""
+def _set_size_and_price(exchange: Exchange, order: Order) -> None:
+    """Set the size of an order that follows the position, and the limit price of a market order."""
     if order.follows:
         position = exchange.position(exchange.accounts[order.owner], order.coin)
-        order.size = order.left = abs(position.lots)
+        order.size = order.remaining = abs(position.lots)
     if order.trigger and order.trigger.market:
         market = exchange.market(order.coin)
-        worst = market.mark * (100 + order.sign * SLIPPAGE) // 100
-        order.price = market.listing.ceil(worst) if order.sign > 0 else market.listing.floor(worst)
+        limit = market.mark * (100 + order.sign * SLIPPAGE) // 100
+        order.price = market.listing.ceil(limit) if order.sign > 0 else market.listing.floor(limit)
         order.tif = "Ioc"

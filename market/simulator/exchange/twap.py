@@ -1,4 +1,4 @@
-"""TWAPs: an order in slices, half a minute apart, none of them more than three per cent off the mark."""
+"""TWAP orders: slices every 30 seconds, each priced at most three per cent from the mark price."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -18,12 +18,12 @@ MINUTE = 60_000
 GAP = 30_000
 SLIPPAGE = 3  # per cent
 CATCH_UP = 3  # times the usual slice
-LEAST_MINUTES, MOST_MINUTES = 5, 1440
+MIN_MINUTES, MAX_MINUTES = 5, 1440
 
 
 @dataclass(slots=True)
 class Twap:
-    """One TWAP. Sizes in lots, `spent` in price units times lots."""
+    """TWAP order. Sizes in lots, `spent` in price units times lots."""
 
     id: int
     user: str
@@ -66,77 +66,79 @@ def _row(exchange: Exchange, twap: Twap) -> dict[str, Any]:
     return {"time": moment // 1000, "state": state(exchange, twap), "status": status, "twapId": twap.id}
 
 
-def _theirs(exchange: Exchange, account: Account) -> list[Twap]:
+def _twaps_of(exchange: Exchange, account: Account) -> list[Twap]:
     return [twap for twap in exchange.twaps.values() if twap.user == account.address]
 
 
 def states(exchange: Exchange, account: Account) -> list[Any]:
-    """Those that run."""
+    """The running TWAPs of the account."""
     return [
-        [twap.id, state(exchange, twap)] for twap in _theirs(exchange, account) if twap.status == "activated"
+        [twap.id, state(exchange, twap)]
+        for twap in _twaps_of(exchange, account)
+        if twap.status == "activated"
     ]
 
 
 def history(exchange: Exchange, account: Account) -> list[dict[str, Any]]:
-    """Newest first."""
-    return [_row(exchange, twap) for twap in reversed(_theirs(exchange, account))]
+    """All TWAPs of the account, newest first."""
+    return [_row(exchange, twap) for twap in reversed(_twaps_of(exchange, account))]
 
 
 def slice_fills(account: Account) -> list[dict[str, Any]]:
-    """Newest first."""
+    """Slice fills of the account, newest first."""
     rows = [{"fill": fill, "twapId": fill["twapId"]} for fill in account.fills if fill["twapId"] is not None]
     return rows[::-1]
 
 
 # --- actions -----------------------------------------------------------------------------------
-def _said(kind: str, status: Any) -> Action:
+def _status(kind: str, status: Any) -> Action:
     return {"type": kind, "data": {"status": status}}
 
 
 def twap_order(exchange: Exchange, account: Account, action: Action) -> Action:
-    said = action.get("twap")
-    if not isinstance(said, dict):
+    params = action.get("twap")
+    if not isinstance(params, dict):
         raise errors.Unprocessable
-    asset, minutes = action_parser.whole(said.get("a")), action_parser.whole(said.get("m"))
-    buys, reduce_only, randomize = (action_parser.flag(said.get(name)) for name in ("b", "r", "t"))
-    size = action_parser.number(said.get("s"))
-    if not LEAST_MINUTES <= minutes <= MOST_MINUTES:
-        return _said("twapOrder", {"error": f"Invalid TWAP duration: {minutes} min(s)"})
+    asset, minutes = action_parser.whole(params.get("a")), action_parser.whole(params.get("m"))
+    buys, reduce_only, randomize = (action_parser.flag(params.get(name)) for name in ("b", "r", "t"))
+    size = action_parser.number(params.get("s"))
+    if not MIN_MINUTES <= minutes <= MAX_MINUTES:
+        return _status("twapOrder", {"error": f"Invalid TWAP duration: {minutes} min(s)"})
     try:
         listing = order_checks.listing_of(exchange, asset)
         lots = order_checks.lots_of(listing, size)
         if lots <= 0:
             raise OrderRefused("Order has zero size.")
     except OrderRefused as refusal:
-        return _said("twapOrder", {"error": f"{refusal.text} asset={asset}"})
+        return _status("twapOrder", {"error": f"{refusal.text} asset={asset}"})
     twap = Twap(
         exchange.next_twap, account.address, listing.coin, "buy" if buys else "sell", lots,
         minutes, reduce_only, randomize, exchange.now, exchange.now,
     )  # fmt: skip
     exchange.next_twap += 1
     exchange.twaps[twap.id] = twap
-    _tell(exchange, twap)
-    return _said("twapOrder", {"running": {"twapId": twap.id}})
+    _notify(exchange, twap)
+    return _status("twapOrder", {"running": {"twapId": twap.id}})
 
 
 def twap_cancel(exchange: Exchange, account: Account, action: Action) -> Action:
     asset, number = action_parser.whole(action.get("a")), action_parser.whole(action.get("t"))
     twap = exchange.twaps.get(number)
-    mine = twap is not None and twap.user == account.address and exchange.asset_of[twap.coin] == asset
-    if twap is None or not mine or twap.status != "activated":
-        return _said("twapCancel", {"error": errors.TWAP_GONE})
+    is_own = twap is not None and twap.user == account.address and exchange.asset_of[twap.coin] == asset
+    if twap is None or not is_own or twap.status != "activated":
+        return _status("twapCancel", {"error": errors.TWAP_NOT_FOUND})
     _end(exchange, twap, "terminated")
-    return _said("twapCancel", "success")
+    return _status("twapCancel", "success")
 
 
-def _tell(exchange: Exchange, twap: Twap) -> None:
+def _notify(exchange: Exchange, twap: Twap) -> None:
     exchange.touched.twaps.add(twap.id)
-    exchange.tell(twap.user, "twap", _row(exchange, twap))
+    exchange.notify(twap.user, "twap", _row(exchange, twap))
 
 
 def _end(exchange: Exchange, twap: Twap, status: str) -> None:
     twap.status, twap.ended = status, exchange.now
-    _tell(exchange, twap)
+    _notify(exchange, twap)
 
 
 # --- slices ------------------------------------------------------------------------------------
@@ -148,9 +150,9 @@ def slices_send(exchange: Exchange) -> None:
 
 
 def _slice(exchange: Exchange, twap: Twap) -> None:
-    usual = -(-twap.size // twap.slices)
+    regular = -(-twap.size // twap.slices)
     done = min(twap.slices, (exchange.now - twap.time) // GAP + 1)
-    lots = min(twap.size - twap.filled, usual * done - twap.filled, usual * CATCH_UP)
+    lots = min(twap.size - twap.filled, regular * done - twap.filled, regular * CATCH_UP)
     spread = Random(twap.id * 1_000_003 + done).randint(-GAP // 5, GAP // 5) if twap.randomize else 0
     twap.due = twap.time + done * GAP + spread
     exchange.touched.twaps.add(twap.id)
@@ -164,9 +166,9 @@ def _send(exchange: Exchange, twap: Twap, lots: int) -> None:
     market = exchange.market(twap.coin)
     order = Order(
         oid=exchange.next_oid, owner=twap.user, coin=twap.coin,
-        side="buy" if twap.side == "buy" else "sell", price=_worst(market, twap.side),
-        size=lots, left=lots, tif="Ioc", time=exchange.now, reduce_only=twap.reduce_only,
-        twap=twap.id, status_time=exchange.now, shown=lots,
+        side="buy" if twap.side == "buy" else "sell", price=_limit_price(market, twap.side),
+        size=lots, remaining=lots, tif="Ioc", time=exchange.now, reduce_only=twap.reduce_only,
+        twap=twap.id, status_time=exchange.now, reported_size=lots,
     )  # fmt: skip
     account = exchange.accounts[twap.user]
     try:
@@ -176,11 +178,11 @@ def _send(exchange: Exchange, twap: Twap, lots: int) -> None:
     except OrderRefused as refusal:
         order_execution.refused(exchange, order, refusal)
     twap.filled += order.filled
-    twap.spent += order_execution.spent(exchange, order)
+    twap.spent += order_execution.taken_notional(exchange, order)
     post_trade.settle(exchange)
 
 
-def _worst(market: Market, side: str) -> int:
+def _limit_price(market: Market, side: str) -> int:
     if side == "buy":
         return market.listing.ceil(market.mark * (100 + SLIPPAGE) // 100)
     return market.listing.floor(market.mark * (100 - SLIPPAGE) // 100)

@@ -1,6 +1,6 @@
-"""Orders, fills, payments and balances in Hyperliquid's words, as domain facts. Pure.
+"""Decoder of Hyperliquid's account data: orders, fills, funding payments and balances. Pure.
 
-Whatever the venue sends becomes a typed fact or a `ParseError`. Money without a trade is in `movements`.
+Every input becomes a typed event or a `ParseError`. Transfers without a trade are in `ledger_updates`.
 """
 
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ from typing import Any, get_args
 from market.domain.errors import ParseError
 from market.domain.orders import (
     AccountState,
+    AccountType,
     Agent,
     KeyRole,
     MarginMode,
     OrderKind,
-    Pot,
     Tif,
     VenueFill,
     VenueFunding,
@@ -30,10 +30,10 @@ _KINDS: dict[str, OrderKind] = {
     "Market": "market",
     "Stop Market": "stop_market",
     "Stop Limit": "stop_limit",
-    "Take Profit Market": "take_market",
-    "Take Profit Limit": "take_limit",
+    "Take Profit Market": "take_profit_market",
+    "Take Profit Limit": "take_profit_limit",
 }
-# What the venue sends to the market by itself has no time in force of ours: it never rests.
+# Orders that the venue places itself have no time in force of their own: they never rest.
 _TIFS: dict[str | None, Tif] = {
     "Gtc": "gtc",
     "Ioc": "ioc",
@@ -51,7 +51,7 @@ _STATUSES: dict[str, VenueStatus] = {
     "internalCancel": "cancelled",
     "rejected": "rejected",
 }
-_ENDINGS: dict[str, VenueStatus] = {"Canceled": "cancelled", "Rejected": "rejected"}
+_STATUS_SUFFIXES: dict[str, VenueStatus] = {"Canceled": "cancelled", "Rejected": "rejected"}
 _ROLES: dict[str, Any] = {
     "user": "user",
     "agent": "agent",
@@ -59,58 +59,58 @@ _ROLES: dict[str, Any] = {
     "vault": "vault",
     "missing": "missing",
 }
-_MASTERS = {"agent": "user", "subAccount": "master"}
+_MASTER_FIELDS = {"agent": "user", "subAccount": "master"}
 
 
 # --- orders ------------------------------------------------------------------------------------
 def status_read(raw: Any) -> VenueStatus:
-    """`marginCanceled`, `badAloPxRejected`, …: every word of the venue says by its end what it means."""
+    """Normalise an order status; the venue's specific ones (`marginCanceled`, …) are mapped by suffix."""
     text = name(raw)
-    if found := _STATUSES.get(text):
-        return found
-    for ending, status in _ENDINGS.items():
-        if text.endswith(ending):
+    if known := _STATUSES.get(text):
+        return known
+    for suffix, status in _STATUS_SUFFIXES.items():
+        if text.endswith(suffix):
             return status
-    raise ParseError("not a status of an order", raw)
+    raise ParseError("not an order status", raw)
 
 
 def update_read(row: Any) -> VenueOrder:
-    """A row of `orderUpdates` (`partial`: it does not tell kind, time in force or trigger) or of
-    `orderStatus` and `historicalOrders`, which tell all."""
+    """Decode a row of `orderUpdates` (`incomplete`: without kind, time in force and trigger) or of
+    `orderStatus` and `historicalOrders` (complete)."""
     return _order(row["order"], row["status"], time_of(row["statusTimestamp"]))
 
 
-def standing_read(wire: Any) -> VenueOrder:
-    """A row of `frontendOpenOrders`."""
+def open_order_read(wire: Any) -> VenueOrder:
+    """Decode a row of `frontendOpenOrders`."""
     return _order(wire, "open", time_of(wire["timestamp"]))
 
 
-def standing_list_read(rows: Any) -> list[VenueOrder]:
-    """`frontendOpenOrders`; orders that wait for another to fill stand too."""
-    found = []
+def open_orders_read(rows: Any) -> list[VenueOrder]:
+    """Decode `frontendOpenOrders`; child orders that wait for the fill of their parent are included."""
+    orders = []
     for wire in _rows(rows):
-        found.append(standing_read(wire))
-        found += standing_list_read(wire.get("children") or [])
-    return found
+        orders.append(open_order_read(wire))
+        orders += open_orders_read(wire.get("children") or [])
+    return orders
 
 
-def order_status_read(answer: Any) -> VenueOrder | None:
-    """`orderStatus`; None for an id that the venue does not know."""
-    if answer["status"] == "unknownOid":
+def order_status_read(response: Any) -> VenueOrder | None:
+    """Decode `orderStatus`; None for an unknown id."""
+    if response["status"] == "unknownOid":
         return None
-    if answer["status"] != "order":
-        raise ParseError("not an answer about an order", answer)
-    return update_read(answer["order"])
+    if response["status"] != "order":
+        raise ParseError("not an orderStatus response", response)
+    return update_read(response["order"])
 
 
 def _order(wire: Any, raw_status: Any, status_time: int) -> VenueOrder:
-    partial = "orderType" not in wire
-    kind: OrderKind = "limit" if partial else _KINDS[wire["orderType"]]
+    incomplete = "orderType" not in wire
+    kind: OrderKind = "limit" if incomplete else _KINDS[wire["orderType"]]
     return VenueOrder(
         symbol=name(wire["coin"]),
         side=SIDES[wire["side"]],
         kind=kind,
-        tif="gtc" if partial else _TIFS[wire.get("tif")],
+        tif="gtc" if incomplete else _TIFS[wire.get("tif")],
         price=quantity(wire["limitPx"]),
         size=quantity(wire["origSz"]),
         remaining=quantity(wire["sz"]),
@@ -122,7 +122,7 @@ def _order(wire: Any, raw_status: Any, status_time: int) -> VenueOrder:
         status_time=status_time,
         reduce_only=wire.get("reduceOnly") is True,
         trigger_price=quantity(wire["triggerPx"]) if wire.get("isTrigger") is True else None,
-        partial=partial,
+        incomplete=incomplete,
     )
 
 
@@ -133,14 +133,13 @@ def _client_id(wire: Any) -> str | None:
 
 # --- fills and payments ------------------------------------------------------------------------
 def fills_read(rows: Any) -> list[VenueFill]:
-    """`userFillsByTime`, and `fills` of the stream. A row that cannot be read fails them all: none may
-    be lost."""
+    """Decode `userFillsByTime` and the stream's `fills`. One bad row fails them all: no fill may be lost."""
     return [fill_read(row) for row in _rows(rows)]
 
 
 def fill_read(wire: Any) -> VenueFill:
-    """Spot fills pay in the token that they receive: `feeToken` says which. A rebate is below zero."""
-    before = wire.get("startPosition")
+    """Decode one fill. The fee of a spot fill is in the received token (`feeToken`); a rebate is negative."""
+    position_before = wire.get("startPosition")
     return VenueFill(
         symbol=name(wire["coin"]),
         side=SIDES[wire["side"]],
@@ -154,13 +153,13 @@ def fill_read(wire: Any) -> VenueFill:
         fee_asset=name(wire["feeToken"]),
         closed_pnl=amount(wire["closedPnl"]),
         taker=_flag(wire["crossed"]),
-        position_before=None if before is None else amount(before),
+        position_before=None if position_before is None else amount(position_before),
         liquidation=wire.get("liquidation") is not None,
     )
 
 
 def fundings_read(rows: Any) -> list[VenueFunding]:
-    """`userFunding`, and `fundings` of the stream, which leaves out a layer."""
+    """Decode `userFunding` and the stream's `fundings`, which has no `delta` level."""
     return [funding_read(row) for row in _rows(rows)]
 
 
@@ -178,15 +177,15 @@ def funding_read(row: Any) -> VenueFunding:
 
 # --- the account -------------------------------------------------------------------------------
 def account_read(perp: Any, spot: Any) -> AccountState:
-    """`clearinghouseState` and `spotClearinghouseState` together.
+    """Decode `clearinghouseState` and `spotClearinghouseState` into one state.
 
-    Cash of the perp pot is equity less unrealised profit, so it moves with trades, fees and payments
-    and never with prices.
+    Cash of the perp account is equity minus unrealised PnL, so it changes with trades, fees and funding but
+    not with prices.
     """
     positions = tuple(_position(row["position"]) for row in perp["assetPositions"])
     equity = amount(perp["marginSummary"]["accountValue"])
-    unrealised = sum((position.unrealised for position in positions), Decimal(0))
-    cash: dict[tuple[Pot, str], Decimal] = {("perp", COLLATERAL): equity - unrealised}
+    unrealised = sum((position.unrealised_pnl for position in positions), Decimal(0))
+    cash: dict[tuple[AccountType, str], Decimal] = {("perp", COLLATERAL): equity - unrealised}
     for row in spot["balances"]:
         cash["spot", name(row["coin"])] = amount(row["total"])
     return AccountState(
@@ -206,11 +205,11 @@ def _position(wire: Any) -> VenuePosition:
     return VenuePosition(
         symbol=name(wire["coin"]),
         size=size,
-        cost=value - unrealised,  # exact, where the entry price is rounded
-        leverage=_whole(wire["leverage"]["value"]),
+        cost=value - unrealised,  # exact, in contrast to the rounded entry price
+        leverage=_integer(wire["leverage"]["value"]),
         mode=_mode(wire["leverage"]["type"]),
         margin_used=amount(wire["marginUsed"]),
-        unrealised=unrealised,
+        unrealised_pnl=unrealised,
         liquidation_price=None if liquidation is None else amount(liquidation),
     )
 
@@ -222,15 +221,15 @@ def _mode(value: Any) -> MarginMode:
     raise ParseError("not a margin mode", value)
 
 
-def role_read(answer: Any) -> KeyRole:
-    """`userRole`."""
-    role = answer["role"]
-    master = address(answer["data"][_MASTERS[role]]) if role in _MASTERS else None
+def role_read(response: Any) -> KeyRole:
+    """Decode `userRole`."""
+    role = response["role"]
+    master = address(response["data"][_MASTER_FIELDS[role]]) if role in _MASTER_FIELDS else None
     return KeyRole(_ROLES[role], master)
 
 
 def agents_read(rows: Any) -> list[Agent]:
-    """`extraAgents`."""
+    """Decode `extraAgents`."""
     return [_agent(row) for row in _rows(rows)]
 
 
@@ -239,19 +238,19 @@ def _agent(row: Any) -> Agent:
     return Agent(address(row["address"]), name(row["name"]), None if until is None else time_of(until))
 
 
-def requests_left_read(answer: Any) -> tuple[int, int]:
-    """`userRateLimit`: actions used, and how many there may be."""
-    return _whole(answer["nRequestsUsed"]), _whole(answer["nRequestsCap"])
+def action_quota_read(response: Any) -> tuple[int, int]:
+    """Decode `userRateLimit`: actions used and the cap."""
+    return _integer(response["nRequestsUsed"]), _integer(response["nRequestsCap"])
 
 
 def assets_read(meta: Any, spot_meta: Any) -> Mapping[str, int]:
-    """The number under which each symbol is traded. Delisted perpetuals keep theirs."""
+    """Symbol → asset number used in actions. Delisted perpetuals keep their numbers."""
     perps = {name(wire["name"]): number for number, wire in enumerate(meta["universe"])}
-    spots = {name(wire["name"]): 10_000 + _whole(wire["index"]) for wire in spot_meta["universe"]}
+    spots = {name(wire["name"]): 10_000 + _integer(wire["index"]) for wire in spot_meta["universe"]}
     return perps | spots
 
 
-# --- shapes ------------------------------------------------------------------------------------
+# --- helpers -----------------------------------------------------------------------------------
 def _rows(value: Any) -> list[Any]:
     if isinstance(value, list):
         return value
@@ -264,5 +263,5 @@ def _flag(value: Any) -> bool:
     raise ParseError("not true or false", value)
 
 
-def _whole(value: Any) -> int:
+def _integer(value: Any) -> int:
     return int(identity(value))

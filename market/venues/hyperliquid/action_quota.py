@@ -1,57 +1,59 @@
-"""How many actions an account may still send: the venue gives ten thousand, and one for every USDC traded.
+"""Address-based action quota: the venue grants 10,000 actions plus one per USDC traded. Pure.
 
-Who used it up may send one in ten seconds. Orders are slowed before that, so that cancels and exits,
-which are never slowed here, meet a venue that still listens. Pure.
+An address without quota may send one action every ten seconds. Orders are delayed before the quota is used
+up, so that cancels and exits, which are never delayed here, are still accepted.
 """
 
 from dataclasses import dataclass
 
-ASK_EVERY = 300.0
-SCARCE = 0.10  # of the cap
-PAUSE_WHEN_SCARCE = 1.0
-PAUSE_WHEN_GONE = 10.0
+REFRESH_INTERVAL = 300.0
+LOW_QUOTA_SHARE = 0.10  # of the cap
+LOW_QUOTA_DELAY = 1.0
+EXHAUSTED_DELAY = 10.0
 
 
 @dataclass
-class Allowance:
-    """Of one account. Times are seconds of any monotonic clock."""
+class ActionQuota:
+    """Action quota of one account. Times are seconds of any monotonic clock."""
 
     used: int = 0
-    cap: int | None = None  # nobody has asked yet
-    asked_at: float = float("-inf")
-    free_at: float = float("-inf")  # when the next order may go
+    cap: int | None = None  # None: not queried yet
+    refreshed_at: float = float("-inf")
+    next_order_at: float = float("-inf")  # when the next order may be sent
 
     def is_due(self, now: float) -> bool:
-        """The venue should be asked again; taken as done."""
-        if now - self.asked_at < ASK_EVERY:
+        """True when the quota should be queried again; the query then counts as done."""
+        if now - self.refreshed_at < REFRESH_INTERVAL:
             return False
-        self.asked_at = now
+        self.refreshed_at = now
         return True
 
-    def told(self, used: int, cap: int) -> None:
-        """What the venue says."""
+    def update(self, used: int, cap: int) -> None:
+        """Set the values reported by the venue."""
         self.used, self.cap = used, cap
 
-    def spent(self, count: int) -> None:
-        """An action with that many orders was sent."""
+    def record_orders(self, count: int) -> None:
+        """Count an action with `count` orders as sent."""
         self.used += count
 
-    def is_gone(self, now: float) -> None:
-        """The venue refused: it is to be asked, and until then there is nothing."""
-        self.free_at = now + PAUSE_WHEN_GONE
+    def mark_exhausted(self, now: float) -> None:
+        """Handle a rejection for lack of quota: the quota is empty until the next query, which is due now."""
+        self.next_order_at = now + EXHAUSTED_DELAY
         self.cap = min(self.used, self.cap or self.used)
-        self.asked_at = float("-inf")
+        self.refreshed_at = float("-inf")
 
-    def turn(self, now: float, patience: float) -> float | None:
-        """Seconds to wait before this order; the next one waits for its own turn after that. None, and no
-        turn, when it is more than `patience`."""
-        start = max(now, self.free_at)
-        if start - now > max(0.0, patience):
+    def wait_seconds(self, now: float, max_wait: float) -> float | None:
+        """Seconds to wait before this order, which reserves its slot; later orders wait longer.
+
+        None, without a reservation, when the wait exceeds `max_wait` seconds.
+        """
+        start = max(now, self.next_order_at)
+        if start - now > max(0.0, max_wait):
             return None
-        self.free_at = start + self._spacing()
+        self.next_order_at = start + self._spacing()
         return start - now
 
     def _spacing(self) -> float:
-        if self.cap is None or self.cap - self.used >= SCARCE * self.cap:
+        if self.cap is None or self.cap - self.used >= LOW_QUOTA_SHARE * self.cap:
             return 0.0
-        return PAUSE_WHEN_SCARCE if self.used < self.cap else PAUSE_WHEN_GONE
+        return LOW_QUOTA_DELAY if self.used < self.cap else EXHAUSTED_DELAY

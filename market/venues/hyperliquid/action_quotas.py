@@ -1,63 +1,66 @@
-"""Every signer's `Allowance`, asked for in the background: an order never waits for the question."""
+"""Action quotas of all signers, refreshed in the background so that no order waits for the query."""
 
 import asyncio
 import logging
 
-from market.domain.errors import VenueError, VenueRefused, VenueUnavailable
-from market.venues.hyperliquid.action_quota import Allowance
+from market.domain.errors import VenueError, VenueRejected, VenueUnavailable
+from market.venues.hyperliquid.action_quota import ActionQuota
 from market.venues.hyperliquid.queries import AccountQueries
 
 logger = logging.getLogger(__name__)
 
-GONE = "Too many cumulative requests sent"
+QUOTA_EXHAUSTED = "Too many cumulative requests sent"
 
 
-class Allowances:
-    """By address of the signer: an agent spends what belongs to its master."""
+class ActionQuotas:
+    """Action quotas by address of the signer. An agent uses the quota of its master account."""
 
     def __init__(self, venue: str, queries: AccountQueries) -> None:
         self._venue = venue
         self._queries = queries
-        self._of: dict[str, Allowance] = {}
+        self._quotas: dict[str, ActionQuota] = {}
         self._accounts: dict[str, str] = {}
-        self._asking: set[asyncio.Task[None]] = set()
+        self._refreshes: set[asyncio.Task[None]] = set()
 
-    async def enter(self, signer: str, patience: float) -> None:
-        """Returns when that signer may send an order. Raises `VenueUnavailable` at once when that is in more
-        than `patience` seconds."""
-        allowance = self._of.setdefault(signer, Allowance())
-        if allowance.is_due(self._now()):
-            task = asyncio.create_task(self._ask(signer, allowance))
-            self._asking.add(task)
-            task.add_done_callback(self._asking.discard)
-        wait = allowance.turn(self._now(), patience)
+    async def acquire(self, signer: str, max_wait: float) -> None:
+        """Wait until the signer may send an order. Raises `VenueUnavailable` at once when that would take
+        more than `max_wait` seconds."""
+        quota = self._quotas.setdefault(signer, ActionQuota())
+        if quota.is_due(self._now()):
+            task = asyncio.create_task(self._refresh(signer, quota))
+            self._refreshes.add(task)
+            task.add_done_callback(self._refreshes.discard)
+        wait = quota.wait_seconds(self._now(), max_wait)
         if wait is None:
-            raise VenueUnavailable(self._venue, "the account has hardly any requests left")
+            raise VenueUnavailable(self._venue, "the action quota of the account is almost used up")
         await asyncio.sleep(wait)
 
-    def spent(self, signer: str, count: int) -> None:
-        self._of.setdefault(signer, Allowance()).spent(count)
+    def record_orders(self, signer: str, count: int) -> None:
+        self._quotas.setdefault(signer, ActionQuota()).record_orders(count)
 
-    def refused(self, signer: str, refusal: VenueRefused) -> None:
-        """Look whether it was for want of allowance."""
-        if refusal.problem.startswith(GONE):
-            self._of.setdefault(signer, Allowance()).is_gone(self._now())
+    def on_rejection(self, signer: str, rejection: VenueRejected) -> None:
+        """Mark the quota as exhausted when the rejection says so."""
+        if rejection.problem.startswith(QUOTA_EXHAUSTED):
+            self._quotas.setdefault(signer, ActionQuota()).mark_exhausted(self._now())
 
     async def close(self) -> None:
-        for task in self._asking:
+        for task in self._refreshes:
             task.cancel()
-        await asyncio.gather(*self._asking, return_exceptions=True)
+        await asyncio.gather(*self._refreshes, return_exceptions=True)
 
-    async def _ask(self, signer: str, allowance: Allowance) -> None:
-        """In the last lane: it is heavy, and nobody waits. What fails is due again in some minutes."""
+    async def _refresh(self, signer: str, quota: ActionQuota) -> None:
+        """Query the quota in the lowest-priority lane: it is expensive and not urgent.
+
+        After an error the next refresh is due in `REFRESH_INTERVAL`.
+        """
         try:
             if signer not in self._accounts:
                 role = await self._queries.role(signer, lane="feed")
                 self._accounts[signer] = role.master or signer
-            allowance.told(*await self._queries.requests_left(self._accounts[signer], lane="feed"))
+            quota.update(*await self._queries.action_quota(self._accounts[signer], lane="feed"))
         except VenueError as problem:
             logger.warning(
-                "the allowance is not known", extra={"venue": self._venue, "reason": str(problem)[:200]}
+                "action quota not read", extra={"venue": self._venue, "reason": str(problem)[:200]}
             )
 
     @staticmethod

@@ -1,7 +1,7 @@
-"""Hyperliquid's wire format: stream frames and `/info` answers to domain values, and back. Pure.
+"""Hyperliquid codec: stream frames and `/info` responses to domain values, and back. Pure.
 
-Everything that a venue may send is either decoded, ignored because we do not use it, or a
-`ParseError`; never another exception. Numbers must be plain decimal strings.
+Every input is decoded, ignored (unused channels) or a `ParseError`; no other exception is raised. Numbers
+must be plain decimal strings.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 
 class HyperliquidCodec:
-    """`market.domain.session.Codec` for Hyperliquid and for what speaks like it."""
+    """`market.domain.session.Codec` of Hyperliquid and compatible servers (the simulator)."""
 
     def decode(self, frame: bytes) -> Sequence[Message]:
         return frame_decode(frame)
@@ -56,7 +56,7 @@ class HyperliquidCodec:
 
 
 def frame_decode(frame: bytes) -> Sequence[Message]:
-    """What one stream frame says; empty for channels that we do not use. Raises `ParseError`."""
+    """Decode one stream frame; empty for unused channels. Raises `ParseError`."""
     if frame == GREETING:
         return ()
     try:
@@ -64,7 +64,7 @@ def frame_decode(frame: bytes) -> Sequence[Message]:
         read = _CHANNELS.get(message["channel"])
         return read(message.get("data")) if read else ()
     except _BROKEN as problem:
-        raise ParseError(f"frame not understood ({type(problem).__name__})", frame[:200]) from problem
+        raise ParseError(f"invalid frame ({type(problem).__name__})", frame[:200]) from problem
 
 
 def subscription_to_wire(subscription: Subscription) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def _trades(data: Any) -> Sequence[Message]:
     by_symbol: dict[str, list[Trade]] = {}
     for trade in map(_trade, data):
         by_symbol.setdefault(trade.symbol, []).append(trade)
-    # A first frame after subscribing holds the recent past, not always in order.
+    # The first frame after a subscribe holds recent trades, not always in order.
     return [Trades(symbol, _in_order(trades)) for symbol, trades in by_symbol.items()]
 
 
@@ -164,10 +164,10 @@ def _candle(data: Any) -> Sequence[Message]:
 
 def candle_read(wire: Any) -> Candle:
     if wire["i"] not in INTERVALS:
-        raise ParseError("not an interval of ours", wire["i"])
-    o, h, l, c, v = [Decimal(number(wire[key])) for key in "ohlcv"]  # noqa: E741 -- the venue's names
+        raise ParseError("unsupported interval", wire["i"])
+    o, h, l, c, v = [Decimal(number(wire[key])) for key in "ohlcv"]  # noqa: E741 -- names used by the venue
     if not l <= min(o, c) <= max(o, c) <= h:
-        raise ParseError("a candle whose prices leave its range", wire)
+        raise ParseError("candle prices outside its low-high range", wire)
     return Candle(name(wire["s"]), wire["i"], time_of(wire["t"]), o, h, l, c, v)
 
 
@@ -221,27 +221,27 @@ _CHANNELS: dict[str, Callable[[Any], Sequence[Message]]] = {
 }
 
 
-# --- answers of POST /info ---------------------------------------------------------------------------
+# --- responses of POST /info -------------------------------------------------------------------------
 def guarded(read: Callable[[], T], source: Any) -> T:
-    """What `read` returns; whatever `source` lacks for it becomes a `ParseError`."""
+    """Call `read`; errors caused by an unexpected structure of `source` become a `ParseError`."""
     try:
         return read()
     except _BROKEN as problem:
-        raise ParseError(f"answer not understood ({type(problem).__name__})", source) from problem
+        raise ParseError(f"invalid response ({type(problem).__name__})", source) from problem
 
 
-def answer_read(body: bytes, read: Callable[[Any], T]) -> T:
-    """Decode an answer by `read`. Raises `ParseError`."""
+def response_read(body: bytes, read: Callable[[Any], T]) -> T:
+    """Decode a response with `read`. Raises `ParseError`."""
     return guarded(lambda: read(orjson.loads(body)), body[:200])
 
 
 def candles_read(rows: Any) -> tuple[list[Candle], list[ParseError]]:
-    """`candleSnapshot`: candles, oldest first, and what is wrong with the rows left out."""
+    """Decode `candleSnapshot`: candles, oldest first, and the errors of invalid rows."""
     return _readable(rows, candle_read)
 
 
 def trades_read(rows: Any) -> tuple[list[Trade], list[ParseError]]:
-    """`recentTrades`: trades, oldest first, and what is wrong with the rows left out."""
+    """Decode `recentTrades`: trades, oldest first, and the errors of invalid rows."""
     good, bad = _readable(rows, _trade)
     return list(_in_order(good[::-1])), bad
 
@@ -258,14 +258,14 @@ def _readable(rows: Any, read: Callable[[Any], T]) -> tuple[list[T], list[ParseE
     return good, bad
 
 
-def mids_read(answer: Any) -> Mids:
-    """`allMids`."""
-    return Mids({name(coin): number(mid) for coin, mid in answer.items()})
+def mids_read(response: Any) -> Mids:
+    """Decode `allMids`."""
+    return Mids({name(coin): number(mid) for coin, mid in response.items()})
 
 
-def contexts_read(answer: Any) -> list[Context]:
-    """`metaAndAssetCtxs` and `spotMetaAndAssetCtxs`; instruments that never traded are left out."""
-    meta, contexts = answer
+def contexts_read(response: Any) -> list[Context]:
+    """Decode `metaAndAssetCtxs` and `spotMetaAndAssetCtxs`; instruments that never traded are skipped."""
+    meta, contexts = response
     return [
         context_read(name(ctx.get("coin") or meta["universe"][number]["name"]), ctx)
         for number, ctx in enumerate(contexts)

@@ -1,7 +1,7 @@
-"""`POST /exchange`: one send is one send, and what is not known about it is said.
+"""Client of `POST /exchange`: every action is sent exactly once, and unknown results are reported as such.
 
-A connection that dies under a request is never tried again: aiohttp repeats idempotent methods only,
-and POST is none. What was certainly not done and what may have been done are different exceptions.
+A request is never repeated after a lost connection: aiohttp repeats idempotent methods only, and POST is
+not one. Actions that were certainly not executed and actions with an unknown result raise different errors.
 """
 
 import time
@@ -13,24 +13,24 @@ from typing import Any, TypeVar
 import aiohttp
 import orjson
 
-from market.domain.errors import ParseError, VenueRefused, VenueUnavailable
+from market.domain.errors import ParseError, VenueRejected, VenueUnavailable
 from market.venues.base import OutcomeUnknown, Signer
 from market.venues.hyperliquid import signing
 from market.venues.hyperliquid.codec import guarded
-from market.venues.hyperliquid.responses import refusal_read
+from market.venues.hyperliquid.responses import rejection_read
 from market.venues.hyperliquid.rest import REQUESTS
 from market.venues.hyperliquid.signing import Network
-from market.venues.rate_limiter import Gate, Lane
+from market.venues.rate_limiter import Lane, RateLimiter
 
 TIMEOUT = aiohttp.ClientTimeout(total=10, connect=5)
 ORDERS_PER_WEIGHT = 40
-MAYBE_READ = 408  # a proxy gave up; perhaps it had passed the request on
+AMBIGUOUS_ERRORS = 408  # timeout of a proxy, which may have forwarded the request
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Act:
-    """An action, and how it is sent. `count` is how many orders it holds."""
+class ExchangeAction:
+    """An action with its signer, nonce, expiry and priority lane. `count` is its number of orders."""
 
     action: dict[str, Any]
     signer: Signer
@@ -40,29 +40,29 @@ class Act:
     count: int = 1
 
     @property
-    def patience(self) -> float:
-        """Seconds in which it can still be sent."""
+    def timeout(self) -> float:
+        """Seconds left to send the action."""
         return inf if self.valid_until is None else self.valid_until / 1000 - time.time()
 
 
 class ExchangeClient:
-    """One venue's `/exchange`. Raises as `market.venues.base.Trader` says."""
+    """Client of one venue's `/exchange`. Raises the errors documented at `market.venues.base.Trader`."""
 
-    def __init__(self, venue: str, base_url: str, *, network: Network, gate: Gate) -> None:
+    def __init__(self, venue: str, base_url: str, *, network: Network, rate_limiter: RateLimiter) -> None:
         self._venue = venue
         self._url = base_url.rstrip("/") + "/exchange"
         self._network = network
-        self._gate = gate
+        self._rate_limiter = rate_limiter
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(self, act: Act, read: Callable[[Any], T]) -> T:
-        """Sign, send once, and decode the answer by `read`."""
-        await self._gate.enter(1 + act.count // ORDERS_PER_WEIGHT, act.lane)
-        if act.patience <= 0:
-            raise VenueUnavailable(self._venue, "the budget of requests made it too late to send")
-        answer = await self._post(self._signed(act))
+    async def send(self, request: ExchangeAction, read: Callable[[Any], T]) -> T:
+        """Sign, send once, and decode the response with `read`."""
+        await self._rate_limiter.acquire(1 + request.count // ORDERS_PER_WEIGHT, request.lane)
+        if request.timeout <= 0:
+            raise VenueUnavailable(self._venue, "expired while waiting for the rate limiter")
+        response = await self._post(self._signed(request))
         try:
-            return self._read(answer, read)
+            return self._decode(response, read)
         except ParseError as problem:
             raise OutcomeUnknown(self._venue, str(problem)) from problem
 
@@ -71,54 +71,56 @@ class ExchangeClient:
             await self._session.close()
             self._session = None
 
-    def _signed(self, act: Act) -> bytes:
-        connection = signing.action_hash(act.action, act.nonce, expires_after=act.valid_until)
-        signature = act.signer.sign(signing.l1_digest(connection, self._network))
-        body = signing.envelope(act.action, act.nonce, signature, expires_after=act.valid_until)
+    def _signed(self, request: ExchangeAction) -> bytes:
+        connection = signing.action_hash(request.action, request.nonce, expires_after=request.valid_until)
+        signature = request.signer.sign(signing.l1_digest(connection, self._network))
+        body = signing.envelope(request.action, request.nonce, signature, expires_after=request.valid_until)
         return orjson.dumps(body)
 
-    def _read(self, body: bytes, read: Callable[[Any], T]) -> T:
-        answer = guarded(lambda: orjson.loads(body), body[:200])
-        refusal = guarded(lambda: refusal_read(answer), answer)
-        if refusal is not None:
-            raise VenueRefused(self._venue, refusal)
-        return guarded(lambda: read(answer), answer)
+    def _decode(self, body: bytes, read: Callable[[Any], T]) -> T:
+        response = guarded(lambda: orjson.loads(body), body[:200])
+        rejection = guarded(lambda: rejection_read(response), response)
+        if rejection is not None:
+            raise VenueRejected(self._venue, rejection)
+        return guarded(lambda: read(response), response)
 
     async def _post(self, body: bytes) -> bytes:
-        """The body of a 200."""
+        """The body of a response with status 200."""
         try:
-            status, answer = await self._once(body)
+            status, response = await self._request(body)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             self._count("not sent")
-            raise VenueUnavailable(self._venue, _words(error)) from error
+            raise VenueUnavailable(self._venue, _describe(error)) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             self._count("no answer")
-            raise OutcomeUnknown(self._venue, _words(error)) from error
+            raise OutcomeUnknown(self._venue, _describe(error)) from error
         self._count(str(status))
         if status == 200:
-            return answer
-        raise await self._failure(status, f"HTTP {status} {answer[:100].decode(errors='replace')}")
+            return response
+        raise await self._failure(status, f"HTTP {status} {response[:100].decode(errors='replace')}")
 
-    async def _once(self, body: bytes) -> tuple[int, bytes]:
+    async def _request(self, body: bytes) -> tuple[int, bytes]:
         if self._session is None:
-            # No limit of connections: waiting for one would eat the time that the answer has.
+            # No connection limit: waiting for a free connection would count against the timeout.
             connector = aiohttp.TCPConnector(limit=0)
             self._session = aiohttp.ClientSession(timeout=TIMEOUT, connector=connector)
         headers = {"Content-Type": "application/json"}
-        async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as answer:
-            return answer.status, await answer.read()
+        async with self._session.post(
+            self._url, data=body, headers=headers, allow_redirects=False
+        ) as response:
+            return response.status, await response.read()
 
-    async def _failure(self, status: int, words: str) -> Exception:
-        if status == 429:  # the venue counts before it acts
-            await self._gate.exhausted()
-            return VenueUnavailable(self._venue, words)
-        if 400 <= status < 500 and status != MAYBE_READ:
-            return VenueRefused(self._venue, words)
-        return OutcomeUnknown(self._venue, words)
+    async def _failure(self, status: int, text: str) -> Exception:
+        if status == 429:  # the venue checks the limit before it executes
+            await self._rate_limiter.exhausted()
+            return VenueUnavailable(self._venue, text)
+        if 400 <= status < 500 and status != AMBIGUOUS_ERRORS:
+            return VenueRejected(self._venue, text)
+        return OutcomeUnknown(self._venue, text)
 
     def _count(self, outcome: str) -> None:
         REQUESTS.labels(self._venue, outcome).inc()
 
 
-def _words(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     return f"{type(error).__name__} {error}".strip()

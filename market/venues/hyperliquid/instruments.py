@@ -1,7 +1,7 @@
-"""Hyperliquid's instrument lists to domain instruments with their tick and lot rules. Pure.
+"""Decoder of Hyperliquid's instrument lists, with tick and lot size rules. Pure.
 
-Rules: a price has at most 5 significant figures and 6 (perp) or 8 (spot) minus `szDecimals` decimals;
-an order is worth at least 10 units of the quote currency. Source: the venue's "Tick and lot size" page.
+Rules: a price has at most 5 significant figures and at most 6 (perp) or 8 (spot) minus `szDecimals`
+decimals; the minimum notional is 10 quote units. Source: the venue's "Tick and lot size" page.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ def _symbol(value: Any) -> str:
 
 
 def perps_read(venue: str, meta: Any, tokens: Mapping[int, Any] | None = None) -> list[Instrument]:
-    """`meta`: perpetuals, delisted ones included as not trading. `tokens` names the collateral."""
+    """Decode `meta`: perpetuals, including delisted ones (not trading). `tokens` has the collateral names."""
     token = (tokens or {}).get(meta.get("collateralToken", 0))
     return [_perp(venue, wire, token["name"] if token else COLLATERAL) for wire in meta["universe"]]
 
@@ -51,12 +51,12 @@ def _perp(venue: str, wire: Any, quote: str) -> Instrument:
 
 
 def tokens_read(spot_meta: Any) -> dict[int, Any]:
-    """`spotMeta.tokens` by index."""
+    """Index → entry of `spotMeta.tokens`."""
     return {token["index"]: token for token in spot_meta["tokens"]}
 
 
 def spots_read(venue: str, spot_meta: Any) -> list[Instrument]:
-    """`spotMeta`: spot pairs, under the venue's names for them (`PURR/USDC`, `@107`)."""
+    """Decode `spotMeta`: spot pairs with the venue's symbols (`PURR/USDC`, `@107`)."""
     tokens = tokens_read(spot_meta)
     return [_spot(venue, wire, tokens) for wire in spot_meta["universe"]]
 

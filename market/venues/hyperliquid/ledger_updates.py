@@ -1,7 +1,7 @@
-"""Money that moves without a trade: rows of `userNonFundingLedgerUpdates` as domain facts. Pure.
+"""Decoder of `userNonFundingLedgerUpdates`: transfers without a trade as domain events. Pure.
 
-A row says who gave and who received; the legs are those of the account that asks. Kinds whose effect
-on balances is not known to us are `ParseError`: a guess would put wrong money into a ledger.
+A row names sender and receiver; only the legs of the queried account are returned. Kinds with an unknown
+effect on balances are a `ParseError`: a guess would record wrong amounts in the ledger.
 """
 
 from collections import Counter
@@ -13,43 +13,43 @@ from typing import Any
 import orjson
 
 from market.domain.errors import ParseError
-from market.domain.orders import Pot, VenueMovement
+from market.domain.orders import AccountType, VenueMovement
 from market.venues.hyperliquid.codec import guarded
 from market.venues.hyperliquid.instruments import COLLATERAL
 from market.venues.hyperliquid.parsing import address, amount, name, quantity, time_of
 
-Leg = tuple[Pot, str, Decimal]
+Leg = tuple[AccountType, str, Decimal]
 Effect = tuple[list[Leg], Decimal]  # legs, and the fee in `feeToken`
 Reader = Callable[[Any, str], Effect]
-NOTHING = Decimal(0)
-_POTS: dict[str, Pot] = {"": "perp", "spot": "spot"}
-_DIGEST = 24
+NO_FEE = Decimal(0)
+_DEX_ACCOUNTS: dict[str, AccountType] = {"": "perp", "spot": "spot"}
+_REF_DIGITS = 24
 
 
 def movements_read(rows: Any, account: str) -> tuple[list[VenueMovement], list[ParseError]]:
-    """The movements of that account, in the order of the rows, and what is wrong with those left out."""
+    """Movements of the account in the order of the rows, and the errors of invalid rows."""
     if not isinstance(rows, list):
         raise ParseError("not a list", rows)
     good: list[VenueMovement] = []
     bad: list[ParseError] = []
-    alike: Counter[str] = Counter()
+    duplicates: Counter[str] = Counter()
     for row in rows:
         try:
-            good.append(guarded(lambda row=row: _movement(row, account.lower(), alike), row))  # type: ignore[misc]
+            good.append(guarded(lambda row=row: _movement(row, account.lower(), duplicates), row))  # type: ignore[misc]
         except ParseError as problem:
             bad.append(problem)
     return good, bad
 
 
-def _movement(row: Any, account: str, alike: Counter[str]) -> VenueMovement:
+def _movement(row: Any, account: str, duplicates: Counter[str]) -> VenueMovement:
     delta, time = row["delta"], time_of(row["time"])
     kind = name(delta["type"])
     read = _READERS.get(kind)
     if read is None:
-        raise ParseError(f"a movement of unknown kind {kind!r}", row)
+        raise ParseError(f"ledger update of unknown kind {kind!r}", row)
     legs, fee = read(delta, account)
     return VenueMovement(
-        ref=_ref(row, kind, alike),
+        ref=_ref(row, kind, duplicates),
         kind=kind,
         legs=tuple(leg for leg in legs if leg[2]),
         fee=fee,
@@ -58,61 +58,66 @@ def _movement(row: Any, account: str, alike: Counter[str]) -> VenueMovement:
     )
 
 
-def _ref(row: Any, kind: str, alike: Counter[str]) -> str:
-    """Rows have no id. Content makes one; rows alike in everything are counted from zero."""
+def _ref(row: Any, kind: str, duplicates: Counter[str]) -> str:
+    """Stable id of a row: rows have none, so it is a digest of the content plus a counter of duplicates."""
     content = orjson.dumps([row["hash"], row["delta"]], option=orjson.OPT_SORT_KEYS)
-    ref = f"{row['time']}:{kind}:{sha256(content).hexdigest()[:_DIGEST]}"
-    alike[ref] += 1
-    return f"{ref}:{alike[ref] - 1}"
+    ref = f"{row['time']}:{kind}:{sha256(content).hexdigest()[:_REF_DIGITS]}"
+    duplicates[ref] += 1
+    return f"{ref}:{duplicates[ref] - 1}"
 
 
 # --- kinds -------------------------------------------------------------------------------------
 def _deposit(delta: Any, account: str) -> Effect:
-    return [("perp", COLLATERAL, quantity(delta["usdc"]))], NOTHING
+    return [("perp", COLLATERAL, quantity(delta["usdc"]))], NO_FEE
 
 
 def _withdraw(delta: Any, account: str) -> Effect:
-    """`usdc` is what left, the fee came on top."""
+    """Decode a withdrawal: `usdc` is the withdrawn amount, the fee is charged on top."""
     return [("perp", COLLATERAL, -quantity(delta["usdc"]))], quantity(delta.get("fee", "0"))
 
 
-def _between(delta: Any, account: str, out: Leg, into: Leg) -> list[Leg]:
-    """`out` for the giver, `into` for the receiver; both for whoever is both."""
-    giver, receiver = address(delta["user"]), address(delta["destination"])
-    if account not in (giver, receiver):
-        raise ParseError("a movement between others", delta)
-    return [leg for leg, party in ((out, giver), (into, receiver)) if party == account]
+def _select_legs(delta: Any, account: str, debit: Leg, credit: Leg) -> list[Leg]:
+    """The legs of `account`: `debit` for the sender, `credit` for the receiver, both when it is both."""
+    sender, receiver = address(delta["user"]), address(delta["destination"])
+    if account not in (sender, receiver):
+        raise ParseError("ledger update of other accounts", delta)
+    return [leg for leg, party in ((debit, sender), (credit, receiver)) if party == account]
 
 
 def _usd(delta: Any, account: str) -> Effect:
-    """`usdc` is what the giver loses, the fee for opening the receiver's account included."""
+    """Decode a USDC transfer: `usdc` is the debit of the sender, including the account creation fee."""
     fee = quantity(delta.get("fee", "0"))
     moved = quantity(delta["usdc"]) - fee
-    legs = _between(delta, account, ("perp", COLLATERAL, -moved), ("perp", COLLATERAL, moved))
-    return legs, fee if account == address(delta["user"]) else NOTHING
+    legs = _select_legs(delta, account, ("perp", COLLATERAL, -moved), ("perp", COLLATERAL, moved))
+    return legs, fee if account == address(delta["user"]) else NO_FEE
 
 
 def _class(delta: Any, account: str) -> Effect:
     moved = quantity(delta["usdc"])
     if delta["toPerp"] is not True:
         moved = -moved
-    return [("spot", COLLATERAL, -moved), ("perp", COLLATERAL, moved)], NOTHING
+    return [("spot", COLLATERAL, -moved), ("perp", COLLATERAL, moved)], NO_FEE
 
 
 def _token(delta: Any, account: str, source: str = "spot", target: str = "spot") -> Effect:
-    """Other dexs are no pots of ours: what goes there is gone. A native fee is paid in the token."""
+    """Decode a token transfer. Other dexes are not tracked: only the debit is recorded then.
+
+    A native fee is paid in the token.
+    """
     token, moved = name(delta["token"]), quantity(delta["amount"])
     native = quantity(delta.get("nativeTokenFee") or "0")
-    sent = address(delta["user"]) == account
+    is_sender = address(delta["user"]) == account
     legs = []
     for dex, leg in ((source, -moved), (target, moved)):
-        mine = address(delta["user" if leg < 0 else "destination"]) == account
-        if mine and dex in _POTS:
-            legs.append((_POTS[dex], token, leg))
-    if sent and native and source in _POTS:
-        legs.append((_POTS[source], token, -native))
-    _between(delta, account, (_POTS["spot"], token, -moved), (_POTS["spot"], token, moved))
-    return legs, quantity(delta.get("fee") or "0") if sent else NOTHING
+        is_own = address(delta["user" if leg < 0 else "destination"]) == account
+        if is_own and dex in _DEX_ACCOUNTS:
+            legs.append((_DEX_ACCOUNTS[dex], token, leg))
+    if is_sender and native and source in _DEX_ACCOUNTS:
+        legs.append((_DEX_ACCOUNTS[source], token, -native))
+    _select_legs(
+        delta, account, (_DEX_ACCOUNTS["spot"], token, -moved), (_DEX_ACCOUNTS["spot"], token, moved)
+    )
+    return legs, quantity(delta.get("fee") or "0") if is_sender else NO_FEE
 
 
 def _send(delta: Any, account: str) -> Effect:
@@ -122,12 +127,12 @@ def _send(delta: Any, account: str) -> Effect:
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
-    raise ParseError("not a text", value)
+    raise ParseError("not a string", value)
 
 
 def _liquidation(delta: Any, account: str) -> Effect:
-    """Only the announcement: the money moves with its fills."""
-    return [], NOTHING
+    """A liquidation notice without legs: its fills change the balances."""
+    return [], NO_FEE
 
 
 def _vault_out(delta: Any, account: str) -> Effect:
@@ -135,15 +140,15 @@ def _vault_out(delta: Any, account: str) -> Effect:
 
 
 def _vault_in(delta: Any, account: str) -> Effect:
-    return [("perp", COLLATERAL, quantity(delta["usdc"]))], NOTHING
+    return [("perp", COLLATERAL, quantity(delta["usdc"]))], NO_FEE
 
 
 def _vault_withdraw(delta: Any, account: str) -> Effect:
-    return [("perp", COLLATERAL, amount(delta["netWithdrawnUsd"]))], NOTHING
+    return [("perp", COLLATERAL, amount(delta["netWithdrawnUsd"]))], NO_FEE
 
 
 def _genesis(delta: Any, account: str) -> Effect:
-    return [("spot", name(delta["token"]), amount(delta["amount"]))], NOTHING
+    return [("spot", name(delta["token"]), amount(delta["amount"]))], NO_FEE
 
 
 _READERS: Mapping[str, Reader] = {

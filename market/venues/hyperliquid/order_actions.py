@@ -1,4 +1,4 @@
-"""Domain orders as Hyperliquid's actions. Pure. Raises `ValueError` for what cannot be written."""
+"""Encoder of orders as Hyperliquid actions. Pure. Raises `ValueError` for orders that cannot be encoded."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -8,12 +8,12 @@ from market.venues.hyperliquid import signing
 from market.venues.hyperliquid.signing import OrderWire, Trigger
 
 _TIFS: dict[Tif, signing.Tif] = {"gtc": "Gtc", "ioc": "Ioc", "alo": "Alo"}
-_MARKET_TRIGGERS: frozenset[OrderKind] = frozenset({"stop_market", "take_market"})
+_MARKET_TRIGGERS: frozenset[OrderKind] = frozenset({"stop_market", "take_profit_market"})
 _STOPS: frozenset[OrderKind] = frozenset({"stop_market", "stop_limit"})
 
 
 def order_wire(order: OrderSpec, assets: Mapping[str, int]) -> OrderWire:
-    """A market order is an immediate-or-cancel limit order at the worst price."""
+    """Encode an order. A market order is an immediate-or-cancel limit order at its worst price."""
     return OrderWire(
         asset=assets[order.symbol],
         side=order.side,
@@ -40,16 +40,16 @@ def place_action(orders: Sequence[OrderSpec], assets: Mapping[str, int]) -> dict
 
 
 def cancel_action(cancels: Sequence[CancelSpec], assets: Mapping[str, int]) -> dict[str, Any]:
-    """By the venue's ids where all are known, else by ours: one action takes one sort of id."""
+    """Cancel by venue ids when all are known, else by client ids: one action supports one type of id."""
     if all(cancel.venue_id is not None for cancel in cancels):
         return signing.cancel_action([(assets[c.symbol], int(c.venue_id or "")) for c in cancels])
     if any(cancel.client_id is None for cancel in cancels):
-        raise ValueError("cancels by different sorts of ids do not fit into one action")
+        raise ValueError("one action cannot cancel by both venue ids and client ids")
     return signing.cancel_by_client_id_action([(assets[c.symbol], c.client_id or "") for c in cancels])
 
 
 def modify_action(changes: Sequence[ModifySpec], assets: Mapping[str, int]) -> dict[str, Any]:
-    """Without the flag `a`: an order that is gone is not placed anew."""
+    """Modify orders. Without the flag `a`, an order that is no longer open is not placed again."""
     return signing.modify_action([(_target(c.target), order_wire(c.order, assets)) for c in changes])
 
 
@@ -57,5 +57,5 @@ def _target(target: CancelSpec) -> int | str:
     if target.venue_id is not None:
         return int(target.venue_id)
     if target.client_id is None:
-        raise ValueError("nothing to modify")
+        raise ValueError("the order to modify has no id")
     return target.client_id.lower()

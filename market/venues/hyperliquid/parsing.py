@@ -1,4 +1,4 @@
-"""Numbers, times and names as Hyperliquid writes them. Pure; everything else is a `ParseError`."""
+"""Field parsers of Hyperliquid's format: numbers, times, ids, names. Pure; they raise `ParseError`."""
 
 import re
 from decimal import Decimal
@@ -15,26 +15,26 @@ _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}").fullmatch
 
 
 def number(value: Any) -> str:
-    """A plain decimal, not below zero, as its text."""
+    """A non-negative plain decimal, returned as text."""
     if isinstance(value, str) and _NUMBER(value):
         return value
     raise ParseError("not a decimal number", value)
 
 
 def signed(value: Any) -> str:
-    """A plain decimal, possibly below zero, as its text."""
+    """A plain decimal with optional minus sign, returned as text."""
     return "-" + number(value[1:]) if value[:1] == "-" else number(value)
 
 
 def amount(value: Any) -> Decimal:
-    """A plain decimal, possibly below zero."""
+    """A plain decimal with optional minus sign."""
     if isinstance(value, str):
         return Decimal(signed(value))
     raise ParseError("not a decimal number", value)
 
 
 def quantity(value: Any) -> Decimal:
-    """A plain decimal, not below zero."""
+    """A non-negative plain decimal."""
     return Decimal(number(value))
 
 
@@ -46,21 +46,21 @@ def time_of(value: Any) -> int:
 
 
 def identity(value: Any) -> str:
-    """The venue's id of an order or a trade: an integer of 64 bits there, a text here."""
+    """Venue id of an order or a trade: a 64-bit integer, returned as text."""
     if type(value) is int and 0 <= value < ID_LIMIT:
         return str(value)
     raise ParseError("not an id", value)
 
 
 def name(value: Any) -> str:
-    """A text that is not empty."""
+    """A non-empty string."""
     if isinstance(value, str) and value:
         return value
     raise ParseError("not a name", value)
 
 
 def address(value: Any) -> str:
-    """An account, in lower case."""
+    """An account address, converted to lower case."""
     if isinstance(value, str) and _ADDRESS(value):
         return value.lower()
     raise ParseError("not an address", value)

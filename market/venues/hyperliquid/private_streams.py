@@ -1,9 +1,9 @@
-"""Streams of accounts: what happens to orders and money, as it happens.
+"""Private streams: real-time orders, fills, funding payments and ledger updates of accounts.
 
-Each account has a connection of its own. `orderUpdates` does not say whose order it tells, the venue
-allows ten connections and ten users per network address, and so nothing is lost by it: a connection that
-carries one account needs no guess. `openOrders` does name its user, but tells neither how an order ended
-nor anything of one that ended at once. Accounts beyond the slots are polled by their owner.
+Each account has its own connection: `orderUpdates` does not name the account, and as the venue allows ten
+connections and ten users per IP address, one connection per account costs nothing. `openOrders` names its
+user, but does not report how an order ended, nor orders that ended at once. The caller polls accounts
+beyond the available slots.
 """
 
 import asyncio
@@ -13,26 +13,34 @@ from typing import Any
 import orjson
 
 from market.domain.errors import ParseError
-from market.domain.orders import AccountStream, Fact, News, VenueFill, VenueFunding, VenueMovement, VenueOrder
+from market.domain.orders import (
+    AccountEvent,
+    AccountMessage,
+    AccountStream,
+    VenueFill,
+    VenueFunding,
+    VenueMovement,
+    VenueOrder,
+)
 from market.domain.session import Ack, Message, Pong, Refusal, Session
-from market.domain.subscriptions import Limits, Pace, Subscription
-from market.venues.base import AccountSink
+from market.domain.subscriptions import MessagePacer, StreamLimits, Subscription
+from market.venues.base import AccountListener
 from market.venues.hyperliquid import accounts
 from market.venues.hyperliquid.codec import GREETING, guarded
 from market.venues.hyperliquid.ledger_updates import movements_read
 from market.venues.hyperliquid.parsing import address as address_of
-from market.venues.stream import Door, Line
+from market.venues.stream import ConnectLimiter, StreamConnection
 
-SLOTS = 8  # of ten connections; one is the feed's, and one is left for a line that lingers
-CONNECTIONS_PER_MINUTE = 20  # of thirty
-# Accounts may be silent for days: only answers to pings say that a line lives.
-LIMITS = Limits(
+SLOTS = 8  # of ten connections: one is used by the feed, one is left for a connection that is closing
+CONNECTIONS_PER_MINUTE = 20  # of the thirty that the venue allows
+# Accounts may be silent for days: only pongs show that a connection is alive.
+LIMITS = StreamLimits(
     subscriptions=4,
     messages_per_second=20,
     messages_per_minute=200,
     ping_every=10.0,
     silence=float("inf"),
-    quiet=25.0,
+    any_frame_timeout=25.0,
     progress={},
 )
 STREAMS: dict[AccountStream, str] = {
@@ -44,17 +52,17 @@ STREAMS: dict[AccountStream, str] = {
 _KINDS = {wire: kind for kind, wire in STREAMS.items()}
 
 
-def _movements(rows: Any, address: str) -> Sequence[Fact]:
-    """Rows that are not understood are left to the query, which complains of them."""
+def _movements(rows: Any, address: str) -> Sequence[AccountEvent]:
+    """Decode ledger updates. Invalid rows are ignored here, because the query reports them."""
     return movements_read(rows, address)[0]
 
 
-def _updates(rows: Any, address: str) -> Sequence[Fact]:
+def _updates(rows: Any, address: str) -> Sequence[AccountEvent]:
     return [accounts.update_read(row) for row in rows]
 
 
-# Channel → where its rows are (a row of `orderUpdates` stands alone), and what reads them.
-_ROWS: dict[str, tuple[str, Callable[[Any, str], Sequence[Fact]]]] = {
+# Channel → field of its rows (`orderUpdates` has none) and their decoder.
+_ROWS: dict[str, tuple[str, Callable[[Any, str], Sequence[AccountEvent]]]] = {
     "orderUpdates": ("", _updates),
     "userFills": ("fills", lambda rows, _: accounts.fills_read(rows)),
     "userFundings": ("fundings", lambda rows, _: accounts.fundings_read(rows)),
@@ -63,7 +71,7 @@ _ROWS: dict[str, tuple[str, Callable[[Any, str], Sequence[Fact]]]] = {
 
 
 class PrivateCodec:
-    """`market.domain.session.Codec` for the streams of one account. Snapshots are facts like any other."""
+    """`market.domain.session.Codec` of one account's streams. Snapshots are decoded like updates."""
 
     def __init__(self, address: str) -> None:
         self._address = address.lower()
@@ -89,21 +97,21 @@ class PrivateCodec:
     def _read(self, message: Any) -> Sequence[Message]:
         channel, data = message["channel"], message.get("data")
         if channel in _ROWS:
-            return self._news(channel, data)
+            return self._account_messages(channel, data)
         if channel == "pong":
             return (Pong(),)
         if channel == "subscriptionResponse":
             return self._response(data)
         return self._error(str(data)) if channel == "error" else ()
 
-    def _news(self, channel: str, data: Any) -> Sequence[Message]:
+    def _account_messages(self, channel: str, data: Any) -> Sequence[Message]:
         field, read = _ROWS[channel]
         if field and address_of(data["user"]) != self._address:
-            raise ParseError("news of another account", data["user"])
-        facts = read(data[field] if field else data, self._address)
-        if field:  # snapshots come newest first
-            facts = sorted(facts, key=lambda fact: fact.time)
-        return [News(self._address, _KINDS[channel], fact) for fact in facts]
+            raise ParseError("message of another account", data["user"])
+        events = read(data[field] if field else data, self._address)
+        if field:  # snapshots are sorted newest first
+            events = sorted(events, key=lambda event: event.time)
+        return [AccountMessage(self._address, _KINDS[channel], event) for event in events]
 
     def _response(self, data: Any) -> Sequence[Message]:
         kind = _KINDS.get(data["subscription"]["type"])
@@ -111,17 +119,17 @@ class PrivateCodec:
             return ()
         subscribed = data["method"] == "subscribe"
         ack = Ack(Subscription(kind, self._address), subscribed)
-        return (ack, News(self._address, kind)) if subscribed else (ack,)
+        return (ack, AccountMessage(self._address, kind)) if subscribed else (ack,)
 
     def _error(self, text: str) -> Sequence[Message]:
-        """Our connections are new when they subscribe, so "already subscribed" answers a second asking."""
-        named = [kind for wire, kind in _KINDS.items() if f'"{wire}"' in text]
-        if named and text.startswith("Already subscribed"):
+        """Decode an error. Each connection subscribes once, so "already subscribed" answers a repeat."""
+        kinds = [kind for wire, kind in _KINDS.items() if f'"{wire}"' in text]
+        if kinds and text.startswith("Already subscribed"):
             return (
-                Ack(Subscription(named[0], self._address), subscribed=True),
-                News(self._address, named[0]),
+                Ack(Subscription(kinds[0], self._address), subscribed=True),
+                AccountMessage(self._address, kinds[0]),
             )
-        return (Refusal(text, Subscription(named[0], self._address) if named else None),)
+        return (Refusal(text, Subscription(kinds[0], self._address) if kinds else None),)
 
 
 def _account_stream(subscription: Subscription) -> AccountStream:
@@ -129,105 +137,110 @@ def _account_stream(subscription: Subscription) -> AccountStream:
 
 
 class PrivateStreams:
-    """The streams of some accounts. Its sink hears `connected` when all of them have begun, and
-    `disconnected` when the first is lost: what is true of all accounts is true of each."""
+    """Private streams of a set of accounts.
+
+    The listener gets `connected` once all streams have started and `disconnected` once the first is lost,
+    so that the state holds for every account.
+    """
 
     def __init__(self, venue: str, url: str, *, slots: int = SLOTS, first: float = 0.5) -> None:
         self.slots = slots
         self._venue = venue
         self._url = url
         self._first = first
-        self._door = Door(CONNECTIONS_PER_MINUTE)
-        self._pace = Pace(LIMITS)
-        self._wanted: list[str] = []
+        self._connect_limiter = ConnectLimiter(CONNECTIONS_PER_MINUTE)
+        self._pace = MessagePacer(LIMITS)
+        self._watched: list[str] = []
         self._changed = asyncio.Event()
 
     def watch(self, addresses: Iterable[str]) -> None:
-        """Replace the set of accounts. Raises `ValueError` for more than there are slots."""
-        wanted = list(dict.fromkeys(address.lower() for address in addresses))
-        if len(wanted) > self.slots:
-            raise ValueError(f"{len(wanted)} accounts, but streams for {self.slots}")
-        self._wanted = wanted
+        """Replace the set of accounts. Raises `ValueError` for more accounts than slots."""
+        watched = list(dict.fromkeys(address.lower() for address in addresses))
+        if len(watched) > self.slots:
+            raise ValueError(f"{len(watched)} accounts, but streams for {self.slots}")
+        self._watched = watched
         self._changed.set()
 
-    async def run(self, sink: AccountSink) -> None:
-        crowd = _Crowd(sink)
+    async def run(self, listener: AccountListener) -> None:
+        streams = _AccountStreams(listener)
         running: dict[str, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._changed.clear()
-                crowd.wanted(self._wanted)
-                for address in [address for address in running if address not in self._wanted]:
+                streams.set_watched(self._watched)
+                for address in [address for address in running if address not in self._watched]:
                     running.pop(address).cancel()
-                for address in [address for address in self._wanted if address not in running]:
-                    running[address] = tasks.create_task(self._carry(address, crowd))
+                for address in [address for address in self._watched if address not in running]:
+                    running[address] = tasks.create_task(self._run_account(address, streams))
                 await self._changed.wait()
 
-    async def _carry(self, address: str, crowd: "_Crowd") -> None:
+    async def _run_account(self, address: str, streams: "_AccountStreams") -> None:
         session = Session(PrivateCodec(address), LIMITS, self._pace)
-        line = Line(self._venue, self._url, session, first=self._first, door=self._door)
-        line.desire([Subscription(kind, address) for kind in STREAMS])
-        await line.run(_Account(address, crowd))
+        connection = StreamConnection(
+            self._venue, self._url, session, first=self._first, connect_limiter=self._connect_limiter
+        )
+        connection.set_subscriptions([Subscription(kind, address) for kind in STREAMS])
+        await connection.run(_Account(address, streams))
 
 
-class _Crowd:
-    """Which accounts are wanted, whose streams have begun, and what the sink believes."""
+class _AccountStreams:
+    """Shared state: watched accounts, accounts with started streams, and the state sent to the listener."""
 
-    def __init__(self, sink: AccountSink) -> None:
-        self.sink = sink
-        self._wanted: set[str] = set()
-        self._begun: set[str] = set()
-        self._told = False
+    def __init__(self, listener: AccountListener) -> None:
+        self.listener = listener
+        self._watched: set[str] = set()
+        self._started: set[str] = set()
+        self._is_connected = False
 
-    def wanted(self, addresses: Iterable[str]) -> None:
-        self._wanted = set(addresses)
-        self._judge("other accounts are watched")
+    def set_watched(self, addresses: Iterable[str]) -> None:
+        self._watched = set(addresses)
+        self._update_listener("the set of watched accounts changed")
 
-    def begun(self, address: str) -> None:
-        self._begun.add(address)
-        self._judge("")
+    def started(self, address: str) -> None:
+        self._started.add(address)
+        self._update_listener("")
 
-    def lost(self, address: str, reason: str) -> None:
-        self._begun.discard(address)
-        self._judge(f"{address}: {reason}")
+    def on_lost(self, address: str, reason: str) -> None:
+        self._started.discard(address)
+        self._update_listener(f"{address}: {reason}")
 
-    def _judge(self, reason: str) -> None:
-        complete = bool(self._wanted) and self._wanted <= self._begun
-        if complete == self._told:
+    def _update_listener(self, reason: str) -> None:
+        complete = bool(self._watched) and self._watched <= self._started
+        if complete == self._is_connected:
             return
-        self._told = complete
+        self._is_connected = complete
         if complete:
-            self.sink.connected()
+            self.listener.connected()
         else:
-            self.sink.disconnected(reason)
+            self.listener.disconnected(reason)
 
 
 class _Account:
-    """A `market.venues.stream.Hearer`: passes on what one account's line says."""
+    """A `market.venues.stream.StreamListener`: forwards the messages of one account's connection."""
 
-    def __init__(self, address: str, crowd: _Crowd) -> None:
+    def __init__(self, address: str, streams: _AccountStreams) -> None:
         self._address = address
-        self._crowd = crowd
-        self._begun: set[AccountStream] = set()
+        self._streams = streams
+        self._started: set[AccountStream] = set()
 
     def connected(self) -> None:
-        """Only an open line: nothing is told before the streams have begun."""
+        """Ignored: an open connection is reported only when its streams have started."""
 
     def disconnected(self, reason: str) -> None:
-        self._begun.clear()
-        self._crowd.lost(self._address, reason)
+        self._started.clear()
+        self._streams.on_lost(self._address, reason)
 
-    def event(self, event: News) -> None:
-        match event.fact:
+    def event(self, message: AccountMessage) -> None:
+        match message.event:
             case None:
-                self._begun.add(event.kind)
-                if self._begun == set(STREAMS):
-                    self._crowd.begun(self._address)
+                self._started.add(message.kind)
+                if self._started == set(STREAMS):
+                    self._streams.started(self._address)
             case VenueOrder() as order:
-                self._crowd.sink.order(event.address, order)
+                self._streams.listener.order(message.address, order)
             case VenueFill() as fill:
-                self._crowd.sink.fill(event.address, fill)
+                self._streams.listener.fill(message.address, fill)
             case VenueFunding() as funding:
-                self._crowd.sink.funding(event.address, funding)
+                self._streams.listener.funding(message.address, funding)
             case VenueMovement() as movement:
-                self._crowd.sink.movement(event.address, movement)
+                self._streams.listener.movement(message.address, movement)

@@ -1,13 +1,13 @@
-"""What Hyperliquid answers to an action: accepted, refused, or a `ParseError`. Pure."""
+"""Decoder of Hyperliquid's responses to actions: accepted, rejected, or a `ParseError`. Pure."""
 
 from typing import Any
 
 from market.domain.errors import ParseError
-from market.domain.orders import Accepted, Answer, Refused
+from market.domain.orders import Accepted, OrderResponse, Rejected
 from market.venues.hyperliquid.parsing import identity, quantity
 
-# How an error begins, and the status that the venue's own lists give such an order.
-_REFUSALS = {
+# Prefix of the error message → status of such an order in the venue's order lists.
+_REJECTIONS = {
     "Price must be divisible by tick size": "tickRejected",
     "Order must have minimum value of": "minTradeNtlRejected",
     "Insufficient margin to place order": "perpMarginRejected",
@@ -28,42 +28,42 @@ _REFUSALS = {
 _WAITING = ("waitingForFill", "waitingForTrigger")
 
 
-def refusal_status(reason: str) -> str:
-    """The venue's name for that refusal; empty where it has none."""
-    return next((status for start, status in _REFUSALS.items() if reason.startswith(start)), "")
+def rejection_status(reason: str) -> str:
+    """The venue's status name of a rejection reason; empty if there is none."""
+    return next((status for start, status in _REJECTIONS.items() if reason.startswith(start)), "")
 
 
-def refusal_read(answer: Any) -> str | None:
-    """Why the whole action was refused, or None. Nothing of a refused action was done."""
-    if answer["status"] == "ok":
+def rejection_read(response: Any) -> str | None:
+    """The reason why the whole action was rejected, or None. A rejected action has no effect."""
+    if response["status"] == "ok":
         return None
-    if answer["status"] == "err" and isinstance(answer["response"], str):
-        return answer["response"]
-    raise ParseError("not an answer to an action", answer)
+    if response["status"] == "err" and isinstance(response["response"], str):
+        return response["response"]
+    raise ParseError("not a response to an action", response)
 
 
-def statuses_read(answer: Any, count: int) -> list[Answer]:
-    """One answer for each of the `count` orders; one error for the whole batch is everyone's."""
-    rows = answer["response"]["data"]["statuses"]
+def statuses_read(response: Any, count: int) -> list[OrderResponse]:
+    """One response for each of the `count` orders; a single error applies to every order of the batch."""
+    rows = response["response"]["data"]["statuses"]
     if not isinstance(rows, list):
         raise ParseError("not a list", rows)
-    found = [_status(row) for row in rows]
-    if len(found) == 1 and isinstance(found[0], Refused):
-        return found * count
-    if len(found) != count:
-        raise ParseError(f"{len(found)} answers to {count} orders", answer)
-    return found
+    responses = [_status(row) for row in rows]
+    if len(responses) == 1 and isinstance(responses[0], Rejected):
+        return responses * count
+    if len(responses) != count:
+        raise ParseError(f"{len(responses)} responses for {count} orders", response)
+    return responses
 
 
-def _status(row: Any) -> Answer:
+def _status(row: Any) -> OrderResponse:
     if row == "success":
         return Accepted(resting=False)
     if row in _WAITING:
         return Accepted()
     if "error" in row:
         if not isinstance(row["error"], str):
-            raise ParseError("not a sentence", row)
-        return Refused(row["error"], refusal_status(row["error"]))
+            raise ParseError("not an error message", row)
+        return Rejected(row["error"], rejection_status(row["error"]))
     if "resting" in row:
         return Accepted(identity(row["resting"]["oid"]))
     return Accepted(identity(row["filled"]["oid"]), resting=False, filled=quantity(row["filled"]["totalSz"]))

@@ -1,4 +1,4 @@
-"""`POST /info` with a weight budget, and patience for a venue that is away or says 429."""
+"""Client of `POST /info` with rate limiting, and retries with backoff on errors and HTTP 429."""
 
 import asyncio
 import logging
@@ -9,66 +9,66 @@ import aiohttp
 import orjson
 from prometheus_client import Counter
 
-from market.domain.errors import VenueRefused, VenueUnavailable
+from market.domain.errors import VenueRejected, VenueUnavailable
 from market.domain.subscriptions import backoff
-from market.venues.rate_limiter import Gate, Lane
+from market.venues.rate_limiter import Lane, RateLimiter
 
 logger = logging.getLogger(__name__)
 
-TRIES = 5
+MAX_ATTEMPTS = 5
 TIMEOUT = aiohttp.ClientTimeout(total=15, connect=5)
 REQUESTS = Counter("cryptotrade_venue_requests_total", "Requests to venues by outcome.", ["venue", "outcome"])
 
 
 class InfoClient:
-    """One venue's `/info`. Raises `VenueRefused` (never retried) or `VenueUnavailable` (after 5 tries)."""
+    """Client of one venue's `/info`. Raises `VenueRejected` (not retried) or `VenueUnavailable` (5 attempts)."""
 
-    def __init__(self, venue: str, base_url: str, *, gate: Gate, first: float = 0.5) -> None:
+    def __init__(self, venue: str, base_url: str, *, rate_limiter: RateLimiter, first: float = 0.5) -> None:
         self._venue = venue
         self._url = base_url.rstrip("/") + "/info"
         self._first = first
-        self._gate = gate
+        self._rate_limiter = rate_limiter
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, request: dict[str, Any], *, weight: float, lane: Lane) -> bytes:
-        """The body of the answer, undecoded."""
+        """The undecoded body of the response."""
         pauses = backoff(random.random, first=self._first)
         problem = ""
-        for attempt in range(TRIES):
-            await self._gate.enter(weight, lane)
-            status, body, problem = await self._once(request)
+        for attempt in range(MAX_ATTEMPTS):
+            await self._rate_limiter.acquire(weight, lane)
+            status, body, problem = await self._request(request)
             if status == 200:
                 return body
             if status and status != 429 and status < 500:
-                raise VenueRefused(self._venue, f"{request['type']}: {problem}")
-            if attempt < TRIES - 1:
+                raise VenueRejected(self._venue, f"{request['type']}: {problem}")
+            if attempt < MAX_ATTEMPTS - 1:
                 await asyncio.sleep(next(pauses))
         raise VenueUnavailable(self._venue, f"{request['type']}: {problem}")
 
-    async def book(self, weight: float) -> None:
-        """What an answer cost beyond its request: lists are weighed by their length."""
-        await self._gate.book(weight)
+    async def charge(self, weight: float) -> None:
+        """Charge the extra weight of a response: lists cost weight by their length."""
+        await self._rate_limiter.charge(weight)
 
     async def close(self) -> None:
         if self._session:
             await self._session.close()
             self._session = None
 
-    async def _once(self, request: dict[str, Any]) -> tuple[int, bytes, str]:
-        """Status (0: no answer), body, and what was wrong."""
+    async def _request(self, request: dict[str, Any]) -> tuple[int, bytes, str]:
+        """Status (0: no response), body, and error description."""
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=TIMEOUT)
         headers = {"Content-Type": "application/json"}
         try:
-            async with self._session.post(self._url, data=orjson.dumps(request), headers=headers) as answer:
-                body = await answer.read()
+            async with self._session.post(self._url, data=orjson.dumps(request), headers=headers) as response:
+                body = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             self._count("no answer")
             return 0, b"", f"{type(error).__name__} {error}".strip()
-        self._count(str(answer.status))
-        if answer.status == 429:
-            await self._gate.exhausted()
-        return answer.status, body, f"HTTP {answer.status} {body[:100].decode(errors='replace')}"
+        self._count(str(response.status))
+        if response.status == 429:
+            await self._rate_limiter.exhausted()
+        return response.status, body, f"HTTP {response.status} {body[:100].decode(errors='replace')}"
 
     def _count(self, outcome: str) -> None:
         REQUESTS.labels(self._venue, outcome).inc()

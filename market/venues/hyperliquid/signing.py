@@ -1,8 +1,8 @@
-"""Actions in the venue's canonical form, their digests and signatures. No clock, no socket.
+"""Signing of Hyperliquid actions: canonical form, digests and signatures. No clock, no socket.
 
-The venue hashes MessagePack, so the order of keys is part of the signature. Numbers are the shortest
-decimal text; optional flags are absent when false. A wrong signature never says so: it recovers another
-address, which the venue does not know.
+The venue hashes MessagePack, so the order of keys is part of the signature. Numbers are written as the
+shortest decimal text; optional flags are absent when false. A wrong signature is not reported as such: it
+recovers another address, which is unknown to the venue.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ _APPROVE_AGENT = (
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """Arms the order until the mark price reaches `price`."""
+    """Trigger of a stop or take-profit order: it is activated when the mark price reaches `price`."""
 
     price: Decimal
     purpose: Literal["tp", "sl"]
@@ -44,7 +44,7 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class OrderWire:
-    """An order as the venue wants it. `tif` does not count when there is a `trigger`."""
+    """An order in the venue's format. `tif` is ignored when there is a `trigger`."""
 
     asset: int
     side: Side
@@ -58,7 +58,7 @@ class OrderWire:
 
 # --- actions -----------------------------------------------------------------------------------
 def decimal_wire(value: Decimal) -> str:
-    """The shortest text of the number. Raises `ValueError` for what the venue cannot read."""
+    """The number as shortest text. Raises `ValueError` for more than eight decimals."""
     if not value.is_finite() or value != round(value, DECIMALS):
         raise ValueError(f"{value} has more than {DECIMALS} decimals")
     text = f"{value.normalize():f}"
@@ -106,7 +106,7 @@ def cancel_by_client_id_action(cancels: Sequence[tuple[int, str]]) -> dict[str, 
 
 
 def modify_action(modifies: Sequence[tuple[int | str, OrderWire]]) -> dict[str, Any]:
-    """`modifies` are pairs of the id that stands (the venue's or the client's) and the new order."""
+    """`modifies` are pairs of the current id (the venue's or the client's) and the new order."""
     rows = [{"oid": oid, "order": order_encode(order)} for oid, order in modifies]
     return {"type": "batchModify", "modifies": rows}
 
@@ -116,17 +116,17 @@ def leverage_action(asset: int, leverage: int, mode: Literal["cross", "isolated"
 
 
 def schedule_cancel_action(time: int | None) -> dict[str, Any]:
-    """Cancel everything at `time` (ms); None takes that back."""
+    """Schedule a cancel of all orders at `time` (ms); None removes the schedule."""
     return {"type": "scheduleCancel"} | ({} if time is None else {"time": time})
 
 
 def noop_action() -> dict[str, Any]:
-    """Burns its nonce: an order in flight under the same nonce can no longer be accepted."""
+    """Consume a nonce: an in-flight order with the same nonce can no longer be accepted."""
     return {"type": "noop"}
 
 
 def approve_agent_action(*, agent: str, name: str, nonce: int, network: Network) -> dict[str, Any]:
-    """To be signed by the master. An unnamed agent has the name ""."""
+    """Approve an agent; must be signed by the master account. An unnamed agent has the name ""."""
     return {
         "type": "approveAgent",
         "signatureChainId": SIGNATURE_CHAIN,
@@ -150,7 +150,7 @@ def action_hash(
 
 
 def l1_digest(connection_id: bytes, network: Network) -> bytes:
-    """What agents and masters sign for everything that trades."""
+    """Digest that agents and master accounts sign for trading actions."""
     values = {"source": SOURCES[network], "connectionId": connection_id}
     return digest(_EXCHANGE, struct_hash("Agent", _AGENT, values))
 
@@ -162,7 +162,7 @@ def approve_agent_digest(action: dict[str, Any]) -> bytes:
 
 # --- signatures --------------------------------------------------------------------------------
 def _private(key: bytes) -> Any:
-    # Not before it is needed: where it is missing, what signs says so in a sentence, and the rest runs.
+    # Imported on first use: without the package only signing fails, with a clear error.
     from coincurve import PrivateKey
 
     return PrivateKey(key)
@@ -175,7 +175,7 @@ def address_of(key: bytes) -> str:
 
 
 def sign(message: bytes, key: bytes) -> dict[str, Any]:
-    """`message` is a digest of 32 bytes."""
+    """ECDSA signature (secp256k1) of `message`, a 32-byte digest."""
     signature = _private(key).sign_recoverable(message, hasher=None)
     r, s = (int.from_bytes(signature[start : start + 32], "big") for start in (0, 32))
     return {"r": hex(r), "s": hex(s), "v": 27 + signature[64]}

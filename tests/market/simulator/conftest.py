@@ -1,4 +1,4 @@
-"""A small world on a fake clock, and a running venue for clients that block."""
+"""Fixtures: a small world with a fake clock, and a running simulator for blocking clients."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from market.simulator.faults import Faults
-from market.simulator.limits import LENIENT, Account
+from market.simulator.limits import LENIENT, ClientLimits
 from market.simulator.server import Config, Simulator, wall_clock
 from market.simulator.streams import Session, Streams
 from market.simulator.universe import UNIVERSE
@@ -24,7 +24,7 @@ def listings_of(*coins):
 
 
 def shared(*parts):
-    """A path in the recorded data beside the project; skips the test where there is none."""
+    """A path in the recorded data next to the project; skips the test when it does not exist."""
     path = SHARED.joinpath(*parts)
     if not path.exists():
         pytest.skip(f"no recorded data at {path}")
@@ -40,15 +40,15 @@ def world():
     return small_world()
 
 
-class Line:
-    """A venue with one session on a fake clock."""
+class StreamClient:
+    """Streams of a venue with one session and a fake clock."""
 
     def __init__(self, limits=LENIENT):
         self.world = small_world()
         self.faults = Faults(self.world)
         self.streams = Streams(self.world, limits, self.faults)
         self.raw = []
-        self.account = Account()
+        self.account = ClientLimits()
         self.session = Session(self.raw.append, self.account, NOW)
         self.streams.open(self.session)
 
@@ -59,20 +59,20 @@ class Line:
     def say(self, message):
         text = message if isinstance(message, str) else json.dumps(message)
         self.streams.receive(self.session, text, self.now)
-        return self.heard()
+        return self.received()
 
     def subscribe(self, **subscription):
         return self.say({"method": "subscribe", "subscription": subscription})
 
-    def heard(self):
+    def received(self):
         frames = [json.loads(frame) for frame in self.raw]
         self.raw.clear()
         return frames
 
-    def live(self, seconds):
+    def run(self, seconds):
         for _ in range(int(seconds * 10)):
             self.streams.publish(self.world.step(self.now + 100), self.now)
-        return self.heard()
+        return self.received()
 
 
 def channels(frames):
@@ -113,6 +113,6 @@ class Running:
 
 @pytest.fixture(scope="module")
 def venue():
-    """The whole universe, running."""
+    """A running simulator with the whole universe."""
     with Running(World(seed=3, now=wall_clock())) as running:
         yield running

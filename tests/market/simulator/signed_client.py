@@ -4,8 +4,8 @@ import itertools
 from decimal import Decimal
 
 from market.simulator.exchange.account_audit import cash_gap, positions_sum
-from market.simulator.exchange.account_engine import House
-from market.simulator.exchange.private_streams import Private
+from market.simulator.exchange.account_engine import AccountEngine
+from market.simulator.exchange.private_streams import AccountStreams
 from market.simulator.exchange.rules import LENIENT_RULES
 from market.venues.hyperliquid import signing
 from tests.market.simulator.conftest import NOW, small_world
@@ -15,12 +15,12 @@ _numbers = itertools.count(1)
 
 
 def new_key():
-    """A key nobody used in this run of the tests."""
+    """A new key, unique in this test run."""
     return (next(_numbers) + 10**30).to_bytes(32, "big")
 
 
 class Trader:
-    """One signer, and the account it trades for."""
+    """A signer and the account that it trades for."""
 
     def __init__(self, venue, key=None, *, account=None, vault=None):
         self.venue = venue
@@ -31,7 +31,7 @@ class Trader:
         self.nonce = NOW
 
     def act(self, action, *, nonce=None, expires_after=None, network="testnet"):
-        """The body of the answer."""
+        """Sign and send an action; returns the body of the response."""
         if nonce is None:
             self.nonce = nonce = max(self.nonce + 1, self.venue.now)
         hashed = signing.action_hash(action, nonce, vault=self.vault, expires_after=expires_after)
@@ -44,39 +44,39 @@ class Trader:
         return self.orders(self.wire(coin, side, price, size, **options))[0]
 
     def wire(self, coin, side, price, size, **options):
-        asset = self.venue.house.exchange.asset_of[coin]
+        asset = self.venue.account_engine.exchange.asset_of[coin]
         return signing.OrderWire(asset, side, Decimal(str(price)), Decimal(str(size)), **options)
 
     def orders(self, *wires, grouping="na"):
         return self.act(signing.order_action(wires, grouping))["response"]["data"]["statuses"]
 
     def cancel(self, coin, oid):
-        asset = self.venue.house.exchange.asset_of[coin]
+        asset = self.venue.account_engine.exchange.asset_of[coin]
         return self.act(signing.cancel_action([(asset, oid)]))["response"]["data"]["statuses"][0]
 
     def ask(self, kind, **fields):
-        reply = self.venue.house.ask({"type": kind, "user": self.address, **fields})
+        reply = self.venue.account_engine.handle_info({"type": kind, "user": self.address, **fields})
         assert reply.status == 200
         return reply.body
 
     @property
     def account(self):
-        return self.venue.house.exchange.accounts[self.address]
+        return self.venue.account_engine.exchange.accounts[self.address]
 
     def status(self, oid):
         found = self.ask("orderStatus", oid=oid)
         return found["order"]["status"] if found["status"] == "order" else "unknownOid"
 
 
-class Venue:
-    """A house on a fake clock."""
+class VenueClient:
+    """Account engine with a fake clock."""
 
     def __init__(self, rules=LENIENT_RULES, folder=None, now=NOW, **options):
         self.world = small_world(now=now, **options)
-        self.house = House(self.world, rules)
+        self.account_engine = AccountEngine(self.world, rules)
         if folder:
-            self.house.remember(folder)
-        self.private = Private(self.house)
+            self.account_engine.restore(folder)
+        self.private = AccountStreams(self.account_engine)
         self.notices = []
 
     @property
@@ -84,34 +84,34 @@ class Venue:
         return self.world.now
 
     def act(self, body):
-        status, answer = self.house.act(body, self.now)
+        status, answer = self.account_engine.handle_action(body, self.now)
         return answer if status == 200 else status
 
     def trader(self, usdc=100_000, **options):
         trader = Trader(self, **options)
-        self.house.fund(trader.address, usdc * USD)
-        self.house.drain()
+        self.account_engine.fund(trader.address, usdc * USD)
+        self.account_engine.drain()
         return trader
 
-    def live(self, seconds=0.1):
-        """Let blocks pass."""
+    def run(self, seconds=0.1):
+        """Run blocks for that time."""
         for _ in range(max(1, round(seconds * 10))):
             self.world.step(self.now + 100)
-            self.house.block(self.now)
+            self.account_engine.block(self.now)
 
     def jump(self, coin, factor):
-        """From now on the price of a coin is another; the next block sees it."""
+        """Multiply the price of a coin from now on, and run a block."""
         market = self.world.markets[coin]
         price = market.path.price
         market.path.price = lambda time: round(price(time) * factor)
-        self.live()
+        self.run()
 
     def mark(self, coin):
         market = self.world.markets[coin]
         return Decimal(market.listing.price_text(market.mark))
 
     def price(self, coin, factor=1):
-        """A valid price beside the mark."""
+        """A valid price relative to the mark price."""
         market = self.world.markets[coin]
         units = market.listing.floor(round(market.mark * factor))
         return Decimal(market.listing.price_text(units))
@@ -121,8 +121,8 @@ class Venue:
         return [Decimal(market.listing.price_text(market.book.best(side))) for side in ("buy", "sell")]
 
     def sound(self):
-        """The sums that must always hold."""
-        exchange = self.house.exchange
+        """Assert the invariants of balances, positions and order books."""
+        exchange = self.account_engine.exchange
         assert cash_gap(exchange) == 0
         for coin, market in self.world.markets.items():
             assert positions_sum(exchange, coin) == 0, coin

@@ -1,4 +1,4 @@
-"""ccxt and ccxt.pro, unmodified, with only their addresses changed."""
+"""The simulator with ccxt and ccxt.pro, unmodified except for their URLs."""
 
 from itertools import pairwise
 
@@ -7,7 +7,7 @@ import ccxt.pro
 import pytest
 
 SYMBOL = "BTC/USDC:USDC"
-NOBODY = "0x" + "1" * 40
+UNUSED_ADDRESS = "0x" + "1" * 40
 
 
 def addresses(venue):
@@ -62,9 +62,9 @@ def test_candles_are_consecutive(exchange, symbol, timeframe):
     )
 
 
-def test_trades_of_a_stranger_are_none(exchange):
+def test_an_unknown_address_has_no_trades(exchange):
     # In this client `fetch_trades` of Hyperliquid means the fills of an address.
-    assert exchange.fetch_trades(SYMBOL, params={"user": NOBODY}) == []
+    assert exchange.fetch_trades(SYMBOL, params={"user": UNUSED_ADDRESS}) == []
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the control plane can make happen, what it shows of an account, and what needs what to start."""
+"""Control plane: funding, shocks, account dumps; and the start-up check."""
 
 import json
 import os
@@ -15,15 +15,15 @@ from market.simulator.server import wall_clock
 from market.simulator.state import state_encode, state_write
 from market.simulator.world_loader import WorldOptions, world_open
 from tests.market.simulator.conftest import NOW, Running, small_world
-from tests.market.simulator.signed_client import Venue
+from tests.market.simulator.signed_client import VenueClient
 from tests.market.simulator.test_run_simulator import ROOT
 
-STRANGER = "0x" + "12" * 20
+UNKNOWN_ADDRESS = "0x" + "12" * 20
 
 
 @pytest.fixture
 def venue():
-    return Venue()
+    return VenueClient()
 
 
 @pytest.fixture
@@ -55,19 +55,19 @@ def cash(trader):
 
 
 # --- reduce-only within a sweep ------------------------------------------------------------------
-def run_over_by_the_price(venue):
+def sweep_by_the_price(venue):
     venue.jump("ETH", 1.1)
 
 
-def run_over_by_a_trader(venue):
+def sweep_by_a_trader(venue):
     bob = venue.trader(usdc=10_000_000)
     bob.order("ETH", "buy", venue.price("ETH", 1.06), "30000", tif="Ioc")
-    venue.live()
+    venue.run()
 
 
-@pytest.mark.parametrize("sweep", [run_over_by_the_price, run_over_by_a_trader])
+@pytest.mark.parametrize("sweep", [sweep_by_the_price, sweep_by_a_trader])
 @pytest.mark.parametrize("held", ["1", "1.5"])
-def test_a_sweep_of_a_plain_and_a_reduce_only_order_never_turns_the_position(venue, alice, sweep, held):
+def test_a_sweep_of_a_plain_and_a_reduce_only_order_never_reverses_the_position(venue, alice, sweep, held):
     alice.order("ETH", "buy", venue.price("ETH", 1.02), held, tif="Ioc")
     plain = alice.order("ETH", "sell", venue.price("ETH", 1.03), "1")["resting"]["oid"]
     reduces = alice.order("ETH", "sell", venue.price("ETH", 1.04), held, reduce_only=True)["resting"]["oid"]
@@ -80,11 +80,11 @@ def test_a_sweep_of_a_plain_and_a_reduce_only_order_never_turns_the_position(ven
 
 
 # --- funding -------------------------------------------------------------------------------------
-def test_an_hour_of_funding_can_be_paid_at_any_time_and_is_never_the_same_one(venue, alice):
+def test_funding_can_be_charged_at_any_time_and_has_a_unique_time(venue, alice):
     alice.order("ETH", "buy", venue.price("ETH", 1.02), "10", tif="Ioc")
     before = cash(alice)
-    assert [venue.house.fund_positions() for _ in range(3)] == [1, 1, 1]
-    venue.live()
+    assert [venue.account_engine.fund_positions() for _ in range(3)] == [1, 1, 1]
+    venue.run()
     rows = alice.ask("userFunding", startTime=0)
     assert len({row["time"] for row in rows}) == len(rows) == 3
     assert cash(alice) == before + sum(Decimal(row["delta"]["usdc"]) for row in rows) != before
@@ -141,14 +141,14 @@ def test_a_shock_out_of_bounds_is_refused(running, body):
     assert "at most 50" in answer["error"]
 
 
-def test_a_shock_is_told_back(running):
+def test_a_shock_is_confirmed(running):
     assert control(running, "/shock", coin="DOGE", percent=-2.5) == (
         200,
         {"coin": "DOGE", "percent": "-2.50"},
     )
 
 
-# --- an account to the last unit -----------------------------------------------------------------
+# --- account dump ----------------------------------------------------------------------------------
 def test_an_account_is_shown_with_all_that_a_comparison_needs(running):
     address = "0x" + "34" * 20
     control(running, "/accounts", address=address, usdc=1234.567891)
@@ -162,29 +162,29 @@ def test_an_account_is_shown_with_all_that_a_comparison_needs(running):
     assert book["positions"] == {}
 
 
-def test_the_book_of_an_account_agrees_with_what_its_owner_is_told(venue, alice):
+def test_the_account_dump_agrees_with_the_info_requests(venue, alice):
     alice.order("ETH", "buy", venue.price("ETH", 1.02), "10", tif="Ioc")
     alice.order("BTC", "buy", venue.price("BTC", 0.9), "0.1")
-    venue.live()
-    book = account_book(venue.house.exchange, alice.account)
+    venue.run()
+    book = account_book(venue.account_engine.exchange, alice.account)
     assert Decimal(book["cash"]) == cash(alice)
     assert book["open"] == alice.ask("frontendOpenOrders")
     assert book["fills"][::-1] == alice.ask("userFills")
     size = sum(Decimal(fill["sz"]) for fill in book["fills"])
     cost = sum(Decimal(fill["sz"]) * Decimal(fill["px"]) for fill in book["fills"])
-    told = book["positions"]["ETH"]
-    assert (Decimal(told["size"]), Decimal(told["cost"])) == (size, cost)
+    reported = book["positions"]["ETH"]
+    assert (Decimal(reported["size"]), Decimal(reported["cost"])) == (size, cost)
 
 
-def test_a_stranger_has_no_account(running):
+def test_an_unknown_address_has_no_account(running):
     with pytest.raises(urllib.error.HTTPError) as refusal:
-        urllib.request.urlopen(f"{running.control_url}/accounts/{STRANGER}")
+        urllib.request.urlopen(f"{running.control_url}/accounts/{UNKNOWN_ADDRESS}")
     assert refusal.value.code == 404
     refusal.value.close()
 
 
-# --- the start -----------------------------------------------------------------------------------
-def test_without_coincurve_the_start_fails_with_a_sentence(tmp_path):
+# --- start-up --------------------------------------------------------------------------------------
+def test_without_coincurve_the_start_fails_with_a_clear_error(tmp_path):
     (tmp_path / "coincurve.py").write_text("raise ImportError('not for this machine')\n")
     command = [sys.executable, "manage.py", "run_simulator", "--port", "0", "--control-port", "0"]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}

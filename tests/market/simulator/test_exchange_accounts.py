@@ -1,21 +1,21 @@
-"""Who may do what: signers, nonces, agents, sub-accounts, transfers and the limits of an address."""
+"""Account permissions: signers, nonces, agents, sub-accounts, transfers and address-based limits."""
 
 import pytest
 from eth_account import Account
 from hyperliquid.utils import signing as sdk
 
-from market.simulator.exchange.nonces import NonceLine
+from market.simulator.exchange.nonces import NonceWindow
 from market.simulator.exchange.rules import DOCUMENTED_RULES, Rules
 from market.venues.hyperliquid import signing
 from tests.market.simulator.conftest import NOW
-from tests.market.simulator.signed_client import USD, Trader, Venue, new_key
+from tests.market.simulator.signed_client import USD, Trader, VenueClient, new_key
 
 DAY = 86_400_000
 
 
 @pytest.fixture
 def venue():
-    return Venue()
+    return VenueClient()
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def refused(answer):
 
 
 def user_signed(trader, kind, **fields):
-    """An action of one's own money, signed by the official functions."""
+    """A user-signed action, signed with the official functions."""
     time = "time" if kind in ("usdSend", "withdraw3", "spotSend") else "nonce"
     action = {"type": kind, time: trader.nonce + 1, **fields}
     trader.nonce += 1
@@ -47,7 +47,7 @@ def user_signed(trader, kind, **fields):
 
 
 def approve(trader, name="", key=None):
-    """The agent that was approved, trading for the trader."""
+    """An approved agent that trades for the trader."""
     agent = Trader(trader.venue, key, account=trader.address)
     answer = user_signed(trader, "approveAgent", agentAddress=agent.signer, agentName=name)
     return agent, answer
@@ -71,7 +71,7 @@ def test_nonces_must_be_near_the_clock(alice):
 
 
 def test_the_hundred_highest_nonces_are_kept():
-    line = NonceLine()
+    line = NonceWindow()
     for nonce in range(NOW, NOW + 100):
         line.admit(nonce, NOW)
     with pytest.raises(Exception, match="nonce too low"):
@@ -96,7 +96,7 @@ def test_an_expired_action_is_refused_and_counts_five_times(alice):
 
 def test_both_networks_are_accepted_unless_one_is_required():
     for strict, networks in ((None, {"mainnet", "testnet"}), ("a", {"mainnet"}), ("b", {"testnet"})):
-        venue = Venue(Rules(strict_source=strict))
+        venue = VenueClient(Rules(strict_source=strict))
         alice = venue.trader()
         for network in ("mainnet", "testnet"):
             assert (noop(alice, network=network)["status"] == "ok") == (network in networks)
@@ -133,14 +133,14 @@ def test_there_are_three_named_agents_and_an_unnamed_one(alice):
     assert approve(alice, "d")[1]["status"] == "ok"
 
 
-def test_an_agent_ends_when_it_says(venue, alice):
+def test_an_agent_expires(venue, alice):
     until = NOW + 60_000
     agent, answer = approve(alice, f"bot valid_until {until}")
     assert answer["status"] == "ok"
     [row] = alice.ask("extraAgents")
     assert row == {"name": "bot", "address": agent.signer, "validUntil": until}
     assert noop(agent)["status"] == "ok"
-    venue.live(60.1)
+    venue.run(60.1)
     assert refused(noop(agent)) == f"User or API Wallet {agent.signer} does not exist."
     assert alice.ask("extraAgents") == []
 
@@ -168,9 +168,9 @@ def test_a_sub_account_is_traded_for_by_master_and_agent(venue, alice):
         trader = Trader(venue, key, account=sub, vault=sub)
         trader.nonce = max(alice.nonce, agent.nonce) + 10
         assert "resting" in trader.order("BTC", "buy", venue.price("BTC", 0.9), "0.01")
-    assert len(venue.house.ask({"type": "openOrders", "user": sub}).body) == 2
+    assert len(venue.account_engine.handle_info({"type": "openOrders", "user": sub}).body) == 2
     assert alice.ask("openOrders") == []
-    assert venue.house.ask({"type": "userRole", "user": sub}).body == {
+    assert venue.account_engine.handle_info({"type": "userRole", "user": sub}).body == {
         "role": "subAccount", "data": {"master": alice.address},
     }  # fmt: skip
     assert agent.act(moved)["status"] == "err"
@@ -189,7 +189,7 @@ def test_sub_accounts_of_others_are_not_registered(venue, alice):
     assert refused(alice.act(nowhere)) == f"Vault not registered: {sub}"
 
 
-# --- money -------------------------------------------------------------------------------------
+# --- transfers ---------------------------------------------------------------------------------
 def test_sending_more_than_is_free_is_refused(venue, alice):
     bob = venue.trader(10)
     alice.order("ETH", "buy", venue.price("ETH", 1.02), "20", tif="Ioc")
@@ -212,15 +212,15 @@ def test_amounts_must_be_numbers(alice, amount):
 
 
 def test_a_new_account_pays_for_its_first_transfer():
-    venue = Venue(DOCUMENTED_RULES)
-    alice, stranger = venue.trader(), Trader(venue)
-    assert user_signed(alice, "usdSend", destination=stranger.signer, amount="1")["status"] == "err"
-    assert user_signed(alice, "usdSend", destination=stranger.signer, amount="3")["status"] == "ok"
-    assert stranger.ask("clearinghouseState")["withdrawable"] == "2.0"
+    venue = VenueClient(DOCUMENTED_RULES)
+    alice, unknown = venue.trader(), Trader(venue)
+    assert user_signed(alice, "usdSend", destination=unknown.signer, amount="1")["status"] == "err"
+    assert user_signed(alice, "usdSend", destination=unknown.signer, amount="3")["status"] == "ok"
+    assert unknown.ask("clearinghouseState")["withdrawable"] == "2.0"
     assert venue.sound()
 
 
-def test_withdrawing_costs_a_dollar(venue, alice):
+def test_a_withdrawal_has_a_fee_of_one_usdc(venue, alice):
     assert user_signed(alice, "withdraw3", destination=alice.address, amount="100")["status"] == "ok"
     assert alice.ask("clearinghouseState")["withdrawable"] == "99900.0"
     delta = alice.ask("userNonFundingLedgerUpdates", startTime=0)[-1]["delta"]
@@ -231,7 +231,9 @@ def test_withdrawing_costs_a_dollar(venue, alice):
 def test_tokens_are_sent_by_their_name_and_id(venue, alice):
     bob = venue.trader(10)
     user_signed(alice, "usdClassTransfer", amount="1000", toPerp=False)
-    tokens = {row["name"]: row for row in venue.house.ask({"type": "spotMeta"}).body["tokens"]}
+    tokens = {
+        row["name"]: row for row in venue.account_engine.handle_info({"type": "spotMeta"}).body["tokens"]
+    }
     usdc = f"USDC:{tokens['USDC']['tokenId']}"
     sent = user_signed(alice, "spotSend", destination=bob.address, token=usdc, amount="250.5")
     assert sent["status"] == "ok"
@@ -267,7 +269,7 @@ def test_a_user_signed_action_repeats_its_nonce(venue, alice):
 
 # --- limits ------------------------------------------------------------------------------------
 def test_an_address_that_spent_its_requests_still_cancels():
-    venue = Venue(Rules(address_requests=True))
+    venue = VenueClient(Rules(address_requests=True))
     alice = venue.trader()
     oid = alice.order("BTC", "buy", venue.price("BTC", 0.9), "0.01")["resting"]["oid"]
     alice.account.requests = 10_000
@@ -276,7 +278,7 @@ def test_an_address_that_spent_its_requests_still_cancels():
         "Too many cumulative requests sent (10000 > 10000) for cumulative volume traded $0.0."
     )
     assert alice.cancel("BTC", oid) == "success"
-    venue.live(10.1)
+    venue.run(10.1)
     assert noop(alice)["status"] == "ok"
     assert noop(alice)["status"] == "err"
     bought = alice.act({"type": "reserveRequestWeight", "weight": 100})
@@ -290,7 +292,7 @@ def test_a_batch_counts_each_of_its_orders(venue, alice):
 
 
 @pytest.mark.parametrize("kind", ["agentSetAbstraction", "setReferrer", "claimRewards", "evmUserModify"])
-def test_minor_actions_are_taken(alice, kind):
+def test_minor_actions_are_accepted(alice, kind):
     fields = {"agentSetAbstraction": {"abstraction": "u"}, "setReferrer": {"code": "X"}}.get(kind, {})
     assert alice.act({"type": kind, **fields})["status"] == "ok"
     assert alice.ask("userAbstraction") == ("unifiedAccount" if "Abstraction" in kind else "default")

@@ -1,4 +1,4 @@
-"""ccxt with a key, unmodified but for its addresses and its habit of sending actions of its own."""
+"""ccxt with a key, unmodified except for its URLs and for the actions that it sends automatically."""
 
 import json
 import secrets
@@ -12,7 +12,7 @@ from tests.market.simulator.test_ccxt import SYMBOL, addresses
 
 
 class Quiet(ccxt.hyperliquid):
-    """Approves no builder and sets no referrer by itself."""
+    """ccxt that does not approve a builder or set a referrer automatically."""
 
     def initialize_client(self):
         return True
@@ -69,7 +69,7 @@ def test_a_market_order_shows_in_trades_positions_and_balance(exchange):
     assert exchange.fetch_positions([SYMBOL]) == []
 
 
-def test_refusals_are_the_clients_errors(exchange):
+def test_rejections_become_errors_of_the_client(exchange):
     with pytest.raises(ccxt.InsufficientFunds):
         exchange.create_order(SYMBOL, "limit", "buy", 500, below(exchange))
     with pytest.raises(ccxt.InvalidOrder):

@@ -1,4 +1,4 @@
-"""What goes wrong on purpose, and what survives: over real sockets, with a client that only signs."""
+"""Injected faults and restarts of the account engine, over real sockets."""
 
 import asyncio
 import json
@@ -20,8 +20,8 @@ import pytest
 from market.simulator.limits import DOCUMENTED
 from market.simulator.server import Config, Simulator, wall_clock
 from market.venues.hyperliquid import signing
-from tests.market.simulator.conftest import Line, small_world
-from tests.market.simulator.signed_client import USD, Venue, new_key
+from tests.market.simulator.conftest import StreamClient, small_world
+from tests.market.simulator.signed_client import USD, VenueClient, new_key
 from tests.market.simulator.test_run_simulator import NOWHERE, ROOT
 
 PATIENCE = 60
@@ -33,7 +33,7 @@ def cloid(number):
 
 
 class Client:
-    """Signs and posts."""
+    """HTTP client that signs actions."""
 
     def __init__(self, simulator, http):
         self.simulator, self.http = simulator, http
@@ -42,7 +42,7 @@ class Client:
         self.key = new_key()
         self.address = signing.address_of(self.key)
         self.nonce = wall_clock()
-        simulator.house.fund(self.address, 100_000 * USD)
+        simulator.account_engine.fund(self.address, 100_000 * USD)
 
     def signed(self, action):
         self.nonce += 1
@@ -61,8 +61,8 @@ class Client:
             return response.status, await response.text()
 
     async def status(self, number):
-        asked = {"type": "orderStatus", "user": self.address, "oid": cloid(number)}
-        async with self.http.post(f"{self.url}/info", json=asked) as response:
+        request = {"type": "orderStatus", "user": self.address, "oid": cloid(number)}
+        async with self.http.post(f"{self.url}/info", json=request) as response:
             return (await response.json())["status"]
 
     async def fault(self, **fault):
@@ -124,7 +124,9 @@ async def test_an_order_may_be_unknown_for_a_while(client):
     await client.fault(kind="unknown_oid", seconds=600)
     await client.act(client.order(1))
     assert await client.status(1) == "unknownOid"
-    client.simulator.house.exchange.orders[next(iter(client.simulator.house.exchange.orders))].time -= 3_000
+    client.simulator.account_engine.exchange.orders[
+        next(iter(client.simulator.account_engine.exchange.orders))
+    ].time -= 3_000
     assert await client.status(1) == "order"
 
 
@@ -135,7 +137,7 @@ async def test_an_order_may_be_unknown_for_a_while(client):
         ("interest_cap", "Order would increase open interest while open interest is capped asset=0"),
     ],
 )
-async def test_the_venue_refuses_what_it_takes_at_other_times(client, kind, text):
+async def test_temporary_restrictions_reject_orders(client, kind, text):
     await client.fault(kind=kind, coin="BTC")
     blocks = client.simulator.world.steps
     async with asyncio.timeout(PATIENCE):
@@ -155,13 +157,13 @@ async def test_a_body_that_is_not_json_is_unprocessable(client):
 async def listen(client, *kinds):
     socket = await client.http.ws_connect(f"{client.url}/ws")
     for kind in kinds:
-        asked = {"method": "subscribe", "subscription": {"type": kind, "user": client.address}}
-        await socket.send_json(asked)
+        request = {"method": "subscribe", "subscription": {"type": kind, "user": client.address}}
+        await socket.send_json(request)
     return socket
 
 
-async def heard(socket, enough):
-    """Frames until `enough` says so."""
+async def received(socket, enough):
+    """Frames received until `enough` returns true."""
     frames = []
     async with asyncio.timeout(PATIENCE):
         while not enough(frames):
@@ -176,11 +178,11 @@ def statuses(frames):
     return [row["status"] for row in rows]
 
 
-async def test_a_market_order_is_told_on_every_stream(client):
+async def test_a_market_order_is_published_on_every_stream(client):
     socket = await listen(client, "orderUpdates", "userFills", "userEvents")
-    await heard(socket, lambda frames: frames and frames[-1]["channel"] == "userFills")
+    await received(socket, lambda frames: frames and frames[-1]["channel"] == "userFills")
     await client.act(client.order(1, factor=1.02, tif="Ioc"))
-    frames = await heard(
+    frames = await received(
         socket,
         lambda frames: {frame["channel"] for frame in frames} == {"orderUpdates", "userFills", "user"},
     )
@@ -194,8 +196,8 @@ async def test_events_may_come_in_another_order(client):
     wire = client.order(1)
     await client.act(wire)
     cancel = signing.cancel_by_client_id_action([(0, cloid(1))])
-    client.simulator.house.act(client.signed(cancel), client.simulator.now())
-    frames = await heard(socket, lambda frames: len(statuses(frames)) >= 2)
+    client.simulator.account_engine.handle_action(client.signed(cancel), client.simulator.now())
+    frames = await received(socket, lambda frames: len(statuses(frames)) >= 2)
     assert set(statuses(frames)) == {"open", "canceled"}
     await socket.close()
 
@@ -204,7 +206,7 @@ async def test_events_may_come_twice(client):
     socket = await listen(client, "orderUpdates")
     await client.fault(kind="duplicate", count=1, seconds=600)
     await client.act(client.order(1))
-    frames = await heard(socket, lambda frames: len(statuses(frames)) >= 2)
+    frames = await received(socket, lambda frames: len(statuses(frames)) >= 2)
     assert statuses(frames) == ["open", "open"]
     await socket.close()
 
@@ -213,19 +215,19 @@ async def test_actions_travel_over_the_socket(client):
     socket = await client.http.ws_connect(f"{client.url}/ws")
     request = {"type": "action", "payload": client.signed(client.order(1))}
     await socket.send_json({"method": "post", "id": 5, "request": request})
-    [frame] = await heard(socket, bool)
+    [frame] = await received(socket, bool)
     assert frame["data"]["id"] == 5
     payload = frame["data"]["response"]["payload"]
     assert "resting" in payload["response"]["data"]["statuses"][0]
-    asked = {"type": "info", "payload": {"type": "openOrders", "user": client.address}}
-    await socket.send_json({"method": "post", "id": 6, "request": asked})
-    [frame] = await heard(socket, bool)
+    request = {"type": "info", "payload": {"type": "openOrders", "user": client.address}}
+    await socket.send_json({"method": "post", "id": 6, "request": request})
+    [frame] = await received(socket, bool)
     assert len(frame["data"]["response"]["payload"]["data"]) == 1
     await socket.close()
 
 
 def test_an_eleventh_user_is_too_many_where_limits_are_documented():
-    line = Line(DOCUMENTED)
+    line = StreamClient(DOCUMENTED)
     for number in range(10):
         assert line.subscribe(type="orderUpdates", user=f"0x{number:040x}")[0]["channel"] != "error"
     [frame] = line.subscribe(type="orderUpdates", user="0x" + "f" * 40)
@@ -235,15 +237,15 @@ def test_an_eleventh_user_is_too_many_where_limits_are_documented():
 
 # --- partial fills -----------------------------------------------------------------------------
 def test_fills_may_come_in_parts():
-    venue = Venue()
+    venue = VenueClient()
     alice = venue.trader()
-    venue.house.exchange.parts = 3
+    venue.account_engine.exchange.parts = 3
     oid = next(iter(alice.order("ETH", "buy", venue.price("ETH", 1.02), "3").values()))["oid"]
     assert sum(Decimal(fill["sz"]) for fill in alice.ask("userFills")) == 1
     assert alice.ask("openOrders")[0]["sz"] == "2.0"
-    venue.live(0.1)
+    venue.run(0.1)
     assert alice.status(oid) == "open"
-    venue.live(0.2)
+    venue.run(0.2)
     assert alice.status(oid) == "filled"
     immediate = alice.order("ETH", "buy", venue.price("ETH", 1.02), "3", tif="Ioc")["filled"]
     assert immediate["totalSz"] == "1.0"
@@ -251,17 +253,17 @@ def test_fills_may_come_in_parts():
     assert venue.sound()
 
 
-# --- the memory --------------------------------------------------------------------------------
-def test_a_new_life_goes_on_where_the_old_one_was(tmp_path):
-    first = Venue(folder=tmp_path)
+# --- journal -----------------------------------------------------------------------------------
+def test_a_restart_restores_the_accounts(tmp_path):
+    first = VenueClient(folder=tmp_path)
     alice = first.trader()
     alice.order("ETH", "buy", first.price("ETH", 1.02), "2", tif="Ioc")
     oid = alice.order("BTC", "buy", first.price("BTC", 0.97), "0.01", client_id=cloid(9))["resting"]["oid"]
     stop = signing.Trigger(first.price("ETH", 0.9), "sl")
     alice.orders(alice.wire("ETH", "sell", stop.price, "2", reduce_only=True, trigger=stop))
     known = [alice.ask(kind) for kind in ("openOrders", "userFills", "historicalOrders", "userRateLimit")]
-    first.house.close()
-    second = Venue(folder=tmp_path, now=first.now + 60_000)
+    first.account_engine.close()
+    second = VenueClient(folder=tmp_path, now=first.now + 60_000)
     alice.venue = second
     assert [
         alice.ask(kind) for kind in ("openOrders", "userFills", "historicalOrders", "userRateLimit")
@@ -274,50 +276,50 @@ def test_a_new_life_goes_on_where_the_old_one_was(tmp_path):
     second.jump("ETH", 0.89)
     assert alice.ask("openOrders") == []
     assert second.sound()
-    second.house.close()
+    second.account_engine.close()
 
 
-def test_what_the_price_ran_over_meanwhile_is_filled_as_maker(tmp_path):
-    first = Venue(folder=tmp_path)
+def test_an_order_that_the_price_crossed_meanwhile_is_filled_as_maker(tmp_path):
+    first = VenueClient(folder=tmp_path)
     alice = first.trader()
     price = first.price("BTC", 1.05)
     oid = alice.order("BTC", "sell", price, "0.01", tif="Alo")["resting"]["oid"]
-    first.house.close()
+    first.account_engine.close()
     text = (tmp_path / "exchange.jsonl").read_text()
     units = first.world.markets["BTC"].listing.units(float(price))
     lower = first.world.markets["BTC"].listing.floor(units * 8 // 10)
     (tmp_path / "exchange.jsonl").write_text(text.replace(f'"price":{units}', f'"price":{lower}'))
-    second = Venue(folder=tmp_path, now=first.now + 60_000)
+    second = VenueClient(folder=tmp_path, now=first.now + 60_000)
     alice.venue = second
     assert alice.status(oid) == "filled"
     assert {fill["crossed"] for fill in alice.ask("userFills")} == {False}
-    second.live()
+    second.run()
     assert second.sound()
-    second.house.close()
+    second.account_engine.close()
 
 
 @pytest.mark.parametrize("end", [b'{"acc', b'{"accounts": {}, "ord', b"\xff\xfe\x00"])
-def test_half_a_line_at_the_end_is_left(tmp_path, end):
-    first = Venue(folder=tmp_path)
+def test_a_partial_last_line_is_ignored(tmp_path, end):
+    first = VenueClient(folder=tmp_path)
     alice = first.trader()
-    first.house.close()
+    first.account_engine.close()
     with (tmp_path / "exchange.jsonl").open("ab") as file:
         file.write(end)
-    second = Venue(folder=tmp_path)
-    assert alice.address in second.house.exchange.accounts
-    second.house.close()
+    second = VenueClient(folder=tmp_path)
+    assert alice.address in second.account_engine.exchange.accounts
+    second.account_engine.close()
 
 
-def test_a_journal_of_another_version_is_left(tmp_path):
+def test_a_journal_of_another_version_is_ignored(tmp_path):
     (tmp_path / "exchange.jsonl").write_text('{"version": 0}\n')
-    venue = Venue(folder=tmp_path)
-    assert venue.house.exchange.accounts == {}
-    venue.house.close()
+    venue = VenueClient(folder=tmp_path)
+    assert venue.account_engine.exchange.accounts == {}
+    venue.account_engine.close()
 
 
 @contextmanager
 def running(var):
-    """A process, its venue and its control plane."""
+    """A simulator process, with the URLs of its venue and control plane."""
     command = [
         sys.executable, "manage.py", "run_simulator",
         "--port", "0", "--control-port", "0", "--state", str(var),
@@ -326,8 +328,8 @@ def running(var):
         command, cwd=ROOT, env={**os.environ, **NOWHERE}, stderr=subprocess.PIPE, text=True
     )
     try:
-        said = (re.search(r"at (http://[\d.:]+)", json.loads(line)["message"]) for line in process.stderr)
-        control, url = islice((found[1] for found in said if found), 2)
+        matches = (re.search(r"at (http://[\d.:]+)", json.loads(line)["message"]) for line in process.stderr)
+        control, url = islice((found[1] for found in matches if found), 2)
         yield process, url, control
     finally:
         process.kill()
@@ -342,7 +344,7 @@ def post(url, body):
 
 
 class Sender(threading.Thread):
-    """Places one order after the other and remembers which were acknowledged."""
+    """Places orders one after the other and stores which were acknowledged."""
 
     def __init__(self, url, key):
         super().__init__()

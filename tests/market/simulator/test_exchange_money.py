@@ -1,4 +1,4 @@
-"""Margin, funding, liquidation, and the sums that hold whatever happens."""
+"""Margin, funding, liquidation, and the invariants of all balances."""
 
 from contextlib import closing
 from decimal import Decimal
@@ -15,14 +15,14 @@ from market.simulator.exchange.core import Exchange
 from market.simulator.universe import UNIVERSE
 from market.venues.hyperliquid import signing
 from tests.market.simulator.conftest import NOW, small_world
-from tests.market.simulator.signed_client import USD, Venue
+from tests.market.simulator.signed_client import USD, VenueClient
 
 LISTINGS = {listing.coin: listing for listing in UNIVERSE}
 
 
 @pytest.fixture
 def venue():
-    return Venue()
+    return VenueClient()
 
 
 @pytest.fixture
@@ -41,14 +41,14 @@ def position(trader):
 
 # --- positions ---------------------------------------------------------------------------------
 @given(st.lists(st.tuples(st.integers(-1000, 1000).filter(bool), st.integers(1, 10**6)), max_size=30))
-def test_what_a_position_earned_and_still_holds_is_what_it_was_traded_for(trades):
-    held, earned, cash = Position(), 0, 0
+def test_realised_pnl_and_cost_equal_the_traded_notional(trades):
+    position_value, earned, cash = Position(), 0, 0
     for lots, price in trades:
-        earned += held.trade(lots, price).pnl
+        earned += position_value.trade(lots, price).pnl
         cash -= lots * price
-    assert cash + held.cost == earned
-    assert held.lots == sum(lots for lots, _ in trades)
-    assert held.lots or not held.cost
+    assert cash + position_value.cost == earned
+    assert position_value.lots == sum(lots for lots, _ in trades)
+    assert position_value.lots or not position_value.cost
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_maintenance_is_half_of_the_initial_margin_tier_by_tier(coin, notional, 
     assert margin.maintenance(LISTINGS[coin], notional * USD) == needed * USD
 
 
-def test_a_position_says_what_it_needs_and_where_it_ends(venue, alice):
+def test_a_position_has_margin_and_a_liquidation_price(venue, alice):
     buy(venue, alice, "BTC", "2")
     row = position(alice)
     state = alice.ask("clearinghouseState")
@@ -100,7 +100,7 @@ def test_an_isolated_position_has_its_own_cash(venue, alice):
     assert venue.sound()
 
 
-def test_more_leverage_than_there_is_margin_for_is_refused(venue, alice):
+def test_lower_leverage_without_enough_margin_is_refused(venue, alice):
     buy(venue, alice, "ETH", "300")
     answer = alice.act(signing.leverage_action(1, 2, "cross"))
     assert answer["status"] == "err"
@@ -132,9 +132,9 @@ def test_funding_is_paid_at_the_full_hour(venue, alice):
     before = {trader: trader.account.raw for trader in (alice, bob)}
     hour = (venue.now // HOUR + 1) * HOUR
     venue.world.now = hour - 200
-    venue.live(0.1)
+    venue.run(0.1)
     assert alice.ask("userFunding", startTime=0) == []
-    venue.live(0.2)
+    venue.run(0.2)
     [row] = alice.ask("userFunding", startTime=0)
     market = venue.world.markets["ETH"]
     rate = Decimal(row["delta"]["fundingRate"])
@@ -156,14 +156,14 @@ def test_a_small_position_is_sold_when_the_margin_is_gone(venue):
     alice.act(signing.leverage_action(1, 25, "cross"))
     buy(venue, alice, "ETH", "7")
     alice.order("BTC", "buy", venue.price("BTC", 0.9), "0.001")
-    venue.house.drain()
+    venue.account_engine.drain()
     venue.jump("ETH", 0.968)
     assert alice.ask("clearinghouseState")["assetPositions"] == []
     fill = alice.ask("userFills")[0]
     assert fill["liquidation"]["method"] == "market"
     assert fill["liquidation"]["liquidatedUser"] == alice.address
     assert {row["status"] for row in alice.ask("historicalOrders")} >= {"filled"}
-    assert any(notice.kind == "liquidation" for notice in venue.house.drain())
+    assert any(notice.kind == "liquidation" for notice in venue.account_engine.drain())
     assert alice.ask("userNonFundingLedgerUpdates", startTime=0)[-1]["delta"]["type"] == "liquidation"
     assert venue.sound()
 
@@ -218,13 +218,13 @@ def test_an_order_at_the_touch_that_is_no_longer_covered_is_cancelled(venue):
     buy(venue, alice, "ETH", "40")
     bid = venue.top("BTC")[0]
     oid = alice.order("BTC", "buy", bid, "0.7")["resting"]["oid"]
-    venue.world.markets["BTC"].disturbed.frozen_until = NOW + HOUR
+    venue.world.markets["BTC"].faults.frozen_until = NOW + HOUR
     venue.jump("ETH", 0.96)
-    venue.live(1.1)
+    venue.run(1.1)
     assert alice.status(oid) == "marginCanceled"
 
 
-# --- whatever happens --------------------------------------------------------------------------
+# --- invariants --------------------------------------------------------------------------------
 COINS = ("ETH", "@107")
 ORDERS = st.tuples(
     st.just("order"), st.integers(0, 1), st.sampled_from(COINS), st.sampled_from(["buy", "sell"]),
@@ -237,7 +237,7 @@ STEPS = st.lists(
         ORDERS,
         ORDERS,
         st.tuples(st.just("cancel"), st.integers(0, 1), st.integers(0, 5)),
-        st.tuples(st.just("live"), st.integers(1, 8)),
+        st.tuples(st.just("run"), st.integers(1, 8)),
         st.tuples(st.just("jump"), st.sampled_from(COINS), st.sampled_from([0.9, 0.97, 1.03, 1.1])),
         st.tuples(st.just("parts"), st.sampled_from([1, 1, 3])),
         st.tuples(st.just("hour")),
@@ -248,53 +248,53 @@ STEPS = st.lists(
 )  # fmt: skip
 
 
-class Story:
-    """A venue, two traders and the steps they take."""
+class Scenario:
+    """A venue with two traders and random steps."""
 
     def __init__(self, folder):
         self.folder = folder
-        self.venue = Venue(folder=folder, coins=COINS)
+        self.venue = VenueClient(folder=folder, coins=COINS)
         self.traders = [self.venue.trader(20_000) for _ in range(2)]
         for trader in self.traders:
             trader.account.raw -= 8_000 * USD
             trader.account.holding(0).total += 8_000 * USD * 100
-            self.venue.house.exchange.touch(trader.account)
-        self.venue.house.commit()
+            self.venue.account_engine.exchange.mark_dirty(trader.account)
+        self.venue.account_engine.commit()
 
-    def order(self, who, coin, side, factor, size, tif, reduce_only):
-        self.traders[who].order(
+    def order(self, trader_index, coin, side, factor, size, tif, reduce_only):
+        self.traders[trader_index].order(
             coin, side, self.venue.price(coin, factor), size, tif=tif,
             reduce_only=reduce_only and coin == "ETH",
         )  # fmt: skip
 
-    def stop(self, who, factor):
+    def stop(self, trader_index, factor):
         price = self.venue.price("ETH", factor)
         trigger = signing.Trigger(price, "sl")
-        trader = self.traders[who]
+        trader = self.traders[trader_index]
         trader.orders(trader.wire("ETH", "sell", price, "3", reduce_only=True, trigger=trigger))
 
-    def cancel(self, who, place):
-        trader = self.traders[who]
+    def cancel(self, trader_index, order_index):
+        trader = self.traders[trader_index]
         orders = trader.ask("openOrders")
-        if place < len(orders):
-            trader.cancel(orders[place]["coin"], orders[place]["oid"])
+        if order_index < len(orders):
+            trader.cancel(orders[order_index]["coin"], orders[order_index]["oid"])
 
-    def live(self, blocks):
-        self.venue.live(blocks / 10)
+    def run(self, blocks):
+        self.venue.run(blocks / 10)
 
     def jump(self, coin, factor):
         self.venue.jump("HYPE" if coin == "HYPE" else coin, factor)
 
     def parts(self, count):
-        self.venue.house.exchange.parts = count
+        self.venue.account_engine.exchange.parts = count
 
     def hour(self):
         self.venue.world.now += HOUR
-        self.venue.live()
+        self.venue.run()
 
     def check(self):
         self.venue.sound()
-        exchange = self.venue.house.exchange
+        exchange = self.venue.account_engine.exchange
         for trader in self.traders:
             self._account(trader)
         for order in exchange.orders.values():
@@ -304,16 +304,16 @@ class Story:
             resting = exchange.market(order.coin).book.order(order.oid)
             if resting is not None:
                 assert order.live
-                assert resting.size == order.left
+                assert resting.size == order.remaining
 
     def _account(self, trader):
         state = trader.ask("clearinghouseState")
         summary = state["marginSummary"]
-        held = sum(
+        position_value = sum(
             Decimal(row["position"]["szi"]) * self.venue.mark(row["position"]["coin"])
             for row in state["assetPositions"]
         )
-        assert Decimal(summary["accountValue"]) == Decimal(summary["totalRawUsd"]) + held
+        assert Decimal(summary["accountValue"]) == Decimal(summary["totalRawUsd"]) + position_value
         resting = [row for row in trader.ask("openOrders") if row["coin"] == "@107"]
         buys = sum(Decimal(row["limitPx"]) * Decimal(row["sz"]) for row in resting if row["side"] == "B")
         sells = sum(Decimal(row["sz"]) for row in resting if row["side"] == "A")
@@ -323,33 +323,33 @@ class Story:
         assert holds["USDC"] == buys
         assert holds.get("HYPE", 0) == sells
 
-    def remembered(self):
-        """What a process that begins now would know."""
+    def restored_state(self):
+        """The state that a new process restores from the journal."""
         exchange = Exchange(small_world(now=self.venue.now, coins=COINS))
         for line in journal._lines(self.folder / journal.NAME):
-            journal._lay(exchange, line)
-        return picture(exchange)
+            journal._apply(exchange, line)
+        return snapshot(exchange)
 
 
-def picture(exchange):
-    """All of the state, without the order in which it came."""
-    whole = journal.changes(exchange, journal.everything(exchange))
-    for account in whole["accounts"].values():
+def snapshot(exchange):
+    """The whole state in normal form."""
+    state = journal.changes(exchange, journal.everything(exchange))
+    for account in state["accounts"].values():
         account["positions"] = {
             coin: row for coin, row in account["positions"].items() if row["lots"] or row["funding_ever"]
         }
         account["spot"] = {token: row for token, row in account["spot"].items() if any(row.values())}
-    whole["nonces"] = sorted(whole["nonces"])
-    whole["house"] = {**whole["house"], "now": 0, "funded_until": 0}
-    return orjson.loads(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS))
+    state["nonces"] = sorted(state["nonces"])
+    state["exchange"] = {**state["exchange"], "now": 0, "funded_until": 0}
+    return orjson.loads(orjson.dumps(state, option=orjson.OPT_SORT_KEYS))
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(STEPS)
-def test_the_books_add_up_and_the_journal_holds_all_of_it(tmp_path_factory, steps):
-    story = Story(tmp_path_factory.mktemp("story"))
-    with closing(story.venue.house):
+def test_the_balances_add_up_and_the_journal_contains_all_state(tmp_path_factory, steps):
+    scenario = Scenario(tmp_path_factory.mktemp("scenario"))
+    with closing(scenario.venue.account_engine):
         for name, *arguments in steps:
-            getattr(story, name)(*arguments)
-            story.check()
-    assert story.remembered() == picture(story.venue.house.exchange)
+            getattr(scenario, name)(*arguments)
+            scenario.check()
+    assert scenario.restored_state() == snapshot(scenario.venue.account_engine.exchange)

@@ -1,4 +1,4 @@
-"""Orders of accounts on a fake clock: what is taken, what is refused and in which words, what is told."""
+"""Orders with a fake clock: acceptance, rejections and their texts, and notifications."""
 
 from decimal import Decimal
 
@@ -9,12 +9,12 @@ from market.simulator.exchange.rules import Rules
 from market.venues.hyperliquid import signing
 from market.venues.hyperliquid.signing import Trigger
 from tests.market.simulator.conftest import NOW
-from tests.market.simulator.signed_client import Trader, Venue
+from tests.market.simulator.signed_client import Trader, VenueClient
 
 
 @pytest.fixture
 def venue():
-    return Venue()
+    return VenueClient()
 
 
 @pytest.fixture
@@ -22,27 +22,29 @@ def alice(venue):
     return venue.trader()
 
 
-def told(venue, trader, kind):
-    """Frames that a subscription of that kind would have been sent since the last time."""
+def frames_of(venue, trader, kind):
+    """Frames that a subscription of that kind receives for the notifications since the last call."""
     topic = venue.private.parse({"type": kind, "user": trader.address})
-    mine = [notice for notice in venue.notices if notice.user == trader.address]
-    return [orjson.loads(frame)["data"] for frame in venue.private.frames(topic, mine)] if mine else []
+    notices = [notice for notice in venue.notices if notice.user == trader.address]
+    return [orjson.loads(frame)["data"] for frame in venue.private.frames(topic, notices)] if notices else []
 
 
 def listen(venue):
-    venue.notices = venue.house.drain()
+    venue.notices = venue.account_engine.drain()
 
 
 def updates(venue, trader):
     return [
-        (row["status"], row["order"]["sz"]) for rows in told(venue, trader, "orderUpdates") for row in rows
+        (row["status"], row["order"]["sz"])
+        for rows in frames_of(venue, trader, "orderUpdates")
+        for row in rows
     ]
 
 
 # --- time in force -----------------------------------------------------------------------------
-def test_a_resting_order_tells_its_whole_life(venue, alice):
+def test_a_resting_order_publishes_every_status(venue, alice):
     bob = venue.trader()
-    venue.world.markets["BTC"].disturbed.frozen_until = NOW + 10**9
+    venue.world.markets["BTC"].faults.frozen_until = NOW + 10**9
     inside = venue.top("BTC")[0]
     oid = alice.order("BTC", "buy", inside, "1")["resting"]["oid"]
     listen(venue)
@@ -54,14 +56,14 @@ def test_a_resting_order_tells_its_whole_life(venue, alice):
     bob.order("BTC", "sell", inside, "0.4", tif="Ioc")
     listen(venue)
     assert updates(venue, alice) == [("open", "0.6")]
-    [frame] = told(venue, alice, "userFills")
+    [frame] = frames_of(venue, alice, "userFills")
     assert [(fill["sz"], fill["crossed"], fill["oid"]) for fill in frame["fills"]] == [("0.4", False, oid)]
     assert "isSnapshot" not in frame
     bob.order("BTC", "sell", inside, "0.6", tif="Ioc")
     listen(venue)
     assert updates(venue, alice) == [("filled", "0.0")]
-    [event] = told(venue, alice, "userEvents")
-    assert event["fills"] == told(venue, alice, "userFills")[0]["fills"]
+    [event] = frames_of(venue, alice, "userEvents")
+    assert event["fills"] == frames_of(venue, alice, "userFills")[0]["fills"]
     assert venue.sound()
 
 
@@ -69,7 +71,7 @@ def test_a_sweep_is_one_frame_of_several_fills(venue, alice):
     ask = venue.top("BTC")[1]
     answer = alice.order("BTC", "buy", ask * Decimal("1.01") // 1, "20", tif="Ioc")["filled"]
     listen(venue)
-    [frame] = told(venue, alice, "userFills")
+    [frame] = frames_of(venue, alice, "userFills")
     fills = frame["fills"]
     assert len(fills) >= 3
     assert len({fill["tid"] for fill in fills}) == len(fills)
@@ -100,8 +102,8 @@ def test_a_post_only_order_that_would_match_names_the_bbo(venue, alice):
 
 
 @pytest.mark.parametrize("ack", ["filled", "resting"])
-def test_the_answer_to_an_order_that_crosses_in_part_is_a_switch(ack):
-    venue = Venue(Rules(partial_ack=ack))
+def test_the_response_to_a_partially_filled_order_is_configurable(ack):
+    venue = VenueClient(Rules(partial_ack=ack))
     alice = venue.trader(100_000_000)
     answer = alice.order("DOGE", "buy", venue.top("DOGE")[1], "5000000")
     assert list(answer) == [ack]
@@ -112,8 +114,8 @@ def test_the_answer_to_an_order_that_crosses_in_part_is_a_switch(ack):
     assert alice.ask("orderStatus", oid=order["oid"])["order"]["order"]["sz"] == order["sz"]
 
 
-def test_an_order_in_the_way_of_its_owner_is_cancelled(venue, alice):
-    venue.world.markets["BTC"].disturbed.frozen_until = NOW + 10**9
+def test_self_trade_prevention_cancels_the_resting_order(venue, alice):
+    venue.world.markets["BTC"].faults.frozen_until = NOW + 10**9
     ask = venue.top("BTC")[1]
     book = venue.world.markets["BTC"].book
     for level in [
@@ -125,10 +127,10 @@ def test_an_order_in_the_way_of_its_owner_is_cancelled(venue, alice):
     assert alice.status(mine) == "selfTradeCanceled"
     assert "resting" in other
     listen(venue)
-    assert {"nonUserCancel": [{"coin": "BTC", "oid": mine}]} in told(venue, alice, "userEvents")
+    assert {"nonUserCancel": [{"coin": "BTC", "oid": mine}]} in frames_of(venue, alice, "userEvents")
 
 
-def test_an_order_of_an_account_that_the_price_runs_over_is_filled_as_maker(venue, alice):
+def test_a_resting_order_that_the_price_crosses_is_filled_as_maker(venue, alice):
     oid = alice.order("BTC", "buy", venue.price("BTC", 0.99), "0.1")["resting"]["oid"]
     venue.jump("BTC", 0.98)
     assert alice.status(oid) == "filled"
@@ -172,7 +174,7 @@ def test_a_spot_order_needs_the_tokens_it_gives(venue, alice):
     }
 
 
-def test_reduce_only_never_opens_and_never_turns_a_position(venue, alice):
+def test_reduce_only_never_opens_and_never_reverses_a_position(venue, alice):
     ask = venue.top("ETH")[1]
     answer = alice.order("ETH", "sell", venue.price("ETH", 1.1), "1", reduce_only=True)
     assert answer == {"error": "Reduce only order would increase position. asset=1"}
@@ -205,14 +207,14 @@ def test_reduce_only_never_opens_and_never_turns_a_position(venue, alice):
         {"type": "noSuchAction"}, {"type": "twapOrder"}, {"type": "updateLeverage", "asset": 0},
     ],
 )  # fmt: skip
-def test_what_the_venue_cannot_read_is_unprocessable_and_changes_nothing(venue, alice, action):
+def test_a_malformed_action_is_unprocessable_and_changes_nothing(venue, alice, action):
     assert alice.act(action) == 422
-    assert venue.house.ask({"type": "openOrders", "user": alice.address}).body == []
+    assert venue.account_engine.handle_info({"type": "openOrders", "user": alice.address}).body == []
 
 
 @pytest.mark.parametrize("body", [None, [], {}, {"action": 1}, {"action": {"type": "noop"}, "nonce": "x"}])
 def test_a_body_that_is_no_envelope_is_unprocessable(venue, body):
-    assert venue.house.act(body, NOW).status == 422
+    assert venue.account_engine.handle_action(body, NOW).status == 422
 
 
 # --- cancel and modify -------------------------------------------------------------------------
@@ -221,7 +223,7 @@ def test_cancelling_tells_what_was_unfilled(venue, alice):
     assert alice.cancel("BTC", oid) == "success"
     listen(venue)
     assert updates(venue, alice) == [("open", "0.5"), ("canceled", "0.5")]
-    assert told(venue, alice, "userEvents") == []
+    assert frames_of(venue, alice, "userEvents") == []
 
 
 def test_a_foreign_order_cannot_be_cancelled(venue, alice):
@@ -289,7 +291,7 @@ def test_a_stop_waits_for_the_mark_and_then_sells(venue, alice):
     [order] = alice.ask("frontendOpenOrders")
     assert order["isTrigger"]
     assert order["triggerCondition"].startswith("Price below ")
-    venue.live(1)
+    venue.run(1)
     assert alice.status(oid) == "open"
     listen(venue)
     venue.jump("ETH", 0.94)
@@ -320,7 +322,7 @@ def test_a_limit_stop_rests_when_it_fires(venue, alice):
 
 
 @pytest.mark.parametrize(("factor", "purpose"), [(1.05, "sl"), (0.95, "tp")])
-def test_a_trigger_whose_price_is_there_already_is_refused(venue, alice, factor, purpose):
+def test_a_trigger_price_that_is_already_reached_is_rejected(venue, alice, factor, purpose):
     long_eth(venue, alice)
     [status] = alice.orders(stop(venue, alice, factor, purpose))
     assert status == {"error": "Invalid TP/SL price. asset=1"}
@@ -381,24 +383,24 @@ def test_a_position_stop_has_the_size_of_the_position(venue, alice):
 def test_a_scheduled_cancel_takes_every_order(venue, alice):
     oid = alice.order("BTC", "buy", venue.price("BTC", 0.9), "0.5")["resting"]["oid"]
     alice.act(signing.schedule_cancel_action(venue.now + 5_000))
-    venue.live(4.5)
+    venue.run(4.5)
     assert alice.status(oid) == "open"
     listen(venue)
-    venue.live(0.6)
+    venue.run(0.6)
     listen(venue)
     assert alice.status(oid) == "scheduledCancel"
-    assert {"nonUserCancel": [{"coin": "BTC", "oid": oid}]} in told(venue, alice, "userEvents")
+    assert {"nonUserCancel": [{"coin": "BTC", "oid": oid}]} in frames_of(venue, alice, "userEvents")
 
 
 def test_a_scheduled_cancel_fires_at_most_ten_times_a_day(venue, alice):
     for _ in range(10):
         assert alice.act(signing.schedule_cancel_action(venue.now + 5_000))["status"] == "ok"
-        venue.live(5.1)
+        venue.run(5.1)
     assert alice.act(signing.schedule_cancel_action(venue.now + 5_000))["status"] == "err"
 
 
 def test_scheduling_needs_volume_where_the_rule_is_on():
-    venue = Venue(Rules(schedule_cancel_volume=1_000_000))
+    venue = VenueClient(Rules(schedule_cancel_volume=1_000_000))
     alice = venue.trader()
     alice.order("BTC", "buy", venue.price("BTC", 1.02), "0.01", tif="Ioc")
     answer = alice.act(signing.schedule_cancel_action(venue.now + 5_000))
@@ -411,17 +413,17 @@ def test_scheduling_needs_volume_where_the_rule_is_on():
 
 # --- TWAP --------------------------------------------------------------------------------------
 def twap(trader, minutes=5, size="1"):
-    said = {"a": 1, "b": True, "s": size, "r": False, "m": minutes, "t": False}
-    return trader.act({"type": "twapOrder", "twap": said})["response"]["data"]["status"]
+    params = {"a": 1, "b": True, "s": size, "r": False, "m": minutes, "t": False}
+    return trader.act({"type": "twapOrder", "twap": params})["response"]["data"]["status"]
 
 
 def test_a_twap_buys_in_slices(venue, alice):
     number = twap(alice)["running"]["twapId"]
-    venue.live(61)
+    venue.run(61)
     [row] = alice.ask("userTwapSliceFills")[:1]
     assert row["twapId"] == number
     assert set(row["fill"]["hash"][2:]) == {"0"}
-    venue.live(240)
+    venue.run(240)
     assert sum(Decimal(row["fill"]["sz"]) for row in alice.ask("userTwapSliceFills")) == 1
     assert len({row["fill"]["oid"] for row in alice.ask("userTwapSliceFills")}) == 10
     assert [row["status"]["status"] for row in alice.ask("twapHistory")] == ["finished"]
@@ -464,7 +466,7 @@ def test_every_private_subscription_has_a_state(venue, alice, kind):
     assert alice.address in orjson.dumps(data).decode()
 
 
-# --- money -------------------------------------------------------------------------------------
+# --- balances ----------------------------------------------------------------------------------
 def test_nothing_is_gained_or_lost_over_many_orders(venue, alice):
     bob = venue.trader()
     for number in range(30):
@@ -472,7 +474,7 @@ def test_nothing_is_gained_or_lost_over_many_orders(venue, alice):
             side = "buy" if (number + (trader is bob)) % 2 else "sell"
             factor = 1 + (number % 5 - 2) * 0.004
             trader.order("ETH", side, venue.price("ETH", factor), f"{1 + number % 3}")
-        venue.live(0.3)
+        venue.run(0.3)
         venue.sound()
     for trader in (alice, bob):
         state = trader.ask("clearinghouseState")
@@ -486,8 +488,8 @@ def test_nothing_is_gained_or_lost_over_many_orders(venue, alice):
         assert sizes == position
 
 
-def test_a_stranger_is_nobody(venue):
-    stranger = Trader(venue)
-    answer = stranger.act(signing.noop_action())
-    assert answer["response"] == f"User or API Wallet {stranger.signer} does not exist."
-    assert stranger.signer not in venue.house.exchange.signers
+def test_an_unknown_signer_has_no_account(venue):
+    unknown = Trader(venue)
+    answer = unknown.act(signing.noop_action())
+    assert answer["response"] == f"User or API Wallet {unknown.signer} does not exist."
+    assert unknown.signer not in venue.account_engine.exchange.signers

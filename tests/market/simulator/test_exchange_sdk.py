@@ -101,7 +101,7 @@ def test_a_market_order_opens_and_closes_a_position(exchange, info, wallet):
     assert exchange.market_close("ETH") is None
 
 
-def test_money_adds_up_after_trading(exchange, info, wallet):
+def test_balances_add_up_after_trading(exchange, info, wallet):
     exchange.market_open("SOL", False, 10)
     exchange.market_close("SOL")
     fills = info.user_fills(wallet.address)
@@ -111,12 +111,12 @@ def test_money_adds_up_after_trading(exchange, info, wallet):
 
 
 def test_several_orders_in_one_action(exchange, info, wallet):
-    wanted = [
+    requests = [
         {"coin": coin, "is_buy": True, "sz": size, "limit_px": below(info, coin.replace("HYPE/USDC", "@107")),
          "order_type": {"limit": {"tif": "Alo"}}, "reduce_only": False}
         for coin, size in (("BTC", 0.01), ("ETH", 0.1), ("HYPE/USDC", 1))
     ]  # fmt: skip
-    statuses = exchange.bulk_orders(wanted)["response"]["data"]["statuses"]
+    statuses = exchange.bulk_orders(requests)["response"]["data"]["statuses"]
     assert "resting" in statuses[0]
     assert "resting" in statuses[1]
     assert statuses[2] == {"error": "Insufficient spot balance asset=10107"}
@@ -133,13 +133,13 @@ def test_an_order_is_modified_under_a_new_oid(exchange, info, wallet):
     assert new != oid
     [order] = info.open_orders(wallet.address)
     assert (order["oid"], float(order["limitPx"]), order["sz"]) == (new, lower, "0.02")
-    gone = status_of(exchange.modify_order(oid, "BTC", True, 0.02, lower, {"limit": {"tif": "Gtc"}}))
-    assert gone == {"error": "Cannot modify canceled or filled order."}
+    response = status_of(exchange.modify_order(oid, "BTC", True, 0.02, lower, {"limit": {"tif": "Gtc"}}))
+    assert response == {"error": "Cannot modify canceled or filled order."}
 
 
 def test_a_stop_and_a_target_follow_the_position(exchange, info, wallet):
     exchange.market_open("ETH", True, 0.5)
-    wanted = [
+    requests = [
         {"coin": "ETH", "is_buy": False, "sz": 0.5, "limit_px": below(info, "ETH", factor),
          "reduce_only": True,
          "order_type": {
@@ -147,7 +147,7 @@ def test_a_stop_and_a_target_follow_the_position(exchange, info, wallet):
          }}
         for kind, factor in (("tp", 1.1), ("sl", 0.9))
     ]  # fmt: skip
-    statuses = exchange.bulk_orders(wanted, grouping="positionTpsl")["response"]["data"]["statuses"]
+    statuses = exchange.bulk_orders(requests, grouping="positionTpsl")["response"]["data"]["statuses"]
     assert all("resting" in status for status in statuses)
     orders = info.frontend_open_orders(wallet.address)
     assert {order["orderType"] for order in orders} == {"Take Profit Market", "Stop Market"}
@@ -219,9 +219,9 @@ def test_an_agent_trades_for_its_master(venue, exchange, info, wallet, name):
     assert named == ([name] if name else [])
 
 
-def test_a_stranger_is_told_that_it_does_not_exist(venue):
-    stranger = Account.from_key(secrets.token_hex(32))
-    exchange = Exchange(stranger, venue.url)
+def test_an_unknown_signer_gets_an_error(venue):
+    unknown = Account.from_key(secrets.token_hex(32))
+    exchange = Exchange(unknown, venue.url)
     answer = exchange.order("BTC", True, 0.01, 50_000, {"limit": {"tif": "Gtc"}})
     assert answer["status"] == "err"
     assert answer["response"].startswith("User or API Wallet 0x")
@@ -234,7 +234,7 @@ def test_an_expired_action_is_refused_and_its_nonce_spent(exchange):
     assert answer == {"status": "err", "response": "Action already expired"}
 
 
-def test_a_sub_account_has_its_own_books(venue, exchange, info, wallet):
+def test_a_sub_account_has_its_own_balances(venue, exchange, info, wallet):
     sub = exchange.create_sub_account("grid")["response"]["data"]
     assert exchange.sub_account_transfer(sub, True, 5_000_000_000)["status"] == "ok"
     trading = Exchange(wallet, venue.url, vault_address=sub)
@@ -266,7 +266,7 @@ PRIVATE = [
 
 
 @pytest.mark.parametrize(("kind", "channel", "is_right"), PRIVATE)
-def test_the_sdk_hears_of_its_account(venue, streaming, exchange, wallet, kind, channel, is_right):
+def test_the_sdk_receives_updates_of_its_account(venue, streaming, exchange, wallet, kind, channel, is_right):
     received = queue.Queue()
     subscription = {"type": kind, "user": wallet.address.lower()}
     if kind == "activeAssetData":
@@ -280,14 +280,14 @@ def test_the_sdk_hears_of_its_account(venue, streaming, exchange, wallet, kind, 
 
 
 def subscribed(venue, user):
-    """Wait until the venue has a subscription of that user: sending one is not having it."""
+    """Wait until the venue has registered a subscription of that user."""
     streams = venue.simulator.streams
     eventually(
         lambda: any(topic.user == user for line in list(streams.sessions) for topic in list(line.topics))
     )
 
 
-def test_the_venues_books_add_up(venue):
+def test_the_sums_of_all_accounts_add_up(venue):
     with urllib.request.urlopen(f"{venue.control_url}/accounts", timeout=60) as answer:
         assert json.load(answer)["gaps"] == {"cash": 0}
 

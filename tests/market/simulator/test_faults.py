@@ -1,17 +1,17 @@
-"""What is refused over a limit, and what goes wrong on purpose, on a fake clock."""
+"""Rate limits and injected faults of streams, with a fake clock."""
 
 import json
 
 import pytest
 
 from market.simulator.faults import BadFault, Fault, fault_parse
-from market.simulator.limits import Limits, Window, info_weight
-from tests.market.simulator.conftest import NOW, Line, channels, small_world
+from market.simulator.limits import VenueLimits, Window, info_weight
+from tests.market.simulator.conftest import NOW, StreamClient, channels, small_world
 
 
 # --- limits ------------------------------------------------------------------------------------
 def test_subscriptions_over_the_limit_are_refused():
-    line = Line(Limits(subscriptions=2))
+    line = StreamClient(VenueLimits(subscriptions=2))
     line.subscribe(type="bbo", coin="BTC")
     line.subscribe(type="bbo", coin="ETH")
     [frame] = line.subscribe(type="bbo", coin="DOGE")
@@ -20,14 +20,14 @@ def test_subscriptions_over_the_limit_are_refused():
 
 
 def test_messages_over_the_limit_are_refused_until_a_minute_has_passed():
-    line = Line(Limits(messages_per_minute=3))
+    line = StreamClient(VenueLimits(messages_per_minute=3))
     assert channels([line.say({"method": "ping"})[0] for _ in range(4)]) == ["pong"] * 3 + ["error"]
     line.world.now += 60_001
     assert channels(line.say({"method": "ping"})) == ["pong"]
 
 
 def test_posts_over_the_limit_are_refused():
-    line = Line(Limits(pending_posts=1))
+    line = StreamClient(VenueLimits(pending_posts=1))
     post = {"method": "post", "id": 5, "request": {"type": "info", "payload": {"type": "exchangeStatus"}}}
     assert channels(line.say(post)) == ["post"]
     assert line.say(post) == [{"channel": "error", "data": "too many pending post requests id=5"}]
@@ -51,58 +51,58 @@ def test_a_window_forgets_after_a_minute():
 
 # --- faults ------------------------------------------------------------------------------------
 def test_a_gap_drops_frames_of_its_coin_only():
-    line = Line()
+    line = StreamClient()
     for coin in ("BTC", "ETH"):
         line.subscribe(type="bbo", coin=coin)
     line.faults.begin(Fault("gap", coin="BTC", seconds=60, count=1000), NOW)
-    assert {frame["data"]["coin"] for frame in line.live(5)} == {"ETH"}
+    assert {frame["data"]["coin"] for frame in line.run(5)} == {"ETH"}
 
 
 def test_a_gap_ends_after_its_count():
-    line = Line()
+    line = StreamClient()
     line.subscribe(type="bbo", coin="BTC")
     line.faults.begin(Fault("gap", seconds=60, count=3), NOW)
-    plain = Line()
+    plain = StreamClient()
     plain.subscribe(type="bbo", coin="BTC")
-    assert line.live(10) == plain.live(10)[3:]
+    assert line.run(10) == plain.run(10)[3:]
 
 
-def test_half_open_says_nothing_not_even_pong():
-    line = Line()
+def test_half_open_sends_nothing_not_even_pong():
+    line = StreamClient()
     line.subscribe(type="bbo", coin="BTC")
     line.faults.begin(Fault("half_open", seconds=5), NOW)
     assert line.say({"method": "ping"}) == []
-    assert line.live(4) == []
-    assert line.live(5)
+    assert line.run(4) == []
+    assert line.run(5)
 
 
 def test_a_stale_coin_keeps_its_time_and_levels():
-    line = Line()
+    line = StreamClient()
     for coin in ("BTC", "ETH"):
         line.subscribe(type="l2Book", coin=coin, fast=True)
     line.faults.begin(Fault("stale", coin="BTC", seconds=5), NOW)
-    frames = [frame["data"] for frame in line.live(4)]
+    frames = [frame["data"] for frame in line.run(4)]
     btc, eth = ([frame for frame in frames if frame["coin"] == coin] for coin in ("BTC", "ETH"))
     assert {frame["time"] for frame in btc} == {NOW}
     assert len({frame["time"] for frame in eth}) > 5
-    assert {frame["data"]["time"] for frame in line.live(4)} > {NOW + 5000}
+    assert {frame["data"]["time"] for frame in line.run(4)} > {NOW + 5000}
 
 
 def test_an_empty_side_is_null_and_has_no_middle():
-    line = Line()
+    line = StreamClient()
     line.subscribe(type="bbo", coin="BTC")
     line.subscribe(type="activeAssetCtx", coin="BTC")
     line.faults.begin(Fault("empty_side", coin="BTC", seconds=3, side="ask"), NOW)
-    frames = line.live(2)
+    frames = line.run(2)
     assert all(frame["data"]["bbo"][1] is None for frame in frames if frame["channel"] == "bbo")
     assert "bbo" in channels(frames)
     assert {f["data"]["ctx"]["midPx"] for f in frames if f["channel"] == "activeAssetCtx"} == {None}
-    line.live(2)
-    assert all(None not in frame["data"]["bbo"] for frame in line.live(2) if frame["channel"] == "bbo")
+    line.run(2)
+    assert all(None not in frame["data"]["bbo"] for frame in line.run(2) if frame["channel"] == "bbo")
 
 
 def test_malformed_and_duplicate_frames():
-    line = Line()
+    line = StreamClient()
     line.subscribe(type="allMids")
     line.faults.begin(Fault("malformed", count=1), NOW)
     line.streams.publish(line.world.step(NOW + 1000), NOW + 1000)
@@ -130,10 +130,10 @@ def test_a_wrong_fault_is_refused(body):
 
 
 def test_faults_can_be_cleared_at_once():
-    line = Line()
+    line = StreamClient()
     line.subscribe(type="bbo", coin="BTC")
     for kind in ("half_open", "stale", "gap"):
         line.faults.begin(Fault(kind, seconds=600), NOW)
     assert {row["kind"] for row in line.faults.listing(NOW)} == {"half_open", "gap"}
     line.faults.clear()
-    assert line.live(2)
+    assert line.run(2)

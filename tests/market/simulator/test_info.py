@@ -1,4 +1,4 @@
-"""`/info` as a pure function: right answers, and the venue's own kind of wrong ones."""
+"""`/info` as a pure function: responses and errors."""
 
 from itertools import pairwise
 
@@ -28,7 +28,7 @@ def ask(**request):
         {"type": "fundingHistory", "coin": "BTC", "startTime": True},
     ],
 )  # fmt: skip
-def test_what_is_not_a_request_is_unprocessable(request_body):
+def test_a_malformed_request_is_unprocessable(request_body):
     assert info.answer(WORLD, request_body) == (422, info.UNPROCESSABLE)
 
 
@@ -159,7 +159,7 @@ JSON = st.recursive(
 FIELDS = st.sampled_from(
     ["coin", "nSigFigs", "mantissa", "req", "startTime", "endTime", "dex", "interval", "user"]
 )
-KINDS = st.sampled_from(sorted(info._PUBLIC) + sorted(info._OF_NOBODY) + ["other"])
+KINDS = st.sampled_from(sorted(info._PUBLIC) + sorted(info._EMPTY_ACCOUNT) + ["other"])
 
 
 @given(KINDS, st.dictionaries(FIELDS, JSON | st.just("BTC") | st.just("1m"), max_size=5))

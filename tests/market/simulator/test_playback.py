@@ -1,4 +1,4 @@
-"""Playing recorded candles."""
+"""Playback of recorded candles."""
 
 import csv
 import gzip
@@ -9,7 +9,7 @@ import pytest
 
 from market.simulator import wire
 from market.simulator.candles import DAY, MINUTE
-from market.simulator.playback import Playback, RecordedPath, playback_begin, recordings_load
+from market.simulator.playback import Playback, RecordedPath, playback_start, recordings_load
 from market.simulator.universe import UNIVERSE
 from market.simulator.world import World
 from tests.market.simulator.conftest import NOW, listings_of, shared, small_world
@@ -56,7 +56,7 @@ def test_within_a_candle_the_nearer_extreme_comes_first(recording, share, price)
     assert path_of(recording).price(NOW + int(share * FIVE)) == price * 10
 
 
-def test_speed_shortens_the_way(recording):
+def test_speed_shortens_the_candles(recording):
     assert path_of(recording, 10.0).price(NOW + FIVE // 10 + FIVE * 3 // 100) == 100_250 * 10
 
 
@@ -78,7 +78,7 @@ def test_before_the_anchor_history_is_the_recorded_candles(tmp_path):
     rows = [(str(100_000 + n % 50), "100100", "99900", str(100_001 + n % 50), "3") for n in range(days * 288)]
     write(tmp_path, "BTC-5m.csv.gz", rows)
     recordings = recordings_load(tmp_path, UNIVERSE)
-    playback = playback_begin(recordings.values(), NOW, speed=1.0)
+    playback = playback_start(recordings.values(), NOW, speed=1.0)
     assert 7 * DAY <= playback.end - playback.at < 8 * DAY
     assert (NOW - playback.at) % DAY == 0
     path = RecordedPath(recordings["BTC"], playback)
@@ -90,14 +90,14 @@ def test_before_the_anchor_history_is_the_recorded_candles(tmp_path):
 
 
 def test_playback_can_begin_at_a_given_time(recording):
-    playback = playback_begin([recording], NOW, speed=2.0, start=BEGIN + FIVE)
+    playback = playback_start([recording], NOW, speed=2.0, start=BEGIN + FIVE)
     assert BEGIN <= playback.at <= BEGIN + 2 * FIVE
     assert (NOW - playback.at) % FIVE == 0
 
 
 def test_a_time_outside_the_recording_is_refused(recording):
     with pytest.raises(ValueError, match="nothing at that time"):
-        playback_begin([recording], NOW, speed=1.0, start=BEGIN - DAY)
+        playback_start([recording], NOW, speed=1.0, start=BEGIN - DAY)
 
 
 def test_files_are_matched_to_instruments(tmp_path):
@@ -118,7 +118,7 @@ def test_files_are_matched_to_instruments(tmp_path):
 def follow_real(seconds_step=1, **options):
     folder = shared("candles", "hyperliquid_perp_5m")
     recordings = recordings_load(folder, listings_of("BTC", "ETH", "SOL", "HYPE"))
-    playback = playback_begin(recordings.values(), NOW, speed=options.pop("speed", 1.0))
+    playback = playback_start(recordings.values(), NOW, speed=options.pop("speed", 1.0))
     return small_world(
         coins=("BTC", "ETH", "SOL", "HYPE", "DOGE", "@142"), recordings=recordings, playback=playback
     ), folder
@@ -141,9 +141,9 @@ def test_the_candles_of_btc_are_the_recorded_ones_retimed():
     with gzip.open(folder / "BTC-5m.csv.gz", "rt") as file:
         recorded = {int(row["open_time"]): row for row in csv.DictReader(file)}
     market = world.markets["BTC"]
-    ours = wire.candles(market, "5m", NOW - 40 * DAY, NOW - 2 * DAY, NOW)
-    assert len(ours) == 5000
-    for candle in ours:
+    played = wire.candles(market, "5m", NOW - 40 * DAY, NOW - 2 * DAY, NOW)
+    assert len(played) == 5000
+    for candle in played:
         row = recorded[candle["t"] - shift]
         names = {"o": "open", "h": "high", "l": "low", "c": "close", "v": "volume"}
         assert all(float(candle[key]) == pytest.approx(float(row[name])) for key, name in names.items())

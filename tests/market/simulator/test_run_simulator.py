@@ -1,4 +1,4 @@
-"""The process: starts without database or Redis, remembers the world, ends when told to."""
+"""The simulator process: starts without database and Redis, saves and restores its state, stops on a signal."""
 
 import json
 import os
@@ -21,12 +21,12 @@ from market.simulator.world_loader import WorldOptions, world_open
 from tests.market.simulator.conftest import NOW, shared
 
 ROOT = Path(__file__).resolve().parents[3]
-NOWHERE = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1/0"}
+NOWHERE = {"DATABASE_URL": "postgresql://unused@127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1/0"}
 
 
 @contextmanager
 def simulator(var, *arguments):
-    """A process and the address of its venue."""
+    """A simulator process and the URL of its venue."""
     command = [
         sys.executable, "manage.py", "run_simulator",
         "--port", "0", "--control-port", "0", "--state", str(var), *arguments,
@@ -58,7 +58,7 @@ def end(process, number):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_cleanly_and_remembers_the_world(tmp_path, number):
+def test_it_stops_cleanly_and_restores_the_world(tmp_path, number):
     with simulator(tmp_path, "--seed", "5") as (process, url):
         before = ask(url, type="allMids")
         assert end(process, number) == 0
@@ -76,7 +76,7 @@ def test_it_ends_cleanly_and_remembers_the_world(tmp_path, number):
     assert {b["t"] - a["t"] for a, b in pairwise(candles)} == {MINUTE}
 
 
-def test_it_remembers_the_world_when_it_is_killed(tmp_path):
+def test_it_restores_the_world_after_a_kill(tmp_path):
     with simulator(tmp_path, "--seed", "6") as (process, url):
         deadline = time.monotonic() + 60
         while not (tmp_path / "world.json").exists():
@@ -87,8 +87,8 @@ def test_it_remembers_the_world_when_it_is_killed(tmp_path):
     assert state_read(tmp_path)["seed"] == 6
 
 
-def test_it_follows_recorded_prices(tmp_path):
-    with simulator(tmp_path, "--follow", str(shared("candles", "hyperliquid_perp_5m"))) as (_, url):
+def test_it_plays_recorded_prices(tmp_path):
+    with simulator(tmp_path, "--playback", str(shared("candles", "hyperliquid_perp_5m"))) as (_, url):
         [meta, contexts] = ask(url, type="metaAndAssetCtxs")
         book = ask(url, type="l2Book", coin="BTC")
         index = [row["name"] for row in meta["universe"]].index("BTC")
@@ -97,8 +97,8 @@ def test_it_follows_recorded_prices(tmp_path):
         assert bid - 10 <= float(contexts[index]["oraclePx"]) <= ask_ + 10
 
 
-@pytest.mark.parametrize("arguments", [("--follow", "/nonexistent"), ("--follow", ".")])
-def test_a_folder_without_recordings_is_an_error_in_words(tmp_path, arguments):
+@pytest.mark.parametrize("arguments", [("--playback", "/nonexistent"), ("--playback", ".")])
+def test_a_folder_without_recordings_is_an_error(tmp_path, arguments):
     command = [sys.executable, "manage.py", "run_simulator", "--port", "0", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
@@ -106,8 +106,8 @@ def test_a_folder_without_recordings_is_an_error_in_words(tmp_path, arguments):
     assert "CommandError" in done.stderr
 
 
-# --- opening a world ---------------------------------------------------------------------------
-def test_without_a_seed_the_saved_one_goes_on(tmp_path):
+# --- world loader ------------------------------------------------------------------------------
+def test_without_a_seed_the_saved_one_is_used(tmp_path):
     assert world_open(WorldOptions(), state=tmp_path, now=NOW).seed == 1
     state_write(tmp_path, state_encode(world_open(WorldOptions(seed=8), state=None, now=NOW).dump()))
     assert world_open(WorldOptions(), state=tmp_path, now=NOW + 1000).seed == 8
@@ -115,24 +115,26 @@ def test_without_a_seed_the_saved_one_goes_on(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"version": 0}', b"\xff"])
-def test_a_saved_world_that_cannot_be_read_is_left(tmp_path, content):
+def test_an_unreadable_saved_world_is_ignored(tmp_path, content):
     (tmp_path / "world.json").write_bytes(content)
     assert world_open(WorldOptions(), state=tmp_path, now=NOW).seed == 1
 
 
-def test_the_same_recordings_go_on_where_they_were(tmp_path):
-    options = WorldOptions(follow=shared("candles", "hyperliquid_perp_5m"))
+def test_playback_of_the_same_recordings_continues(tmp_path):
+    options = WorldOptions(playback_dir=shared("candles", "hyperliquid_perp_5m"))
     first = world_open(options, state=tmp_path, now=NOW)
     state_write(tmp_path, state_encode(first.dump()))
     later = world_open(options, state=tmp_path, now=NOW + 3 * MINUTE)
     assert later.playback == first.playback
-    faster = world_open(WorldOptions(follow=options.follow, speed=10), state=tmp_path, now=NOW + 3 * MINUTE)
+    faster = world_open(
+        WorldOptions(playback_dir=options.playback_dir, speed=10), state=tmp_path, now=NOW + 3 * MINUTE
+    )
     assert faster.playback.since == NOW + 3 * MINUTE
 
 
 @pytest.mark.parametrize("speed", [0.0, -1.0, 1e9])
 def test_an_impossible_speed_is_refused(speed):
-    options = WorldOptions(follow=shared("candles", "hyperliquid_perp_5m"), speed=speed)
+    options = WorldOptions(playback_dir=shared("candles", "hyperliquid_perp_5m"), speed=speed)
     with pytest.raises(ValueError, match="speed"):
         world_open(options, state=None, now=NOW)
 

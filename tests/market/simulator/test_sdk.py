@@ -15,7 +15,7 @@ CONTEXT = {
 }  # fmt: skip
 CANDLE = {"t", "T", "s", "i", "o", "c", "h", "l", "v", "n"}
 TRADE = {"coin", "side", "px", "sz", "time", "hash", "tid", "users"}
-NOBODY = "0x" + "1" * 40
+UNUSED_ADDRESS = "0x" + "1" * 40
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def sdk(venue):
 
 
 def cassette(name, kind):
-    """The recorded answer of the real venue to a request of that type."""
+    """The recorded response of the real venue to a request of that type."""
     path = shared("fixtures", "hyperliquid_sdk_cassettes", f"{name}.yaml")
     recording = yaml.safe_load(path.read_text())
     for interaction in recording["interactions"]:
@@ -38,12 +38,12 @@ def cassette(name, kind):
 
 # --- requests ----------------------------------------------------------------------------------
 def test_meta_has_the_keys_of_the_recorded_one(sdk):
-    ours = {row["name"]: row for row in sdk.meta()["universe"]}
+    simulated = {row["name"]: row for row in sdk.meta()["universe"]}
     recorded = cassette("test_get_info", "meta")["universe"]
     for row in recorded:
-        assert set(row) <= set(ours[row["name"]])
-        assert row["szDecimals"] == ours[row["name"]]["szDecimals"]
-    assert [row["name"] for row in recorded] == list(ours)[: len(recorded)]
+        assert set(row) <= set(simulated[row["name"]])
+        assert row["szDecimals"] == simulated[row["name"]]["szDecimals"]
+    assert [row["name"] for row in recorded] == list(simulated)[: len(recorded)]
 
 
 def test_mids_name_every_listed_instrument(sdk):
@@ -56,12 +56,12 @@ def test_mids_name_every_listed_instrument(sdk):
 
 
 def test_the_book_has_the_shape_of_the_recorded_one(sdk):
-    ours, recorded = sdk.l2_snapshot("DYDX"), cassette("test_get_l2_snapshot", "l2Book")
+    simulated, recorded = sdk.l2_snapshot("DYDX"), cassette("test_get_l2_snapshot", "l2Book")
     if isinstance(recorded, list):  # the recording is of the venue's first year
         recorded = {"coin": "DYDX", "levels": recorded, "time": 0}
-    assert set(recorded) <= set(ours)
-    assert set(ours["levels"][0][0]) == set(recorded["levels"][0][0])
-    bids, asks = ([float(level["px"]) for level in side] for side in ours["levels"])
+    assert set(recorded) <= set(simulated)
+    assert set(simulated["levels"][0][0]) == set(recorded["levels"][0][0])
+    bids, asks = ([float(level["px"]) for level in side] for side in simulated["levels"])
     assert len(bids) == len(asks) == 20
     assert bids == sorted(bids, reverse=True)
     assert asks == sorted(asks)
@@ -70,23 +70,25 @@ def test_the_book_has_the_shape_of_the_recorded_one(sdk):
 
 def test_candles_have_the_shape_of_the_recorded_ones(sdk):
     end = int(time.time() * 1000)
-    ours = sdk.candles_snapshot("kPEPE", "1h", end - 86_400_000, end)
+    simulated = sdk.candles_snapshot("kPEPE", "1h", end - 86_400_000, end)
     recorded = cassette("test_get_candles_snapshot", "candleSnapshot")
-    assert {frozenset(row) for row in ours} == {frozenset(row) for row in recorded} == {frozenset(CANDLE)}
-    assert [type(ours[0][key]) for key in sorted(CANDLE)] == [
+    assert (
+        {frozenset(row) for row in simulated} == {frozenset(row) for row in recorded} == {frozenset(CANDLE)}
+    )
+    assert [type(simulated[0][key]) for key in sorted(CANDLE)] == [
         type(recorded[0][key]) for key in sorted(CANDLE)
     ]
-    assert len(ours) in (24, 25)
+    assert len(simulated) in (24, 25)
 
 
 def test_funding_history_has_the_shape_of_the_recorded_one(sdk):
-    ours = sdk.funding_history("BTC", int(time.time() * 1000) - 86_400_000)
+    simulated = sdk.funding_history("BTC", int(time.time() * 1000) - 86_400_000)
     recorded = cassette("test_get_funding_history_None", "fundingHistory")
-    assert set(ours[0]) == set(recorded[0])
-    assert len(ours) in (24, 25)
+    assert set(simulated[0]) == set(recorded[0])
+    assert len(simulated) in (24, 25)
 
 
-def test_contexts_lie_beside_the_universe(sdk):
+def test_contexts_have_the_order_of_the_universe(sdk):
     meta, contexts = sdk.meta_and_asset_ctxs()
     assert len(meta["universe"]) == len(contexts)
     assert all(set(context) == CONTEXT for context in contexts)
@@ -117,9 +119,9 @@ def test_there_are_no_builder_markets(sdk, venue):
 
 
 def test_an_account_that_never_traded_is_empty(sdk):
-    assert sdk.user_state(NOBODY)["withdrawable"] == "0.0"
-    assert sdk.open_orders(NOBODY) == sdk.user_fills(NOBODY) == []
-    assert sdk.user_role(NOBODY) == {"role": "missing"}
+    assert sdk.user_state(UNUSED_ADDRESS)["withdrawable"] == "0.0"
+    assert sdk.open_orders(UNUSED_ADDRESS) == sdk.user_fills(UNUSED_ADDRESS) == []
+    assert sdk.user_role(UNUSED_ADDRESS) == {"role": "missing"}
 
 
 # --- subscriptions -----------------------------------------------------------------------------

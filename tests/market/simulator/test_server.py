@@ -1,4 +1,4 @@
-"""The shell over real sockets: HTTP, websocket, limits, faults and the control plane."""
+"""The server over real sockets: HTTP, websocket, limits, faults and the control plane."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from market.simulator import server
-from market.simulator.limits import DOCUMENTED, LENIENT, Limits
+from market.simulator.limits import DOCUMENTED, LENIENT, VenueLimits
 from market.simulator.server import Config, Simulator, wall_clock
 from tests.market.simulator.conftest import small_world
 
@@ -16,7 +16,7 @@ PATIENCE = 60
 
 
 class Clock:
-    """The wall clock, but it can be moved on."""
+    """Wall clock that can be advanced."""
 
     def __init__(self):
         self.ahead = 0
@@ -68,7 +68,7 @@ async def subscribe(socket, **subscription):
     await socket.send_json({"method": "subscribe", "subscription": subscription})
 
 
-async def heard(socket, channel):
+async def received(socket, channel):
     """The next frame of that channel."""
     async with asyncio.timeout(PATIENCE):
         while True:
@@ -87,8 +87,8 @@ async def closed(socket):
 async def test_prices_move_over_the_socket(client):
     socket = await client.connect()
     await subscribe(socket, type="bbo", coin="BTC")
-    first = await heard(socket, "bbo")
-    second = await heard(socket, "bbo")
+    first = await received(socket, "bbo")
+    second = await received(socket, "bbo")
     assert first["time"] < second["time"]
     assert first["bbo"] != second["bbo"]
     await socket.close()
@@ -111,8 +111,8 @@ async def test_a_huge_or_binary_message_does_not_harm_the_others(client):
     await bad.send_bytes(b"\x00" * 1000)
     await bad.send_str("x" * 200_000)
     assert (await closed(bad))[0] in (1009, 1006)
-    assert await heard(good, "bbo")
-    assert await heard(good, "bbo")
+    assert await received(good, "bbo")
+    assert await received(good, "bbo")
     await good.close()
 
 
@@ -128,7 +128,7 @@ async def test_the_control_plane_is_not_under_the_venues_paths(client):
         assert response.status == 404
 
 
-async def test_the_state_tells_seed_time_prices_and_counters(client):
+async def test_the_state_has_seed_time_prices_and_counters(client):
     state = await client.state()
     assert state["seed"] == 3
     assert abs(state["time"] - wall_clock()) < 60_000
@@ -138,7 +138,7 @@ async def test_the_state_tells_seed_time_prices_and_counters(client):
 
 
 # --- limits ------------------------------------------------------------------------------------
-@pytest.mark.parametrize("limits", [Limits(weight_per_minute=45)])
+@pytest.mark.parametrize("limits", [VenueLimits(weight_per_minute=45)])
 async def test_requests_over_the_weight_are_429_with_a_null_body(client):
     assert [(await client.info(type="meta"))[0] for _ in range(3)] == [200] * 3
     assert await client.info(type="meta") == (429, "null")
@@ -161,7 +161,7 @@ async def test_an_eleventh_connection_is_refused(client):
         await socket.close()
 
 
-@pytest.mark.parametrize("limits", [Limits(connections=None, new_connections_per_minute=3)])
+@pytest.mark.parametrize("limits", [VenueLimits(connections=None, new_connections_per_minute=3)])
 async def test_too_many_new_connections_in_a_minute_are_refused(client):
     for _ in range(3):
         await (await client.connect()).close()
@@ -176,12 +176,12 @@ async def test_too_many_new_connections_in_a_minute_are_refused(client):
 async def test_disconnect_closes_with_its_code(client, code):
     socket = await client.connect()
     await subscribe(socket, type="bbo", coin="BTC")
-    await heard(socket, "bbo")
+    await received(socket, "bbo")
     assert (await client.fault(kind="disconnect", code=code))[0] == 200
     assert (await closed(socket))[0] == code
     again = await client.connect()
     await subscribe(again, type="bbo", coin="BTC")
-    assert await heard(again, "bbo")
+    assert await received(again, "bbo")
     await again.close()
 
 
@@ -197,7 +197,7 @@ async def test_http_faults_answer_null(client, kind, status):
 async def test_a_half_open_socket_stays_silent_and_open(client):
     socket = await client.connect()
     await subscribe(socket, type="bbo", coin="BTC")
-    await heard(socket, "bbo")
+    await received(socket, "bbo")
     await client.fault(kind="half_open", seconds=600)
     frames = client.simulator.streams.frames
     blocks = client.simulator.world.steps
@@ -207,26 +207,26 @@ async def test_a_half_open_socket_stays_silent_and_open(client):
     assert client.simulator.streams.frames == frames
     assert not socket.closed
     client.clock.ahead = 601_000
-    assert await heard(socket, "bbo")
+    assert await received(socket, "bbo")
     await socket.close()
 
 
 async def test_delay_holds_frames_back(client):
     socket = await client.connect()
     await subscribe(socket, type="bbo", coin="BTC")
-    await heard(socket, "bbo")
+    await received(socket, "bbo")
     await client.fault(kind="delay", ms=300, seconds=600)
     blocks = client.simulator.world.steps
     late = []
     while len(late) < 15:
-        frame = await heard(socket, "bbo")
+        frame = await received(socket, "bbo")
         late.append(client.clock() - frame["time"])
     assert client.simulator.world.steps > blocks
     assert sorted(late)[len(late) // 2] >= 250
     await socket.close()
 
 
-async def test_a_wrong_fault_is_a_400_that_says_why(client):
+async def test_an_invalid_fault_is_a_400_with_a_reason(client):
     status, body = await client.fault(kind="gap", coin="NOSUCH")
     assert (status, body) == (400, {"error": "coin is not listed"})
     async with client.http.post(f"{client.control}/faults", data=b"{") as response:
@@ -241,7 +241,7 @@ async def test_a_silent_connection_is_closed_after_a_minute(client):
     assert (await closed(socket))[0] == 1000
 
 
-async def test_a_failing_block_does_not_stop_the_clock(client, caplog):
+async def test_a_failed_block_does_not_stop_the_simulator(client, caplog):
     step = client.simulator.world.step
     client.simulator.world.step = lambda now: 1 / 0
     client.simulator.block()
@@ -250,7 +250,7 @@ async def test_a_failing_block_does_not_stop_the_clock(client, caplog):
     client.simulator.block()
 
 
-async def test_stopping_says_goodbye(client):
+async def test_stopping_closes_websockets_with_1001(client):
     socket = await client.connect()
     await subscribe(socket, type="bbo", coin="BTC")
     stopping = asyncio.create_task(client.simulator.stop())
@@ -258,7 +258,7 @@ async def test_stopping_says_goodbye(client):
     await stopping
 
 
-async def test_a_reader_that_never_reads_is_dropped(client, monkeypatch):
+async def test_a_slow_consumer_is_disconnected(client, monkeypatch):
     monkeypatch.setattr("market.simulator.connections.BACKLOG_BYTES", 200_000)
     _, writer = await asyncio.open_connection("127.0.0.1", client.simulator.port)
     writer.write(
@@ -277,7 +277,7 @@ async def test_a_reader_that_never_reads_is_dropped(client, monkeypatch):
     writer.close()
 
 
-async def test_the_last_state_is_the_one_that_stays_when_the_disk_is_slow(tmp_path, monkeypatch):
+async def test_the_newest_state_is_saved_when_the_disk_is_slow(tmp_path, monkeypatch):
     begun, may_end, written = threading.Event(), threading.Event(), []
 
     def slow(_folder, encoded):

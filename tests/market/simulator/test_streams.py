@@ -1,4 +1,4 @@
-"""Sessions without sockets: what is answered to what is said, and who is told what when."""
+"""Stream sessions without sockets: responses, subscriptions and publication."""
 
 import base64
 import json
@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market.simulator.limits import Account
+from market.simulator.limits import ClientLimits
 from market.simulator.streams import Session
-from tests.market.simulator.conftest import NOW, Line, channels
+from tests.market.simulator.conftest import NOW, StreamClient, channels
 
 
-def test_a_subscription_is_repeated_with_its_defaults_and_the_present_follows():
-    acknowledged, first = Line().subscribe(type="l2Book", coin="BTC")
+def test_a_subscription_is_confirmed_with_its_defaults_and_a_snapshot_follows():
+    acknowledged, first = StreamClient().subscribe(type="l2Book", coin="BTC")
     assert acknowledged == {
         "channel": "subscriptionResponse",
         "data": {
@@ -27,12 +27,12 @@ def test_a_subscription_is_repeated_with_its_defaults_and_the_present_follows():
 
 
 def test_a_ping_is_answered():
-    assert Line().say({"method": "ping"}) == [{"channel": "pong"}]
+    assert StreamClient().say({"method": "ping"}) == [{"channel": "pong"}]
 
 
 @pytest.mark.parametrize("text", ["", "hello", "[]", "7", "null", '{"method":"dance"}', '{"method":7}', "{"])
-def test_what_is_not_a_request_is_an_error_that_repeats_it(text):
-    [frame] = Line().say(text)
+def test_a_malformed_request_is_an_error_that_repeats_it(text):
+    [frame] = StreamClient().say(text)
     assert frame == {"channel": "error", "data": f"Error parsing JSON into valid websocket request: {text}"}
 
 
@@ -46,13 +46,13 @@ def test_what_is_not_a_request_is_an_error_that_repeats_it(text):
     ],
 )  # fmt: skip
 def test_a_wrong_subscription_is_refused(subscription):
-    [frame] = Line().say({"method": "subscribe", "subscription": subscription})
+    [frame] = StreamClient().say({"method": "subscribe", "subscription": subscription})
     assert frame["channel"] == "error"
     assert frame["data"].startswith("Invalid subscription ")
 
 
 def test_subscribing_and_leaving_twice_are_errors():
-    line = Line()
+    line = StreamClient()
     line.subscribe(type="bbo", coin="BTC")
     [again] = line.subscribe(type="bbo", coin="BTC")
     assert again["data"] == 'Already subscribed: {"type":"bbo","coin":"BTC"}'
@@ -60,7 +60,7 @@ def test_subscribing_and_leaving_twice_are_errors():
     [left] = line.say(leave)
     assert left["data"]["method"] == "unsubscribe"
     assert line.say(leave)[0]["data"].startswith("Already unsubscribed: ")
-    assert line.live(3) == []
+    assert line.run(3) == []
 
 
 @pytest.mark.parametrize(
@@ -80,47 +80,45 @@ def test_subscribing_and_leaving_twice_are_errors():
     ],
 )
 def test_each_stream_has_the_venues_cadence(subscription, seconds, least, most):
-    line = Line()
+    line = StreamClient()
     line.subscribe(**subscription)
-    frames = line.live(seconds)
+    frames = line.run(seconds)
     assert least <= len(frames) <= most
     assert set(channels(frames)) == {subscription["type"]}
 
 
-def test_a_fast_book_is_five_levels_and_says_so():
-    line = Line()
+def test_a_fast_book_has_five_levels_and_a_fast_flag():
+    line = StreamClient()
     _, first = line.subscribe(type="l2Book", coin="BTC", fast=True)
     assert first["data"]["fast"] is True
     assert [len(side) for side in first["data"]["levels"]] == [5, 5]
 
 
 def test_fast_contexts_are_whole_first_and_then_changes():
-    line = Line()
+    line = StreamClient()
     _, first = line.subscribe(type="fastAssetCtxs")
     whole = json.loads(zlib.decompress(base64.b64decode(first["data"]), wbits=-15))
     assert set(whole) == set(line.world.markets)
     assert set(whole["BTC"]) == {"markPx", "midPx"}
-    later = [
-        json.loads(zlib.decompress(base64.b64decode(frame["data"]), wbits=-15)) for frame in line.live(5)
-    ]
+    later = [json.loads(zlib.decompress(base64.b64decode(frame["data"]), wbits=-15)) for frame in line.run(5)]
     assert min(map(len, later)) < len(whole)
 
 
 def test_equal_subscriptions_share_one_encoded_frame():
-    line = Line()
+    line = StreamClient()
     other = []
-    second = Session(other.append, Account(), NOW)
+    second = Session(other.append, ClientLimits(), NOW)
     line.streams.open(second)
     line.subscribe(type="bbo", coin="BTC")
     line.streams.receive(second, '{"method":"subscribe","subscription":{"type":"bbo","coin":"BTC"}}', NOW)
     del other[:]
     line.streams.publish(line.world.step(NOW + 5000), NOW + 5000)
     assert line.raw
-    assert all(mine is theirs for mine, theirs in zip(line.raw, other, strict=True))
+    assert all(first is second for first, second in zip(line.raw, other, strict=True))
 
 
 def test_a_post_asks_info_over_the_socket():
-    line = Line()
+    line = StreamClient()
     request = {"type": "info", "payload": {"type": "l2Book", "coin": "BTC"}}
     [frame] = line.say({"method": "post", "id": 12, "request": request})
     assert frame["data"]["id"] == 12
@@ -131,8 +129,8 @@ def test_a_post_asks_info_over_the_socket():
     assert wrong["data"]["response"]["type"] == "error"
 
 
-def test_a_session_that_hears_nothing_for_a_minute_is_idle():
-    line = Line()
+def test_a_session_without_frames_for_a_minute_is_idle():
+    line = StreamClient()
     assert line.streams.idle(NOW + 59_999) == []
     assert line.streams.idle(NOW + 60_000) == [line.session]
     line.world.now = NOW + 59_000
@@ -140,12 +138,12 @@ def test_a_session_that_hears_nothing_for_a_minute_is_idle():
     assert line.streams.idle(NOW + 60_000) == []
 
 
-def test_a_closed_session_is_told_nothing():
-    line = Line()
+def test_a_closed_session_receives_nothing():
+    line = StreamClient()
     line.subscribe(type="bbo", coin="BTC")
     line.streams.close(line.session)
     line.streams.close(line.session)
-    assert line.live(3) == []
+    assert line.run(3) == []
     assert line.account.subscriptions == 0
 
 
@@ -169,7 +167,7 @@ MESSAGES = st.text(max_size=40) | st.builds(
 @given(st.lists(MESSAGES, max_size=10))
 @settings(max_examples=100, deadline=None)
 def test_no_message_breaks_a_session(messages):
-    line = Line()
+    line = StreamClient()
     for message in messages:
         assert line.say(message)
-    line.live(0.2)
+    line.run(0.2)

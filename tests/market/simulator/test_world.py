@@ -1,4 +1,4 @@
-"""The population on a fake clock: deterministic, alive, and always around the price."""
+"""Synthetic traders with a fake clock: deterministic, active, and always around the price."""
 
 import json
 import sys
@@ -61,7 +61,7 @@ def test_the_price_always_lies_between_bid_and_ask(world):
             assert bid <= market.oracle <= ask
 
 
-def test_every_instrument_lives():
+def test_every_instrument_trades():
     world = World(seed=3, now=NOW)
     events = play(world, 30)
     quoted = {}
@@ -95,18 +95,18 @@ def test_makers_follow_a_jump_within_one_block(world):
     assert ask - bid <= 3 * market.listing.tick_at(bid)
 
 
-def test_an_order_that_the_price_runs_over_is_filled(world):
+def test_an_order_that_the_price_crosses_is_filled(world):
     market = world.markets["BTC"]
     bid, _ = top(market)
     tick = market.listing.tick_at(bid)
-    market._desk.book.submit(NewOrder(10**9, "carol", "buy", bid - 100 * tick, 5))
+    market._traders.book.submit(NewOrder(10**9, "carol", "buy", bid - 100 * tick, 5))
     price = market.path.price
     market.path.price = lambda time: price(time) - 200 * tick
     [traded] = [
         event for event in world.step(world.now + BLOCK) if isinstance(event, Traded) and event.coin == "BTC"
     ]
     assert 5 in [trade.lots for trade in traded.trades]
-    assert market._desk.book.order(10**9) is None
+    assert market._traders.book.order(10**9) is None
 
 
 def test_trade_ids_are_unique_and_matches_of_one_taker_share_its_order(world):
@@ -115,7 +115,7 @@ def test_trade_ids_are_unique_and_matches_of_one_taker_share_its_order(world):
     assert len({(trade.order, trade.time) for trade in trades}) < len(trades)
 
 
-def test_slow_facts_move(world):
+def test_contexts_change_over_time(world):
     market = world.markets["ETH"]
     before = (market.mark, market.oracle, market.day_notional, market.open_interest(), market.premium_at(NOW))
     play(world, 120)
@@ -147,7 +147,7 @@ def test_history_ends_exactly_at_the_current_price(world):
 
 
 @pytest.mark.parametrize("coin", ["BTC", "DOGE", "PURR/USDC", "@107"])
-def test_there_are_five_thousand_minutes_without_hole_or_jump(world, coin):
+def test_there_are_five_thousand_minutes_without_gap_or_jump(world, coin):
     play(world, 1)
     market = world.markets[coin]
     bars = market.tape.snapshot("1m", 0, world.now, world.now)
@@ -166,7 +166,7 @@ def test_long_intervals_reach_back_months(world, interval, days):
 
 
 @pytest.mark.parametrize("interval", ["5m", "15m", "1h", "4h"])
-def test_lately_every_interval_is_the_fold_of_its_minutes(world, interval):
+def test_recent_intervals_are_the_aggregates_of_their_minutes(world, interval):
     play(world, 65)
     market = world.markets["DOGE"]
     [*_, before, last] = market.tape.snapshot(interval, world.now - DAY // 4, world.now, world.now)
@@ -192,28 +192,28 @@ def test_the_open_bar_agrees_with_the_snapshot(world):
 
 def test_two_threads_may_ask_for_history_at_once(world):
     market = world.markets["ETH"]
-    asked = [("1m", NOW - days * DAY, NOW - days * DAY + 2000 * MINUTE, NOW) for days in (2, 9, 30, 80)]
-    alone = [market.tape.snapshot(*ask) for ask in asked]
+    requests = [("1m", NOW - days * DAY, NOW - days * DAY + 2000 * MINUTE, NOW) for days in (2, 9, 30, 80)]
+    alone = [market.tape.snapshot(*span) for span in requests]
     usual = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)  # the usual 5 ms would hide a race
     try:
         with ThreadPoolExecutor(4) as threads:
-            together = list(threads.map(lambda ask: market.tape.snapshot(*ask), asked * 3))
+            together = list(threads.map(lambda span: market.tape.snapshot(*span), requests * 3))
     finally:
         sys.setswitchinterval(usual)
     assert together == alone * 3
 
 
-def test_history_is_the_same_in_every_life_of_a_seed():
+def test_history_is_the_same_in_every_process_with_a_seed():
     first, second = small_world(), small_world(now=NOW + 3 * DAY)
-    asked = ("15m", NOW - 5 * DAY, NOW - 4 * DAY)
-    assert first.markets["ETH"].tape.snapshot(*asked, NOW) == (
-        second.markets["ETH"].tape.snapshot(*asked, NOW + 3 * DAY)
+    request = ("15m", NOW - 5 * DAY, NOW - 4 * DAY)
+    assert first.markets["ETH"].tape.snapshot(*request, NOW) == (
+        second.markets["ETH"].tape.snapshot(*request, NOW + 3 * DAY)
     )
 
 
-# --- over a restart ----------------------------------------------------------------------------
-def test_after_a_restart_there_is_no_hole_and_no_jump():
+# --- restart -----------------------------------------------------------------------------------
+def test_after_a_restart_there_is_no_gap_and_no_jump():
     first = small_world()
     play(first, 70)
     down = 7 * MINUTE + 1234
@@ -227,12 +227,12 @@ def test_after_a_restart_there_is_no_hole_and_no_jump():
         for before, after in pairwise(bars):
             assert abs(after.open - before.close) <= 40 * tick, coin
         written = {bar.time: bar for bar in first.markets[coin].tape.minutes()}
-        kept = {bar.time: bar for bar in bars}
+        stored = {bar.time: bar for bar in bars}
         last = max(written)
-        assert all(kept[time] == bar for time, bar in written.items() if time != last), coin
+        assert all(stored[time] == bar for time, bar in written.items() if time != last), coin
 
 
-def test_a_minute_that_was_cut_short_ends_where_the_next_begins():
+def test_an_interrupted_minute_closes_at_the_open_of_the_next():
     first = small_world()
     play(first, 45)  # the clock stands at 14:47:25
     second = small_world(now=first.now + 5 * MINUTE)
@@ -240,15 +240,15 @@ def test_a_minute_that_was_cut_short_ends_where_the_next_begins():
     play(second, 1)
     cut = first.now - first.now % MINUTE
     for coin, market in second.markets.items():
-        told = {bar.time: bar for bar in first.markets[coin].tape.minutes()}[cut]
+        published = {bar.time: bar for bar in first.markets[coin].tape.minutes()}[cut]
         ended, after = market.tape.snapshot("1m", cut, cut + MINUTE, second.now)
-        assert ended.open == told.open
-        assert ended.volume == told.volume
-        assert ended.high >= told.high
+        assert ended.open == published.open
+        assert ended.volume == published.volume
+        assert ended.high >= published.high
         assert ended.close == after.open
 
 
-def test_trade_ids_go_on_after_a_restart():
+def test_trade_ids_continue_after_a_restart():
     first = small_world()
     before = {trade.id for event in play(first, 20) if isinstance(event, Traded) for trade in event.trades}
     second = small_world(now=first.now + MINUTE)
@@ -258,18 +258,18 @@ def test_trade_ids_go_on_after_a_restart():
     assert not before & after
 
 
-def test_trade_ids_told_after_the_last_save_are_not_told_again():
+def test_trade_ids_published_after_the_last_save_are_not_reused():
     first = small_world()
     saved = first.dump()
-    told = {trade.id for event in play(first, 10) if isinstance(event, Traded) for trade in event.trades}
+    published = {trade.id for event in play(first, 10) if isinstance(event, Traded) for trade in event.trades}
     second = small_world(now=first.now + MINUTE)
     second.restore(saved)
     again = {trade.id for event in play(second, 20) if isinstance(event, Traded) for trade in event.trades}
-    assert told
-    assert not told & again
+    assert published
+    assert not published & again
 
 
-def test_tapes_of_another_seed_are_left():
+def test_tapes_of_another_seed_are_ignored():
     first = small_world()
     play(first, 5)
     second = small_world(seed=99, now=first.now + MINUTE)
@@ -277,7 +277,7 @@ def test_tapes_of_another_seed_are_left():
     assert not list(second.markets["BTC"].tape.minutes())
 
 
-def test_a_world_stepped_irregularly_stays_sound(world):
+def test_a_world_with_irregular_steps_stays_consistent(world):
     steps = Random(5)
     for _ in range(200):
         world.step(world.now + steps.choice((1, 100, 100, 5_000, 90_000)))

@@ -1,6 +1,6 @@
-"""A house of its own, real orders by the API, a venue that fails, and processes killed at random.
+"""Chaos test: real orders by the API on a stack of its own, with venue faults and randomly killed processes.
 
-`plan` says what is asked and when something breaks, from a seed alone; `house` starts and kills; `people`
-ask, and ask again until they are answered; `breaker` breaks; `venue` is the simulator's control plane;
-`reckoning` compares our books with the venue's; `sheet` is what is printed.
+`plan` derives requests and faults from a seed; `stack` starts and kills processes; `clients` send requests and
+retry them until they are answered; `fault_injector` injects faults; `simulator_client` is a client of the
+simulator's control plane; `verification` compares the local state with the venue's; `report` is the output.
 """

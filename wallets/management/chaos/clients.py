@@ -1,4 +1,4 @@
-"""Those who ask: users with API keys and wallets of simulated money, patient with a web that dies."""
+"""Chaos clients: users with API keys and simulated wallets, which retry requests while the web process is down."""
 
 import asyncio
 import logging
@@ -16,21 +16,21 @@ from django.contrib.auth import get_user_model
 from accounts.services import api_key_create
 from market.models import Instrument
 from wallets import services
-from wallets.management.chaos.plan import Act
-from wallets.management.chaos.simulator_client import Venue
+from wallets.management.chaos.plan import ClientAction
+from wallets.management.chaos.simulator_client import SimulatorClient
 
 logger = logging.getLogger(__name__)
 
-ANSWER_WITHIN = aiohttp.ClientTimeout(total=15)
-ASKED_FOR = 90.0  # s; after that the house is not coming back
+REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=15)
+GIVE_UP_AFTER = 90.0  # s; after that the stack is considered down
 PAUSE = 0.3
 SCOPES = ("read", "trade")
-AWAY = (aiohttp.ClientError, TimeoutError, OSError)
+CONNECTION_ERRORS = (aiohttp.ClientError, TimeoutError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """A user, the key of its program, and its wallet."""
+class ChaosUser:
+    """A user with an API key and a wallet."""
 
     user: Any
     key: str
@@ -38,20 +38,20 @@ class Person:
     address: str
 
 
-def person_make(number: int, seed: int, usdc: int) -> Person:
-    """A user that may trade by API, with so much money at the simulator."""
+def trader_create(number: int, seed: int, usdc: int) -> ChaosUser:
+    """Create a user that may trade by API, with `usdc` USDC at the simulator."""
     name = f"chaos-{number}@cryptotrade.localhost"
     user = get_user_model().objects.create_user(name, secrets.token_urlsafe(20))
     EmailAddress.objects.create(user=user, email=name, verified=True, primary=True)
     _, key = api_key_create(user=user, name="chaos", scopes=SCOPES, days=1)
     client_id = UUID(int=(seed << 32) + number, version=4)
     wallet = services.simulated_account_open(user=user, client_id=client_id, usdc=usdc)
-    return Person(user, key, wallet.pk, wallet.address)
+    return ChaosUser(user, key, wallet.pk, wallet.address)
 
 
 @dataclass
-class Asked:
-    """What the house acknowledged: ids of orders, and how often it had to be asked."""
+class RequestCounts:
+    """Counts of API responses: ids of acknowledged orders, rejections and retries."""
 
     orders: list[UUID] = field(default_factory=list)
     denied: int = 0
@@ -62,128 +62,142 @@ class Asked:
     unanswered: int = 0
 
 
-class Caller:
-    """Asks the API as one person, until it is answered. Use it as a context manager."""
+class ApiClient:
+    """API client of one user, which retries until it gets a response. Use it as a context manager."""
 
-    def __init__(self, person: Person, url: str, asked: Asked) -> None:
-        self._url, self._asked = f"{url}/api/v1", asked
-        self._headers = {"Authorization": f"Bearer {person.key}", "Content-Type": "application/json"}
+    def __init__(self, trader: ChaosUser, url: str, counts: RequestCounts) -> None:
+        self._url, self._counts = f"{url}/api/v1", counts
+        self._headers = {"Authorization": f"Bearer {trader.key}", "Content-Type": "application/json"}
 
-    async def __aenter__(self) -> "Caller":
-        self._session = aiohttp.ClientSession(timeout=ANSWER_WITHIN, headers=self._headers)
+    async def __aenter__(self) -> "ApiClient":
+        self._session = aiohttp.ClientSession(timeout=REQUEST_TIMEOUT, headers=self._headers)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
-    async def ask(self, method: str, path: str, key: UUID, body: Any = None) -> tuple[int, dict[str, Any]]:
-        """The answer, however often it takes: under one key it is one act. (0, {}) when none came."""
+    async def request(
+        self, method: str, path: str, key: UUID, body: Any = None
+    ) -> tuple[int, dict[str, Any]]:
+        """The response, with retries: one idempotency key makes them one action. (0, {}) when none came in time."""
         headers = {"Idempotency-Key": str(uuid5(key, path))}
         data = None if body is None else orjson.dumps(body)
-        deadline = asyncio.get_running_loop().time() + ASKED_FOR
+        deadline = asyncio.get_running_loop().time() + GIVE_UP_AFTER
         while asyncio.get_running_loop().time() < deadline:
             try:
                 async with self._session.request(
                     method, self._url + path, data=data, headers=headers
-                ) as answer:
-                    if answer.status < 500 and answer.status != 429:
-                        return answer.status, orjson.loads(await answer.read() or b"{}")
-            except AWAY:
-                logger.debug("asked again", extra={"path": path})
-            self._asked.repeats += 1
+                ) as response:
+                    if response.status < 500 and response.status != 429:
+                        return response.status, orjson.loads(await response.read() or b"{}")
+            except CONNECTION_ERRORS:
+                logger.debug("request retried", extra={"path": path})
+            self._counts.repeats += 1
             await asyncio.sleep(PAUSE)
-        self._asked.unanswered += 1
+        self._counts.unanswered += 1
         return 0, {}
 
 
-class Program:
-    """Asks for one person's orders, one thing after the other, until each is answered."""
+class TraderScript:
+    """Runs the actions of one user, one after the other; each is retried until it is answered."""
 
-    def __init__(self, person: Person, url: str, venue: Venue, asked: Asked) -> None:
-        self._person = person
-        self._caller = Caller(person, url, asked)
+    def __init__(self, trader: ChaosUser, url: str, venue: SimulatorClient, counts: RequestCounts) -> None:
+        self._trader = trader
+        self._client = ApiClient(trader, url, counts)
         self._venue = venue
-        self._asked = asked
+        self._counts = counts
         self._rules: dict[str, Instrument] = {}
 
-    async def run(self, acts: list[Act]) -> None:
-        rows = Instrument.objects.filter(venue="simulator", symbol__in={act.symbol for act in acts})
+    async def run(self, actions: list[ClientAction]) -> None:
+        rows = Instrument.objects.filter(venue="simulator", symbol__in={action.symbol for action in actions})
         self._rules = {row.symbol: row async for row in rows}
-        async with self._caller:
-            for act in acts:
-                await asyncio.sleep(act.pause)
-                await self._do(act)
+        async with self._client:
+            for action in actions:
+                await asyncio.sleep(action.pause)
+                await self._do(action)
 
-    async def _do(self, act: Act) -> None:
-        if act.kind == "cancel_all":
-            await self._caller.ask("POST", "/orders/cancel", act.key, {"wallet": str(self._person.wallet)})
-        elif act.kind == "cancel":
-            if target := await self._target(act):
-                self._asked.cancels += 1
-                await self._caller.ask("DELETE", f"/orders/{target['id']}", act.key)
-        elif act.kind == "modify":
-            await self._modify(act)
+    async def _do(self, action: ClientAction) -> None:
+        if action.kind == "cancel_all":
+            await self._client.request(
+                "POST", "/orders/cancel", action.key, {"wallet": str(self._trader.wallet)}
+            )
+        elif action.kind == "cancel":
+            if target := await self._target(action):
+                self._counts.cancels += 1
+                await self._client.request("DELETE", f"/orders/{target['id']}", action.key)
+        elif action.kind == "modify":
+            await self._modify(action)
         else:
-            self._noted(*await self._caller.ask("POST", "/orders", act.key, await self._order(act)))
+            self._count_response(
+                *await self._client.request("POST", "/orders", action.key, await self._order(action))
+            )
 
-    async def _modify(self, act: Act) -> None:
-        target = await self._target(act, kind="limit")
+    async def _modify(self, action: ClientAction) -> None:
+        target = await self._target(action, kind="limit")
         if target is None:
             return
-        price = self._price(act, Decimal(target["price"]), Decimal("0.2") * (1 if act.pick > 0.5 else -1))
-        self._asked.modifies += 1
-        self._noted(*await self._caller.ask("PATCH", f"/orders/{target['id']}", act.key, {"price": price}))
+        price = self._price(
+            action, Decimal(target["price"]), Decimal("0.2") * (1 if action.pick > 0.5 else -1)
+        )
+        self._counts.modifies += 1
+        self._count_response(
+            *await self._client.request("PATCH", f"/orders/{target['id']}", action.key, {"price": price})
+        )
 
-    async def _target(self, act: Act, kind: str = "") -> dict[str, Any] | None:
-        """One of the person's live orders."""
-        query = f"/orders?wallet={self._person.wallet}&live=true"
-        status, body = await self._caller.ask("GET", query, act.key)
+    async def _target(self, action: ClientAction, kind: str = "") -> dict[str, Any] | None:
+        """One of the user's live orders."""
+        query = f"/orders?wallet={self._trader.wallet}&live=true"
+        status, body = await self._client.request("GET", query, action.key)
         rows = body.get("results", []) if status == 200 else []
-        rows = [row for row in rows if kind in ("", row["kind"]) and not row["reduce_only"]]
-        return rows[int(act.pick * len(rows))] if rows else None
+        rows = [row for row in rows if kind in ("", row["order_type"]) and not row["reduce_only"]]
+        return rows[int(action.pick * len(rows))] if rows else None
 
     # --- orders --------------------------------------------------------------------------------
-    async def _order(self, act: Act) -> dict[str, Any]:
-        mid = (await self._mids())[act.symbol]
-        behind = -1 if act.side == "buy" else 1  # the side of the market on which it rests
-        size = (act.usd / mid).quantize(Decimal(1).scaleb(-self._rules[act.symbol].size_decimals))
+    async def _order(self, action: ClientAction) -> dict[str, Any]:
+        mid = (await self._mids())[action.symbol]
+        rest_sign = -1 if action.side == "buy" else 1  # sign of a price offset at which an order rests
+        size = (action.usd / mid).quantize(Decimal(1).scaleb(-self._rules[action.symbol].size_decimals))
         body: dict[str, Any] = {
-            "wallet": str(self._person.wallet), "symbol": act.symbol, "side": act.side, "size": str(size),
+            "wallet": str(self._trader.wallet), "symbol": action.symbol, "side": action.side, "size": str(size),
         }  # fmt: skip
-        match act.kind:
+        match action.kind:
             case "market":
-                return {**body, "kind": "market"}
+                return {**body, "order_type": "market"}
             case "rest":
-                return {**body, "kind": "limit", "price": self._price(act, mid, act.away * behind)}
+                return {
+                    **body,
+                    "order_type": "limit",
+                    "price": self._price(action, mid, action.distance * rest_sign),
+                }
             case "cross" | "post_cross":
-                tif = "alo" if act.kind == "post_cross" else "gtc"
-                price = self._price(act, mid, Decimal("-0.3") * behind)
-                return {**body, "kind": "limit", "price": price, "tif": tif}
+                tif = "alo" if action.kind == "post_cross" else "gtc"
+                price = self._price(action, mid, Decimal("-0.3") * rest_sign)
+                return {**body, "order_type": "limit", "price": price, "time_in_force": tif}
             case "post":
-                price = self._price(act, mid, act.away / 4 * behind)
-                return {**body, "kind": "limit", "price": price, "tif": "alo"}
+                price = self._price(action, mid, action.distance / 4 * rest_sign)
+                return {**body, "order_type": "limit", "price": price, "time_in_force": "alo"}
             case _:
-                trigger = act.away / 4 * (-behind if act.kind == "stop" else behind)
-                kind = "stop_market" if act.kind == "stop" else "take_market"
-                price = self._price(act, mid, trigger)
-                return {**body, "kind": kind, "trigger_price": price, "reduce_only": True}
+                trigger = action.distance / 4 * (-rest_sign if action.kind == "stop" else rest_sign)
+                kind = "stop_market" if action.kind == "stop" else "take_profit_market"
+                price = self._price(action, mid, trigger)
+                return {**body, "order_type": kind, "trigger_price": price, "reduce_only": True}
 
     async def _mids(self) -> dict[str, Decimal]:
         return await self._venue.mids()
 
-    def _price(self, act: Act, price: Decimal, percent: Decimal) -> str:
-        """`percent` away, in whole ticks and five figures."""
-        wanted = price * (1 + percent / 100)
-        rules = self._rules[act.symbol]
-        figures = wanted.adjusted() - (rules.significant_figures or 20) + 1
+    def _price(self, action: ClientAction, price: Decimal, percent: Decimal) -> str:
+        """The price `percent` away, rounded to the tick and to significant figures."""
+        target = price * (1 + percent / 100)
+        rules = self._rules[action.symbol]
+        figures = target.adjusted() - (rules.significant_figures or 20) + 1
         step = Decimal(1).scaleb(min(0, max(figures, -rules.price_decimals)))
-        return f"{wanted.quantize(step, ROUND_DOWN):f}"
+        return f"{target.quantize(step, ROUND_DOWN):f}"
 
-    def _noted(self, status: int, body: dict[str, Any]) -> None:
+    def _count_response(self, status: int, body: dict[str, Any]) -> None:
         if status in (200, 201):
-            self._asked.orders.append(UUID(body["id"]))
+            self._counts.orders.append(UUID(body["id"]))
         elif status == 422:
-            self._asked.denied += 1
+            self._counts.denied += 1
         elif status:
-            self._asked.refused += 1
-            logger.info("refused", extra={"status": status, "reason": str(body)[:300]})
+            self._counts.refused += 1
+            logger.info("request rejected", extra={"status": status, "reason": str(body)[:300]})

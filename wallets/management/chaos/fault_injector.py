@@ -1,4 +1,4 @@
-"""Kills and pauses processes, and lets the venue fail for a moment, until told to stop."""
+"""Fault injector: kills and pauses processes, and starts short venue outages, until cancelled."""
 
 import asyncio
 import logging
@@ -8,72 +8,81 @@ from typing import Protocol
 
 import aiohttp
 
-from wallets.management.chaos.plan import Break, Rates, breaks
-from wallets.management.chaos.simulator_client import OUTAGES, Venue
-from wallets.management.chaos.stack import ChaosHouse
+from wallets.management.chaos.plan import Fault, Rates, process_faults
+from wallets.management.chaos.simulator_client import OUTAGES, SimulatorClient
+from wallets.management.chaos.stack import ChaosStack
 
 logger = logging.getLogger(__name__)
 
 
-class Witness(Protocol):
-    """Who wants to know which process has just been stopped, for good or for a while, and which goes on."""
+class FaultObserver(Protocol):
+    """Observer of faults: notified when a process was killed or paused, and when a paused one was resumed."""
 
     def stopped(self, pid: int) -> None: ...
 
-    def went_on(self, pid: int) -> None: ...
+    def resumed(self, pid: int) -> None: ...
 
 
-class Breaker:
-    """`broken` and `outages` count what it did, by kind; `finished` is set once it has broken `kills` times (0: never)."""
+class FaultInjector:
+    """Injects faults: `faults` counts process faults and `outages` venue outages, by kind.
+
+    `finished` is set after `kills` process faults (0: never).
+    """
 
     def __init__(
-        self, house: ChaosHouse, venue: Venue, seed: int, rates: Rates, kills: int, witness: Witness | None
+        self,
+        stack: ChaosStack,
+        venue: SimulatorClient,
+        seed: int,
+        rates: Rates,
+        kills: int,
+        observer: FaultObserver | None,
     ) -> None:
-        self.broken: Counter[str] = Counter()
+        self.faults: Counter[str] = Counter()
         self.outages: Counter[str] = Counter()
         self.finished = asyncio.Event()
-        self._house, self._venue, self._witness = house, venue, witness
+        self._stack, self._venue, self._observer = stack, venue, observer
         self._seed, self._rates, self._kills = seed, rates, kills
 
     async def run(self) -> None:
-        """Until cancelled; whoever was paused then goes on."""
+        """Run until cancelled; then paused processes are resumed."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._break_all())
+            tasks.create_task(self._inject_all())
             tasks.create_task(self._outages())
 
-    async def _break_all(self) -> None:
+    async def _inject_all(self) -> None:
         async with asyncio.TaskGroup() as pauses:
-            for one in breaks(self._seed, self._rates):
-                await asyncio.sleep(one.pause)
-                pid = await asyncio.to_thread(self._break, one)
+            for fault in process_faults(self._seed, self._rates):
+                await asyncio.sleep(fault.pause)
+                pid = await asyncio.to_thread(self._inject, fault)
                 if pid is None:
                     continue
-                self.broken[one.kind] += 1
-                if one.seconds:
-                    pauses.create_task(self._go_on(pid, one.seconds))
-                if sum(self.broken.values()) == self._kills:
+                self.faults[fault.kind] += 1
+                if fault.seconds:
+                    pauses.create_task(self._resume_later(pid, fault.seconds))
+                if sum(self.faults.values()) == self._kills:
                     break
         self.finished.set()
 
-    def _break(self, one: Break) -> int | None:
-        act = self._house.stop_still if one.seconds else self._house.kill
-        pid = act(one.process, one.pick)
-        if pid is not None and self._witness:
-            self._witness.stopped(pid)
+    def _inject(self, fault: Fault) -> int | None:
+        act = self._stack.suspend if fault.seconds else self._stack.kill
+        pid = act(fault.process, fault.pick)
+        if pid is not None and self._observer:
+            self._observer.stopped(pid)
         return pid
 
-    async def _go_on(self, pid: int, seconds: float) -> None:
+    async def _resume_later(self, pid: int, seconds: float) -> None:
         try:
             await asyncio.sleep(seconds)
         finally:
-            self._house.go_on(pid)
-            if self._witness:
-                self._witness.went_on(pid)
+            self._stack.resume(pid)
+            if self._observer:
+                self._observer.resumed(pid)
 
     async def _outages(self) -> None:
         rng = Random(f"{self._seed} outages")
         while True:
-            await asyncio.sleep(rng.expovariate(1 / self._rates.between_outages))
+            await asyncio.sleep(rng.expovariate(1 / self._rates.outage_interval))
             outage = rng.choice(OUTAGES)
             try:
                 await self._venue.fault(outage)

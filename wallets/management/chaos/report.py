@@ -1,18 +1,18 @@
-"""The sheet that a run prints."""
+"""Report of a chaos run."""
 
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Protocol
 
-from wallets.management.chaos.clients import Asked
+from wallets.management.chaos.clients import RequestCounts
 from wallets.management.chaos.verification import Verdict
 
-SHOWN = 12
+MAX_LISTED = 12
 
 
-class Judged(Protocol):
-    """What else took part."""
+class ReportSection(Protocol):
+    """Section of the report that another scenario adds."""
 
     def lines(self) -> Iterator[str]: ...
 
@@ -21,52 +21,52 @@ class Judged(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
-    """One run: what was asked, what was broken, and what is wrong with each wallet's books."""
+class Report:
+    """Report of one run: requests, injected faults, and the differences found in each wallet."""
 
     seed: int
     seconds: float
-    asked: list[Asked]
-    broken: Counter[str]
+    counts: list[RequestCounts]
+    faults: Counter[str]
     statuses: Counter[str]
     verdicts: dict[str, Verdict]
-    part: Judged | None = None
-    left_behind: tuple[str, ...] = ()
+    scenario: ReportSection | None = None
+    leftovers: tuple[str, ...] = ()
 
     @property
     def is_clean(self) -> bool:
         wrong = any(verdict.wrong for verdict in self.verdicts.values())
-        return not (wrong or self._unanswered or self.left_behind) and (
-            self.part is None or self.part.is_clean
+        return not (wrong or self._unanswered or self.leftovers) and (
+            self.scenario is None or self.scenario.is_clean
         )
 
     @property
     def _unanswered(self) -> int:
-        return sum(asked.unanswered for asked in self.asked)
+        return sum(counts.unanswered for counts in self.counts)
 
     def lines(self) -> Iterator[str]:
         total = {
-            name: sum(getattr(asked, name) for asked in self.asked)
+            name: sum(getattr(counts, name) for counts in self.counts)
             for name in ("denied", "refused", "repeats", "cancels", "modifies")
         }
-        acknowledged = sum(len(asked.orders) for asked in self.asked)
+        acknowledged = sum(len(counts.orders) for counts in self.counts)
         yield f"seed            {self.seed}"
         yield f"duration        {self.seconds:.0f} s, {len(self.verdicts)} wallets"
         yield f"orders          {acknowledged} acknowledged, {total['denied']} denied, {total['refused']} refused"
-        yield f"                {total['cancels']} cancels, {total['modifies']} modifications asked"
-        yield f"asked again     {total['repeats']} times, {self._unanswered} never answered"
-        yield f"became          {_counts(self.statuses)}"
-        yield f"broken          {_counts(self.broken) or 'nothing'}"
+        yield f"                {total['cancels']} cancels, {total['modifies']} modifications requested"
+        yield f"retried         {total['repeats']} times, {self._unanswered} never answered"
+        yield f"order statuses  {_counts(self.statuses)}"
+        yield f"faults          {_counts(self.faults) or 'nothing'}"
         for field in fields(Verdict):
-            found = [line for one in self.verdicts.values() for line in getattr(one, field.name)]
-            yield f"{field.name:<16}{len(found)}"
+            lines = [line for one in self.verdicts.values() for line in getattr(one, field.name)]
+            yield f"{field.name:<16}{len(lines)}"
         for address, verdict in self.verdicts.items():
-            for line in verdict.wrong[:SHOWN]:
+            for line in verdict.wrong[:MAX_LISTED]:
                 yield f"  {address[:8]}  {line}"
-        if self.part:
-            yield from self.part.lines()
-        yield f"{'left behind':<16}{len(self.left_behind)}"
-        for line in self.left_behind[:SHOWN]:
+        if self.scenario:
+            yield from self.scenario.lines()
+        yield f"{'left behind':<16}{len(self.leftovers)}"
+        for line in self.leftovers[:MAX_LISTED]:
             yield f"  {line}"
         yield "clean" if self.is_clean else "NOT CLEAN"
 

@@ -1,4 +1,4 @@
-"""One run from an empty folder to its sheet."""
+"""Chaos run: from an empty folder to the report."""
 
 import asyncio
 import logging
@@ -13,30 +13,30 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
 from market.models import Instrument
-from wallets.management.chaos.clients import Asked, Person, Program, person_make
-from wallets.management.chaos.fault_injector import Breaker, Witness
-from wallets.management.chaos.plan import Rates, acts
-from wallets.management.chaos.report import Sheet
-from wallets.management.chaos.simulator_client import Venue
-from wallets.management.chaos.stack import ChaosHouse
-from wallets.management.chaos.verification import Verdict, ours_read, reckon
+from wallets.management.chaos.clients import ChaosUser, RequestCounts, TraderScript, trader_create
+from wallets.management.chaos.fault_injector import FaultInjector, FaultObserver
+from wallets.management.chaos.plan import Rates, client_actions
+from wallets.management.chaos.report import Report
+from wallets.management.chaos.simulator_client import SimulatorClient
+from wallets.management.chaos.stack import ChaosStack
+from wallets.management.chaos.verification import Verdict, compare_account, local_account_read
 from wallets.models import Order, Wallet
 
 logger = logging.getLogger(__name__)
 
 READY_WITHIN, ACTIVE_WITHIN, QUIET_WITHIN = 180.0, 90.0, 150.0
-LOOK_EVERY = 0.5
-PATIENCE = 60
+POLL_INTERVAL = 0.5
+TIMEOUT_SECONDS = 60
 Result = TypeVar("Result")
 
 
 class ChaosError(Exception):
-    """The run could not be made; it says nothing about the house."""
+    """The run could not be carried out, so it has no result."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the command was asked for. Breaking goes on for `seconds` and `kills` breaks at least."""
+class ChaosOptions:
+    """Options of a run. Faults are injected for at least `seconds` and at least `kills` times."""
 
     seed: int
     orders: int
@@ -47,134 +47,146 @@ class Wanted:
     rates: Rates
 
 
-class Part(Witness, Protocol):
-    """What takes part beside the people who place orders, and is judged with them."""
+class ChaosScenario(FaultObserver, Protocol):
+    """Additional scenario of a run (the bots), with its own verification and report section."""
 
-    async def begin(self, people: list[Person]) -> None:
-        """Before anything breaks."""
+    async def begin(self, traders: list[ChaosUser]) -> None:
+        """Prepare, before any fault is injected."""
 
     async def act(self) -> None:
-        """While everything breaks; ends before the breaking does, or is cancelled with it."""
+        """Act while faults are injected; ends earlier than the faults, or is cancelled with them."""
 
     async def settle(self) -> None:
-        """Nothing breaks any more: end what is to be ended."""
+        """Finish, after the last fault."""
 
     def lines(self) -> Iterator[str]:
-        """For the sheet, once the house is down."""
+        """Lines of the report, after the stack has stopped."""
 
     @property
     def is_clean(self) -> bool: ...
 
 
 @dataclass
-class Company:
-    """Everybody of one run: the people, what each asked, and what else takes part."""
+class Participants:
+    """Participants of a run: users, their request counts, and the additional scenario."""
 
-    people: list[Person]
-    asked: list[Asked]
-    part: Part | None
+    traders: list[ChaosUser]
+    counts: list[RequestCounts]
+    scenario: ChaosScenario | None
 
 
 async def chaos(
-    wanted: Wanted, house: ChaosHouse, say: Callable[[str], None], part: Part | None = None
-) -> Sheet:
-    """Raises `ChaosError` when the house does not come up."""
-    venue = Venue(f"http://127.0.0.1:{settings.SIMULATOR_CONTROL_PORT}", settings.SIMULATOR_URL)
+    options: ChaosOptions,
+    stack: ChaosStack,
+    say: Callable[[str], None],
+    scenario: ChaosScenario | None = None,
+) -> Report:
+    """Carry out a run. Raises `ChaosError` when the stack does not start."""
+    venue = SimulatorClient(f"http://127.0.0.1:{settings.SIMULATOR_CONTROL_PORT}", settings.SIMULATOR_URL)
     loop = asyncio.get_running_loop()
     began = loop.time()
-    say("starting a house")
-    house.start()
-    await until(house.is_ready, READY_WITHIN, "the house is not ready; see up.out")
-    people = [
-        await patiently(partial(person_make, n, wanted.seed, wanted.usdc)) for n in range(wanted.wallets)
+    say("starting the stack")
+    stack.start()
+    await wait_until(stack.is_ready, READY_WITHIN, "the stack is not ready; see up.out")
+    traders = [
+        await with_retries(partial(trader_create, n, options.seed, options.usdc))
+        for n in range(options.wallets)
     ]
-    await until(lambda: _are_active(people), ACTIVE_WITHIN, "the wallets are not active")
-    company = Company(people, [Asked() for _ in people], part)
-    if part:
-        await part.begin(people)
-    say(f"{wanted.orders} orders of {wanted.wallets} wallets, while everything breaks")
-    breaker = await _break_meanwhile(wanted, house, venue, company)
-    say("all asked; waiting until everything is quiet")
-    if part:
-        await part.settle()
-    verdicts = await _reckon_when_quiet(venue, people, company.asked)
-    statuses = await patiently(_statuses)
-    broken = breaker.broken + breaker.outages
-    return Sheet(wanted.seed, loop.time() - began, company.asked, broken, statuses, verdicts, part)
+    await wait_until(lambda: _are_active(traders), ACTIVE_WITHIN, "the wallets are not active")
+    participants = Participants(traders, [RequestCounts() for _ in traders], scenario)
+    if scenario:
+        await scenario.begin(traders)
+    say(f"{options.orders} orders of {options.wallets} wallets, with injected faults")
+    injector = await _run_with_faults(options, stack, venue, participants)
+    say("all requests sent; waiting until all state is consistent")
+    if scenario:
+        await scenario.settle()
+    verdicts = await _verify_when_quiet(venue, traders, participants.counts)
+    statuses = await with_retries(_statuses)
+    faults = injector.faults + injector.outages
+    return Report(
+        options.seed, loop.time() - began, participants.counts, faults, statuses, verdicts, scenario
+    )
 
 
-async def _break_meanwhile(wanted: Wanted, house: ChaosHouse, venue: Venue, company: Company) -> Breaker:
-    breaker = Breaker(house, venue, wanted.seed, wanted.rates, wanted.kills, company.part)
-    await venue.faults_begin(wanted.rates.faults)
-    breaking = asyncio.create_task(breaker.run())
-    acting = asyncio.create_task(company.part.act()) if company.part else None
-    share, more = divmod(wanted.orders, len(company.people))
-    programs = [
-        Program(person, house.url, venue, mine).run(
-            acts(wanted.seed, number, share + (number < more), wanted.rates)
+async def _run_with_faults(
+    options: ChaosOptions, stack: ChaosStack, venue: SimulatorClient, participants: Participants
+) -> FaultInjector:
+    injector = FaultInjector(stack, venue, options.seed, options.rates, options.kills, participants.scenario)
+    await venue.faults_begin(options.rates.fault_scale)
+    injecting = asyncio.create_task(injector.run())
+    acting = asyncio.create_task(participants.scenario.act()) if participants.scenario else None
+    share, more = divmod(options.orders, len(participants.traders))
+    scripts = [
+        TraderScript(trader, stack.url, venue, trader_counts).run(
+            client_actions(options.seed, number, share + (number < more), options.rates)
         )
-        for number, (person, mine) in enumerate(zip(company.people, company.asked, strict=True))
+        for number, (trader, trader_counts) in enumerate(
+            zip(participants.traders, participants.counts, strict=True)
+        )
     ]
-    await asyncio.gather(asyncio.sleep(wanted.seconds), *programs)
-    if wanted.kills:
-        await breaker.finished.wait()
-    tasks = [task for task in (breaking, acting) if task]
+    await asyncio.gather(asyncio.sleep(options.seconds), *scripts)
+    if options.kills:
+        await injector.finished.wait()
+    tasks = [task for task in (injecting, acting) if task]
     for task in tasks:
         task.cancel()
     for problem in await asyncio.gather(*tasks, return_exceptions=True):
         if isinstance(problem, Exception):
             raise problem
     await venue.faults_end()
-    return breaker
+    return injector
 
 
-def _are_active(people: list[Person]) -> bool:
-    wallets = Wallet.objects.filter(pk__in=[person.wallet for person in people])
-    opened = wallets.filter(status=Wallet.Status.ACTIVE, opened_at__isnull=False)
-    return opened.count() == len(people) and Instrument.objects.filter(venue="simulator").exists()
+def _are_active(traders: list[ChaosUser]) -> bool:
+    wallets = Wallet.objects.filter(pk__in=[trader.wallet for trader in traders])
+    opened = wallets.filter(status=Wallet.Status.ACTIVE, ledger_opened_at__isnull=False)
+    return opened.count() == len(traders) and Instrument.objects.filter(venue="simulator").exists()
 
 
-async def _reckon_when_quiet(venue: Venue, people: list[Person], asked: list[Asked]) -> dict[str, Verdict]:
-    """The verdicts once nothing is wrong, or those that remain when it should have been quiet long ago."""
+async def _verify_when_quiet(
+    venue: SimulatorClient, traders: list[ChaosUser], counts: list[RequestCounts]
+) -> dict[str, Verdict]:
+    """The verdicts once all are clean, or the last ones after `QUIET_WITHIN` seconds."""
     deadline = asyncio.get_running_loop().time() + QUIET_WITHIN
     while True:
         verdicts = {}
-        for person, mine in zip(people, asked, strict=True):
-            verdicts[person.address] = await _verdict(venue, person, mine)
+        for trader, trader_counts in zip(traders, counts, strict=True):
+            verdicts[trader.address] = await _verdict(venue, trader, trader_counts)
         if not any(verdict.wrong for verdict in verdicts.values()):
             return verdicts
         if asyncio.get_running_loop().time() > deadline:
             return verdicts
-        await asyncio.sleep(LOOK_EVERY * 4)
+        await asyncio.sleep(POLL_INTERVAL * 4)
 
 
-async def _verdict(venue: Venue, person: Person, asked: Asked) -> Verdict:
-    """The venue is read on both sides of our books: what moved in between is looked at again."""
+async def _verdict(venue: SimulatorClient, trader: ChaosUser, counts: RequestCounts) -> Verdict:
+    """Verdict of one wallet. The venue is read before and after the local state; a change in between is retried."""
     for _ in range(5):
-        before = await venue.account(person.address)
-        ours = await patiently(partial(ours_read, person.wallet))
-        if before == await venue.account(person.address):
-            return reckon(ours, before, asked.orders)
-    return Verdict(unexplained=["the account does not stand still"])
+        before = await venue.account(trader.address)
+        local = await with_retries(partial(local_account_read, trader.wallet))
+        if before == await venue.account(trader.address):
+            return compare_account(local, before, counts.orders)
+    return Verdict(unexplained=["the account keeps changing"])
 
 
-async def until(condition: Callable[[], bool], seconds: float, problem: str) -> None:
+async def wait_until(condition: Callable[[], bool], seconds: float, problem: str) -> None:
     deadline = asyncio.get_running_loop().time() + seconds
-    while not await patiently(condition):
+    while not await with_retries(condition):
         if asyncio.get_running_loop().time() > deadline:
             raise ChaosError(f"{problem} ({seconds:g} s)")
-        await asyncio.sleep(LOOK_EVERY)
+        await asyncio.sleep(POLL_INTERVAL)
 
 
-async def patiently(read: Callable[[], Result]) -> Result:
-    """Our own database was killed too, and may not be back yet."""
-    for _ in range(PATIENCE):
+async def with_retries(read: Callable[[], Result]) -> Result:
+    """Retry a database read: PostgreSQL may have been killed by the run and not be available yet."""
+    for _ in range(TIMEOUT_SECONDS):
         try:
             result: Result = await database_sync_to_async(read)()
             return result
         except (DatabaseError, InterfaceError):
-            await asyncio.sleep(LOOK_EVERY)
-    raise ChaosError("the database does not come back")
+            await asyncio.sleep(POLL_INTERVAL)
+    raise ChaosError("the database did not become available again")
 
 
 def _statuses() -> Counter[str]:

@@ -1,4 +1,4 @@
-"""The execution worker without one of its guards: what `manage.py chaos --without` must find out."""
+"""Execution worker with one safety check disabled: `manage.py chaos --disable` must detect the resulting errors."""
 
 import os
 from typing import Any
@@ -13,14 +13,14 @@ FAR = 10**10  # ms
 
 
 class Command(BaseCommand):
-    help = "For `manage.py chaos` alone: never trade with it."
+    help = "For `manage.py chaos` only. Never use it for trading."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("worker", choices=["wallets-execution"])
-        parser.add_argument("--without", required=True, choices=["wait-out"])
+        parser.add_argument("--disable", required=True, choices=["expiry-wait"])
 
     def handle(self, *args: Any, **options: Any) -> None:
         if INSIDE not in os.environ:
-            raise CommandError("this worker runs in the house of `manage.py chaos` and nowhere else")
-        expiry.settled_before = lambda now, margin=0: now + FAR
+            raise CommandError("this worker runs only in the stack of `manage.py chaos`")
+        expiry.final_before = lambda now, margin=0: now + FAR
         call_command("run_worker", options["worker"])

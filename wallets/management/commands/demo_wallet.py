@@ -1,4 +1,4 @@
-"""The demo trader's account at the simulator, so that a local house can trade from its first minute."""
+"""Creates the demo user's simulated wallet, so that a local installation can trade immediately."""
 
 import uuid
 from typing import Any

@@ -1,4 +1,7 @@
-"""The keys that seal the keys of wallets. Runs where execution runs: their private halves are files there."""
+"""`manage.py sealing_keys`: manages the keys that seal the API wallet keys.
+
+Runs on the host of the execution worker, where the private keys are stored as files.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -11,23 +14,23 @@ from wallets.vault import NoSealingKey, VaultLocked
 
 
 class Command(BaseCommand):
-    help = "init: the first key. rotate: a newer one. reseal: move everything to it. retire KID. list. check."
+    help = "Manage sealing keys: init, rotate, reseal, retire KID, list, check."
 
     def add_arguments(self, parser: CommandParser) -> None:
         what = parser.add_subparsers(dest="what", required=True)
         for name, does in (
-            ("init", "make the first key; never where sealed rows have lost theirs"),
-            ("rotate", "make a newer key, which seals from now on"),
-            ("reseal", "seal everything with the newest key; may be stopped and run again"),
-            ("list", "every key, what it seals and whether its file is here"),
-            ("check", "open every sealed key, to prove that a backup can be restored"),
+            ("init", "create the first key; refused while sealed rows exist without their key"),
+            ("rotate", "create a new key, which is used for sealing from now on"),
+            ("reseal", "seal everything with the newest key; can be interrupted and repeated"),
+            ("list", "list every key, the number of rows it seals, and whether its file is present"),
+            ("check", "unseal every sealed key, to verify that a backup can be restored"),
         ):
             what.add_parser(name, help=does)
-        retire = what.add_parser("retire", help="end a key that seals nothing, and delete its file")
+        retire = what.add_parser("retire", help="retire a key that seals nothing, and delete its file")
         retire.add_argument("kid")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        folder: Path = settings.EXECUTION_KEYS
+        folder: Path = settings.SEALING_KEY_DIR
         try:
             match options["what"]:
                 case "init":
@@ -47,17 +50,19 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _init(self, folder: Path) -> None:
-        if made := keys.sealing_keys_init(folder=folder):
-            self.stdout.write(f"made {made.kid} in {folder}; keep a copy apart from the database's")
+        if key := keys.sealing_keys_init(folder=folder):
+            self.stdout.write(f"made {key.kid} in {folder}; keep a copy apart from the database's")
 
     def _rotate(self, folder: Path) -> None:
-        made = keys.sealing_key_create(folder=folder)
-        self.stdout.write(f"{made.kid} seals from now on; `keys reseal` moves what is sealed already")
+        key = keys.sealing_key_create(folder=folder)
+        self.stdout.write(
+            f"{key.kid} is used for sealing from now on; `sealing_keys reseal` re-seals existing rows"
+        )
 
     def _reseal(self, folder: Path) -> None:
-        done = keys.secrets_reseal(folder=folder)
-        left = keys.secrets_behind()
-        self.stdout.write(f"resealed {done}; {left} left" + (": run it again" if left else ""))
+        count = keys.secrets_reseal(folder=folder)
+        remaining = keys.secrets_on_old_keys()
+        self.stdout.write(f"resealed {count}; {remaining} left" + (": run it again" if remaining else ""))
 
     def _list(self, folder: Path) -> None:
         for state in keys.sealing_keys_list(folder=folder):
