@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from accounts.models import User
 from market import leases
+from tests.strict_templates import strict_templates
 
 TRUNCATE_GUARDS = (
     ("accounts_auditentry", "accounts_audit_no_truncate"),
@@ -100,3 +101,8 @@ def _terminate_connections(django_db_setup, django_db_blocker):
 def _has_test_database():
     """False if no selected test uses the database: then the connection is not that of a test database."""
     return connection.settings_dict["NAME"].startswith(TEST_DATABASE_PREFIX)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _strict_templates():
+    strict_templates()
