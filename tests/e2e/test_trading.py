@@ -76,7 +76,7 @@ def last(page):
 
 def order(page, *, side="Buy", kind="Limit", size, price=None, trigger=None):
     """Fill in the order ticket and submit it; returns the order ID."""
-    page.get_by_text(f"{side}, {'long' if side == 'Buy' else 'short'}").click()
+    page.get_by_text(f"{side} / {'Long' if side == 'Buy' else 'Short'}").click()
     page.locator("#order-ticket .tabs").get_by_text(kind, exact=True).click()
     if price is not None:
         page.locator("#ticket-price").fill(str(price))
