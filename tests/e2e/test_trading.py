@@ -85,7 +85,7 @@ def order(page, *, side="Buy", kind="Limit", size, price=None, trigger=None):
     page.locator("#ticket-size").fill(size)
     page.locator("#ticket-size").press("Enter")
     result = page.locator("#ticket-result")
-    expect(result).to_contain_text(f"{side} {size} BTC")
+    expect(result).to_contain_text(f"{side} {'stop ' if kind == 'Stop' else ''}{size} BTC")
     expect(page.locator("#ticket-size")).to_have_value("")
     return re.search(r"/orders/([0-9a-f-]{36})/", result.inner_html())[1]
 
