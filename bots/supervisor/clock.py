@@ -1,7 +1,6 @@
 """Clocks of the supervisor: wall clock, monotonic clock, and a clock that excludes process suspension."""
 
 import asyncio
-import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -64,5 +63,5 @@ _ticker = threading.Thread(target=_tick_for_ever, args=(active_clock,), name="ac
 
 def active_clock_start() -> None:
     """Start the thread that ticks `active_clock`, once in a process."""
-    with contextlib.suppress(RuntimeError):  # the thread runs already
+    if _ticker.ident is None:
         _ticker.start()
