@@ -17,8 +17,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import totp_secrets
 from accounts.audit import AuditAction, record
-from accounts.rate_limits import client_address
 from accounts.services import SID, credentials_end_all
+from core.rate_limits import client_address
 
 # File name of allauth's message template → the text shown instead of it.
 ERROR_MESSAGES = {

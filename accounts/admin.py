@@ -21,9 +21,9 @@ from accounts import services
 from accounts.audit import AuditAction, exported, record
 from accounts.domain.permissions import Action, Role
 from accounts.models import ApiKey, AuditEntry, AuthSession, User
-from accounts.rate_limits import RateLimitClass, consume
 from accounts.selectors import role_of, user_is_allowed
 from accounts.step_up import request_session, step_up_redirect
+from core.rate_limits import RateLimitClass, consume
 
 action: Callable[..., Callable[[Any], Any]] = decorators.action
 display: Callable[..., Callable[[Any], Any]] = decorators.display

@@ -29,7 +29,7 @@ from accounts.domain.hash_chain import (
     verify_chain,
 )
 from accounts.models import AuditEntry, AuditHead, User
-from accounts.rate_limits import client_address
+from core.rate_limits import client_address
 
 logger = logging.getLogger(__name__)
 BATCH = 2000

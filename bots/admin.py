@@ -19,7 +19,7 @@ from bots import models
 from bots.domain.lifecycle import TERMINAL
 from bots.selectors.cards import HEARTBEAT_TIMEOUT
 from bots.services import bot_force_stop
-from market.domain.formatting import age
+from core.formatting import age
 
 action: Callable[..., Callable[[Any], Any]] = decorators.action
 

@@ -10,8 +10,10 @@ from django.utils import timezone
 from accounts.services import expired_delete
 from bots.services import journal_trim
 from bots.supervisor.worker import Supervisor
-from market.hub import NudgeSubscription, WorkerConsumer, in_thread
-from market.leases import workers_sweep
+from core.leases import workers_sweep
+from core.nudges import NudgeSubscription
+from core.threads import in_thread
+from core.workers import WorkerConsumer
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from bots.domain.ledger import LedgerAccount
 from bots.domain.lifecycle import Status, StopPolicy
-from market.leases import LeasedModel
+from core.models import LeasedModel
 
 MONEY: dict[str, Any] = {"max_digits": 38, "decimal_places": 18}
 

@@ -15,7 +15,7 @@ from unfold.sites import UnfoldAdminSite
 from accounts.step_up import request_session
 from cryptotrade.errors import error_response
 
-APP_LABELS = frozenset({"accounts", "market", "wallets", "bots"})
+APP_LABELS = frozenset({"accounts", "core", "market", "wallets", "bots"})
 # Unfold's front end evaluates expressions (Alpine) and sets inline styles. No other page has this policy.
 POLICY = {"script-src": ["'unsafe-eval'"], "style-src": ["'unsafe-inline'"]}
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
-from accounts.rate_limits import rule_parse
+from core.rate_limits import rule_parse
 
 SECRET_BYTES = 32
 MISSING_HINT = "`make run` generates it; in other deployments set it, or NAME_FILE."

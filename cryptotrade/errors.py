@@ -19,7 +19,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
-from accounts.rate_limits import RateLimiterUnavailable
+from core.rate_limits import RateLimiterUnavailable
 from cryptotrade.logging import request_id
 
 logger = logging.getLogger(__name__)

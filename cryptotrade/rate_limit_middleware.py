@@ -14,7 +14,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 
-from accounts.rate_limits import RateLimitClass, RateLimiterUnavailable, RateLimitResult, aconsume, address_of
+from core.rate_limits import RateLimitClass, RateLimiterUnavailable, RateLimitResult, aconsume, address_of
 from cryptotrade.errors import error_response
 from cryptotrade.rate_limit_routes import COUNTED, count_request, limit_class
 

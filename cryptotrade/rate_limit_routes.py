@@ -1,4 +1,4 @@
-"""Rate limit class of each route, for pages and the API. `accounts.rate_limits` does the counting."""
+"""Rate limit class of each route, for pages and the API. `core.rate_limits` does the counting."""
 
 import re
 from typing import Any
@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from accounts.rate_limits import (
+from core.rate_limits import (
     FAIL_CLOSED,
     RateLimitClass,
     RateLimiterUnavailable,

@@ -49,7 +49,7 @@ def web_config(application: Any, *, port: int, host: str = "127.0.0.1") -> uvico
         access_log=False,
         log_config=None,
         server_header=False,
-        proxy_headers=False,  # `accounts.rate_limits` derives client addresses from TRUSTED_PROXY_COUNT
+        proxy_headers=False,  # `core.rate_limits` derives client addresses from TRUSTED_PROXY_COUNT
         timeout_graceful_shutdown=5,
     )
 

@@ -1,27 +1,8 @@
-"""Database tables of market data: workers, venues, instruments, candles and trades."""
-
-import uuid
+"""Database tables of market data: venues, instruments, candles and trades."""
 
 from django.db import models
 
-from market.leases import LeasedModel
-
-
-class Worker(models.Model):
-    """One running worker process. Its lease is valid until `lease_until` by the database's clock."""
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    channel = models.CharField(max_length=40)
-    host = models.CharField(max_length=255)
-    pid = models.PositiveIntegerField()
-    started_at = models.DateTimeField(auto_now_add=True)
-    lease_until = models.DateTimeField()
-
-    class Meta:
-        indexes = (models.Index(fields=["channel", "lease_until"], name="market_worker_live"),)
-
-    def __str__(self) -> str:
-        return f"{self.channel} on {self.host}, pid {self.pid}"
+from core.models import LeasedModel
 
 
 class Venue(LeasedModel):

@@ -6,9 +6,9 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
+from core.leases import Claim, fence
 from market.domain.events import Candle, Trade
 from market.domain.instruments import Instrument
-from market.leases import Claim, fence
 from market.models import Instrument as InstrumentRow
 from market.models import Venue
 

@@ -11,7 +11,7 @@ from django.db.backends.base.creation import TEST_DATABASE_PREFIX
 from hypothesis import HealthCheck, settings
 
 from accounts.models import User
-from market import leases
+from core import leases
 from tests.strict_templates import strict_templates
 
 TRUNCATE_GUARDS = (

@@ -10,7 +10,7 @@ import yaml
 from market.domain.conflate import TICK_KEYS
 
 ROOT = Path(__file__).parent.parent
-APPS = ("accounts", "bots", "cryptotrade", "market", "wallets")
+APPS = ("accounts", "bots", "core", "cryptotrade", "market", "wallets")
 PRODUCT = [path for app in APPS for path in (ROOT / app).rglob("*.py") if "migrations" not in path.parts]
 MESSAGE_TYPE = re.compile(r"(user|venue|interest|wake)(\.[a-z]+)?")
 SCRIPTS = "".join(path.read_text() for path in (ROOT / "static/js").glob("*.js"))

@@ -1,7 +1,7 @@
 """Import graph: draws `docs/architecture.svg`, the packages of each app and what they import.
 
 Run it as `python -m tools.import_graph [--check]`. One box is one direct child of an app, package or module;
-the modules of the project package are one box. Arrows go down. An import that follows from two others is
+the modules of the project package, benchmarks and tools are one box each. Arrows go down. An import that follows from two others is
 not drawn, and is one line in the tooltip of its box. `--check` writes nothing and exits with 1 when the
 drawing is out of date.
 """
@@ -16,9 +16,23 @@ import grimp
 ROOT = Path(__file__).resolve().parent.parent
 DRAWING = ROOT / "docs" / "architecture.svg"
 PROJECT = "cryptotrade"
-APPS = (PROJECT, "bots", "wallets", "market", "accounts")
-BANDS = ((PROJECT,), ("bots",), ("wallets",), ("market", "accounts"))  # from top to bottom
-LEFT_OUT = frozenset({"apps", "migrations"})  # Django's own, imported by nothing
+APPS = (PROJECT, "bots", "wallets", "market", "accounts", "core", "simulator", "benchmarks", "tools")
+# From top to bottom. Nothing of the product imports tools, benchmarks or simulator.
+BANDS = (
+    ("tools", "benchmarks"),
+    (PROJECT,),
+    ("bots",),
+    ("wallets", "simulator"),
+    ("market", "accounts"),
+    ("core",),
+)
+# Apps with all modules in one box, except the packages named here.
+ONE_BOX: Mapping[str, frozenset[str]] = {
+    PROJECT: frozenset({"management"}),
+    "benchmarks": frozenset({"management"}),
+    "tools": frozenset({"chaos"}),
+}
+LEFT_OUT = frozenset({"apps", "conf", "migrations"})  # Django's own, imported by nothing
 
 BOX, GAP, ROW, MARGIN, TITLE = (118, 26), 14, 62, 24, 22
 STYLE = """
@@ -49,7 +63,7 @@ def _box(module: str) -> str | None:
     app, *parts = module.split(".")
     if not parts or parts[0] in LEFT_OUT:
         return None
-    return f"{app}.{parts[0]}" if app != PROJECT or parts[0] in ("bench", "management") else PROJECT
+    return app if app in ONE_BOX and parts[0] not in ONE_BOX[app] else f"{app}.{parts[0]}"
 
 
 def ranks(boxes: Iterable[str], graph: Graph) -> dict[str, int]:
@@ -151,7 +165,7 @@ def _arrow(start: Place, end: Place, importer: str, imported: str) -> str:
 
 def _box_lines(box: str, place: Place, imported: frozenset[str]) -> str:
     x, y = place
-    name = box.partition(".")[2] or "settings, urls …"
+    name = box.partition(".")[2] or "modules"
     tooltip = escape(f"{box} imports: {', '.join(sorted(imported)) or 'nothing'}")
     return (
         f'<g><title>{tooltip}</title><rect class="box" x="{x}" y="{y}" width="{BOX[0]}" height="{BOX[1]}"'

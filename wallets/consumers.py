@@ -6,7 +6,9 @@ from typing import Any
 
 from django.conf import settings
 
-from market.hub import NudgeSubscription, WorkerConsumer, in_thread
+from core.nudges import NudgeSubscription
+from core.threads import in_thread
+from core.workers import WorkerConsumer
 from wallets.execution.worker import ExecutionWorker
 from wallets.vault import Unsealer, VaultLocked, harden
 

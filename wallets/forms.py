@@ -8,7 +8,7 @@ from uuid import uuid4
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from market.domain.formatting import decimal_parse
+from core.formatting import decimal_parse
 from wallets.domain.requests import OrderRequest
 from wallets.domain.status import OrderStatus, TradingState
 

@@ -12,13 +12,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.base import Conflict
 from accounts.api.common import HUMAN_ONLY, object_or_404, signed_in_user
 from accounts.api.serializers import KeyBody, KeyCreate, KeyCreated
 from accounts.models import ApiKey
 from accounts.selectors import api_key_digest, api_key_get, api_key_list
 from accounts.services import TooManyKeys, api_key_create, api_key_rename, api_key_revoke
 from accounts.step_up import StepUpRequired
+from core.api import Conflict
 
 IDEMPOTENCY_SECONDS = 24 * 3600
 IDEMPOTENCY = OpenApiParameter(

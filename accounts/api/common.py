@@ -8,12 +8,12 @@ from rest_framework.permissions import AllowAny, BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from accounts.api.base import NOT_FOUND_MESSAGE
 from accounts.authentication import CHALLENGE, SAFE_METHODS
 from accounts.domain.permissions import Action
 from accounts.models import ApiKey, AuthSession, User
 from accounts.selectors import user_is_allowed
 from accounts.services import LimitReached
+from core.api import NOT_FOUND_MESSAGE
 
 OwnedObject = TypeVar("OwnedObject", ApiKey, AuthSession)
 

@@ -10,7 +10,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.base import Conflict
 from accounts.api.common import HUMAN_ONLY, signed_in_user, throttled
 from accounts.api.serializers import (
     CodeBody,
@@ -35,6 +34,7 @@ from accounts.services import (
     user_rename,
 )
 from accounts.step_up import StepUpRequired, request_session
+from core.api import Conflict
 
 
 def _session(request: Request) -> AuthSession:

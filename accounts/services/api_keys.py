@@ -13,8 +13,8 @@ from redis.exceptions import RedisError
 
 from accounts.audit import AuditAction, record
 from accounts.models import ApiKey, User
-from accounts.rate_limits import client_address
 from accounts.selectors import KEY_PREFIX, api_key_digest, api_key_list
+from core.rate_limits import client_address
 
 MAX_KEYS = 20
 MAX_DAYS = 366

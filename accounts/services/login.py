@@ -10,10 +10,10 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from accounts.models import AuthSession, User
-from accounts.rate_limits import client_address
 from accounts.services.sessions import session_open
 from accounts.services.signup import verification_begin
 from accounts.services.step_up import LimitReached, second_factor_check
+from core.rate_limits import client_address
 
 HASH_QUEUE_TIMEOUT = 300
 

@@ -13,8 +13,8 @@ from redis.exceptions import RedisError
 
 from accounts.audit import AuditAction, record
 from accounts.models import ApiKey, AuthSession, User
-from accounts.rate_limits import client_address
 from accounts.selectors import session_find
+from core.rate_limits import client_address
 
 SID = "sid"  # key of the session id in the Django session and claim in the tokens
 SIGNED_OUT = "signed out"

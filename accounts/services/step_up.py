@@ -9,7 +9,7 @@ from django.utils.translation import gettext
 
 from accounts.audit import AuditAction, record
 from accounts.models import AuthSession, User
-from accounts.rate_limits import RateLimitClass, consume
+from core.rate_limits import RateLimitClass, consume
 
 STEP_UP_LIFETIME = timedelta(minutes=10)
 

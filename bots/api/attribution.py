@@ -9,10 +9,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.base import NOT_FOUND, NOT_FOUND_MESSAGE
 from bots import selectors
 from bots.api.common import BotsAPIView
 from bots.api.serializers import DecimalField, Fields
+from core.api import NOT_FOUND, NOT_FOUND_MESSAGE
 from wallets.selectors import wallet_get
 
 

@@ -12,15 +12,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.base import (
-    NOT_FOUND_MESSAGE,
-    Conflict,
-    ErrorMappingView,
-    NewestFirstPagination,
-    PaginatedView,
-    idempotency_uuid,
-    validated_data,
-)
 from accounts.authentication import SAFE_METHODS
 from accounts.domain.permissions import Action
 from accounts.selectors import user_is_allowed
@@ -30,6 +21,15 @@ from bots.domain.errors import BotConflict, BotInvalid, BotNotFound
 from bots.domain.requests import BotRequest
 from bots.models import Bot
 from bots.selectors import BotCard
+from core.api import (
+    NOT_FOUND_MESSAGE,
+    Conflict,
+    ErrorMappingView,
+    NewestFirstPagination,
+    PaginatedView,
+    idempotency_uuid,
+    validated_data,
+)
 
 IDEMPOTENCY = OpenApiParameter(
     "Idempotency-Key",

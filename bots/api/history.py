@@ -14,14 +14,6 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.base import (
-    BAD_REQUEST,
-    NOT_FOUND,
-    NOT_FOUND_MESSAGE,
-    NewestFirstByIdPagination,
-    NewestFirstPagination,
-    validated_data,
-)
 from bots import selectors
 from bots.api import serializers
 from bots.api.common import (
@@ -33,6 +25,14 @@ from bots.api.common import (
 from bots.domain.errors import BotNotFound
 from bots.models import Bot, BotJournalEntry
 from bots.selectors.exports import EXPORTS
+from core.api import (
+    BAD_REQUEST,
+    NOT_FOUND,
+    NOT_FOUND_MESSAGE,
+    NewestFirstByIdPagination,
+    NewestFirstPagination,
+    validated_data,
+)
 from wallets.selectors import source_fills, source_orders
 
 LINES_PER_CHUNK = 500

@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from bots.models import Bot, BotJournalEntry, Statuses, StopPolicies
 from bots.selectors import BotCard
-from market.domain.formatting import plain
+from core.formatting import plain
 
 Fields = dict[str, Any]
 

@@ -8,7 +8,6 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.base import BAD_REQUEST, CONFLICT, NOT_FOUND, validated_data
 from bots import selectors, services
 from bots.api import serializers
 from bots.api.common import (
@@ -25,6 +24,7 @@ from bots.domain.lifecycle import StopPolicy
 from bots.models import Bot
 from bots.sdk import schema
 from bots.strategies import STRATEGIES
+from core.api import BAD_REQUEST, CONFLICT, NOT_FOUND, validated_data
 
 
 class StrategyList(BotsAPIView):

@@ -10,7 +10,7 @@ from bots.domain.pnl import BotPnl
 from bots.models import Bot
 from bots.selectors.ledger import bots_pnl
 from bots.selectors.strategies import strategy_get
-from market.domain.formatting import decimal_parse
+from core.formatting import decimal_parse
 from market.selectors import ticks_or_none
 from wallets.selectors import sources_live
 

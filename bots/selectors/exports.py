@@ -10,7 +10,7 @@ from typing import Any
 
 from bots.models import Bot
 from bots.selectors.bots import events_of, inputs_of
-from market.domain.formatting import plain
+from core.formatting import plain
 from wallets.selectors import source_fills, source_orders
 
 FORMAT = "cryptotrade.bot"

@@ -3,7 +3,7 @@
 from typing import Any
 
 from bots.sdk import Candle, Instrument, Tick
-from market.domain.formatting import decimal_parse
+from core.formatting import decimal_parse
 from market.selectors import candles_before, instrument_get
 from wallets.selectors import Prices
 

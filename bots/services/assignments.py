@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from bots.models import Bot, BotRun
 from bots.services.dto import BotAssignment, Heartbeat
-from market.leases import Claim, claim
+from core.leases import Claim, claim
 
 
 def _has_active_run() -> Exists:

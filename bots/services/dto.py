@@ -11,7 +11,7 @@ from bots.domain.runner import RunSpec
 from bots.domain.snapshot import Snapshot
 from bots.domain.state_sync import OrderView, PositionView
 from bots.sdk import Side, Tick
-from market.leases import Claim
+from core.leases import Claim
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from bots.selectors import bot_terms, code_hash, strategy_get
 from bots.services.bots import journal
 from bots.services.dto import CommitResult, DecisionBatch, LoadedRun, OwnFill, OwnOrderState
 from bots.services.position_close import cap_close_requests, position_view, remaining_position
-from market.leases import Claim, LeaseLost, fence
+from core.leases import Claim, LeaseLost, fence
 from wallets.domain.status import OrderStatus
 from wallets.selectors import prices_of, source_fills_after, source_orders_by_client_id
 from wallets.services import OrderCommand, order_commands_execute

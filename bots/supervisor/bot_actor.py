@@ -17,7 +17,7 @@ from bots.supervisor.candles import is_due
 from bots.supervisor.clock import now_ms, steady
 from bots.supervisor.context import SupervisorContext
 from bots.supervisor.strategy_executor import CallbackTimeout, StrategyCall, Watchdog
-from market.leases import LeaseLost, task_is_running
+from core.leases import LeaseLost, task_is_running
 
 CANDLE_TIMEOUT = 30.0  # s, for candles that the feed worker may still be fetching
 NO_PRICES = "No current prices from the exchange."

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from bots.sdk import Candle, DataRequirements, Instrument
 from bots.selectors.market_data import candles_stored
 from bots.supervisor.clock import steady
+from core.threads import in_thread
 from market.domain.events import INTERVALS
-from market.hub import in_thread
 
 FRESH_SECONDS = 0.9  # a little less than the interval between two reconciliations
 MAX_CONCURRENT = 3

@@ -12,7 +12,7 @@ from bots.domain.snapshot import Snapshot
 from bots.supervisor.candles import CandleCache, CandleLimiter
 from bots.supervisor.clock import now_ms
 from bots.supervisor.strategy_executor import StrategyExecutor
-from market.hub import in_thread
+from core.threads import in_thread
 
 logger = logging.getLogger(__name__)
 

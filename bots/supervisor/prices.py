@@ -10,7 +10,7 @@ from bots.sdk import Tick
 from bots.selectors.market_data import tick_read
 from bots.supervisor.clock import now_ms
 from bots.supervisor.strategy_executor import StrategyCall
-from market.leases import task_is_running
+from core.leases import task_is_running
 from wallets.selectors import Prices, prices_of
 
 READ_SECONDS = 0.05  # venues flush ten to twenty times a second

@@ -18,8 +18,10 @@ from bots.supervisor.clock import now_ms, steady
 from bots.supervisor.context import SupervisorContext
 from bots.supervisor.prices import PriceReader
 from bots.supervisor.strategy_executor import StrategyExecutor
-from market.hub import DATABASE_ERRORS, UserEventPublisher, in_poll_thread, in_thread
-from market.leases import LeaseLost, release
+from core.errors import DATABASE_ERRORS
+from core.leases import LeaseLost, release
+from core.threads import in_poll_thread, in_thread
+from market.hub import UserEventPublisher
 from wallets.selectors import sources_changed
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from bots.domain.equity import Point
-from market.domain import formatting
+from core import formatting
 
 register = template.Library()
 

@@ -3,12 +3,9 @@
 from bisect import bisect_left, insort
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from market.domain.events import Side
-
-if TYPE_CHECKING:
-    from market.domain.matching import NewOrder
 
 
 class Level(NamedTuple):
@@ -24,13 +21,13 @@ class RestingOrder:
 
     __slots__ = ("client_id", "id", "owner", "price", "side", "size")
 
-    def __init__(self, order: "NewOrder", size: int) -> None:
-        self.id = order.id
-        self.owner = order.owner
-        self.side: Side = order.side
-        self.price = order.price
+    def __init__(self, id: int, owner: str, side: Side, price: int, size: int, client_id: str | None) -> None:
+        self.id = id
+        self.owner = owner
+        self.side: Side = side
+        self.price = price
         self.size = size
-        self.client_id = order.client_id
+        self.client_id = client_id
 
 
 class ReduceOnlyCap(Protocol):

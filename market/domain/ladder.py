@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from market.domain.formatting import fixed
+from core.formatting import fixed
 
 LEVELS = 22
 

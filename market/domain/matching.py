@@ -130,7 +130,9 @@ class OrderBook:
         if order.tif == "ioc":
             events.append(Cancelled(order.id, order.owner, remaining, CancelReason.NO_LIQUIDITY))
             return events
-        resting = self._orders[order.id] = RestingOrder(order, remaining)
+        resting = self._orders[order.id] = RestingOrder(
+            order.id, order.owner, order.side, order.price, remaining, order.client_id
+        )
         self._sides[order.side].add(resting)
         events.append(Rested(order.id, order.owner, order.side, order.price, remaining, order.client_id))
         return events

@@ -9,14 +9,13 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 
-from django.db import DatabaseError, InterfaceError
-
+from core.errors import DATABASE_ERRORS
+from core.leases import Claim, task_is_running
+from core.threads import in_thread
 from market.domain.candles import bucket, first_gap
 from market.domain.errors import MarketError, VenueRejected
 from market.domain.events import INTERVALS, Candle
 from market.feed.aggregator import FeedAggregator
-from market.hub import in_thread
-from market.leases import Claim, task_is_running
 from market.models import Candle as CandleRow
 from market.services import candles_store
 from market.venues.base import Feed
@@ -91,7 +90,7 @@ class Backfill:
             await self._fill(*job)
         except VenueRejected as rejection:
             self._log_failure(job, rejection)
-        except (MarketError, DatabaseError, InterfaceError) as problem:
+        except (MarketError, *DATABASE_ERRORS) as problem:
             self._log_failure(job, problem)
             return False
         return True

@@ -5,17 +5,17 @@ import logging
 import random
 from collections.abc import Callable
 
-import redis
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError
 from prometheus_client import Counter, Gauge
 
+from core.errors import DATABASE_ERRORS, REDIS_ERRORS
+from core.leases import Claim, LeaseLost, task_is_running
+from core.threads import in_thread
 from market.domain.errors import MarketError
 from market.domain.subscriptions import backoff
 from market.feed.aggregator import FeedAggregator
 from market.feed.backfill import Backfill
-from market.hub import Publisher, in_thread
-from market.leases import Claim, LeaseLost, task_is_running
+from market.hub import Publisher
 from market.services import candles_store, instrument_sync, trades_store
 from market.venues.base import Feed
 
@@ -28,8 +28,6 @@ STORE_INTERVAL = 1.0
 INTEREST_POLL_INTERVAL = 1.0
 INSTRUMENT_LIST_INTERVAL = 600.0
 SHUTDOWN_TIMEOUT = 1.0
-REDIS_ERRORS = (redis.RedisError, OSError, TimeoutError)
-DATABASE_ERRORS = (DatabaseError, InterfaceError)
 FLUSHES = Counter("cryptotrade_feed_flushes_total", "Flushes to the stream layer.", ["venue"])
 FLUSH_FAILURES = Counter("cryptotrade_feed_flush_failures_total", "Flushes that failed in Redis.", ["venue"])
 STORED = Counter("cryptotrade_feed_rows_stored_total", "Candles and trades written.", ["venue", "what"])

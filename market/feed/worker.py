@@ -5,12 +5,14 @@ import logging
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError
 from django.db.models import Q
 
+from core.errors import DATABASE_ERRORS
+from core.leases import Claim, LeaseLost, claim, is_still_owner, release
+from core.threads import in_thread
+from core.workers import WorkerConsumer
 from market.feed.venue_feed import VenueFeed
-from market.hub import Publisher, WorkerConsumer, in_thread
-from market.leases import Claim, LeaseLost, claim, is_still_owner, release
+from market.hub import Publisher
 from market.models import Venue
 from market.services import venue_ensure
 from market.venues import venue_feed, venue_kind
@@ -19,7 +21,6 @@ logger = logging.getLogger(__name__)
 
 CHANNEL = "market-feed"
 PAUSE_AFTER_CRASH = 5.0
-DATABASE_ERRORS = (DatabaseError, InterfaceError)
 
 
 def venues_free(worker: Any) -> list[tuple[Claim, bool]]:

@@ -19,6 +19,7 @@ from channels.layers import get_channel_layer
 from django.conf import settings
 from prometheus_client import Gauge, Histogram
 
+from core.leases import task_is_running
 from market.domain.commands import TOPICS_PER_CONNECTION, CommandError, Subscribe
 from market.domain.fanout import TICKS_PER_SECOND, Delivery, Fanout, PendingSubscribe
 from market.domain.topic_reader import TopicReader
@@ -27,7 +28,6 @@ from market.hub.client import FRAMES, GOING_AWAY, TRY_LATER, Client, Text
 from market.hub.credential_monitor import CredentialMonitor
 from market.hub.snapshots import INTEREST_SECONDS, interest_key
 from market.hub.upstream import UpstreamSubscriber
-from market.leases import task_is_running
 
 logger = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ import orjson
 import redis
 from django.conf import settings
 
+from core.redis_breaker import redis_call
 from market.domain.topics import TopicClass, topic_parse
-from market.hub.redis_breaker import redis_call
 
 STATUS = "_status"
 SYMBOLS = "_symbols"

@@ -17,11 +17,11 @@ from channels.layers import get_channel_layer
 from django.conf import settings
 from prometheus_client import Counter
 
+from core.leases import task_is_running
 from market.domain.fanout import Fanout
 from market.domain.topics import TopicClass
 from market.hub.publisher import LAYER, user_group, venue_group
 from market.hub.snapshots import STATUS, SYMBOLS, log_decode, log_key, snap_key, snapshot_decode
-from market.leases import task_is_running
 
 logger = logging.getLogger(__name__)
 

@@ -8,14 +8,12 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import redis
-
+from core.errors import REDIS_ERRORS
+from core.leases import task_is_running
 from market.hub.publisher import user_event_publish
-from market.leases import task_is_running
 
 logger = logging.getLogger(__name__)
 
-REDIS_ERRORS = (redis.RedisError, OSError, TimeoutError)
 MAX_QUEUED = 2_000
 
 

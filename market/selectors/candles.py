@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import FloatField
 from django.db.models.functions import Cast
 
-from market.domain.formatting import plain
+from core.formatting import plain
 from market.models import Candle, Instrument
 
 DAY_MS = 24 * 3600 * 1000

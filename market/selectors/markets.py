@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from market.domain.formatting import decimal_parse
+from core.formatting import decimal_parse
 from market.models import Instrument
 from market.selectors.candles import sparklines
 from market.selectors.instruments import instrument_list, price_decimals

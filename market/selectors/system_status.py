@@ -8,8 +8,9 @@ import redis
 from django.db import DatabaseError
 from django.db.models.functions import Now
 
+from core.models import Worker
 from market import hub
-from market.models import Venue, Worker
+from market.models import Venue
 from market.selectors.venues import VenueState, venue_states
 
 logger = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from market.domain import formatting
-from market.domain.formatting import Figure
+from core import formatting
+from core.formatting import Figure
 from market.selectors import MarketRow, VenueState, venue_states
 
 logger = logging.getLogger(__name__)

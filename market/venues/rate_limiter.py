@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol, cast
 import redis.asyncio
 from prometheus_client import Counter, Histogram
 
+from core.errors import REDIS_ERRORS
 from market.venues.token_bucket import TokenBucket
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,6 @@ WEIGHT_PER_MINUTE = 1100  # the venue allows 1200 per IP address; the rest is fo
 STANDALONE_SHARE = 0.25
 REDIS_TIMEOUT = 0.5
 REDIS_RETRY_SECONDS = 1.0  # time after an error before Redis is called again
-REDIS_ERRORS = (redis.RedisError, OSError, TimeoutError)
 BUDGET_WAIT_SECONDS = Histogram(
     "cryptotrade_venue_budget_wait_seconds", "Wait for request weight.", ["venue", "lane"]
 )

@@ -1,4 +1,4 @@
-// Number formatting, the same as market/domain/formatting.py; tests/data/format_cases.json tests both. Decimal
+// Number formatting, the same as core/formatting.py; tests/data/format_cases.json tests both. Decimal
 // strings are rounded as strings: floats would differ in the last digit.
 
 const MINUS = "\u2212";

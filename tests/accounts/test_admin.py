@@ -31,7 +31,7 @@ LISTS = [
     "accounts/auditentry",
     "market/venue",
     "market/instrument",
-    "market/worker",
+    "core/worker",
 ]
 MARKER = "marker-of-a-secret"
 
@@ -123,7 +123,7 @@ def test_support_reads_people_and_markets_and_nothing_that_gives_access(supporte
 
 def test_only_models_of_the_project_are_shown(db):
     shown = {model._meta.app_label for model in admin.site._registry}
-    assert shown == {"accounts", "market", "wallets", "bots"}
+    assert shown == {"accounts", "core", "market", "wallets", "bots"}
 
 
 # --- secrets --------------------------------------------------------------------------------------------

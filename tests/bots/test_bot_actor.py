@@ -20,9 +20,10 @@ from bots.supervisor.clock import now_ms
 from bots.supervisor.context import SupervisorContext
 from bots.supervisor.strategy_executor import StrategyExecutor
 from bots.supervisor.worker import Supervisor
-from market import leases, models
-from market.hub import in_thread
-from market.leases import LeaseLost
+from core import leases
+from core.leases import LeaseLost
+from core.threads import in_thread
+from market import models
 from tests.wallets import factories as worlds
 from tests.wallets.factories import PERP, world_make
 from wallets.domain.status import LIVE

@@ -12,7 +12,7 @@ from bots.domain.runner import Runner
 from bots.sdk import parse_inputs
 from bots.strategies.dca import DCA, deviations
 from tests.bots.market_harness import BotHarness, candles_read, spec, terms
-from tests.market.recordings import recorded
+from tests.market.recordings import absent, recorded
 
 CRASH = 1760126400000  # 2025-10-10 20:00 UTC; the fall began at 21:15
 EXAMPLE = {
@@ -148,7 +148,7 @@ def test_limits_hold_through_the_crash_of_october_2025():
     [path] = recorded("candles/binance_usdm_5m/ETHUSDT-5m.csv.gz")
     candles = candles_read(path, CRASH, 150)
     if candles[0].open_time != CRASH:
-        pytest.skip("the crash is not in these data")
+        absent("the crash is not in these data")
     given = terms(budget=1000, price_decimals=2, size_decimals=3)
     market = driver({"stop_loss": "12"}, given, candles[0].open)
     market.play(candles)

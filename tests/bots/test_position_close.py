@@ -20,14 +20,14 @@ from bots.supervisor.bot_actor import BotActor
 from bots.supervisor.candles import CandleCache, CandleLimiter
 from bots.supervisor.context import SupervisorContext
 from bots.supervisor.strategy_executor import StrategyExecutor
-from market import leases
-from market.hub import in_thread
-from market.simulator.faults import fault_parse
-from market.simulator.server import Config, Simulator, wall_clock
+from core import leases
+from core.threads import in_thread
 from market.venues.hyperliquid.trader import HyperliquidTrader
-from tests.market.simulator.conftest import small_world
-from tests.market.simulator.signed_client import USD
+from simulator.hyperliquid.faults import fault_parse
+from simulator.hyperliquid.server import Config, Simulator, wall_clock
 from tests.market.test_trader import Key
+from tests.simulator.conftest import small_world
+from tests.simulator.signed_client import USD
 from tests.wallets import factories as worlds
 from tests.wallets.actor_harness import WalletHarness
 from tests.wallets.factories import PERP, world_make

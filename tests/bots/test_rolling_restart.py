@@ -17,12 +17,12 @@ from bots.domain.requests import BotRequest
 from bots.models import Bot, BotJournalEntry, BotRun
 from bots.sdk import Integer, Level, Strategy
 from bots.supervisor.worker import Supervisor
-from market import leases
+from core import leases
 from market.domain.orders import Accepted
 from market.models import Instrument
+from tests.core.test_run_worker import ROOT, environment, eventually
 from tests.market import factories as market
-from tests.market.simulator.conftest import Running, small_world, wall_clock
-from tests.market.test_run_worker import ROOT, environment, eventually
+from tests.simulator.conftest import Running, small_world, wall_clock
 from tests.wallets import factories as worlds
 from tests.wallets.factories import PERP, world_make
 from tests.wallets.test_two_workers import post

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from bots import consumers
 from bots.consumers import SupervisorConsumer
-from market.models import Worker
+from core.models import Worker
 
 
 @pytest.mark.django_db(transaction=True)

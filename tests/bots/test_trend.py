@@ -8,7 +8,7 @@ from bots.domain.lifecycle import Status
 from bots.sdk import parse_inputs
 from bots.strategies.trend import Trend, size_for
 from tests.bots.market_harness import BotHarness, candles_made, candles_read, spec, terms
-from tests.market.recordings import recorded
+from tests.market.recordings import absent, recorded
 
 CRASH = 1760126400000  # 2025-10-10 20:00 UTC; the fall began at 21:15
 SHORT = {"interval": "5m", "fast": 2, "slow": 4, "atr_period": 3, "stop": "2", "risk": "1"}
@@ -118,7 +118,7 @@ def test_limits_hold_through_the_crash_of_october_2025(name):
     [path] = recorded(f"candles/binance_usdm_5m/{name}-5m.csv.gz")
     candles = candles_read(path, CRASH - 60 * 300_000, 400)
     if candles[0].open_time > CRASH:
-        pytest.skip("the crash is not in these data")
+        absent("the crash is not in these data")
     given = terms(leverage=3, price_decimals=2)
     raw = {"interval": "5m", "fast": 5, "slow": 15, "direction": "both"}
     market = BotHarness(spec(Trend, raw, given), candles[:60])

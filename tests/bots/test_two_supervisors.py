@@ -18,9 +18,9 @@ from django.db.models.functions import Now
 from bots import services
 from bots.domain.requests import BotRequest
 from bots.models import Bot, BotRun
-from market import leases
-from market.models import Worker
-from tests.market.test_run_worker import ROOT, environment, eventually
+from core import leases
+from core.models import Worker
+from tests.core.test_run_worker import ROOT, environment, eventually
 from tests.wallets import factories as worlds
 from tests.wallets.factories import PERP, world_make
 from wallets.domain.status import LIVE

@@ -131,7 +131,8 @@ def test_secret_sent_to_every_route_stays_nowhere(visitor_of, logged, shape, sig
                 body = {"data": fields}
             answer = getattr(client, sent)(path, headers=headers, **({} if sent == "get" else body))
             shown.append(f"{sent} {path}: {answer.getvalue().decode(errors='replace')}")
-            assert answer.status_code < 500, (sent, path)
+            # No feed runs here, which /ready reports as 503.
+            assert answer.status_code < 500 or path == "/ready", (sent, path)
     assert len(shown) > 100
     assert leaks(marker, logged, shown=shown) == {}
 

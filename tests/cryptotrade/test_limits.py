@@ -14,8 +14,8 @@ from rest_framework_simplejwt.tokens import AccessToken
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from accounts import rate_limits
-from accounts.rate_limits import RateLimitClass
+from core import rate_limits
+from core.rate_limits import RateLimitClass
 from cryptotrade import rate_limit_middleware as middleware
 from cryptotrade.rate_limit_routes import limit_class
 from tests.stream.server import ServerThread

@@ -23,3 +23,9 @@ def test_migrations_of_other_packages_do_not_count(db):
 
 def test_the_current_database_is_accepted(db):
     call_command("migrate", verbosity=0)
+
+
+def test_a_database_without_the_table_of_an_app_that_was_split_off_is_refused_too(db):
+    MigrationRecorder(connection).record_unapplied("core", "0001_initial")
+    with pytest.raises(CommandError, match=r"older version of CryptoTrade \(Migration market\.0001_initial"):
+        call_command("migrate", verbosity=0)

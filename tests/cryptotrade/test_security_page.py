@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from accounts.rate_limits import BUCKETS
+from core.rate_limits import BUCKETS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/security.md").read_text(encoding="utf-8")
@@ -27,7 +27,7 @@ def test_every_control_has_a_row_with_a_proof_or_says_later():
 
 def test_every_limit_is_in_the_table_with_its_numbers():
     names = {name for buckets in BUCKETS.values() for name, _ in buckets} - {"stream_command"}
-    source = (ROOT / "cryptotrade/settings.py").read_text(encoding="utf-8")
+    source = (ROOT / "core/conf.py").read_text(encoding="utf-8")
     for name in names:
         shipped = re.search(rf'"{name}": "([\d/]+)"', source)[1]
         assert f"| {name} | {shipped} |" in PAGE

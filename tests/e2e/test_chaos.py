@@ -59,7 +59,7 @@ def test_sixty_orders_and_six_bots_survive_repeated_process_kills(chaos):
 
 def test_an_unknown_fault_kind_is_rejected_before_the_run_starts(monkeypatch):
     monkeypatch.setattr(
-        "cryptotrade.management.commands.chaos._restart_inside", lambda var: pytest.fail("the run starts")
+        "tools.chaos.management.commands.chaos._restart_inside", lambda var: pytest.fail("the run starts")
     )
     with pytest.raises(CommandError, match="unknown kind everything"):
         call_command("chaos", "--kinds", "everything")

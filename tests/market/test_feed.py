@@ -12,8 +12,9 @@ from channels.db import database_sync_to_async
 from django.conf import settings as django_settings
 from django.db import connection
 
+from core import leases
 from cryptotrade.embedded import EmbeddedRedis, services_at
-from market import leases, models
+from market import models
 from market.domain.subscriptions import StreamLimits
 from market.feed import aggregator, backfill
 from market.feed import venue_feed as venue_module

@@ -12,9 +12,11 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
+from core import leases
+from core.models import Worker
 from cryptotrade.errors import error_response
-from market import hub, leases, selectors
-from market.models import Venue, Worker
+from market import hub, selectors
+from market.models import Venue
 from tests.accounts import browser_client
 from tests.market import factories
 
@@ -297,12 +299,12 @@ def test_status_says_when_a_lease_has_ended(client, market):
     assert "Stopped" in page
 
 
-@pytest.mark.parametrize("kind", ["venue", "instrument", "worker"])
+@pytest.mark.parametrize("kind", ["market/venue", "market/instrument", "core/worker"])
 def test_administrators_view_but_do_not_add(client, market, kind):
     root = browser_client.confirm(User.objects.create_superuser("root@example.org", browser_client.PASSWORD))
     secret = browser_client.totp_enable(root)
     browser_client.sign_in(client, email=root.email)
     client.post("/accounts/login/second-factor/", {"code": browser_client.totp_code(secret)})
     leases.worker_register(channel="market-feed")
-    assert client.get(f"/admin/market/{kind}/").status_code == 200
-    assert client.get(f"/admin/market/{kind}/add/").status_code == 403
+    assert client.get(f"/admin/{kind}/").status_code == 200
+    assert client.get(f"/admin/{kind}/add/").status_code == 403

@@ -10,16 +10,16 @@ from prometheus_client import REGISTRY
 
 from market.domain.errors import VenueRejected, VenueUnavailable
 from market.domain.orders import Accepted, CancelSpec
-from market.simulator.exchange.rules import Rules
-from market.simulator.limits import DOCUMENTED
-from market.simulator.server import Config, Simulator, wall_clock
 from market.venues import trader_for, venue_feed
 from market.venues.hyperliquid.action_quota import ActionQuota
 from market.venues.hyperliquid.trader import HyperliquidTrader
 from market.venues.rate_limiter import FLOORS, STANDALONE_SHARE, LocalRateLimiter, RedisRateLimiter
 from market.venues.token_bucket import TokenBucket
-from tests.market.simulator.conftest import small_world
+from simulator.hyperliquid.exchange.rules import Rules
+from simulator.hyperliquid.limits import DOCUMENTED
+from simulator.hyperliquid.server import Config, Simulator, wall_clock
 from tests.market.test_trader import AccountClient, Key
+from tests.simulator.conftest import small_world
 
 UNREACHABLE_REDIS = "redis://127.0.0.1:1/0"
 SLOW = 60  # weight a minute: what refills within a test is less than one

@@ -12,7 +12,9 @@ from channels.db import database_sync_to_async
 from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 
-from market import leases, models
+from core import leases
+from core.models import Worker
+from market import models
 from market.domain.errors import ParseError
 from market.feed.recording import Recorder, ReplayFeed, recording_open
 from market.hub.snapshots import interest_key, log_key, snap_key
@@ -120,7 +122,7 @@ def test_replay_publishes_as_simulated_and_stores_nothing(tmp_path, store):
     venue = models.Venue.objects.get()
     assert venue.owner is None
     assert venue.simulated is False
-    assert not models.Worker.objects.exists()
+    assert not Worker.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from market import leases, models
+from core import leases
+from market import models
 from market.domain.events import Candle, Trade
 from market.domain.instruments import Instrument, Rules
 from market.services import candles_store, instrument_sync, trades_store, venue_ensure

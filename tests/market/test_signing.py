@@ -10,9 +10,9 @@ from hyperliquid.utils import signing as sdk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market.simulator.exchange import signature_recovery
-from market.simulator.exchange.errors import Refused, Unprocessable
 from market.venues.hyperliquid import signing
+from simulator.hyperliquid.exchange import signature_recovery
+from simulator.hyperliquid.exchange.errors import Refused, Unprocessable
 
 KEY = bytes.fromhex("01234567890123456789012345678901234567890123456789012345678901" + "23")
 ADDRESS = "0x14791697260e4c9a71f18484c9f997b308e59325"

@@ -10,16 +10,16 @@ from django.core.exceptions import ImproperlyConfigured
 
 from market.domain.errors import VenueError, VenueRejected, VenueUnavailable
 from market.domain.orders import Accepted, CancelSpec, KeyRole, ModifySpec, OrderSpec, Rejected
-from market.simulator.exchange import transfers
-from market.simulator.exchange.rules import Rules
-from market.simulator.faults import fault_parse
-from market.simulator.server import Config, Simulator, wall_clock
 from market.venues import trader_for
 from market.venues.base import OutcomeUnknown
 from market.venues.hyperliquid import signing
 from market.venues.hyperliquid.trader import HyperliquidTrader
-from tests.market.simulator.conftest import small_world
-from tests.market.simulator.signed_client import USD, new_key
+from simulator.hyperliquid.exchange import transfers
+from simulator.hyperliquid.exchange.rules import Rules
+from simulator.hyperliquid.faults import fault_parse
+from simulator.hyperliquid.server import Config, Simulator, wall_clock
+from tests.simulator.conftest import small_world
+from tests.simulator.signed_client import USD, new_key
 
 D = Decimal
 
@@ -280,7 +280,7 @@ async def test_an_unlisted_symbol_is_rejected_and_nothing_is_sent(client):
 @pytest.mark.parametrize("rows", [0, 3, 4, 5, 8, 11])
 async def test_pages_that_end_within_a_millisecond_are_joined(client, monkeypatch, rows):
     monkeypatch.setattr("market.venues.hyperliquid.queries.PAGE", 4)
-    monkeypatch.setattr("market.simulator.exchange.queries.PAGE", 4)
+    monkeypatch.setattr("simulator.hyperliquid.exchange.queries.PAGE", 4)
     account, exchange = (
         client.simulator.account_engine.exchange.accounts[client.address],
         client.simulator.account_engine.exchange,
@@ -296,7 +296,7 @@ async def test_pages_that_end_within_a_millisecond_are_joined(client, monkeypatc
 
 async def test_more_rows_in_one_millisecond_than_a_page_are_an_error(client, monkeypatch):
     monkeypatch.setattr("market.venues.hyperliquid.queries.PAGE", 4)
-    monkeypatch.setattr("market.simulator.exchange.queries.PAGE", 4)
+    monkeypatch.setattr("simulator.hyperliquid.exchange.queries.PAGE", 4)
     account = client.simulator.account_engine.exchange.accounts[client.address]
     account.updates.extend([account.updates[0]] * 5)
     with pytest.raises(VenueRejected, match="more than 4 rows in one millisecond"):

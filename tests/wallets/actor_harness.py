@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 from types import SimpleNamespace
 
-from market.hub import UserEventPublisher, in_thread
-from market.leases import task_is_running
+from core.leases import task_is_running
+from core.threads import in_thread
+from market.hub import UserEventPublisher
 from tests.wallets.fake_trader import FakeTrader
 from wallets.execution import expiry
 from wallets.execution.pending_work import pending_work

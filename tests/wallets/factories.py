@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 
 from django.core.cache import cache
 
-from market import leases
+from core import leases
+from core.leases import Claim
 from market.domain.orders import Accepted, AccountState, VenueFill, VenueFunding, VenueMovement, VenueOrder
-from market.leases import Claim
 from market.models import Venue
 from tests.market import factories as market
 from wallets import services

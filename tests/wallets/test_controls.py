@@ -100,7 +100,7 @@ def test_what_an_owner_makes_still_stricter_stays_the_administrators(world, caro
 
 def test_the_execution_worker_is_woken(world, monkeypatch, django_capture_on_commit_callbacks):
     nudged = []
-    monkeypatch.setattr("market.hub.nudges.nudge", lambda *args: nudged.append(args))
+    monkeypatch.setattr("core.nudges.nudge", lambda *args: nudged.append(args))
     with django_capture_on_commit_callbacks(execute=True):
         set_state(world.user, "wallet", world.wallet)
     assert nudged == [("wallets-execution", str(world.wallet.pk))]

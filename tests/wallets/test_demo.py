@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 from cryptotrade.embedded import services_at
 from cryptotrade.management.commands.up import ROLES, LocalStack
 from market.models import Venue
-from tests.market.simulator.conftest import Running, small_world, wall_clock
+from tests.simulator.conftest import Running, small_world, wall_clock
 from wallets.models import Wallet
 from wallets.services.keys import sealing_key_create
 

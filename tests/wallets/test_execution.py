@@ -8,8 +8,10 @@ from channels.testing import ApplicationCommunicator
 from django.db import connection
 from django.db.models.functions import Now
 
-from market import leases, models
-from market.hub import in_thread, nudge
+from core import leases
+from core.nudges import nudge
+from core.threads import in_thread
+from market import models
 from tests.wallets import factories as worlds
 from tests.wallets.actor_harness import Opener, until
 from tests.wallets.fake_trader import FakeTrader

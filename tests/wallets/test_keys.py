@@ -12,14 +12,14 @@ from channels.db import database_sync_to_async
 from django.utils import timezone
 
 from accounts.models import AuditEntry
-from market import leases
+from core import leases
+from core.leases import LeaseLost
 from market.domain.orders import KeyRole
-from market.leases import LeaseLost
 from market.models import Venue
 from market.venues.hyperliquid import signing
 from market.venues.hyperliquid.signing import address_of
 from market.venues.hyperliquid.trader import HyperliquidTrader
-from tests.market.simulator.conftest import Running, small_world, wall_clock
+from tests.simulator.conftest import Running, small_world, wall_clock
 from wallets.execution.keys import ensure_key, verify_key
 from wallets.models import SealingKey, Wallet, WalletSecret
 from wallets.services import simulated_account_open, wallet_create, wallet_key_replace

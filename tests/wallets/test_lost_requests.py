@@ -8,7 +8,7 @@ import pytest
 from channels.db import database_sync_to_async
 from django.db import connection
 
-from market.hub import in_thread
+from core.threads import in_thread
 from tests.wallets import factories as worlds
 from tests.wallets.actor_harness import WalletHarness, hurry, trader_make, until
 from wallets.execution import expiry

@@ -63,7 +63,7 @@ def test_a_whole_life(world):
 
 def test_execution_is_woken_once_it_is_committed(world, monkeypatch, django_capture_on_commit_callbacks):
     nudged = []
-    monkeypatch.setattr("market.hub.nudges.nudge", lambda *args: nudged.append(args))
+    monkeypatch.setattr("core.nudges.nudge", lambda *args: nudged.append(args))
     with django_capture_on_commit_callbacks(execute=True):
         world.place()
         assert nudged == []
@@ -113,7 +113,7 @@ def test_a_bot_learns_from_its_commands_whether_there_are_results_to_read(
     world, monkeypatch, django_capture_on_commit_callbacks
 ):
     bot, nudged = uuid4(), []
-    monkeypatch.setattr("market.hub.nudges.nudge", lambda *args: nudged.append(args))
+    monkeypatch.setattr("core.nudges.nudge", lambda *args: nudged.append(args))
 
     def has_news(order=None, former=None):
         asks = [services.OrderCommand(order=order, replaces=former.client_id if former else None)]

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from market.models import Venue
-from tests.market.simulator.conftest import Running, small_world, wall_clock
+from tests.simulator.conftest import Running, small_world, wall_clock
 from wallets.domain.errors import WalletInvalid, WalletRejected
 from wallets.models import Wallet
 from wallets.services import simulated_account_open

@@ -8,10 +8,10 @@ from uuid import uuid4
 import pytest
 from django.db.models import Max
 
-from market import leases
+from core import leases
+from core.leases import LeaseLost
+from core.models import Worker
 from market.domain.orders import Accepted, Rejected
-from market.leases import LeaseLost
-from market.models import Worker
 from tests.wallets.factories import MARGIN, PERP, VALIDITY, TradingEnv
 from wallets import services
 from wallets.domain import key_verification

@@ -14,10 +14,10 @@ from channels.db import database_sync_to_async
 from django.conf import settings as django_settings
 from django.db import connection
 
-from market.hub import in_thread
+from core.threads import in_thread
+from tests.core.test_run_worker import ROOT, environment, eventually
 from tests.market import factories as market
-from tests.market.simulator.conftest import Running, small_world, wall_clock
-from tests.market.test_run_worker import ROOT, environment, eventually
+from tests.simulator.conftest import Running, small_world, wall_clock
 from tests.wallets import factories as worlds
 from wallets import services
 from wallets.domain.requests import OrderRequest

@@ -8,8 +8,8 @@ from channels.db import database_sync_to_async
 from django.db import connection
 from django.utils import timezone
 
-from market.hub import in_thread
-from market.leases import LeaseLost, worker_release
+from core.leases import LeaseLost, worker_release
+from core.threads import in_thread
 from tests.wallets.actor_harness import WalletHarness, hurry, trader_make, until
 from wallets import services
 from wallets.execution import account_sync, expiry

@@ -246,7 +246,7 @@ def test_every_act_is_audited_under_its_user(alice, folder):
 
 def test_execution_is_woken_for_a_new_wallet(alice, monkeypatch, django_capture_on_commit_callbacks):
     woken = []
-    monkeypatch.setattr("market.hub.nudges.nudge", lambda *args: woken.append(args))
+    monkeypatch.setattr("core.nudges.nudge", lambda *args: woken.append(args))
     with django_capture_on_commit_callbacks(execute=True):
         wallet = create(alice)
     assert woken == [("wallets-execution", str(wallet.pk))]

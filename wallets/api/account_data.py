@@ -8,14 +8,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.base import (
-    BAD_REQUEST,
-    NOT_FOUND,
-    NewestFirstByIdPagination,
-    NewestFirstPagination,
-    validated_data,
-)
-from market.domain.formatting import plain
+from core.api import BAD_REQUEST, NOT_FOUND, NewestFirstByIdPagination, NewestFirstPagination, validated_data
+from core.formatting import plain
 from wallets import selectors
 from wallets.api import request_serializers, response_serializers
 from wallets.api.common import (

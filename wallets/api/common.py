@@ -8,12 +8,12 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 
-from accounts.api.base import NOT_FOUND_MESSAGE, Conflict, ErrorMappingView, PaginatedView, idempotency_uuid
 from accounts.authentication import SAFE_METHODS
 from accounts.domain.permissions import Action
 from accounts.selectors import user_is_allowed
 from accounts.services import step_up_is_fresh
 from accounts.step_up import STEP_UP_ACTIONS, StepUpRequiredError, request_session
+from core.api import NOT_FOUND_MESSAGE, Conflict, ErrorMappingView, PaginatedView, idempotency_uuid
 from market.selectors import LiveUnavailable
 from wallets import selectors
 from wallets.domain.errors import (

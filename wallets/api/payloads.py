@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from market.domain.formatting import plain
+from core.formatting import plain
 from wallets.domain.wallet_validation import LIMITS
 from wallets.models import Fill, LedgerEntry, LedgerTransaction, Order, Position, Wallet
 

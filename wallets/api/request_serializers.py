@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from market.domain.formatting import decimal_parse, plain
+from core.formatting import decimal_parse, plain
 from wallets.domain.status import OrderStatus, TradingState
 from wallets.models import Order, Wallet
 

@@ -8,7 +8,7 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.base import CONFLICT, NOT_FOUND, NewestFirstPagination, validated_data
+from core.api import CONFLICT, NOT_FOUND, NewestFirstPagination, validated_data
 from wallets import selectors, services
 from wallets.api import request_serializers, response_serializers
 from wallets.api.common import (

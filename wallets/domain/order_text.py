@@ -3,8 +3,8 @@
 from decimal import Decimal
 from typing import Protocol
 
-from market.domain import formatting
-from market.domain.formatting import UNKNOWN, Figure
+from core import formatting
+from core.formatting import UNKNOWN, Figure
 
 
 class OrderLike(Protocol):

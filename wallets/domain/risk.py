@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
 from typing import Any
 
-from market.domain.formatting import plain
+from core.formatting import plain
 from market.domain.instruments import Instrument
 from market.domain.orders import TRIGGERED, AccountType
 from wallets.domain import position as positions

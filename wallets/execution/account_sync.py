@@ -13,11 +13,12 @@ from decimal import Decimal
 from functools import partial
 from uuid import UUID
 
+from core.errors import DATABASE_ERRORS
+from core.leases import Claim, task_is_running
+from core.threads import in_thread
 from market.domain.errors import MarketError
 from market.domain.orders import AccountState
 from market.domain.subscriptions import backoff
-from market.hub import DATABASE_ERRORS, in_thread
-from market.leases import Claim, task_is_running
 from wallets import services
 from wallets.domain.ledger import LedgerAccount
 from wallets.execution.pending_work import PendingWork

@@ -2,8 +2,8 @@
 
 from django.utils import timezone
 
-from market.hub import in_thread
-from market.leases import Claim
+from core.leases import Claim
+from core.threads import in_thread
 from market.venues.base import Trader
 from wallets.domain.key_verification import evaluate_key
 from wallets.services import key_check_prepare, key_check_store, key_generate

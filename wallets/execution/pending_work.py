@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db.models import Count, Q
 
-from market.leases import Claim, claim
+from core.leases import Claim, claim
 from wallets.domain.status import IN_FLIGHT, LIVE, OrderStatus
 from wallets.models import Order, Position, Wallet
 

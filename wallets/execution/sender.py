@@ -11,10 +11,10 @@ from typing import Any
 
 from prometheus_client import Counter, Histogram
 
+from core.leases import Claim, LeaseLost
+from core.threads import in_thread
 from market.domain.errors import VenueRejected, VenueUnavailable
 from market.domain.orders import Accepted, OrderResponse
-from market.hub import in_thread
-from market.leases import Claim, LeaseLost
 from market.venues.base import OutcomeUnknown, Signer
 from wallets import services
 from wallets.execution import expiry

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from prometheus_client import Gauge
 
+from core.leases import task_is_running
 from market.domain.orders import (
     AccountState,
     VenueFill,
@@ -17,7 +18,6 @@ from market.domain.orders import (
     VenueOrder,
 )
 from market.domain.subscriptions import backoff
-from market.leases import task_is_running
 from market.venues.base import Trader
 from wallets.execution.clock import WARN_MS, VenueClock
 from wallets.execution.stream_slots import slots_assign

@@ -4,9 +4,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 
+from core.errors import DATABASE_ERRORS
+from core.leases import LeaseLost, task_is_running
+from core.threads import in_thread
 from market.domain.errors import MarketError
-from market.hub import DATABASE_ERRORS, UserEventPublisher, in_thread
-from market.leases import LeaseLost, task_is_running
+from market.hub import UserEventPublisher
 from market.venues.base import Signer
 from wallets import services
 from wallets.execution import expiry, keys

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from market.hub import DATABASE_ERRORS, UserEventPublisher, in_thread
-from market.leases import LeaseLost, release
+from core.errors import DATABASE_ERRORS
+from core.leases import LeaseLost, release
+from core.threads import in_thread
+from market.hub import UserEventPublisher
 from market.venues import trader_for
 from wallets.execution.pending_work import PendingWork, pending_work, wallets_claim
 from wallets.execution.venue_connection import VenueConnection

@@ -13,6 +13,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0001_initial'),
+        ('core', '0001_initial'),
         ('market', '0001_initial'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
@@ -85,7 +86,7 @@ class Migration(migrations.Migration):
                 ('stream_status', models.CharField(choices=[('live', 'Live'), ('polled', 'Polled'), ('down', 'Down')], default='down', max_length=6)),
                 ('residual', models.JSONField(blank=True, default=dict, help_text='account_type:asset → venue less ledger')),
                 ('equity', models.DecimalField(blank=True, decimal_places=18, help_text='as last reported by the venue', max_digits=38, null=True)),
-                ('owner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='market.worker')),
+                ('owner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='core.worker')),
                 ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('venue', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='market.venue')),
             ],

@@ -4,7 +4,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 
-from market.leases import LeasedModel
+from core.models import LeasedModel
 from wallets.domain.status import TradingState
 
 MONEY: dict[str, Any] = {"max_digits": 38, "decimal_places": 18}

@@ -7,8 +7,8 @@ from typing import Any
 
 import redis
 
+from core.formatting import decimal_parse
 from market import hub
-from market.domain.formatting import decimal_parse
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from django.db import transaction
 from django.utils import timezone
 
-from market.leases import Claim
+from core.leases import Claim
 from wallets.models import Wallet
 from wallets.services.account_event_applier import AccountEventApplier
 from wallets.services.dto import AccountEvent, Event

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from django.db import transaction
 
+from core.leases import Claim
 from market.domain.orders import VenueOrder
-from market.leases import Claim
 from wallets.domain.lifecycle import OrderEvent
 from wallets.domain.status import AT_VENUE, IN_FLIGHT
 from wallets.models import Order

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.audit import AuditAction, record
-from market.leases import Claim, fence
+from core.leases import Claim, fence
 from market.venues.hyperliquid.signing import address_of
 from wallets.domain import key_verification
 from wallets.models import Wallet, WalletSecret

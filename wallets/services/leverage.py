@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from market.leases import Claim
+from core.leases import Claim
 from market.selectors import instruments_named
 from wallets.domain.errors import NotFound, OrderInvalid
 from wallets.models import Position, Submission, Wallet

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from market import hub
+from core.nudges import nudge_on_commit
 
 CHANNEL = "wallets-execution"
 SOURCES = "bots-supervisor"
@@ -11,10 +11,10 @@ SOURCES = "bots-supervisor"
 
 def execution_nudge(wallet_id: UUID | str) -> None:
     """Wake the execution worker after this transaction: there is work for this wallet."""
-    hub.nudge_on_commit(CHANNEL, str(wallet_id))
+    nudge_on_commit(CHANNEL, str(wallet_id))
 
 
 def supervisor_nudge(sources: Iterable[UUID]) -> None:
     """Wake the bot supervisor after this transaction: orders of these bots changed."""
     for source in set(sources):
-        hub.nudge_on_commit(SOURCES, str(source))
+        nudge_on_commit(SOURCES, str(source))

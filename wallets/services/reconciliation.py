@@ -9,9 +9,9 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from market.domain.formatting import plain
+from core.formatting import plain
+from core.leases import Claim
 from market.domain.orders import AccountType, VenueFill, VenueFunding, VenueMovement, VenuePosition
-from market.leases import Claim
 from wallets.domain import ledger
 from wallets.domain.ledger import LedgerAccount
 from wallets.domain.lifecycle import OrderEvent

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from market.domain.formatting import plain
+from core.formatting import plain
 from market.domain.orders import CancelSpec, ModifySpec, OrderSpec
 from wallets.domain.denials import Denial
 from wallets.domain.lifecycle import OrderEvent

@@ -14,8 +14,8 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from core.leases import Claim, fence
 from market.domain.orders import Accepted, CancelSpec, OrderResponse
-from market.leases import Claim, fence
 from wallets.domain.lifecycle import OrderEvent, refusal_meaning
 from wallets.domain.status import AT_VENUE, IN_FLIGHT
 from wallets.models import Order, Submission, Wallet

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from django.utils import timezone
 
-from market.domain.formatting import plain
+from core.formatting import plain
 from wallets.models import Fill, Order, Position, Wallet
 from wallets.services.dto import Event
 

@@ -6,8 +6,8 @@ from decimal import Decimal
 from django import template
 from django.utils.translation import gettext_lazy as _
 
-from market.domain import formatting
-from market.domain.formatting import UNKNOWN, Figure
+from core import formatting
+from core.formatting import UNKNOWN, Figure
 from wallets.domain.order_text import describe_order, format_amount
 from wallets.domain.risk_context import TradingLimits
 from wallets.domain.status import AT_VENUE, LIVE, OrderStatus

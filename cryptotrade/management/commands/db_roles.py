@@ -11,14 +11,14 @@ from django.core.management.base import BaseCommand
 from django.db import connection, transaction
 from psycopg import sql
 
-from cryptotrade import env
-from market.leases import LeasedModel
+from core import env
+from core.models import LeasedModel
 
 WEB, FEED, EXECUTION, BOTS = ROLES = ("web", "feed", "execution", "bots")
 APPEND_ONLY = (
     "wallets_ledgertransaction", "wallets_ledgerentry", "wallets_fill", "bots_botledgertransaction", "bots_botledgerentry",
 )  # fmt: skip
-FEED_PREFIX = "market_"
+FEED_PREFIXES = ("core_", "market_")
 
 CREATE = """
 DO $$ BEGIN
@@ -81,8 +81,8 @@ class Command(BaseCommand):
         self.stdout.write(" ".join(role_name(process) for process in ROLES))
 
     def _feed(self, role: sql.Identifier) -> None:
-        """Grant the market tables: the feed worker needs no data of users, orders or balances."""
-        tables = [name for name in connection.introspection.table_names() if name.startswith(FEED_PREFIX)]
+        """Grant the tables of market data and of workers: the feed worker needs no data of users, orders or balances."""
+        tables = [name for name in connection.introspection.table_names() if name.startswith(FEED_PREFIXES)]
         names = sql.SQL(", ").join(map(sql.Identifier, tables))
         self._run("GRANT SELECT, INSERT, UPDATE, DELETE ON {names} TO {role}", role=role, names=names)
         # A stopping worker clears its id from the rows of all leased models, also of those it never leases.

@@ -7,17 +7,25 @@ from django.conf import settings
 from django.core.management.base import CommandError
 from django.core.management.commands import migrate
 from django.db import connections
+from django.db.migrations.exceptions import InconsistentMigrationHistory
 from django.db.migrations.loader import MigrationLoader
 
 
 class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         if unknown := unknown_migrations(options["database"]):
-            raise CommandError(
-                f"This database was made by an older version of CryptoTrade (migration {unknown[0]}) and cannot "
-                f"be upgraded: move {settings.VAR_DIR} (or the database) away and start again."
-            )
-        super().handle(*args, **options)
+            raise _refusal(f"migration {unknown[0]}")
+        try:
+            super().handle(*args, **options)
+        except InconsistentMigrationHistory as problem:  # a table moved to an app that did not exist then
+            raise _refusal(str(problem)) from problem
+
+
+def _refusal(detail: str) -> CommandError:
+    return CommandError(
+        f"This database was made by an older version of CryptoTrade ({detail}) and cannot be upgraded: "
+        f"move {settings.VAR_DIR} (or the database) away and start again."
+    )
 
 
 def unknown_migrations(database: str) -> list[str]:

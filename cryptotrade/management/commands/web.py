@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from cryptotrade import env
+from core import env
 
 
 class Command(BaseCommand):

@@ -13,11 +13,11 @@ from channels.db import database_sync_to_async
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Q
 
+from core.leases import Claim, LeaseKeeper, claim, release
 from market.domain.errors import MarketError
 from market.feed.recording import Recording, ReplayFeed, recording_open
 from market.feed.venue_feed import VenueFeed
 from market.hub import Publisher
-from market.leases import Claim, LeaseKeeper, claim, release
 from market.models import Venue
 from market.services import venue_ensure
 from market.venues import venue_codec, venue_kind

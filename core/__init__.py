@@ -1,0 +1,1 @@
+"""Base app below all others: leases, worker processes, database threads, nudges, rate limiter, API base views."""

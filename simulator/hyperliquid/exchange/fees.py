@@ -1,0 +1,66 @@
+"""Fee schedule: rates in millionths of the notional, by the trading volume of the last fourteen days."""
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from simulator.hyperliquid.exchange.accounts import Account
+from simulator.hyperliquid.exchange.fixed_point import divided
+
+MILLION = 1_000_000
+DAY = 86_400_000
+WINDOW_DAYS = 14
+
+
+class Tier(NamedTuple):
+    """Fee tier from `volume` USDC on: taker (`cross`) and maker (`add`) rates of perpetuals and of spot pairs."""
+
+    volume: int
+    cross: int
+    add: int
+    spot_cross: int
+    spot_add: int
+
+
+TIERS = (
+    Tier(0, 450, 150, 700, 400),
+    Tier(5_000_000, 400, 120, 600, 300),
+    Tier(25_000_000, 350, 80, 500, 200),
+    Tier(100_000_000, 300, 40, 400, 100),
+    Tier(500_000_000, 280, 0, 350, 0),
+    Tier(2_000_000_000, 260, 0, 300, 0),
+    Tier(7_000_000_000, 240, 0, 250, 0),
+)
+
+
+def day_of(now: int) -> str:
+    return datetime.fromtimestamp(now / 1000, UTC).date().isoformat()
+
+
+def volume_add(account: Account, notional: int, now: int, *, taker: bool) -> None:
+    """Add traded volume; `notional` in millionths. Days before the window are dropped."""
+    day = account.days.setdefault(day_of(now), [0, 0])
+    day[0 if taker else 1] += notional
+    account.volume += notional
+    oldest = day_of(now - WINDOW_DAYS * DAY)
+    account.days = {date: row for date, row in account.days.items() if date >= oldest}
+
+
+def tier_of(account: Account) -> Tier:
+    volume = sum(sum(row) for row in account.days.values()) // MILLION
+    return next(tier for tier in reversed(TIERS) if volume >= tier.volume)
+
+
+def fee_rate(account: Account, *, spot: bool, taker: bool) -> int:
+    tier = tier_of(account)
+    if spot:
+        return tier.spot_cross if taker else tier.spot_add
+    return tier.cross if taker else tier.add
+
+
+def fee_of(amount: int, rate: int) -> int:
+    return divided(amount * rate, MILLION)
+
+
+def builder_fee_of(amount: int, tenths: int) -> int:
+    """Builder fee of `amount`; the rate is in tenths of a basis point."""
+    return divided(amount * tenths, 100_000)
