@@ -135,7 +135,7 @@ def _services(bench: Bench, number: int) -> Iterator[dict[str, str]]:
         yield {
             **bench.environment,
             "DATABASE_URL": services_at(var).database_url,
-            "VENUES": "simulator",
+            "VENUES": "hyperliquid-sim",
             "MAX_ORDERS_PER_MINUTE": "100000000",
         }
     finally:

@@ -16,7 +16,7 @@ import django
 import orjson
 import uvloop
 
-VENUE, INTERVAL, WIDTH = "simulator", "5m", 300_000
+VENUE, INTERVAL, WIDTH = "hyperliquid-sim", "5m", 300_000
 VOLATILITY, YEAR = 0.5, 365 * 86_400
 PRICE = 50_000.0
 SPREAD = 2  # ticks of 0.1, to either side

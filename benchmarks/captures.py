@@ -56,7 +56,9 @@ class CaptureVenue:
 
     def instruments(self) -> list[Instrument]:
         spot = self.post_info({"type": "spotMeta"})
-        return perps_read("simulator", self.post_info({"type": "meta"})) + spots_read("simulator", spot)
+        return perps_read("hyperliquid-sim", self.post_info({"type": "meta"})) + spots_read(
+            "hyperliquid-sim", spot
+        )
 
     def capture(self, frames: int) -> Capture:
         """Run the market until `frames` frames were sent."""

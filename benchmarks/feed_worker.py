@@ -68,7 +68,7 @@ async def measure(name: str, capture: Capture, prepare: Prepare, seconds: float)
 class _NullPublisher:
     """Publisher that discards everything, to measure the work before publishing."""
 
-    venue = "simulator"
+    venue = "hyperliquid-sim"
 
     def _ignore(self, *args: Any) -> None:
         """Discard the update."""
@@ -137,7 +137,7 @@ def publishing(venue: CaptureVenue) -> Prepare:
     async def prepare() -> Step:
         from market.hub import Publisher
 
-        publisher = Publisher("simulator", time.time_ns() // 1000, simulated=True)
+        publisher = Publisher("hyperliquid-sim", time.time_ns() // 1000, simulated=True)
         session, aggregator = _session(), _aggregator(venue, publisher)
 
         async def step(batch: Iterable[bytes]) -> int:
@@ -190,7 +190,7 @@ def simulator_row(seconds: float) -> dict[str, Any]:
 
     results = simulator_measure(seconds)
     return {
-        "name": "simulator",
+        "name": "hyperliquid-sim",
         "scenario": "busy market",
         "deliveries_per_cpu_s": round(results.frames),
         "updates_per_cpu_s": round(results.events),

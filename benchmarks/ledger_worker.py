@@ -30,7 +30,7 @@ class Writer:
         from market.models import Instrument, Venue
         from wallets.models import Wallet
 
-        venue = Venue.objects.create(name="simulator", title="Simulator", simulated=True)
+        venue = Venue.objects.create(name="hyperliquid-sim", title="Simulator", simulated=True)
         self.instrument = Instrument.objects.create(
             venue=venue, symbol="BTC", kind="perp", base="BTC", quote=ASSET, size_decimals=5,
             price_decimals=1, significant_figures=5, min_notional=10, max_leverage=40,

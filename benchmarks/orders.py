@@ -83,7 +83,7 @@ class BenchStack:
         self.environment = bench.environment | {
             "CRYPTOTRADE_VAR": str(var),
             "DJANGO_SETTINGS_MODULE": "benchmarks.settings",
-            "VENUES": "simulator",
+            "VENUES": "hyperliquid-sim",
             "PORT": str(self._port),
             "SIMULATOR_PORT": str(free_port()),
             "SIMULATOR_CONTROL_PORT": str(free_port()),

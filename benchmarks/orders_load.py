@@ -81,7 +81,7 @@ def _order(user: dict[str, str]) -> dict[str, Any]:
     return {
         "client_id": str(uuid.uuid4()),
         "wallet": user["wallet"],
-        "venue": "simulator",
+        "venue": "hyperliquid-sim",
         "symbol": user["symbol"],
         "side": "buy",
         "order_type": "limit",

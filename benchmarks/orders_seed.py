@@ -15,7 +15,7 @@ from typing import Any
 import django
 import orjson
 
-SYMBOL, VENUE = "BTC", "simulator"
+SYMBOL, VENUE = "BTC", "hyperliquid-sim"
 BELOW = Decimal("0.97")  # far enough from the market to rest, within the price band
 NOTIONAL = Decimal(20)
 USDC = Decimal(100_000)

@@ -65,7 +65,7 @@ def our_step(venue: CaptureVenue, key: bytes) -> Step:
         if not quotes or quotes[0].bid is None or quotes[0].ask is None:
             return None
         bid, ask = Decimal(quotes[0].bid), Decimal(quotes[0].ask)
-        request = OrderRequest(uuid4(), "simulator", SYMBOL, "buy", "market", SIZE, tif="ioc")
+        request = OrderRequest(uuid4(), "hyperliquid-sim", SYMBOL, "buy", "market", SIZE, tif="ioc")
         now = replace(context, bid=bid, ask=ask, exposure=replace(context.exposure, mark=(bid + ask) / 2))
         verdict = check(request, instrument, now)
         assert isinstance(verdict, Approved), verdict

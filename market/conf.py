@@ -5,7 +5,7 @@ import socket
 from core import env
 
 # Venues read by the feed worker; `simulator` implements the protocol of `hyperliquid`.
-VENUES = env.csv_list("VENUES", "simulator")
+VENUES = env.csv_list("VENUES", "hyperliquid-sim")
 SIMULATOR_PORT = env.number("SIMULATOR_PORT", 8010)
 SIMULATOR_URL = env.text("SIMULATOR_URL", f"http://127.0.0.1:{SIMULATOR_PORT}")
 SIMULATOR_CONTROL_PORT = env.number("SIMULATOR_CONTROL_PORT", 8011)

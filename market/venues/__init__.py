@@ -33,7 +33,7 @@ HYPERLIQUID_CODEC = "market.venues.hyperliquid.codec.HyperliquidCodec"
 HYPERLIQUID_TRADER = "market.venues.hyperliquid.trader.HyperliquidTrader"
 HYPERLIQUID = (HYPERLIQUID_FEED, HYPERLIQUID_CODEC, HYPERLIQUID_TRADER)
 KINDS = {
-    "simulator": VenueKind("Simulator", *HYPERLIQUID, "SIMULATOR_URL", simulated=True),
+    "hyperliquid-sim": VenueKind("Hyperliquid Sim", *HYPERLIQUID, "SIMULATOR_URL", simulated=True),
     "hyperliquid": VenueKind("Hyperliquid", *HYPERLIQUID, "HYPERLIQUID_URL", "HYPERLIQUID_NETWORK"),
 }
 MAINNET_HOST = "api.hyperliquid.xyz"

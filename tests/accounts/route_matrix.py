@@ -58,22 +58,22 @@ def _passkey(owner):
 
 
 def _instrument(owner):
-    return {"venue": "simulator", "symbol": "BTC"}
+    return {"venue": "hyperliquid-sim", "symbol": "BTC"}
 
 
 def _wallet(owner):
-    Venue.objects.get_or_create(name="simulator", defaults={"title": "Simulator", "simulated": True})
+    Venue.objects.get_or_create(name="hyperliquid-sim", defaults={"title": "Simulator", "simulated": True})
     number = Wallet.objects.count() + 1
     return {
         "pk": Wallet.objects.create(
-            user=owner, venue_id="simulator", label="w", address=f"0x{number:040x}", status="active"
+            user=owner, venue_id="hyperliquid-sim", label="w", address=f"0x{number:040x}", status="active"
         ).pk
     }
 
 
 def _order(owner):
     instrument, _ = Instrument.objects.get_or_create(
-        venue_id="simulator", symbol="BTC",
+        venue_id="hyperliquid-sim", symbol="BTC",
         defaults={"kind": "perp", "base": "BTC", "quote": "USDC", "size_decimals": 5, "price_decimals": 1},
     )  # fmt: skip
     order = Order.objects.create(

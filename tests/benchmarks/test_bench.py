@@ -296,7 +296,7 @@ def test_the_feed_is_measured_and_compared_with_ccxt(bench):
     document = bench("feed", "--seconds", "0.05", "--runs", "1")
     check_document(document, "feed")
     assert {row["name"] for row in document["results"]} == {
-        "cryptotrade", "cryptotrade to Redis", "ccxt.pro", "simulator",
+        "cryptotrade", "cryptotrade to Redis", "ccxt.pro", "hyperliquid-sim",
     }  # fmt: skip
     assert document["ratios"]["ccxt.pro"]["deliveries"]
 

@@ -23,7 +23,12 @@ WORLD = "world"
 
 def instrument(kind="perp", price_decimals=1, size_decimals=5, figures=None, least=10):
     return Instrument(
-        "simulator", "BTC", kind, "BTC", "USDC", Rules(size_decimals, price_decimals, figures, Decimal(least))
+        "hyperliquid-sim",
+        "BTC",
+        kind,
+        "BTC",
+        "USDC",
+        Rules(size_decimals, price_decimals, figures, Decimal(least)),
     )
 
 

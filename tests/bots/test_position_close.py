@@ -218,7 +218,7 @@ async def env(world, key):
     await simulator.start()
     simulator.account_engine.fund(key.address, 10_000 * USD)
     url = f"http://127.0.0.1:{simulator.port}"
-    trader = HyperliquidTrader("simulator", url, network="testnet", first_pause=0.001)
+    trader = HyperliquidTrader("hyperliquid-sim", url, network="testnet", first_pause=0.001)
     env = TradingSetup(world, simulator)
     async with WalletHarness(world, trader, opener=Opener(key)).at_work():
         yield env

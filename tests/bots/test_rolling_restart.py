@@ -158,7 +158,7 @@ def simulator(settings):
     with Running(small_world(now=wall_clock())) as running:
         settings.SIMULATOR_URL = running.url
         settings.SIMULATOR_CONTROL_PORT = running.simulator.control_port
-        settings.VENUES = ["simulator"]
+        settings.VENUES = ["hyperliquid-sim"]
         yield running
 
 
@@ -196,7 +196,7 @@ def at_venue(simulator, wallet):
 @pytest.mark.slow
 async def test_changed_inputs_replace_only_the_orders_with_changed_levels(wallet, simulator):
     instrument = await Instrument.objects.aget(symbol=PERP)
-    assert instrument.venue_id == "simulator"
+    assert instrument.venue_id == "hyperliquid-sim"
     mids = await asyncio.to_thread(post, f"{simulator.url}/info", {"type": "allMids"})
     bot = await in_thread(bot_started, wallet, "wall", {}, 10_000)
     shift = await Shift().begin()

@@ -57,7 +57,7 @@ def test_requests_have_ids_from_run_and_number_and_a_provenance():
     assert [request.order.client_id for request in requests] == [uuid5(RUN, "1"), uuid5(RUN, "2")]
     order = requests[0].order
     assert (order.venue, order.symbol, order.side, order.kind, order.tif) == (
-        "simulator", "BTC", "buy", "limit", "alo",
+        "hyperliquid-sim", "BTC", "buy", "limit", "alo",
     )  # fmt: skip
     assert (order.price, order.size, order.reduce_only) == (99, 1, False)
     why = order.provenance

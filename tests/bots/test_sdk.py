@@ -232,7 +232,7 @@ def test_trend_score_counts_standard_deviations():
 
 
 # --- small things that money hangs on ------------------------------------------------------------------------
-BTC = Instrument("simulator", "BTC", "perp", "BTC", "USDC", Rules(5, 1, 5, Decimal(10)))
+BTC = Instrument("hyperliquid-sim", "BTC", "perp", "BTC", "USDC", Rules(5, 1, 5, Decimal(10)))
 
 
 def test_prices_and_sizes_are_fitted_to_the_rules_away_from_trouble():

@@ -115,7 +115,7 @@ class Feed:
         self._stop.clear()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
         self._thread.start()
-        wait_until(lambda: topic_read("ticks.simulator"), "the feed speaks")
+        wait_until(lambda: topic_read("ticks.hyperliquid-sim"), "the feed speaks")
 
     def stop(self) -> None:
         self._stop.set()
@@ -123,7 +123,7 @@ class Feed:
             self._thread.join(timeout=60)
 
     async def _run(self) -> None:
-        publisher = Publisher("simulator", self.epoch, simulated=True)
+        publisher = Publisher("hyperliquid-sim", self.epoch, simulated=True)
         publisher.symbols([*factories.COINS, "PURR/USDC"])
         publisher.queue_ticks(factories.ticks())
         number = 0

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("br
 PAGES = [
     "/",
     "/market/",
-    "/market/simulator/BTC/",
+    "/market/hyperliquid-sim/BTC/",
     "/status/",
     "/accounts/login/",
     "/api/docs/",
@@ -38,7 +38,7 @@ def test_prices_move_on_every_page_that_shows_them(page: Page, feed: Feed):
     for path, last in (
         ("/", "tr[data-symbol=BTC] [data-field=last]"),
         ("/market/", f"{BTC} [data-field=last]"),
-        ("/market/simulator/BTC/", ".last-price"),
+        ("/market/hyperliquid-sim/BTC/", ".last-price"),
     ):
         page.goto(path)
         first = text_of(page, last)
@@ -49,12 +49,14 @@ def test_prices_move_on_every_page_that_shows_them(page: Page, feed: Feed):
 def test_stream_says_live_and_the_venue_shows_its_age(page: Page, feed: Feed):
     page.goto("/market/")
     expect(page.locator("#stream-state")).to_have_text("Live")
-    expect(page.locator('.statusbar [data-venue="simulator"]')).to_have_attribute("data-state", "live")
-    expect(page.locator('.statusbar [data-venue="simulator"] .age')).to_have_text(re.compile(r"^\d\.\d s$"))
+    expect(page.locator('.statusbar [data-venue="hyperliquid-sim"]')).to_have_attribute("data-state", "live")
+    expect(page.locator('.statusbar [data-venue="hyperliquid-sim"] .age')).to_have_text(
+        re.compile(r"^\d\.\d s$")
+    )
 
 
 def test_book_tape_and_title_follow_the_market(page: Page, feed: Feed):
-    page.goto("/market/simulator/BTC/")
+    page.goto("/market/hyperliquid-sim/BTC/")
     best_bid = '[data-side="bid"] tr:first-child td:first-child'
     before = text_of(page, best_bid)
     wait_until(lambda: text_of(page, best_bid) != before, "the best bid moves")
@@ -69,7 +71,7 @@ def test_book_tape_and_title_follow_the_market(page: Page, feed: Feed):
 
 
 def test_book_groups_prices(page: Page, feed: Feed):
-    page.goto("/market/simulator/BTC/")
+    page.goto("/market/hyperliquid-sim/BTC/")
     page.locator("#group").select_option("10")
     best_ask = '[data-side="ask"] tr:last-child td:first-child'
     wait_until(lambda: text_of(page, best_ask).endswith("0"), "asks lie on tens")
@@ -84,7 +86,7 @@ def test_theme_switch_persists_and_is_rendered_by_the_server(page: Page, feed: F
     page.locator("#theme-switch").click()
     expect(page.locator("html")).to_have_attribute("data-theme", "light")
     assert page.evaluate(colour) != dark
-    page.goto("/market/simulator/BTC/")
+    page.goto("/market/hyperliquid-sim/BTC/")
     assert 'data-theme="light"' in page.content()
     page.locator("#theme-switch").click()
     page.reload()
@@ -122,7 +124,7 @@ def bars(page: Page) -> int:
 
 
 def test_chart_loads_history_follows_the_stream_and_pages_back(page: Page, feed: Feed):
-    page.goto("/market/simulator/BTC/")
+    page.goto("/market/hyperliquid-sim/BTC/")
     wait_until(lambda: bars(page) >= 500, "the first page of history")
     close = '#chart-legend [data-part="close"]'
     before = text_of(page, close)
@@ -142,7 +144,7 @@ def test_chart_loads_history_follows_the_stream_and_pages_back(page: Page, feed:
 
 
 def test_chart_changes_its_interval_by_click_and_by_key(page: Page, feed: Feed):
-    page.goto("/market/simulator/BTC/")
+    page.goto("/market/hyperliquid-sim/BTC/")
     wait_until(lambda: bars(page) >= 500, "15 minutes")
     page.locator('#intervals [data-interval="1h"]').click()
     wait_until(lambda: bars(page) in (300, 301), "1 hour")
@@ -181,7 +183,7 @@ def test_table_rows_keep_their_height_while_prices_move(page: Page, feed: Feed):
 
 def test_panes_are_tabs_on_a_phone(page: Page, feed: Feed):
     page.set_viewport_size({"width": 360, "height": 800})
-    page.goto("/market/simulator/BTC/")
+    page.goto("/market/hyperliquid-sim/BTC/")
     expect(page.locator("#chart")).to_be_visible()
     expect(page.locator(".ladder")).to_be_hidden()
     page.get_by_text("Book", exact=True).first.click()
@@ -232,7 +234,7 @@ def test_quiet_instrument_of_a_live_venue_stays_fresh(page: Page, feed: Feed):
 
 
 def test_dead_server_is_said_and_everything_greys_and_comes_back(page: Page, feed: Feed, server: Server):
-    page.goto("/market/simulator/BTC/")
+    page.goto("/market/hyperliquid-sim/BTC/")
     wait_until(lambda: text_of(page, "#stream-state") == "Live", "live")
     wait_until(lambda: bars(page) >= 500 and page.locator(".tape tbody tr").count(), "all panes are filled")
     last = text_of(page, ".last-price")
@@ -311,7 +313,7 @@ def test_keyboard_finds_filters_walks_and_opens(page: Page, feed: Feed):
     assert page.evaluate("document.activeElement.closest('tr').dataset.symbol") == symbols(page)[1]
     page.keyboard.press("ArrowUp")
     page.keyboard.press("Enter")
-    page.wait_for_url("**/market/simulator/*/")
+    page.wait_for_url("**/market/hyperliquid-sim/*/")
     page.keyboard.press("g")
     page.keyboard.press("m")
     page.wait_for_url("**/market/")
@@ -363,7 +365,7 @@ def test_page_loads_nothing_from_elsewhere(page: Page, feed: Feed, server: Serve
     )
     for path in PAGES:
         page.goto(path)
-    page.goto("/market/simulator/BTC/")
+    page.goto("/market/hyperliquid-sim/BTC/")
     wait_until(lambda: bars(page) >= 500, "the chart is there")
     assert elsewhere == []
 

@@ -24,7 +24,7 @@ from wallets.models import Order, Wallet
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
-BTC = "/market/simulator/BTC/"
+BTC = "/market/hyperliquid-sim/BTC/"
 WIDTHS = [360, 768, 1024, 1280, 1440, 1920]
 LOW = "70900"  # rests: the market is above 71,284
 
@@ -227,7 +227,7 @@ def test_a_halt_is_on_the_ticket(page: Page, world: worlds.TradingEnv):
 def test_a_visitor_sees_the_way_in(page: Page, feed: Feed):
     page.goto(BTC)
     page.locator("#order-ticket").get_by_role("link", name="Sign in").click()
-    expect(page).to_have_url(re.compile(r"/accounts/login/\?next=/market/simulator/BTC/"))
+    expect(page).to_have_url(re.compile(r"/accounts/login/\?next=/market/hyperliquid-sim/BTC/"))
 
 
 def test_a_wallet_is_added_approved_and_limited(page: Page, world: worlds.TradingEnv):
@@ -277,7 +277,7 @@ def test_pages_fit_every_width(watched: Watched, screen: Page, world: worlds.Tra
     AuthSession.objects.update(step_up_at=timezone.now())
     paths = [
         BTC, "/orders/", f"/orders/{order.pk}/", "/wallets/", wallet, f"{wallet}?tab=ledger", f"{wallet}limits/",
-        "/wallets/new/", "/wallets/new/?venue=simulator&key_source=paste",
+        "/wallets/new/", "/wallets/new/?venue=hyperliquid-sim&key_source=paste",
     ]  # fmt: skip
     wide = []
     for path in paths:

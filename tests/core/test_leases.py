@@ -31,7 +31,7 @@ async def _hang_up(transactional_db):
 
 @pytest.fixture
 def venue():
-    return models.Venue.objects.create(name="simulator", title="Simulator")
+    return models.Venue.objects.create(name="hyperliquid-sim", title="Simulator")
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_an_expired_lease_frees_the_work_and_fences_the_old_owner(venue, worker,
 def test_an_expired_worker_is_fenced_even_without_a_new_owner(venue, worker):
     (claim,) = claim_venues(worker)
     expire(worker)
-    with pytest.raises(LeaseLost, match="Venue simulator is not owned"), transaction.atomic():
+    with pytest.raises(LeaseLost, match="Venue hyperliquid-sim is not owned"), transaction.atomic():
         leases.fence(claim)
     assert leases.worker_renew(worker)
     with transaction.atomic():

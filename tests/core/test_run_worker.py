@@ -41,7 +41,7 @@ ROOT = Path(__file__).resolve().parents[2]
 async def venue(settings):
     async with FakeVenue() as fake:
         settings.SIMULATOR_URL = fake.url
-        settings.VENUES = ["simulator"]
+        settings.VENUES = ["hyperliquid-sim"]
         yield fake
 
 
@@ -64,7 +64,7 @@ async def wake(consumer, condition, *, within=60):
 
 
 async def row():
-    return await models.Venue.objects.filter(pk="simulator").afirst()
+    return await models.Venue.objects.filter(pk="hyperliquid-sim").afirst()
 
 
 async def owned():
@@ -76,7 +76,7 @@ async def test_a_wake_creates_the_venue_claims_it_and_connects(consumer, venue):
     await wake(consumer, owned)
     await until(lambda: venue.has(type="bbo", coin="BTC"))
     venue_row = await row()
-    assert (venue_row.title, venue_row.simulated, venue_row.owner_epoch) == ("Simulator", True, 1)
+    assert (venue_row.title, venue_row.simulated, venue_row.owner_epoch) == ("Hyperliquid Sim", True, 1)
 
 
 async def test_a_drained_consumer_leaves_no_lease_and_no_connection(consumer, venue):
@@ -140,7 +140,7 @@ async def test_a_lost_lease_ends_the_feed(consumer, venue):
 
 async def test_an_unknown_message_is_harmless(consumer, venue):
     await consumer.send_input({"type": "no.such"})
-    await consumer.send_input({"type": "interest.changed", "venue": "simulator"})
+    await consumer.send_input({"type": "interest.changed", "venue": "hyperliquid-sim"})
     await wake(consumer, owned)
 
 
@@ -201,7 +201,7 @@ def environment(venue):
         "DATABASE_URL": f"postgresql://{place}/{database['NAME']}",
         "REDIS_URL": django_settings.REDIS_URL,
         "SIMULATOR_URL": venue.url,
-        "VENUES": "simulator",
+        "VENUES": "hyperliquid-sim",
     }
 
 
@@ -267,4 +267,4 @@ async def test_a_standby_takes_over_after_kill_9(process, venue):
     await eventually(taken_over, within=15)
     await until(lambda: venue.has(type="bbo", coin="BTC"), within=60)
     with redis.Redis.from_url(django_settings.REDIS_URL) as client:
-        assert client.hexists(snap_key("simulator"), "_status")
+        assert client.hexists(snap_key("hyperliquid-sim"), "_status")

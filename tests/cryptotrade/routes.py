@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from django.urls import URLPattern, URLResolver, get_resolver
 
-FILLED = {"uuid": str(uuid.UUID(int=7)), "int": "7", "slug": "simulator", "path": "BTC", "str": "thing"}
+FILLED = {"uuid": str(uuid.UUID(int=7)), "int": "7", "slug": "hyperliquid-sim", "path": "BTC", "str": "thing"}
 
 
 def _walk(patterns, prefix: str) -> Iterator[str]:

@@ -62,7 +62,7 @@ def test_every_refusal_has_the_shape(client, method, path, options, status, code
     assert shape(answer) == code
 
 
-@pytest.mark.parametrize("path", ["/nothing-here", "/market/simulator/NONE/"])
+@pytest.mark.parametrize("path", ["/nothing-here", "/market/hyperliquid-sim/NONE/"])
 def test_page_shows_code_and_request_id(client, path):
     answer = client.get(path, headers=HTML)
     text = answer.content.decode()

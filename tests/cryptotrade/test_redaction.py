@@ -64,7 +64,7 @@ def test_secret_is_not_in_the_text(text):
     "text",
     [
         "order 0x0123456789abcdef0123456789abcdef was filled at 71284.5",  # a client order id
-        "GET /market/simulator/BTC/ took 12 ms",
+        "GET /market/hyperliquid-sim/BTC/ took 12 ms",
         "request 3f2b8c1d4e5f60718293a4b5c6d7e8f9",
         "user 7c9e6679-7425-40de-944b-e07fc1f90ae7",
         "the token was refused",

@@ -165,7 +165,7 @@ class Watcher:
                 self.values[topic] = {**(self.values[topic] or {}), **body}
 
     def status(self):
-        return (self.values.get("venues") or {}).get("simulator", {}).get("status")
+        return (self.values.get("venues") or {}).get("hyperliquid-sim", {}).get("status")
 
 
 class ReaderPool:
@@ -198,7 +198,11 @@ class ReaderPool:
         while True:
             try:
                 async with Watcher(self.url) as watcher:
-                    for topic in ("ticks.simulator", "book.simulator.BTC", "trades.simulator.BTC"):
+                    for topic in (
+                        "ticks.hyperliquid-sim",
+                        "book.hyperliquid-sim.BTC",
+                        "trades.hyperliquid-sim.BTC",
+                    ):
                         await watcher.socket.send(json.dumps({"op": "subscribe", "topic": topic}))
                     async for frame in watcher.socket:
                         watcher.read(json.loads(frame))

@@ -79,7 +79,7 @@ def marked(stack):
     signature = signing.sign(signing.approve_agent_digest(action), MASTER)
     assert _post(f"{simulator}/exchange", signing.envelope(action, nonce, signature))["status"] == "ok"
     wallet = Program(stack).post(
-        "/api/v1/wallets", venue="simulator", label="marker", address=account, key="0x" + MARKER.hex()
+        "/api/v1/wallets", venue="hyperliquid-sim", label="marker", address=account, key="0x" + MARKER.hex()
     )
     wait_for(lambda: _status(stack, wallet["id"]) == "active", 120, "execution has opened the key")
     return wallet["id"]

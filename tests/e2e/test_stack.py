@@ -26,23 +26,29 @@ def stack(open_folder):
 
 async def test_thirty_instruments_reach_the_stream(stack):
     async with Watcher(stack.stream_url) as watcher:
-        await watcher.watch("ticks.simulator")
+        await watcher.watch("ticks.hyperliquid-sim")
         await watcher.watch("venues")
-        ticks = watcher.values["ticks.simulator"]
+        ticks = watcher.values["ticks.hyperliquid-sim"]
         moved = {}
 
         def thirty_moved():
-            moved.update({s: v for s, v in watcher.values["ticks.simulator"].items() if v != ticks.get(s)})
+            moved.update(
+                {s: v for s, v in watcher.values["ticks.hyperliquid-sim"].items() if v != ticks.get(s)}
+            )
             return len(moved) >= 30
 
         await watcher.until(thirty_moved, 120, "thirty instruments move")
-        assert watcher.values["venues"]["simulator"]["simulated"] is True
+        assert watcher.values["venues"]["hyperliquid-sim"]["simulated"] is True
         assert set(ticks["BTC"]) == {"bid", "ask", "last", "mark", "change24h", "volume24h", "t"}
 
 
 async def test_a_book_and_trades_are_published_once_subscribed(stack):
     async with Watcher(stack.stream_url) as watcher:
-        for topic in ("book.simulator.BTC", "trades.simulator.BTC", "candles.simulator.BTC.1m"):
+        for topic in (
+            "book.hyperliquid-sim.BTC",
+            "trades.hyperliquid-sim.BTC",
+            "candles.hyperliquid-sim.BTC.1m",
+        ):
             await watcher.watch(topic)
             began = watcher.at[topic]
             await watcher.until(lambda t=topic, b=began: watcher.at[t] != b, 30, topic)
@@ -65,37 +71,37 @@ def test_the_demo_user_is_generated_with_a_private_password_and_can_log_in(stack
 async def test_a_killed_feed_or_venue_is_detected_and_restarted(stack, victim):
     async with Watcher(stack.stream_url) as watcher:
         await watcher.watch("venues")
-        await watcher.watch("ticks.simulator")
+        await watcher.watch("ticks.hyperliquid-sim")
         await watcher.until(lambda: watcher.status() == "live", 120, "live before the kill")
         pid = stack.kill(victim)
         await watcher.until(lambda: watcher.status() in ("late", "down"), 15, "noticed")
         await watcher.until(lambda: watcher.status() == "live", 60, "live again")
-        epoch, seq = watcher.at["ticks.simulator"]
-        await watcher.until(lambda: watcher.at["ticks.simulator"] > (epoch, seq + 3), 30, "moves again")
+        epoch, seq = watcher.at["ticks.hyperliquid-sim"]
+        await watcher.until(lambda: watcher.at["ticks.hyperliquid-sim"] > (epoch, seq + 3), 30, "moves again")
     assert stack.child(victim).pid != pid
 
 
 async def test_the_stream_continues_after_redis_was_killed(stack):
     async with Watcher(stack.stream_url) as watcher:
-        await watcher.watch("ticks.simulator")
+        await watcher.watch("ticks.hyperliquid-sim")
         stack.kill("redis-server")
-        before = watcher.at["ticks.simulator"]
+        before = watcher.at["ticks.hyperliquid-sim"]
         await watcher.until(
-            lambda: watcher.at["ticks.simulator"] > (before[0], before[1] + 30), 60, "goes on"
+            lambda: watcher.at["ticks.hyperliquid-sim"] > (before[0], before[1] + 30), 60, "goes on"
         )
         # Same connection and same epoch: `Watcher` has checked every seq across the gap.
-        assert watcher.at["ticks.simulator"][0] == before[0]
+        assert watcher.at["ticks.hyperliquid-sim"][0] == before[0]
 
 
 async def test_after_a_killed_web_process_a_client_recovers_by_seq(stack):
     async with Watcher(stack.stream_url) as watcher:
-        await watcher.watch("trades.simulator.BTC")
-        await watcher.until(lambda: watcher.at["trades.simulator.BTC"][1] > 0, 120, "trades")
-        epoch, seq = watcher.at["trades.simulator.BTC"]
+        await watcher.watch("trades.hyperliquid-sim.BTC")
+        await watcher.until(lambda: watcher.at["trades.hyperliquid-sim.BTC"][1] > 0, 120, "trades")
+        epoch, seq = watcher.at["trades.hyperliquid-sim.BTC"]
         stack.kill("manage.py web")
     await asyncio.to_thread(stack.wait_until_ready, 60)
     async with Watcher(stack.stream_url) as watcher:
-        request = {"op": "subscribe", "topic": "trades.simulator.BTC", "epoch": epoch, "seq": seq}
+        request = {"op": "subscribe", "topic": "trades.hyperliquid-sim.BTC", "epoch": epoch, "seq": seq}
         await watcher.socket.send(json.dumps(request))
         response = json.loads(await asyncio.wait_for(watcher.socket.recv(), 60))
         assert response["recovered"] is True
@@ -107,7 +113,7 @@ def page(stack):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
         page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.goto(f"{stack.url}/market/simulator/BTC/")
+        page.goto(f"{stack.url}/market/hyperliquid-sim/BTC/")
         yield page
         browser.close()
 
@@ -150,7 +156,7 @@ def test_an_open_page_survives_a_kill_under_load(stack, page, victim):
 
 
 def test_one_interrupt_leaves_no_process_and_a_second_run_keeps_the_history(stack):
-    path = "/api/v1/candles?venue=simulator&symbol=BTC&interval=1m&limit=1000"
+    path = "/api/v1/candles?venue=hyperliquid-sim&symbol=BTC&interval=1m&limit=1000"
     before = wait_for(lambda: (stack.get(path)[1] or {}).get("results"), 120, "candles")
     assert stack.interrupt() == 0
     assert stack.processes() == []

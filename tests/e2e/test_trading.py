@@ -13,7 +13,7 @@ from tests.e2e.stack import Stack, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 
-BTC = "/market/simulator/BTC/"
+BTC = "/market/hyperliquid-sim/BTC/"
 SECONDS = 120
 expect.set_options(timeout=SECONDS * 1000)
 
@@ -100,7 +100,7 @@ def status_becomes(page, pk, *expected):
 
 def test_a_simulated_account_trades_and_agrees_with_the_venue(stack, page, problems):
     # --- a simulated wallet, created by the wizard
-    page.goto(f"{stack.url}/wallets/new/?venue=simulator&key_source=simulated")
+    page.goto(f"{stack.url}/wallets/new/?venue=hyperliquid-sim&key_source=simulated")
     page.get_by_label("Wallet name").fill("Journey")
     page.get_by_role("button", name="Open account").click()
     expect(page.get_by_text("Journey can trade")).to_be_visible(timeout=SECONDS * 1000)

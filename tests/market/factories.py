@@ -20,7 +20,7 @@ COINS = {
 }
 
 
-def venue_make(name: str = "simulator", title: str = "Simulator", *, simulated: bool = True) -> Venue:
+def venue_make(name: str = "hyperliquid-sim", title: str = "Simulator", *, simulated: bool = True) -> Venue:
     return Venue.objects.create(name=name, title=title, simulated=simulated)
 
 
@@ -106,12 +106,17 @@ def candles_make(
 
 
 def publish(
-    venue: str = "simulator", *, status: str = "live", age_ms: int = 120, epoch: int = 1, offer: Any = None
+    venue: str = "hyperliquid-sim",
+    *,
+    status: str = "live",
+    age_ms: int = 120,
+    epoch: int = 1,
+    offer: Any = None,
 ) -> None:
     """One flush by a new publisher; `offer(publisher)` queues data in addition to the ticks."""
 
     async def flush() -> None:
-        publisher = Publisher(venue, epoch, simulated=venue == "simulator")
+        publisher = Publisher(venue, epoch, simulated=venue == "hyperliquid-sim")
         publisher.symbols(COINS)
         publisher.queue_ticks(ticks())
         if offer:

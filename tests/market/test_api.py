@@ -49,7 +49,7 @@ def error_body(answer):
 def test_venues_have_status_age_and_simulated_flag(client, market):
     factories.publish(age_ms=250)
     (venue,) = client.get("/api/v1/venues").json()["results"]
-    assert venue["name"] == "simulator"
+    assert venue["name"] == "hyperliquid-sim"
     assert venue["simulated"] is True
     assert venue["status"] == "live"
     assert 250 <= venue["age_ms"] < 5_000
@@ -73,7 +73,7 @@ def test_instruments_page_forward_and_back(client, market):
 def test_instrument_carries_its_rules(client, market):
     (btc,) = client.get("/api/v1/instruments?q=btc").json()["results"]
     assert btc == {
-        "venue": "simulator",
+        "venue": "hyperliquid-sim",
         "symbol": "BTC",
         "simulated": True,
         "kind": "perp",
@@ -90,7 +90,7 @@ def test_instrument_carries_its_rules(client, market):
 
 @pytest.mark.parametrize(
     ("query", "symbols"),
-    [("kind=spot", ["PURR/USDC"]), ("q=purr/usdc", ["PURR/USDC"]), ("venue=simulator&q=eth", ["ETH"])],
+    [("kind=spot", ["PURR/USDC"]), ("q=purr/usdc", ["PURR/USDC"]), ("venue=hyperliquid-sim&q=eth", ["ETH"])],
 )
 def test_instruments_are_filtered(client, market, query, symbols):
     rows = client.get(f"/api/v1/instruments?{query}").json()["results"]
@@ -99,7 +99,7 @@ def test_instruments_are_filtered(client, market, query, symbols):
 
 def test_ticks_are_those_of_redis(client, market):
     factories.publish()
-    rows = client.get("/api/v1/ticks?venue=simulator").json()["results"]
+    rows = client.get("/api/v1/ticks?venue=hyperliquid-sim").json()["results"]
     assert [row["symbol"] for row in rows] == sorted(factories.COINS)
     btc = rows[0]
     assert (btc["last"], btc["change24h"], btc["status"], btc["simulated"]) == (
@@ -112,7 +112,7 @@ def test_ticks_are_those_of_redis(client, market):
 
 def test_candles_are_ascending_decimal_strings_and_page_into_the_past(client, market):
     factories.candles_make(market.instruments.get(symbol="BTC"), 25)
-    url = "/api/v1/candles?venue=simulator&symbol=BTC&interval=15m&limit=10"
+    url = "/api/v1/candles?venue=hyperliquid-sim&symbol=BTC&interval=15m&limit=10"
     pages = []
     while url:
         page = client.get(url).json()
@@ -131,7 +131,7 @@ def test_open_candle_ends_the_newest_page_and_no_candle_is_lost_for_it(client, m
     opens = btc.candles.order_by("-open_time")[0].open_time + 15 * factories.MINUTE
     row = [opens, "1", "2", "0.5", "1.5", "9"]
     factories.publish(offer=lambda publisher: publisher.queue_candle("BTC", "15m", row))
-    url = "/api/v1/candles?venue=simulator&symbol=BTC&interval=15m"
+    url = "/api/v1/candles?venue=hyperliquid-sim&symbol=BTC&interval=15m"
     page = client.get(f"{url}&limit=3").json()
     assert page["results"][-1] == {
         "t": opens,
@@ -149,13 +149,13 @@ def test_open_candle_ends_the_newest_page_and_no_candle_is_lost_for_it(client, m
 
 def test_candles_survive_redis(client, market, no_redis):
     factories.candles_make(market.instruments.get(symbol="BTC"), 3)
-    answer = client.get("/api/v1/candles?venue=simulator&symbol=BTC&interval=15m")
+    answer = client.get("/api/v1/candles?venue=hyperliquid-sim&symbol=BTC&interval=15m")
     assert len(answer.json()["results"]) == 3
 
 
 def test_book_that_is_watched_is_answered_at_once(client, market):
     factories.publish(offer=lambda publisher: publisher.queue_book("BTC", factories.book()))
-    body = client.get("/api/v1/book?venue=simulator&symbol=BTC").json()
+    body = client.get("/api/v1/book?venue=hyperliquid-sim&symbol=BTC").json()
     assert body["bids"][0] == ["71283", "1.5"]
     assert body["asks"][0] == ["71285", "1.25"]
     assert body["seq"] == 1
@@ -168,13 +168,16 @@ def test_unwatched_book_is_requested_from_the_feed_and_awaited(client, market):
 
     def feed():
         deadline = time.monotonic() + 60
-        while not store.zscore("ct:interest:simulator", "book.simulator.BTC") and time.monotonic() < deadline:
+        while (
+            not store.zscore("ct:interest:hyperliquid-sim", "book.hyperliquid-sim.BTC")
+            and time.monotonic() < deadline
+        ):
             threading.Event().wait(0.01)
         factories.publish(offer=lambda publisher: publisher.queue_book("BTC", factories.book()))
 
     worker = threading.Thread(target=feed)
     worker.start()
-    answer = client.get("/api/v1/book?venue=simulator&symbol=BTC")
+    answer = client.get("/api/v1/book?venue=hyperliquid-sim&symbol=BTC")
     worker.join()
     assert answer.status_code == 200
     assert answer.json()["bids"]
@@ -182,7 +185,7 @@ def test_unwatched_book_is_requested_from_the_feed_and_awaited(client, market):
 
 def test_book_that_never_arrives_is_unavailable(client, market, short_wait):
     factories.publish()
-    answer = client.get("/api/v1/book?venue=simulator&symbol=BTC")
+    answer = client.get("/api/v1/book?venue=hyperliquid-sim&symbol=BTC")
     assert answer.status_code == 503
     assert error_body(answer)["code"] == "SERVICE_UNAVAILABLE"
 
@@ -190,19 +193,19 @@ def test_book_that_never_arrives_is_unavailable(client, market, short_wait):
 def test_old_book_is_not_returned_as_current(client, market, short_wait):
     old = int(time.time() * 1000) - 120_000
     factories.publish(offer=lambda publisher: publisher.queue_book("BTC", factories.book(at=old)))
-    assert client.get("/api/v1/book?venue=simulator&symbol=BTC").status_code == 503
+    assert client.get("/api/v1/book?venue=hyperliquid-sim&symbol=BTC").status_code == 503
 
 
 def test_book_of_a_quiet_market_is_accepted_after_the_wait(client, market, short_wait):
     quiet = int(time.time() * 1000) - 20_000
     factories.publish(offer=lambda publisher: publisher.queue_book("BTC", factories.book(at=quiet)))
-    assert client.get("/api/v1/book?venue=simulator&symbol=BTC").status_code == 200
+    assert client.get("/api/v1/book?venue=hyperliquid-sim&symbol=BTC").status_code == 200
 
 
 def test_trades_are_oldest_first(client, market):
     items = [factories.trade(number) for number in range(1, 6)]
     factories.publish(offer=lambda publisher: publisher.queue_trades("BTC", items))
-    body = client.get("/api/v1/trades?venue=simulator&symbol=BTC").json()
+    body = client.get("/api/v1/trades?venue=hyperliquid-sim&symbol=BTC").json()
     assert [row["id"] for row in body["results"]] == ["1", "2", "3", "4", "5"]
     assert body["results"][0]["side"] == "buy"
     assert body["seq"] == 5
@@ -211,12 +214,12 @@ def test_trades_are_oldest_first(client, market):
 @pytest.mark.parametrize(
     ("path", "field"),
     [
-        ("candles?venue=simulator&symbol=BTC&interval=2m", "interval"),
-        ("candles?venue=simulator&symbol=BTC", "interval"),
-        ("candles?venue=simulator&symbol=BTC&interval=1m&limit=1001", "limit"),
-        ("candles?venue=simulator&symbol=BTC&interval=1m&before=x", "before"),
-        ("candles?venue=simulator&symbol=BTC&interval=1m&before=99999999999999999999", "before"),
-        ("book?venue=simulator", "symbol"),
+        ("candles?venue=hyperliquid-sim&symbol=BTC&interval=2m", "interval"),
+        ("candles?venue=hyperliquid-sim&symbol=BTC", "interval"),
+        ("candles?venue=hyperliquid-sim&symbol=BTC&interval=1m&limit=1001", "limit"),
+        ("candles?venue=hyperliquid-sim&symbol=BTC&interval=1m&before=x", "before"),
+        ("candles?venue=hyperliquid-sim&symbol=BTC&interval=1m&before=99999999999999999999", "before"),
+        ("book?venue=hyperliquid-sim", "symbol"),
         ("trades?symbol=BTC", "venue"),
         ("instruments?kind=option", "kind"),
         ("ticks?venue=a%20b", "venue"),
@@ -236,9 +239,9 @@ def test_bad_parameter_is_named(client, market, path, field):
     [
         "ticks?venue=nowhere",
         "instruments?venue=nowhere",
-        "book?venue=simulator&symbol=NOPE",
+        "book?venue=hyperliquid-sim&symbol=NOPE",
         "trades?venue=nowhere&symbol=BTC",
-        "candles?venue=simulator&symbol=NOPE&interval=1m",
+        "candles?venue=hyperliquid-sim&symbol=NOPE&interval=1m",
     ],
 )
 def test_unknown_venue_or_instrument_is_not_found(client, market, path):
@@ -248,7 +251,7 @@ def test_unknown_venue_or_instrument_is_not_found(client, market, path):
 
 
 @pytest.mark.parametrize(
-    "path", ["ticks", "book?venue=simulator&symbol=BTC", "trades?venue=simulator&symbol=BTC"]
+    "path", ["ticks", "book?venue=hyperliquid-sim&symbol=BTC", "trades?venue=hyperliquid-sim&symbol=BTC"]
 )
 def test_without_redis_live_values_are_unavailable(client, market, no_redis, path):
     answer = client.get(f"/api/v1/{path}")

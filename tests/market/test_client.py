@@ -59,7 +59,7 @@ async def listening(venue):
 
     def start(*, limits=None, subscriptions=(MIDS, BTC), **options):
         feed = HyperliquidFeed(
-            "simulator", venue.url, limits=limits or StreamLimits(), first_pause=0.02, **options
+            "hyperliquid-sim", venue.url, limits=limits or StreamLimits(), first_pause=0.02, **options
         )
         feed.set_subscriptions(subscriptions)
         listener = Listener()
@@ -159,7 +159,7 @@ async def test_a_tap_sees_every_raw_frame_with_its_time(venue, listening):
 # --- requests ----------------------------------------------------------------------------------------
 @pytest.fixture
 async def feed(venue):
-    feed = HyperliquidFeed("simulator", venue.url, first_pause=0.001)
+    feed = HyperliquidFeed("hyperliquid-sim", venue.url, first_pause=0.001)
     yield feed
     await feed.close()
 
@@ -203,7 +203,9 @@ async def test_an_invalid_response_is_a_parse_error(venue, feed):
 
 
 async def test_an_unreachable_venue_is_unavailable():
-    client = InfoClient("simulator", "http://127.0.0.1:1", rate_limiter=UnlimitedRateLimiter(), first=0.001)
+    client = InfoClient(
+        "hyperliquid-sim", "http://127.0.0.1:1", rate_limiter=UnlimitedRateLimiter(), first=0.001
+    )
     with pytest.raises(VenueUnavailable):
         await client.post({"type": "meta"}, weight=1, lane="feed")
     await client.close()
@@ -229,7 +231,7 @@ def test_addresses_of_this_machine_are_known(url, expected):
 
 def test_venues_are_made_from_the_settings(settings):
     settings.SIMULATOR_URL = "http://127.0.0.1:8010"
-    assert venue_feed("simulator").venue == "simulator"
+    assert venue_feed("hyperliquid-sim").venue == "hyperliquid-sim"
 
 
 # --- budget ------------------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ def _still_clock(monkeypatch):
 
 @pytest.fixture
 def claimed():
-    venue_ensure(name="simulator", title="Simulator", simulated=True)
+    venue_ensure(name="hyperliquid-sim", title="Simulator", simulated=True)
     worker = leases.worker_register(channel="market-feed")
     (claim,) = leases.claim(models.Venue, worker)
     return claim
@@ -81,8 +81,10 @@ async def running(claimed, venue, store, short_history):
     started = []
 
     def start(*, limits=None, safe=lambda: True):
-        feed = HyperliquidFeed("simulator", venue.url, limits=limits or StreamLimits(), first_pause=0.02)
-        publisher = Publisher("simulator", claimed.epoch, simulated=True)
+        feed = HyperliquidFeed(
+            "hyperliquid-sim", venue.url, limits=limits or StreamLimits(), first_pause=0.02
+        )
+        publisher = Publisher("hyperliquid-sim", claimed.epoch, simulated=True)
         venue_feed = VenueFeed(feed, publisher, claimed, safe=safe)
         task = asyncio.create_task(venue_feed.run())
         started.append(task)
@@ -95,7 +97,7 @@ async def running(claimed, venue, store, short_history):
 
 
 def snap(store, topic):
-    raw = store.hget(snap_key("simulator"), topic)
+    raw = store.hget(snap_key("hyperliquid-sim"), topic)
     return orjson.loads(raw) if raw else None
 
 
@@ -113,7 +115,7 @@ def log(store, topic):
 
 
 def watch_topics(store, *topics):
-    store.zadd(interest_key("simulator"), dict.fromkeys(topics, time.time() + 60))
+    store.zadd(interest_key("hyperliquid-sim"), dict.fromkeys(topics, time.time() + 60))
 
 
 async def rows(model, **where):
@@ -128,8 +130,8 @@ async def test_ticks_reach_redis_with_instruments_and_status(running, venue, sto
     running()
     await subscribed(venue)
     await venue.push("bbo", fake_venue.bbo("BTC", "100.0", "101.0", NOW))
-    await until(lambda: (value(store, "ticks.simulator") or {}).get("BTC", {}).get("bid"))
-    tick = value(store, "ticks.simulator")["BTC"]
+    await until(lambda: (value(store, "ticks.hyperliquid-sim") or {}).get("BTC", {}).get("bid"))
+    tick = value(store, "ticks.hyperliquid-sim")["BTC"]
     assert tick == {
         "bid": "100.0", "ask": "101.0", "last": None, "mark": "101.0", "change24h": "1.0000",
         "volume24h": "5.0", "t": NOW,
@@ -150,16 +152,16 @@ async def test_books_are_subscribed_only_while_watched(running, venue, store):
     feed = running().feed
     await subscribed(venue)
     assert not venue.has(type="l2Book", coin="BTC", fast=True)
-    watch_topics(store, "book.simulator.BTC", "book.simulator.NOPE", "nonsense")
+    watch_topics(store, "book.hyperliquid-sim.BTC", "book.hyperliquid-sim.NOPE", "nonsense")
     feed.interest_changed()
     await until(
         lambda: venue.has(type="l2Book", coin="BTC", fast=True) and venue.has(type="l2Book", coin="BTC")
     )
     await venue.push("l2Book", fake_venue.book("BTC", "98", "102", 5))
     await venue.push("l2Book", fake_venue.book("BTC", "99", "101", 6, fast=True))
-    await until(lambda: (value(store, "book.simulator.BTC") or {}).get("t") == 6)
-    assert value(store, "book.simulator.BTC")["bids"] == [["99", "1"], ["98", "1"]]
-    store.delete(interest_key("simulator"))
+    await until(lambda: (value(store, "book.hyperliquid-sim.BTC") or {}).get("t") == 6)
+    assert value(store, "book.hyperliquid-sim.BTC")["bids"] == [["99", "1"], ["98", "1"]]
+    store.delete(interest_key("hyperliquid-sim"))
     feed.interest_changed()
     await until(lambda: not venue.has(type="l2Book", coin="BTC", fast=True))
 
@@ -168,28 +170,28 @@ async def test_trades_begin_with_the_recent_ones_and_each_comes_once(running, ve
     venue.answers["recentTrades"] = [fake_venue.trade(2, time=20), fake_venue.trade(1, time=10)]
     feed = running().feed
     await subscribed(venue)
-    watch_topics(store, "trades.simulator.BTC")
+    watch_topics(store, "trades.hyperliquid-sim.BTC")
     feed.interest_changed()
     await until(lambda: venue.has(type="trades", coin="BTC"))
     await venue.push("trades", [fake_venue.trade(2, time=20), fake_venue.trade(3, time=30, side="A")])
-    await until(lambda: len(log(store, "trades.simulator.BTC")) == 3)
-    assert log(store, "trades.simulator.BTC")[-1] == ["100.0", "1", "sell", 30, "3"]
+    await until(lambda: len(log(store, "trades.hyperliquid-sim.BTC")) == 3)
+    assert log(store, "trades.hyperliquid-sim.BTC")[-1] == ["100.0", "1", "sell", 30, "3"]
 
 
 async def test_trades_of_a_gap_are_refilled_in_order(running, venue, store):
     feed = running().feed
     await subscribed(venue)
-    watch_topics(store, "trades.simulator.BTC")
+    watch_topics(store, "trades.hyperliquid-sim.BTC")
     feed.interest_changed()
     await until(lambda: venue.has(type="trades", coin="BTC"))
     await venue.push("trades", [fake_venue.trade(1, time=10)])
-    await until(lambda: len(log(store, "trades.simulator.BTC")) == 1)
+    await until(lambda: len(log(store, "trades.hyperliquid-sim.BTC")) == 1)
     venue.answers["recentTrades"] = [fake_venue.trade(n, time=10 * n) for n in (4, 3, 2, 1)]
     venue.drop()
     await until(lambda: len(venue.subscribed) == 2 and venue.has(type="trades", coin="BTC"))
     await venue.push("trades", [fake_venue.trade(5, time=50)])
-    await until(lambda: len(log(store, "trades.simulator.BTC")) == 5)
-    assert [item[4] for item in log(store, "trades.simulator.BTC")] == ["1", "2", "3", "4", "5"]
+    await until(lambda: len(log(store, "trades.hyperliquid-sim.BTC")) == 5)
+    assert [item[4] for item in log(store, "trades.hyperliquid-sim.BTC")] == ["1", "2", "3", "4", "5"]
 
 
 async def test_history_is_fetched_at_the_start_and_stored(running, venue, store):
@@ -225,14 +227,14 @@ async def test_a_live_minute_that_ends_is_stored_and_longer_candles_are_folded(
     monkeypatch.setattr(backfill, "DEPTH", {"1m": 1440})
     feed = running().feed
     await subscribed(venue)
-    watch_topics(store, "candles.simulator.BTC.1d")
+    watch_topics(store, "candles.hyperliquid-sim.BTC.1d")
     feed.interest_changed()
     day = MINUTE - MINUTE % 86_400_000
     first = max(day, MINUTE - 60_000)
     await venue.push("candle", fake_venue.candle(first, close="110", volume="2"))
     await venue.push("candle", fake_venue.candle(first + 60_000, close="120", volume="3"))
-    await until(lambda: (value(store, "candles.simulator.BTC.1d") or [0] * 6)[5] == "5")
-    assert value(store, "candles.simulator.BTC.1d") == [day, "100", "200", "50", "120", "5"]
+    await until(lambda: (value(store, "candles.hyperliquid-sim.BTC.1d") or [0] * 6)[5] == "5")
+    assert value(store, "candles.hyperliquid-sim.BTC.1d") == [day, "100", "200", "50", "120", "5"]
     async with asyncio.timeout(60):
         while not await rows(models.Candle, open_time=first, interval="1m"):
             await asyncio.sleep(0.02)
@@ -257,7 +259,7 @@ async def test_a_silent_venue_is_reconnected(running, venue, store):
     venue.mute = False
     await until(lambda: venue.has(type="candle", coin="ETH", interval="1m"))
     await venue.push("bbo", fake_venue.bbo("BTC", "5", "6", NOW))
-    await until(lambda: (value(store, "ticks.simulator") or {}).get("BTC", {}).get("bid") == "5")
+    await until(lambda: (value(store, "ticks.hyperliquid-sim") or {}).get("BTC", {}).get("bid") == "5")
 
 
 async def test_a_worker_that_lost_its_lease_stops_at_once(running, venue):
@@ -327,12 +329,12 @@ async def test_without_redis_the_feed_keeps_running_and_publishes_everything_aft
 ):
     monkeypatch.setattr(venue_module, "FLUSH_RETRY_DELAY", 0.05)
     server, url = own_redis
-    feed = HyperliquidFeed("simulator", venue.url, first_pause=0.02)
-    venue_feed = VenueFeed(feed, Publisher("simulator", 1, simulated=True), claimed, safe=lambda: True)
+    feed = HyperliquidFeed("hyperliquid-sim", venue.url, first_pause=0.02)
+    venue_feed = VenueFeed(feed, Publisher("hyperliquid-sim", 1, simulated=True), claimed, safe=lambda: True)
     task = asyncio.create_task(venue_feed.run())
     try:
         await subscribed(venue)
-        failures = venue_module.FLUSH_FAILURES.labels("simulator")._value.get
+        failures = venue_module.FLUSH_FAILURES.labels("hyperliquid-sim")._value.get
         before = failures()
         await asyncio.to_thread(server.stop)
         await venue.push("bbo", fake_venue.bbo("BTC", "7", "8", NOW))
@@ -341,7 +343,9 @@ async def test_without_redis_the_feed_keeps_running_and_publishes_everything_aft
         assert not task.done()
         await asyncio.to_thread(server.start)
         with redis.Redis.from_url(url) as fresh:
-            await until(lambda: (value(fresh, "ticks.simulator") or {}).get("BTC", {}).get("bid") == "7")
+            await until(
+                lambda: (value(fresh, "ticks.hyperliquid-sim") or {}).get("BTC", {}).get("bid") == "7"
+            )
         assert len(venue.subscribed) == 1
     finally:
         task.cancel()

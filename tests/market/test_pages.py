@@ -46,7 +46,7 @@ def names(page):
     return re.findall(r'data-name="(\S+)', page)
 
 
-PAGES = ["/", "/market/", "/market/simulator/BTC/", "/status/", "/accounts/login/"]
+PAGES = ["/", "/market/", "/market/hyperliquid-sim/BTC/", "/status/", "/accounts/login/"]
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -68,7 +68,7 @@ def test_rows_of_a_live_venue_are_not_stale_but_a_row_without_a_tick_is(client, 
     factories.publish()
     page = client.get("/market/").content.decode()
     assert re.search(r'data-symbol="BTC"[^>]*data-age-ms="\d+">', page)
-    assert re.search(r'id="tick-simulator-PURR/USDC"[^>]*data-stale="true"', page)
+    assert re.search(r'id="tick-hyperliquid-sim-PURR/USDC"[^>]*data-stale="true"', page)
 
 
 def test_rows_of_a_silent_venue_are_stale(client, market):
@@ -105,7 +105,7 @@ def test_page_renders_without_redis(client, market, no_redis, path):
 
 def test_without_redis_prices_are_dashes_and_stale(client, market, no_redis):
     page = client.get("/market/").content.decode()
-    row = page[page.index('id="tick-simulator-BTC"') :][:400]
+    row = page[page.index('id="tick-hyperliquid-sim-BTC"') :][:400]
     assert 'data-stale="true"' in row
     assert "\N{EN DASH}" in page
 
@@ -181,31 +181,31 @@ def test_instrument_page_shows_book_tape_and_candles_that_are_known(client, mark
         publisher.queue_trades("BTC", [factories.trade(number) for number in range(1, 4)])
 
     factories.publish(offer=offer)
-    page = client.get("/market/simulator/BTC/?interval=15m").content.decode()
+    page = client.get("/market/hyperliquid-sim/BTC/?interval=15m").content.decode()
     asks = re.findall(
         r"<td>([\d,]+)</td>", page[page.index('data-side="ask"') : page.index('data-side="bid"')]
     )
     assert asks[-1] == "71,285"
     assert asks[0] == "71,306"
     assert page.count("data-depth=") == 44
-    assert 'data-tape="trades.simulator.BTC"' in page
+    assert 'data-tape="trades.hyperliquid-sim.BTC"' in page
     assert "Last 20 closed candles" in page
 
 
 def test_instrument_page_marks_its_book_and_trades_as_watched(client, market):
-    client.get("/market/simulator/BTC/")
+    client.get("/market/hyperliquid-sim/BTC/")
     watched = {
         name.decode()
-        for name, _ in redis.Redis.from_url(settings.REDIS_URL).zscan_iter("ct:interest:simulator")
+        for name, _ in redis.Redis.from_url(settings.REDIS_URL).zscan_iter("ct:interest:hyperliquid-sim")
     }
-    assert watched == {"book.simulator.BTC", "trades.simulator.BTC"}
+    assert watched == {"book.hyperliquid-sim.BTC", "trades.hyperliquid-sim.BTC"}
 
 
 def test_symbol_with_a_slash_has_a_page(client, market):
-    assert client.get("/market/simulator/PURR/USDC/").status_code == 200
+    assert client.get("/market/hyperliquid-sim/PURR/USDC/").status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/market/simulator/NOPE/", "/market/nowhere/BTC/", "/nothing"])
+@pytest.mark.parametrize("path", ["/market/hyperliquid-sim/NOPE/", "/market/nowhere/BTC/", "/nothing"])
 def test_unknown_address_is_a_page_that_says_where_to_go(client, market, path):
     response = client.get(path, headers={"accept": "text/html"})
     assert response.status_code == 404
@@ -245,7 +245,10 @@ def test_expired_form_says_so(alice):
 
 
 def test_unknown_interval_falls_back(client, market):
-    assert "candles.simulator.BTC.15m" in client.get("/market/simulator/BTC/?interval=7x").content.decode()
+    assert (
+        "candles.hyperliquid-sim.BTC.15m"
+        in client.get("/market/hyperliquid-sim/BTC/?interval=7x").content.decode()
+    )
 
 
 @pytest.mark.parametrize(

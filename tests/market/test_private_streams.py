@@ -50,7 +50,7 @@ async def until(condition):
 @pytest.fixture
 async def trader(simulator):  # noqa: F811
     url = f"http://127.0.0.1:{simulator.port}"
-    one = HyperliquidTrader("simulator", url, network="testnet", slots=3, first_pause=0.02)
+    one = HyperliquidTrader("hyperliquid-sim", url, network="testnet", slots=3, first_pause=0.02)
     yield one
     await one.close()
 
@@ -170,7 +170,7 @@ async def test_connections_per_minute_are_limited():
 
 
 async def test_slots_stay_below_the_venue_limit_of_users(simulator):  # noqa: F811
-    one = HyperliquidTrader("simulator", f"http://127.0.0.1:{simulator.port}", network="testnet")
+    one = HyperliquidTrader("hyperliquid-sim", f"http://127.0.0.1:{simulator.port}", network="testnet")
     assert one.stream_slots + 1 < 10  # the feed has a connection too
     await one.close()
 

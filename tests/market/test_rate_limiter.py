@@ -162,7 +162,7 @@ def test_a_request_succeeds_after_the_returned_wait(weight, floor):
 async def test_feed_and_trader_of_one_host_share_one_budget(settings):
     settings.EGRESS_ID = secrets.token_hex(8)
     settings.SIMULATOR_LIMITS = "documented"
-    feed, trader = venue_feed("simulator"), trader_for("simulator")
+    feed, trader = venue_feed("hyperliquid-sim"), trader_for("hyperliquid-sim")
     assert isinstance(feed._rate_limiter, RedisRateLimiter)
     assert await trader._rate_limiter.try_acquire(1100, "urgent") == 0
     assert await feed._rate_limiter.try_acquire(1, "urgent") > 0
@@ -279,7 +279,7 @@ async def test_orders_are_delayed_by_the_quota_of_the_master_and_exits_are_not()
     rules = Rules(address_requests=True)
     simulator = Simulator(small_world(now=wall_clock()), Config(port=0, control_port=0, rules=rules))
     await simulator.start()
-    trader = HyperliquidTrader("simulator", f"http://127.0.0.1:{simulator.port}", network="testnet")
+    trader = HyperliquidTrader("hyperliquid-sim", f"http://127.0.0.1:{simulator.port}", network="testnet")
     client, agent = AccountClient(simulator, trader), Key()
     client.approve(agent.address, "bot")
     client.signer = agent

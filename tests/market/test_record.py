@@ -30,7 +30,7 @@ SECOND = 1_000_000_000
 
 
 def frames_file(path, rows, *, instruments=()):
-    with Recorder(path, "simulator", instruments) as recorder:
+    with Recorder(path, "hyperliquid-sim", instruments) as recorder:
         for at, channel, data in rows:
             recorder(json.dumps({"channel": channel, "data": data}).encode(), at)
     return path
@@ -56,7 +56,7 @@ async def test_a_recording_holds_every_frame_with_its_time_and_the_instruments(
     monkeypatch.setattr(record_command, "Recorder", Watched)
     async with FakeVenue() as venue:
         settings.SIMULATOR_URL = venue.url
-        recording = asyncio.create_task(record_command.record("simulator", 30, out, ["BTC"]))
+        recording = asyncio.create_task(record_command.record("hyperliquid-sim", 30, out, ["BTC"]))
         await until(lambda: venue.has(type="candle", coin="ETH", interval="1m"))
         assert venue.has(type="l2Book", coin="BTC", fast=True)
         assert not venue.has(type="trades", coin="ETH")
@@ -66,8 +66,8 @@ async def test_a_recording_holds_every_frame_with_its_time_and_the_instruments(
         await until(lambda: recorders[0].frames == acks + 2)
         recording.cancel()
         await asyncio.gather(recording, return_exceptions=True)
-    opened = recording_open(out, "simulator", CODEC)
-    assert opened.venue == "simulator"
+    opened = recording_open(out, "hyperliquid-sim", CODEC)
+    assert opened.venue == "hyperliquid-sim"
     assert [(i.symbol, i.rules.size_decimals) for i in opened.instruments] == [("BTC", 5), ("ETH", 4)]
     frames = list(opened.frames())
     assert b"rubbish {" in [frame for _, frame in frames]
@@ -77,7 +77,7 @@ async def test_a_recording_holds_every_frame_with_its_time_and_the_instruments(
 async def test_a_replay_keeps_the_pace_of_the_recording_times_the_speed(tmp_path, monkeypatch):
     rows = [(n * SECOND, "bbo", fake_venue.bbo("BTC", str(n), "9")) for n in (5, 7, 8)]
     path = frames_file(tmp_path / "x.jsonl.gz", rows)
-    feed = ReplayFeed("simulator", recording_open(path, "simulator", CODEC), CODEC, speed=2.0)
+    feed = ReplayFeed("hyperliquid-sim", recording_open(path, "hyperliquid-sim", CODEC), CODEC, speed=2.0)
     clock, slept = [0.0], []
 
     async def sleep(seconds):
@@ -128,21 +128,21 @@ def test_replay_publishes_as_simulated_and_stores_nothing(tmp_path, store):
 @pytest.mark.django_db(transaction=True)
 def test_the_recorded_session_replays_with_book_and_trades(store):
     path = recorded("ws/hftbacktest/hyperliquid/*.log.gz")[0]
-    topics = {"book.simulator.BTC": 4e9, "trades.simulator.BTC": 4e9}
-    store.zadd(interest_key("simulator"), topics)
+    topics = {"book.hyperliquid-sim.BTC": 4e9, "trades.hyperliquid-sim.BTC": 4e9}
+    store.zadd(interest_key("hyperliquid-sim"), topics)
     call_command("replay", str(path), "--speed", "20", stdout=StringIO())
-    _, _, book = orjson.loads(store.hget(snap_key("simulator"), "book.simulator.BTC"))
+    _, _, book = orjson.loads(store.hget(snap_key("hyperliquid-sim"), "book.hyperliquid-sim.BTC"))
     assert len(book["bids"]) == 20
     assert float(book["bids"][0][0]) < float(book["asks"][0][0])
-    assert len(store.lrange(log_key("trades.simulator.BTC"), 0, -1)) > 3
+    assert len(store.lrange(log_key("trades.hyperliquid-sim.BTC"), 0, -1)) > 3
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_venue_that_a_worker_drives_is_not_replayed_over(tmp_path):
     path = frames_file(tmp_path / "x.jsonl.gz", [])
-    venue_ensure(name="simulator", title="Simulator", simulated=True)
+    venue_ensure(name="hyperliquid-sim", title="Simulator", simulated=True)
     leases.claim(models.Venue, leases.worker_register(channel="market-feed"))
-    with pytest.raises(CommandError, match="simulator is driven by a feed worker"):
+    with pytest.raises(CommandError, match="hyperliquid-sim is driven by a feed worker"):
         call_command("replay", str(path))
 
 
@@ -151,7 +151,7 @@ def test_what_is_no_recording_is_refused(tmp_path):
     for content in (b'{"a": 1}', b'{"recording": 2, "venue": "v", "instruments": []}', b"{"):
         path.write_bytes(gzip.compress(content))
         with pytest.raises(ParseError):
-            recording_open(path, "simulator", CODEC)
+            recording_open(path, "hyperliquid-sim", CODEC)
     path.write_text("plain")
     with pytest.raises(CommandError):
         call_command("replay", str(path))
@@ -163,7 +163,7 @@ def test_a_recording_that_was_cut_off_plays_to_the_cut(tmp_path):
     rows = [(n, "bbo", fake_venue.bbo("BTC", str(n), "9")) for n in range(5000)]
     path = frames_file(tmp_path / "x.jsonl.gz", rows)
     path.write_bytes(path.read_bytes()[:-500])
-    frames = list(recording_open(path, "simulator", CODEC).frames())
+    frames = list(recording_open(path, "hyperliquid-sim", CODEC).frames())
     assert 0 < len(frames) < 5000
 
 
@@ -173,5 +173,5 @@ async def test_sync_instruments_writes_what_the_venue_lists(settings):
     async with FakeVenue() as venue:
         settings.SIMULATOR_URL = venue.url
         sync = database_sync_to_async(call_command, thread_sensitive=False)
-        await sync("sync_instruments", "simulator", stdout=out)
-    assert out.getvalue() == "simulator: 2 instruments\n"
+        await sync("sync_instruments", "hyperliquid-sim", stdout=out)
+    assert out.getvalue() == "hyperliquid-sim: 2 instruments\n"

@@ -13,13 +13,13 @@ from market.services import candles_store, instrument_sync, trades_store, venue_
 
 pytestmark = pytest.mark.django_db
 
-BTC = Instrument("simulator", "BTC", "perp", "BTC", "USDC", Rules(5, 1, 5, Decimal(10)), 40)
-PURR = Instrument("simulator", "PURR/USDC", "spot", "PURR", "USDC", Rules(0, 8, 5, Decimal(10)))
+BTC = Instrument("hyperliquid-sim", "BTC", "perp", "BTC", "USDC", Rules(5, 1, 5, Decimal(10)), 40)
+PURR = Instrument("hyperliquid-sim", "PURR/USDC", "spot", "PURR", "USDC", Rules(0, 8, 5, Decimal(10)))
 
 
 @pytest.fixture
 def claim():
-    venue_ensure(name="simulator", title="Simulator", simulated=True)
+    venue_ensure(name="hyperliquid-sim", title="Simulator", simulated=True)
     worker = leases.worker_register(channel="market-feed")
     (claim,) = leases.claim(models.Venue, worker)
     return claim
@@ -32,14 +32,14 @@ def candle(open_time=60_000, close="2", symbol="BTC"):
 
 
 def test_a_venue_keeps_what_an_administrator_set(db):
-    venue_ensure(name="simulator", title="Old", simulated=False)
+    venue_ensure(name="hyperliquid-sim", title="Old", simulated=False)
     models.Venue.objects.update(enabled=False)
-    venue = venue_ensure(name="simulator", title="Simulator", simulated=True)
+    venue = venue_ensure(name="hyperliquid-sim", title="Simulator", simulated=True)
     assert (venue.title, venue.simulated, venue.enabled) == ("Simulator", True, False)
 
 
 def test_listed_instruments_get_rows_with_their_rules(claim):
-    ids = instrument_sync(venue="simulator", instruments=[BTC, PURR], claim=claim)
+    ids = instrument_sync(venue="hyperliquid-sim", instruments=[BTC, PURR], claim=claim)
     assert ids.keys() == {"BTC", "PURR/USDC"}
     row = models.Instrument.objects.get(symbol="BTC")
     assert (row.size_decimals, row.price_decimals, row.significant_figures) == (5, 1, 5)
@@ -47,9 +47,9 @@ def test_listed_instruments_get_rows_with_their_rules(claim):
 
 
 def test_a_second_sync_changes_only_what_changed(claim, django_assert_max_num_queries):
-    ids = instrument_sync(venue="simulator", instruments=[BTC, PURR])
+    ids = instrument_sync(venue="hyperliquid-sim", instruments=[BTC, PURR])
     before = {row.symbol: row.updated_at for row in models.Instrument.objects.all()}
-    again = instrument_sync(venue="simulator", instruments=[replace(BTC, max_leverage=50), PURR])
+    again = instrument_sync(venue="hyperliquid-sim", instruments=[replace(BTC, max_leverage=50), PURR])
     rows = {row.symbol: row for row in models.Instrument.objects.all()}
     assert again == ids
     assert rows["BTC"].max_leverage == 50
@@ -58,14 +58,14 @@ def test_a_second_sync_changes_only_what_changed(claim, django_assert_max_num_qu
 
 
 def test_what_is_listed_no_more_stops_trading_but_stays(claim):
-    instrument_sync(venue="simulator", instruments=[BTC, PURR])
-    ids = instrument_sync(venue="simulator", instruments=[BTC])
+    instrument_sync(venue="hyperliquid-sim", instruments=[BTC, PURR])
+    ids = instrument_sync(venue="hyperliquid-sim", instruments=[BTC])
     assert ids.keys() == {"BTC"}
     assert models.Instrument.objects.get(symbol="PURR/USDC").trading is False
 
 
 def test_candles_are_written_once_and_revised_by_a_later_word(claim):
-    ids = instrument_sync(venue="simulator", instruments=[BTC])
+    ids = instrument_sync(venue="hyperliquid-sim", instruments=[BTC])
     assert candles_store(claim=claim, ids=ids, candles=[candle(), candle(120_000), candle(close="2.5")]) == 2
     assert candles_store(claim=claim, ids=ids, candles=[candle(close="2.75")]) == 1
     rows = models.Candle.objects.order_by("open_time").values_list("open_time", "close", "volume")
@@ -78,7 +78,7 @@ def test_candles_of_unknown_instruments_are_left_out(claim):
 
 
 def test_known_trades_are_not_written_again(claim):
-    ids = instrument_sync(venue="simulator", instruments=[BTC])
+    ids = instrument_sync(venue="hyperliquid-sim", instruments=[BTC])
     trades = [Trade("BTC", "100.5", "0.1", "buy", 5, str(number)) for number in range(3)]
     assert trades_store(claim=claim, ids=ids, trades=trades[:2]) == 2
     assert trades_store(claim=claim, ids=ids, trades=trades) == 1
@@ -90,13 +90,15 @@ WRITES = {
     "trades": lambda claim, ids: trades_store(
         claim=claim, ids=ids, trades=[Trade("BTC", "1", "1", "buy", 5, "1")]
     ),
-    "instruments": lambda claim, ids: instrument_sync(venue="simulator", instruments=[PURR], claim=claim),
+    "instruments": lambda claim, ids: instrument_sync(
+        venue="hyperliquid-sim", instruments=[PURR], claim=claim
+    ),
 }
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 def test_a_worker_that_lost_its_lease_writes_nothing(claim, write):
-    ids = instrument_sync(venue="simulator", instruments=[BTC])
+    ids = instrument_sync(venue="hyperliquid-sim", instruments=[BTC])
     models.Venue.objects.update(owner_epoch=claim.epoch + 1)
     with pytest.raises(leases.LeaseLost):
         write(claim, ids)

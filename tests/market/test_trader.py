@@ -102,7 +102,7 @@ async def simulator():
 @pytest.fixture
 async def client(simulator):
     url = f"http://127.0.0.1:{simulator.port}"
-    trader = HyperliquidTrader("simulator", url, network="testnet", first_pause=0.001)
+    trader = HyperliquidTrader("hyperliquid-sim", url, network="testnet", first_pause=0.001)
     yield AccountClient(simulator, trader)
     await trader.close()
 
@@ -361,7 +361,7 @@ async def test_an_expired_order_is_not_sent(client):
 
 async def test_an_order_signed_for_the_other_network_recovers_an_unknown_address(simulator):
     simulator.account_engine.exchange.rules = Rules(strict_source="b")
-    trader = HyperliquidTrader("simulator", f"http://127.0.0.1:{simulator.port}", network="mainnet")
+    trader = HyperliquidTrader("hyperliquid-sim", f"http://127.0.0.1:{simulator.port}", network="mainnet")
     client = AccountClient(simulator, trader)
     with pytest.raises(VenueRejected, match="does not exist"):
         await client.place(client.order())
@@ -486,6 +486,6 @@ async def test_the_network_must_match_the_address(settings):
 
 async def test_the_simulator_is_a_test_network_whatever_its_address(settings):
     settings.SIMULATOR_URL = "http://127.0.0.1:8010"
-    trader = trader_for("simulator")
+    trader = trader_for("hyperliquid-sim")
     assert (trader._exchange._network, trader.stream_slots) == ("testnet", settings.MAX_PRIVATE_STREAMS)
     await trader.close()

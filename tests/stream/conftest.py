@@ -91,8 +91,8 @@ async def dial(server):
 
 @pytest.fixture
 async def feed():
-    """A publisher for venue `simulator` with three instruments and first ticks."""
-    publisher = Publisher("simulator", epoch=10 * next(_epochs), simulated=True)
+    """A publisher for venue `hyperliquid-sim` with three instruments and first ticks."""
+    publisher = Publisher("hyperliquid-sim", epoch=10 * next(_epochs), simulated=True)
     publisher.symbols(["BTC", "ETH", "PURR/USDC"])
     publisher.queue_ticks({"BTC": {"last": "100.0", "t": 1}, "ETH": {"last": "10.0", "t": 1}})
     await publisher.flush(status="live", age_ms=5)

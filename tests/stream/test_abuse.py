@@ -24,8 +24,8 @@ from market.domain.commands import CommandBudget, CommandError, command_parse
         ('{"op":"subscribe","topic":7}', "bad_request"),
         ('{"op":"subscribe","topic":"nothing.like.this"}', "unknown_topic"),
         ('{"op":"subscribe","topic":"ticks.mars"}', "unknown_topic"),
-        ('{"op":"subscribe","topic":"book.simulator.NOPE"}', "unknown_topic"),
-        ('{"op":"subscribe","topic":"candles.simulator.BTC.7m"}', "unknown_topic"),
+        ('{"op":"subscribe","topic":"book.hyperliquid-sim.NOPE"}', "unknown_topic"),
+        ('{"op":"subscribe","topic":"candles.hyperliquid-sim.BTC.7m"}', "unknown_topic"),
         ('{"op":"subscribe","topic":"venues","rate":3}', "bad_rate"),
         ('{"op":"subscribe","topic":"venues","rate":true}', "bad_rate"),
         ('{"op":"subscribe","topic":"venues","seq":-1}', "bad_request"),
@@ -93,7 +93,7 @@ async def test_the_257th_topic_is_refused_and_closes_with_1008(dial, feed, monke
     monkeypatch.setattr(CommandBudget, "spend", lambda self, now: None)
     stream = await dial()
     for number in range(300):
-        await stream.say(op="subscribe", topic=f"trades.simulator.C{number}")
+        await stream.say(op="subscribe", topic=f"trades.hyperliquid-sim.C{number}")
     assert await stream.close_code() == 1008
     assert stream.frames[-1]["code"] == "too_many_topics"
 
@@ -136,7 +136,7 @@ async def test_a_forwarded_address_counts_only_behind_our_own_proxies(dial, feed
 
 async def test_invalid_input_on_many_connections_does_not_affect_the_others(dial, feed):
     quiet = await dial()
-    ok = await quiet.ok("ticks.simulator")
+    ok = await quiet.ok("ticks.hyperliquid-sim")
     for noise in ("{", "\x00" * 100, json.dumps({"op": "subscribe", "topic": "a" * 9000}), '{"op":' * 2000):
         stream = await dial()
         await stream.socket.send(noise)
@@ -158,8 +158,8 @@ async def test_a_reader_that_stops_reading_is_closed_without_affecting_others(
     monkeypatch.setattr("market.hub.hub.BLOCKED_SECONDS", 0.5)
     monkeypatch.setattr("market.hub.client.CLOSE_TIMEOUT", 0.2)
     healthy, blocked = await dial(), await dial(max_queue=1)
-    ok = await healthy.ok("ticks.simulator", rate=20)
-    await blocked.ok("ticks.simulator", rate=20)
+    ok = await healthy.ok("ticks.hyperliquid-sim", rate=20)
+    await blocked.ok("ticks.hyperliquid-sim", rate=20)
     blocked.socket.transport.pause_reading()
     seq = ok["seq"]
     for round_ in range(4000):
@@ -230,8 +230,8 @@ async def test_fuzzed_frames_leave_the_process_unharmed(dial, feed, server, monk
         "subscribe",
         "topic",
         "venues",
-        "ticks.simulator",
-        "book.simulator.BTC",
+        "ticks.hyperliquid-sim",
+        "book.hyperliquid-sim.BTC",
         "rate",
         "seq",
         "{",

@@ -40,13 +40,13 @@ async def _offer(feed, last):
 
 
 async def test_a_redis_that_is_killed_costs_seconds_and_no_update(own_redis, db):
-    feed = Publisher("simulator", epoch=3, simulated=True)
+    feed = Publisher("hyperliquid-sim", epoch=3, simulated=True)
     feed.symbols(["BTC"])
     assert await _offer(feed, 1)
     with ServerThread() as server:
         socket = await connect(server.stream_url, compression=None)
         stream = Stream(socket)
-        ok = await stream.ok("ticks.simulator")
+        ok = await stream.ok("ticks.hyperliquid-sim")
         os.kill(own_redis.pid, signal.SIGKILL)
         own_redis.process.wait()
         assert not await _offer(feed, 2)
@@ -67,13 +67,13 @@ async def test_a_redis_that_is_killed_costs_seconds_and_no_update(own_redis, db)
 
 
 async def test_two_web_processes_serve_the_same_numbers(db):
-    feed = Publisher("simulator", epoch=3, simulated=True)
+    feed = Publisher("hyperliquid-sim", epoch=3, simulated=True)
     feed.symbols(["BTC"])
     await _offer(feed, 1)
     with ServerThread() as one, ServerThread() as two:
         sockets = [await connect(server.stream_url, compression=None) for server in (one, two)]
         streams = [Stream(socket) for socket in sockets]
-        answers = [await stream.ok("ticks.simulator") for stream in streams]
+        answers = [await stream.ok("ticks.hyperliquid-sim") for stream in streams]
         assert {(a["epoch"], a["seq"], a["snapshot"]["BTC"]["last"]) for a in answers} == {(3, 1, "1")}
         await _offer(feed, 2)
         pushes = [await stream.push(a["id"]) for stream, a in zip(streams, answers, strict=True)]
@@ -84,19 +84,19 @@ async def test_two_web_processes_serve_the_same_numbers(db):
 
 
 async def test_a_client_that_moves_to_another_process_goes_on_where_it_was(db):
-    feed = Publisher("simulator", epoch=3, simulated=True)
+    feed = Publisher("hyperliquid-sim", epoch=3, simulated=True)
     feed.symbols(["BTC"])
     feed.queue_trades("BTC", [["1", "1", "buy", n, str(n)] for n in range(4)])
     await feed.flush(**LIVE)
     with ServerThread() as one:
         socket = await connect(one.stream_url, compression=None)
-        ok = await Stream(socket).ok("trades.simulator.BTC")
+        ok = await Stream(socket).ok("trades.hyperliquid-sim.BTC")
         await socket.close()
     feed.queue_trades("BTC", [["1", "1", "buy", n, str(n)] for n in range(4, 6)])
     await feed.flush(**LIVE)
     with ServerThread() as two:
         socket = await connect(two.stream_url, compression=None)
-        again = await Stream(socket).ok("trades.simulator.BTC", epoch=ok["epoch"], seq=ok["seq"])
+        again = await Stream(socket).ok("trades.hyperliquid-sim.BTC", epoch=ok["epoch"], seq=ok["seq"])
         assert (again["recovered"], [item[4] for item in again["snapshot"]]) == (True, ["4", "5"])
         await socket.close()
     await feed.close()

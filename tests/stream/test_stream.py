@@ -13,7 +13,7 @@ LIVE = {"status": "live", "age_ms": 5}
 
 async def test_a_subscription_is_answered_with_a_snapshot_and_then_pushes(dial, feed):
     stream = await dial()
-    ok = await stream.ok("ticks.simulator")
+    ok = await stream.ok("ticks.hyperliquid-sim")
     assert ok["op"] == "ok"
     assert ok["snapshot"]["BTC"]["last"] == "100.0"
     assert (ok["epoch"], ok["seq"], ok["recovered"]) == (feed.epoch, 1, False)
@@ -24,7 +24,7 @@ async def test_a_subscription_is_answered_with_a_snapshot_and_then_pushes(dial, 
 
 async def test_pushes_are_conflated_to_the_rate_and_cover_their_range(dial, feed):
     stream = await dial()
-    ok = await stream.ok("ticks.simulator", rate=1)
+    ok = await stream.ok("ticks.hyperliquid-sim", rate=1)
     for number in range(2, 12):
         feed.queue_ticks({"ETH": {"last": str(number), "t": number}})
         await feed.flush(**LIVE)
@@ -44,7 +44,7 @@ async def test_a_book_is_a_snapshot_and_then_absolute_sizes(dial, feed):
     await feed.flush(**LIVE)
     feed.queue_book("BTC", {"bids": [["99", "1"], ["98", "2"]], "asks": [["101", "1"]], "t": 1})
     await feed.flush(**LIVE)
-    ok = await stream.ok("book.simulator.BTC")
+    ok = await stream.ok("book.hyperliquid-sim.BTC")
     assert ok["snapshot"] == {"bids": [["99", "1"], ["98", "2"]], "asks": [["101", "1"]], "t": 1}
     feed.queue_book("BTC", {"bids": [["99", "3"]], "asks": [["101", "1"]], "t": 2})
     await feed.flush(**LIVE)
@@ -55,15 +55,15 @@ async def test_a_book_is_a_snapshot_and_then_absolute_sizes(dial, feed):
 
 async def test_subscribing_to_a_book_requests_it_from_the_feed_and_waits(dial, feed):
     stream = await dial()
-    await stream.ok("ticks.simulator")
-    await stream.say(op="subscribe", topic="book.simulator.PURR/USDC")
+    await stream.ok("ticks.hyperliquid-sim")
+    await stream.say(op="subscribe", topic="book.hyperliquid-sim.PURR/USDC")
     for _ in range(100):
-        if "book.simulator.PURR/USDC" in await feed.interest():
+        if "book.hyperliquid-sim.PURR/USDC" in await feed.interest():
             break
         await asyncio.sleep(0.02)
     feed.queue_book("PURR/USDC", {"bids": [["1", "1"]], "asks": [], "t": 1})
     await feed.flush(**LIVE)
-    ok = await stream.until(lambda f: f.get("topic") == "book.simulator.PURR/USDC")
+    ok = await stream.until(lambda f: f.get("topic") == "book.hyperliquid-sim.PURR/USDC")
     assert ok["snapshot"]["bids"] == [["1", "1"]]
 
 
@@ -71,13 +71,13 @@ async def test_trades_are_recovered_from_where_a_client_was(dial, feed):
     first = await dial()
     feed.queue_trades("BTC", [["1", "1", "buy", n, str(n)] for n in range(5)])
     await feed.flush(**LIVE)
-    ok = await first.ok("trades.simulator.BTC")
+    ok = await first.ok("trades.hyperliquid-sim.BTC")
     assert (ok["seq"], len(ok["snapshot"])) == (5, 5)
     await first.socket.close()
     feed.queue_trades("BTC", [["2", "1", "sell", n, str(n)] for n in range(5, 8)])
     await feed.flush(**LIVE)
     second = await dial()
-    again = await second.ok("trades.simulator.BTC", epoch=ok["epoch"], seq=ok["seq"])
+    again = await second.ok("trades.hyperliquid-sim.BTC", epoch=ok["epoch"], seq=ok["seq"])
     assert again["recovered"] is True
     items = again["snapshot"]
     while len(items) < 3:
@@ -87,8 +87,8 @@ async def test_trades_are_recovered_from_where_a_client_was(dial, feed):
 
 async def test_a_new_writer_means_a_new_epoch_and_a_fresh_snapshot(dial, feed):
     stream = await dial()
-    ok = await stream.ok("ticks.simulator")
-    successor = Publisher("simulator", epoch=feed.epoch + 1, simulated=True)
+    ok = await stream.ok("ticks.hyperliquid-sim")
+    successor = Publisher("hyperliquid-sim", epoch=feed.epoch + 1, simulated=True)
     successor.symbols(["BTC"])
     successor.queue_ticks({"BTC": {"last": "200.0", "t": 9}})
     await successor.flush(**LIVE)
@@ -105,7 +105,7 @@ async def test_a_new_writer_means_a_new_epoch_and_a_fresh_snapshot(dial, feed):
 
 async def test_a_lost_flush_is_resynced_from_the_snapshot(dial, feed, monkeypatch):
     stream = await dial()
-    ok = await stream.ok("ticks.simulator")
+    ok = await stream.ok("ticks.hyperliquid-sim")
     feed.queue_ticks({"BTC": {"last": "102.0", "t": 2}})
 
     async def drop_message(*_):
@@ -128,31 +128,31 @@ async def test_venues_has_age_and_simulated_flag_of_each_feed(dial, feed):
     stream = await dial()
     await stream.ok("venues")
     live = await stream.until(
-        lambda f: f["op"] == "push" and f["m"][0][3]["simulator"]["status"] == "live", seconds=60
+        lambda f: f["op"] == "push" and f["m"][0][3]["hyperliquid-sim"]["status"] == "live", seconds=60
     )
-    assert live["m"][0][3]["simulator"]["simulated"] is True
+    assert live["m"][0][3]["hyperliquid-sim"]["simulated"] is True
     late = await stream.until(
-        lambda f: f["op"] == "push" and f["m"][0][3]["simulator"]["status"] == "late", seconds=10
+        lambda f: f["op"] == "push" and f["m"][0][3]["hyperliquid-sim"]["status"] == "late", seconds=10
     )
-    assert late["m"][0][3]["simulator"]["age_ms"] >= 3000
+    assert late["m"][0][3]["hyperliquid-sim"]["age_ms"] >= 3000
 
 
 async def test_a_heartbeat_has_the_seq_of_every_topic(dial, feed):
     stream = await dial()
-    ok = await stream.ok("ticks.simulator")
+    ok = await stream.ok("ticks.hyperliquid-sim")
     heartbeat = await stream.until(lambda f: f["op"] == "heartbeat", seconds=10)
     assert heartbeat["seq"][str(ok["id"])] == 1
 
 
 async def test_every_process_numbers_topics_alike_for_all_its_clients(dial, feed):
     one, two = await dial(), await dial()
-    assert (await one.ok("ticks.simulator"))["id"] == (await two.ok("ticks.simulator"))["id"]
+    assert (await one.ok("ticks.hyperliquid-sim"))["id"] == (await two.ok("ticks.hyperliquid-sim"))["id"]
 
 
 async def test_unsubscribed_is_silent(dial, feed):
     stream = await dial()
-    ok = await stream.ok("ticks.simulator")
-    await stream.say(op="unsubscribe", topic="ticks.simulator")
+    ok = await stream.ok("ticks.hyperliquid-sim")
+    await stream.say(op="unsubscribe", topic="ticks.hyperliquid-sim")
     assert (await stream.next())["op"] == "ok"
     feed.queue_ticks({"BTC": {"last": "1", "t": 5}})
     await feed.flush(**LIVE)

@@ -52,7 +52,7 @@ class FakeTrader:
     slow (response when the test sets `go`) · refused:TEXT
     """
 
-    venue = "simulator"
+    venue = "hyperliquid-sim"
     stream_slots = 10
 
     def __init__(self, prices=None, *, clock=lambda: int(time.time() * 1000)):

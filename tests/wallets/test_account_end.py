@@ -11,7 +11,7 @@ from wallets.models import Wallet
 
 @pytest.fixture
 def wallet(alice):
-    venue = Venue.objects.create(name="simulator", title="Simulator", simulated=True)
+    venue = Venue.objects.create(name="hyperliquid-sim", title="Simulator", simulated=True)
     return Wallet.objects.create(user=alice, venue=venue, label="one", address="0x" + "1" * 40)
 
 

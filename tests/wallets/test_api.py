@@ -48,7 +48,7 @@ def test_an_order_is_stored_and_reads_as_requested(world, api):
         "49000",
     )
     assert (order["status"], order["origin"], order["filled_size"]) == ("pending", "api", "0")
-    assert order["venue"] == "simulator"
+    assert order["venue"] == "hyperliquid-sim"
     assert api.get(f"{URL}/{order['id']}").json() == order
     assert api.get(URL).json()["results"] == [order]
 
@@ -367,7 +367,7 @@ def test_limits_and_name_are_changed(world, api):
 
 
 def test_adding_the_same_wallet_twice_is_one(world, api):
-    sent = {"venue": "simulator", "label": "new", "address": "0x" + "ab" * 20}
+    sent = {"venue": "hyperliquid-sim", "label": "new", "address": "0x" + "ab" * 20}
     first, again = (api.post("/api/v1/wallets", sent, headers={"Idempotency-Key": "w"}) for _ in range(2))
     assert (first.status_code, again.status_code) == (201, 201), first.json()
     assert first.json()["id"] == again.json()["id"]
@@ -376,10 +376,13 @@ def test_adding_the_same_wallet_twice_is_one(world, api):
 
 def test_a_wallet_that_is_not_right_names_its_field(api, world):
     for field, sent in (
-        ("address", {"venue": "simulator", "label": "x", "address": "0x1"}),
-        ("address", {"venue": "simulator", "label": "x"}),
+        ("address", {"venue": "hyperliquid-sim", "label": "x", "address": "0x1"}),
+        ("address", {"venue": "hyperliquid-sim", "label": "x"}),
         ("venue", {"venue": "nowhere", "label": "x", "address": "0x" + "ab" * 20}),
-        ("key", {"venue": "simulator", "label": "x", "address": "0x" + "ab" * 20, "key": "secret words"}),
+        (
+            "key",
+            {"venue": "hyperliquid-sim", "label": "x", "address": "0x" + "ab" * 20, "key": "secret words"},
+        ),
     ):
         error = error_of(api.post("/api/v1/wallets", sent), 400)
         assert list(error["details"]) == [field], sent

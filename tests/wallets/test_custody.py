@@ -30,7 +30,7 @@ def keys(capsys, *words):
 
 
 def put(user, number=1):
-    venue, _ = Venue.objects.get_or_create(name="simulator", defaults={"title": "Simulator"})
+    venue, _ = Venue.objects.get_or_create(name="hyperliquid-sim", defaults={"title": "Simulator"})
     wallet = Wallet.objects.create(user=user, venue=venue, label="one", address=f"0x{number:040x}")
     kid, suite, sealed = seal(KEY, user_id=user.pk, wallet_id=wallet.pk, venue=venue.pk)
     return WalletSecret.objects.create(wallet=wallet, key_id=kid, suite=suite, sealed=sealed)

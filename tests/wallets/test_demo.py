@@ -24,7 +24,7 @@ def simulator(settings, tmp_path):
 
 @pytest.fixture
 def venue(db):
-    return Venue.objects.create(name="simulator", title="Simulator", simulated=True)
+    return Venue.objects.create(name="hyperliquid-sim", title="Simulator", simulated=True)
 
 
 def test_the_demo_trader_is_given_one_wallet_once(alice, venue, simulator):
@@ -58,7 +58,7 @@ def stack(monkeypatch, tmp_path):
 def test_every_process_connects_as_a_role_of_its_own(stack):
     urls = {name: stack._environment_of(name)["DATABASE_URL"] for name in stack._processes()}
     assert {name: url.partition("://")[2].partition("@")[0] for name, url in urls.items()} == {
-        "simulator": "cryptotrade_feed",
+        "hyperliquid-sim": "cryptotrade_feed",
         "web": "cryptotrade_web",
         "feed": "cryptotrade_feed",
         "execution": "cryptotrade_execution",

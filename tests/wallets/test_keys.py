@@ -36,7 +36,7 @@ AGENT = KeyRole("agent", ACCOUNT)
 @pytest.fixture
 def unsealer(transactional_db, tmp_path):
     sealing_key_create(folder=tmp_path / "execution")
-    Venue.objects.get_or_create(name="simulator", defaults={"title": "Simulator", "simulated": True})
+    Venue.objects.get_or_create(name="hyperliquid-sim", defaults={"title": "Simulator", "simulated": True})
     return Unsealer(tmp_path / "execution")
 
 
@@ -56,7 +56,7 @@ def maintain(unsealer, simulator):
         claim = claim_of(wallet)
 
         async def once():
-            trader = HyperliquidTrader("simulator", simulator.url, network="testnet")
+            trader = HyperliquidTrader("hyperliquid-sim", simulator.url, network="testnet")
             try:
                 return await work(claim, trader, unsealer)
             finally:
@@ -84,7 +84,7 @@ def long_ago(wallet):
 
 def create(user, key=KEY, account=ACCOUNT):
     return wallet_create(
-        user=user, venue="simulator", label="one", address=account, client_id=uuid4(),
+        user=user, venue="hyperliquid-sim", label="one", address=account, client_id=uuid4(),
         key=key and key.hex().encode(),
     )  # fmt: skip
 

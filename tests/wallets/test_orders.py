@@ -90,7 +90,7 @@ def test_ten_moves_of_a_bot_take_hardly_more_statements_than_one(world):
                 wallet_id=world.wallet.pk,
                 source=bot,
                 asks=asks,
-                prices=prices_of("simulator"),
+                prices=prices_of("hyperliquid-sim"),
             )
         return len([query for query in queries if "SAVEPOINT" not in query["sql"]])
 
@@ -123,7 +123,7 @@ def test_a_bot_learns_from_its_commands_whether_there_are_results_to_read(
                 wallet_id=world.wallet.pk,
                 source=bot,
                 asks=asks,
-                prices=prices_of("simulator"),
+                prices=prices_of("hyperliquid-sim"),
             )
 
     def request(**changes):

@@ -16,7 +16,7 @@ from tests.wallets import factories as worlds
 from wallets.forms import AmbiguousNumber, TicketForm, parse_amount
 from wallets.models import LedgerEntry, Order, Wallet
 
-BTC = "simulator/BTC/"
+BTC = "hyperliquid-sim/BTC/"
 HTMX = {"HX-Request": "true"}
 
 
@@ -139,7 +139,7 @@ def test_a_denial_says_why_and_takes_a_new_id(world, page):
 def test_a_stop_reduces_and_needs_no_price(world):
     form = TicketForm(ticket(world, kind="stop", side="sell", price="", trigger_price="45000"))
     assert form.is_valid(), form.errors
-    fields = form.request(venue="simulator", symbol="BTC")
+    fields = form.request(venue="hyperliquid-sim", symbol="BTC")
     assert (fields.kind, fields.reduce_only, fields.price, fields.trigger_price) == (
         "stop_market",
         True,
@@ -157,20 +157,20 @@ def test_kinds_of_the_ticket_are_kinds_of_orders(world):
             ticket(world, kind=kind, with_limit=with_limit, trigger_price="45000", post_only="on")
         )
         assert form.is_valid(), form.errors
-        fields = form.request(venue="simulator", symbol="BTC")
+        fields = form.request(venue="hyperliquid-sim", symbol="BTC")
         assert (fields.kind, fields.tif) == (wanted, tif)
 
 
 def test_a_visitor_is_shown_the_way_in(world):
     response = Client().get(f"/orders/ticket/{BTC}")
     assert response.status_code == 200
-    assert "/accounts/login/?next=/market/simulator/BTC/" in response.content.decode()
+    assert "/accounts/login/?next=/market/hyperliquid-sim/BTC/" in response.content.decode()
 
 
 def test_without_a_wallet_the_ticket_leads_to_the_wizard(world, bob):
     client = Client()
     client.force_login(bob)
-    assert "/wallets/new/?venue=simulator" in client.get(f"/orders/ticket/{BTC}").content.decode()
+    assert "/wallets/new/?venue=hyperliquid-sim" in client.get(f"/orders/ticket/{BTC}").content.decode()
 
 
 @pytest.mark.parametrize(
@@ -412,14 +412,14 @@ def test_the_wizard_offers_every_venue_and_every_way(page):
 
 def test_a_key_of_real_money_wants_a_proof_before_anything_is_typed(page):
     stale(page)
-    assert "step-up" in page.get("/wallets/new/?venue=simulator&key_source=paste").headers["Location"]
-    assert page.get("/wallets/new/?venue=simulator&key_source=simulated").status_code == 200
+    assert "step-up" in page.get("/wallets/new/?venue=hyperliquid-sim&key_source=paste").headers["Location"]
+    assert page.get("/wallets/new/?venue=hyperliquid-sim&key_source=simulated").status_code == 200
 
 
 def test_a_refused_key_is_not_written_back(world, page):
     sent = {
         "client_id": str(uuid4()),
-        "venue": "simulator",
+        "venue": "hyperliquid-sim",
         "key_source": "paste",
         "label": "x",
         "address": "0x" + "ab" * 20,
@@ -434,7 +434,7 @@ def test_a_refused_key_is_not_written_back(world, page):
 def test_a_key_made_here_is_waited_for_and_then_to_be_approved(world, page):
     sent = {
         "client_id": str(uuid4()),
-        "venue": "simulator",
+        "venue": "hyperliquid-sim",
         "key_source": "make",
         "label": "x",
         "address": "0x" + "ab" * 20,
@@ -478,10 +478,10 @@ def addresses(busy):
     order, wallet = Order.objects.latest("created_at"), f"/wallets/{busy.wallet.pk}/"
     waiting = Wallet.objects.get(label="two")
     return [
-        "/market/simulator/BTC/", f"/orders/ticket/{BTC}", "/orders/ticket/simulator/HYPE/USDC/",
+        "/market/hyperliquid-sim/BTC/", f"/orders/ticket/{BTC}", "/orders/ticket/hyperliquid-sim/HYPE/USDC/",
         *(f"/orders/tables/{BTC}?tab={tab}" for tab in ("orders", "positions", "fills", "balances")),
         "/orders/", f"/orders/{order.pk}/", "/wallets/", "/wallets/new/",
-        *(f"/wallets/new/?venue=simulator&key_source={way}" for way in ("make", "paste", "simulated")),
+        *(f"/wallets/new/?venue=hyperliquid-sim&key_source={way}" for way in ("make", "paste", "simulated")),
         wallet, f"{wallet}?tab=ledger", f"{wallet}?tab=orders", f"{wallet}limits/", f"{wallet}key/",
         f"{wallet}archive/", f"/wallets/{waiting.pk}/check/",
     ]  # fmt: skip
@@ -507,7 +507,7 @@ def test_pages_are_sound_html(busy, page):
 
 
 def test_the_trading_screen_has_no_id_twice_once_its_parts_are_loaded(busy, page):
-    whole, *parts = ("/market/simulator/BTC/", f"/orders/ticket/{BTC}", f"/orders/tables/{BTC}")
+    whole, *parts = ("/market/hyperliquid-sim/BTC/", f"/orders/ticket/{BTC}", f"/orders/tables/{BTC}")
     reader = Reader()
     reader.feed(page.get(whole).content.decode())
     placeholders = {"order-ticket", "account-tables"}  # which the parts take the place of

@@ -20,15 +20,15 @@ from wallets.domain.status import TradingState
 
 D = Decimal
 RULES = Rules(size_decimals=5, price_decimals=1, significant_figures=5, min_notional=D(10))
-BTC = Instrument("simulator", "BTC", "perp", "BTC", "USDC", RULES, max_leverage=40)
-HYPE = Instrument("simulator", "HYPE/USDC", "spot", "HYPE", "USDC", Rules(2, 6, 5, D(10)))
+BTC = Instrument("hyperliquid-sim", "BTC", "perp", "BTC", "USDC", RULES, max_leverage=40)
+HYPE = Instrument("hyperliquid-sim", "HYPE/USDC", "spot", "HYPE", "USDC", Rules(2, 6, 5, D(10)))
 LIMITS = TradingLimits(D(100_000), D(1_000_000), D(500_000), 10, D(10), 120)
 NUMBERS = {"size", "price", "trigger_price", "slippage_percent"}
 
 
 def request(**changes):
     fields = {
-        "client_id": UUID(int=1), "venue": "simulator", "symbol": "BTC", "side": "buy", "kind": "limit",
+        "client_id": UUID(int=1), "venue": "hyperliquid-sim", "symbol": "BTC", "side": "buy", "kind": "limit",
         "size": D("0.01"), "price": D(49_000),
     }  # fmt: skip
     fields |= {

@@ -29,9 +29,9 @@ def folder(db, tmp_path):
 @pytest.fixture
 def wallet(alice, folder):
     sealing_key_create(folder=folder)
-    Venue.objects.create(name="simulator", title="Simulator", simulated=True)
+    Venue.objects.create(name="hyperliquid-sim", title="Simulator", simulated=True)
     return wallet_create(
-        user=alice, venue="simulator", label="one", address="0x" + "1" * 40, client_id=uuid4(), key=KEY
+        user=alice, venue="hyperliquid-sim", label="one", address="0x" + "1" * 40, client_id=uuid4(), key=KEY
     )
 
 
@@ -121,11 +121,21 @@ def test_a_role_may_do_what_its_process_has_to_and_no_more(become, process, stat
 def test_the_web_adds_replaces_and_archives_without_reading_back(become, alice, folder):
     become("web")
     wallet = wallet_create(
-        user=alice, venue="simulator", label="two", address="0x" + "2" * 40, client_id=uuid4(), key=b"08" * 32
+        user=alice,
+        venue="hyperliquid-sim",
+        label="two",
+        address="0x" + "2" * 40,
+        client_id=uuid4(),
+        key=b"08" * 32,
     )
     wallet = wallet_key_replace(user=alice, wallet_id=wallet.pk, key=b"09" * 32)
     other = wallet_create(
-        user=alice, venue="simulator", label="three", address="0x" + "3" * 40, client_id=uuid4(), key=None
+        user=alice,
+        venue="hyperliquid-sim",
+        label="three",
+        address="0x" + "3" * 40,
+        client_id=uuid4(),
+        key=None,
     )
     wallet_archive(user=alice, wallet_id=other.pk)
     with pytest.raises(ProgrammingError, match=DENIED), transaction.atomic():

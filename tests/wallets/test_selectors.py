@@ -108,12 +108,12 @@ def test_the_whole_story_of_an_order(world):
 
 
 def test_prices_are_as_old_as_the_feed(world):
-    prices = selectors.prices_of("simulator")
+    prices = selectors.prices_of("hyperliquid-sim")
     assert (prices.mark(PERP), prices.ask(PERP)) == (50_000, 50_005)
     assert 100 <= prices.age_of(PERP) < 60_000
     assert (prices.mark("NONE"), prices.age_of("NONE"), prices.bid("NONE")) == (None, None, None)
     worlds.prices_forget()
-    assert selectors.prices_of("simulator").age is None
+    assert selectors.prices_of("hyperliquid-sim").age is None
 
 
 def test_a_redis_that_is_away_means_no_prices(world, monkeypatch):
@@ -123,6 +123,6 @@ def test_a_redis_that_is_away_means_no_prices(world, monkeypatch):
         raise redis.ConnectionError("away")
 
     monkeypatch.setattr("market.hub.topic_read", away)
-    assert selectors.prices_of("simulator").ticks == {}
+    assert selectors.prices_of("hyperliquid-sim").ticks == {}
     with pytest.raises(services.OrderDenied, match="Market data of BTC is older"):
         world.place()

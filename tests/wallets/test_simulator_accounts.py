@@ -24,7 +24,7 @@ def folder(db, tmp_path):
 
 @pytest.fixture(autouse=True)
 def venue(db):
-    return Venue.objects.create(name="simulator", title="Simulator", simulated=True)
+    return Venue.objects.create(name="hyperliquid-sim", title="Simulator", simulated=True)
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def simulator(settings):
     with Running(small_world(now=wall_clock())) as running:
         settings.SIMULATOR_URL = running.url
         settings.SIMULATOR_CONTROL_PORT = running.simulator.control_port
-        settings.VENUES = ["simulator"]
+        settings.VENUES = ["hyperliquid-sim"]
         yield running
 
 
@@ -88,7 +88,7 @@ def post(url, body):
 
 def buy(wallet):
     """A market order of about 50 USDC."""
-    request = OrderRequest(uuid4(), "simulator", "BTC", "buy", "market", Decimal("0.0005"))
+    request = OrderRequest(uuid4(), "hyperliquid-sim", "BTC", "buy", "market", Decimal("0.0005"))
     return services.order_place(user=wallet.user, wallet_id=wallet.pk, request=request, origin="api")
 
 

@@ -34,7 +34,7 @@ def kid(db, folder):
 
 @pytest.fixture
 def venue(db):
-    return Venue.objects.create(name="simulator", title="Simulator", simulated=True)
+    return Venue.objects.create(name="hyperliquid-sim", title="Simulator", simulated=True)
 
 
 def wallet_make(user, venue, number=1):
@@ -116,7 +116,7 @@ def test_keys_of_real_money_stay_shut_in_debug(wallet, folder, settings):
 
 def test_without_a_sealing_key_nothing_is_sealed(db):
     with pytest.raises(NoSealingKey, match="keys init"):
-        seal(KEY, user_id=1, wallet_id=2, venue="simulator")
+        seal(KEY, user_id=1, wallet_id=2, venue="hyperliquid-sim")
 
 
 # --- the files ----------------------------------------------------------------------------------------

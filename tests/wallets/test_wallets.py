@@ -36,11 +36,17 @@ def folder(db, tmp_path):
 
 @pytest.fixture(autouse=True)
 def venue(db):
-    return Venue.objects.create(name="simulator", title="Simulator", simulated=True)
+    return Venue.objects.create(name="hyperliquid-sim", title="Simulator", simulated=True)
 
 
 def create(user, **changes):
-    fields = {"venue": "simulator", "label": "one", "address": ACCOUNT, "key": None, "client_id": uuid4()}
+    fields = {
+        "venue": "hyperliquid-sim",
+        "label": "one",
+        "address": ACCOUNT,
+        "key": None,
+        "client_id": uuid4(),
+    }
     return wallet_create(user=user, **{**fields, **changes})
 
 

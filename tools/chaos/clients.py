@@ -109,7 +109,9 @@ class TraderScript:
         self._rules: dict[str, Instrument] = {}
 
     async def run(self, actions: list[ClientAction]) -> None:
-        rows = Instrument.objects.filter(venue="simulator", symbol__in={action.symbol for action in actions})
+        rows = Instrument.objects.filter(
+            venue="hyperliquid-sim", symbol__in={action.symbol for action in actions}
+        )
         self._rules = {row.symbol: row async for row in rows}
         async with self._client:
             for action in actions:

@@ -141,7 +141,7 @@ async def _run_with_faults(
 def _are_active(traders: list[ChaosUser]) -> bool:
     wallets = Wallet.objects.filter(pk__in=[trader.wallet for trader in traders])
     opened = wallets.filter(status=Wallet.Status.ACTIVE, ledger_opened_at__isnull=False)
-    return opened.count() == len(traders) and Instrument.objects.filter(venue="simulator").exists()
+    return opened.count() == len(traders) and Instrument.objects.filter(venue="hyperliquid-sim").exists()
 
 
 async def _verify_when_quiet(

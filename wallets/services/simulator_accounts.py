@@ -27,7 +27,7 @@ def simulated_account_open(
     *,
     user: Any,
     client_id: UUID,
-    venue: str = "simulator",
+    venue: str = "hyperliquid-sim",
     label: str = "Simulator",
     usdc: Decimal | int = 10_000,
     http: Any = None,

@@ -23,6 +23,8 @@ from cryptotrade.embedded import EmbeddedPostgres, EmbeddedRedis, ServiceUnavail
 from cryptotrade.process_supervisor import ProcessSupervisor
 
 # Process → database role with minimal rights (cryptotrade/management/commands/db_roles.py).
+SIMULATED_VENUE = "hyperliquid-sim"
+SIMULATOR_PORTS = {"SIMULATOR_PORT": 8010, "SIMULATOR_CONTROL_PORT": 8011}
 ROLES = {"web": "web", "feed": "feed", "simulator": "feed", "execution": "execution", "supervisor": "bots"}
 MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
 SERVICE_CHECK_SECONDS = 1.0
@@ -122,11 +124,19 @@ class LocalStack:
             "execution": ["run_worker", "wallets-execution"],
             "supervisor": ["run_worker", "bots-supervisor"],
         }
-        if "simulator" in settings.VENUES:
-            for name, default in (("SIMULATOR_PORT", 8010), ("SIMULATOR_CONTROL_PORT", 8011)):
-                self.environment.setdefault(name, str(_free_port(default)))
+        if SIMULATED_VENUE in settings.VENUES:
+            for name, default in SIMULATOR_PORTS.items():
+                if name not in self.environment:
+                    self.environment[name] = str(self._free_port(default))
             processes = {"simulator": ["run_simulator"], **processes}
         return processes
+
+    def _free_port(self, preferred: int) -> int:
+        """`preferred`, or a free port when another program uses it, which is printed."""
+        port = _bound_port(preferred) or _bound_port(0) or preferred
+        if port != preferred:
+            self.output("up", f"port {preferred} is in use; the simulator uses {port} instead")
+        return port
 
     async def _manage(self, *arguments: str) -> str:
         process = await asyncio.create_subprocess_exec(
@@ -155,7 +165,7 @@ class LocalStack:
         link = await self._manage("demo_trader", "--url", url)
         while not await asyncio.to_thread(_is_ready, url):  # noqa: ASYNC110  another process, over HTTP
             await asyncio.sleep(0.3)
-        if "simulator" in settings.VENUES:
+        if SIMULATED_VENUE in settings.VENUES:
             await self._create_demo()
         self.output("up", f"ready: {url}")
         self.output("up", f"sign in as the demo trader, once: {link}")
@@ -218,7 +228,3 @@ def _bound_port(port: int) -> int | None:
 def _refuse_taken(port: int) -> None:
     if _bound_port(port) is None:
         raise CommandError(f"port {port} is in use; choose another: make run PORT=8001")
-
-
-def _free_port(preferred: int) -> int:
-    return _bound_port(preferred) or _bound_port(0) or preferred

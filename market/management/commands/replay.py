@@ -24,7 +24,7 @@ from market.venues import venue_codec, venue_kind
 
 CHANNEL = "replay"
 LAST_FLUSH = 0.5
-DEFAULT_VENUE = "simulator"
+DEFAULT_VENUE = "hyperliquid-sim"
 
 
 def venue_claim(venue: str, worker: Any) -> Claim | None:

@@ -135,7 +135,7 @@ def _restart_inside(var: Path) -> NoReturn:
     )
     own = {
         "CRYPTOTRADE_VAR": str(var),
-        "VENUES": "simulator",
+        "VENUES": "hyperliquid-sim",
         "MAX_ORDERS_PER_MINUTE": "100000",
         "MAX_DAILY_NOTIONAL": "1000000000",
         **{name: secrets.token_urlsafe(48) for name in SECRETS},
