@@ -22,6 +22,7 @@ from accounts.services import SID, step_up_is_fresh, step_up_pass
 
 __all__ = [
     "STEP_UP_ACTIONS",
+    "StepUpRedirect",
     "StepUpRequired",
     "StepUpRequiredError",
     "request_session",
@@ -89,12 +90,16 @@ def step_up_required(act: str) -> Callable[[View], View]:
     return decorate
 
 
+class StepUpRedirect(HttpResponseRedirect):
+    """Answer of an action that was not performed: its user must authenticate again first."""
+
+
 def step_up_redirect(request: HttpRequest, act: str) -> HttpResponse:
     """Redirect to the step-up page, which returns to this page. An htmx request loads it as a full page."""
     target = f"{PAGE}?{urlencode({'next': _return_url(request), 'act': act})}"
     if request.headers.get("HX-Request"):
         return HttpResponse(status=204, headers={"HX-Redirect": target})
-    return HttpResponseRedirect(target)
+    return StepUpRedirect(target)
 
 
 def _return_url(request: HttpRequest) -> str:

@@ -31,13 +31,29 @@ def session_open(
     second_factor_at: datetime | None = None,
     step_up_at: datetime | None = None,
 ) -> AuthSession:
-    """Open a session. A browser that is already signed in as this user keeps its session.
+    """Open a session after a successful login. A browser already signed in as this user keeps its session.
 
     For a browser the `sid` is stored in the Django session; tokens of API clients come from `tokens_issue`.
     """
     auth_times = {"second_factor_at": second_factor_at, "step_up_at": step_up_at}
-    if kind == AuthSession.Kind.WEB and (existing := _session_of_browser(user, request)):
-        return _session_update(existing, auth_times)
+    existing = _session_of_browser(user, request) if kind == AuthSession.Kind.WEB else None
+    if existing:
+        session = _session_update(existing, auth_times)
+    else:
+        session = _session_create(user, kind, request, auth_times)
+    record(
+        action=AuditAction.USER_SIGNED_IN,
+        actor=user,
+        subject=f"session:{session.sid}",
+        data={"kind": kind, "second_factor": second_factor_at is not None},
+        request=request,
+    )
+    return session
+
+
+def _session_create(
+    user: User, kind: str, request: HttpRequest, auth_times: dict[str, datetime | None]
+) -> AuthSession:
     session = AuthSession.objects.create(
         user=user,
         kind=kind,
@@ -49,10 +65,10 @@ def session_open(
     if kind == AuthSession.Kind.WEB:
         request.session[SID] = str(session.sid)
     record(
-        action=AuditAction.USER_SIGNED_IN,
+        action=AuditAction.SESSION_OPENED,
         actor=user,
         subject=f"session:{session.sid}",
-        data={"kind": kind, "second_factor": second_factor_at is not None},
+        data={"kind": kind},
         request=request,
     )
     return session
