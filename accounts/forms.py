@@ -42,7 +42,7 @@ class StyledForm(forms.Form):
 class CodeInput(forms.TextInput):
     """Text input for a one-time code, which, like a password, is not rendered back into the page."""
 
-    def format_value(self, value: Any) -> None:
+    def format_value(self, value: object) -> None:
         return None
 
 

@@ -6,7 +6,7 @@ the view's `step_up_act`, the admin `step_up_is_fresh`. An action outside the ta
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from django.contrib.auth.views import redirect_to_login
@@ -19,6 +19,9 @@ from rest_framework.request import Request
 from accounts.models import AuthSession
 from accounts.selectors import session_find
 from accounts.services import SID, step_up_is_fresh, step_up_pass
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView  # imports this module
 
 __all__ = [
     "STEP_UP_ACTIONS",
@@ -115,7 +118,7 @@ def _return_url(request: HttpRequest) -> str:
 class StepUpRequired(BasePermission):
     """Permission that requires recent authentication for the view's `step_up_act`, or one per method."""
 
-    def has_permission(self, request: Request, view: Any) -> bool:
+    def has_permission(self, request: Request, view: "APIView") -> bool:
         acts = getattr(view, "step_up_act", None)
         act = acts.get(request.method) if isinstance(acts, dict) else acts
         if act is None:

@@ -160,7 +160,7 @@ def _record_end(
 
 
 # --- checking ----------------------------------------------------------------------------------------
-def session_is_active(sid: Any) -> bool:
+def session_is_active(sid: uuid.UUID | str) -> bool:
     """Whether this session is open, by PostgreSQL; a positive result is cached in Redis for two seconds."""
     key = _live_key(sid)
     try:
@@ -174,7 +174,7 @@ def session_is_active(sid: Any) -> bool:
     return True
 
 
-def session_touch(*, sid: Any, request: HttpRequest) -> None:
+def session_touch(*, sid: uuid.UUID | str, request: HttpRequest) -> None:
     """Store the time and client address of the session's use, at most once a minute."""
     try:
         due = cache.add(f"session-seen:{sid}", "1", int(TOUCH_INTERVAL.total_seconds()))
@@ -193,5 +193,5 @@ def _uncache(sids: Iterable[uuid.UUID | str]) -> None:
         return  # the cached results expire within two seconds
 
 
-def _live_key(sid: Any) -> str:
+def _live_key(sid: uuid.UUID | str) -> str:
     return f"session-live:{sid}"
