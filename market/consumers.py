@@ -28,14 +28,10 @@ from market.domain.commands import (
     command_parse,
 )
 from market.hub import Client, Hub
-from market.hub.client import GOING_AWAY, POLICY, TOO_BIG, UNSUPPORTED, WIRE
+from market.hub.client import GOING_AWAY, POLICY, TOO_BIG, UNSUPPORTED, WIRE, Receive, Scope, Send
 from market.hub.credential_monitor import CredentialsLive
 
 logger = logging.getLogger(__name__)
-
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Principal(Protocol):
