@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.flows.login import record_authentication
+from allauth.account.models import EmailAddress
 from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from django.core.mail import EmailMessage
@@ -17,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import totp_secrets
 from accounts.audit import AuditAction, record
+from accounts.models import User
 from accounts.services import SID, credentials_end_all
 from core.rate_limits import client_address
 
@@ -69,8 +71,8 @@ class AccountAdapter(DefaultAccountAdapter):
         record(action=action, actor=None, subject=f"email:{email}", request=request)
 
     # --- sign-up, verification, passwords --------------------------------------------------------
-    def save_user(self, request: HttpRequest, user: Any, form: BaseForm, commit: bool = True) -> Any:  # noqa: FBT001, FBT002
-        saved = super().save_user(request, user, form, commit=False)
+    def save_user(self, request: HttpRequest, user: User, form: BaseForm, commit: bool = True) -> User:  # noqa: FBT001, FBT002
+        saved: User = super().save_user(request, user, form, commit=False)
         with transaction.atomic():
             saved.save()
             record(
@@ -80,7 +82,7 @@ class AccountAdapter(DefaultAccountAdapter):
         record_authentication(request, saved, method="password")
         return saved
 
-    def confirm_email(self, request: HttpRequest, email_address: Any) -> bool:
+    def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
         confirmed = bool(super().confirm_email(request, email_address))
         if confirmed:
             user = email_address.user
@@ -94,7 +96,7 @@ class AccountAdapter(DefaultAccountAdapter):
             )
         return confirmed
 
-    def set_password(self, user: Any, password: str) -> None:
+    def set_password(self, user: User, password: str) -> None:
         """Set a new password and revoke all other credentials; the browser that set it stays signed in."""
         user.set_password(password)  # hashing is slow, hence before the transaction
         request = context.request
@@ -124,7 +126,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
     # --- mail ------------------------------------------------------------------------------------
     def render_mail(
-        self, template_prefix: str, email: Any, context: dict[str, Any], headers: dict[str, str] | None = None
+        self, template_prefix: str, email: str, context: dict[str, Any], headers: dict[str, str] | None = None
     ) -> EmailMessage:
         """Render templates/mail/<name>.txt: the subject, an empty line, the text."""
         name = f"mail/{template_prefix.rpartition('/')[2]}.txt"
@@ -135,10 +137,10 @@ class AccountAdapter(DefaultAccountAdapter):
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:
         return reverse("mfa_index")
 
-    def get_email_verification_redirect_url(self, email_address: Any) -> str:
+    def get_email_verification_redirect_url(self, email_address: EmailAddress) -> str:
         return reverse("account:profile") if self.request.user.is_authenticated else reverse("account_login")
 
-    def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
+    def get_reauthentication_methods(self, user: User) -> list[dict[str, Any]]:
         return [
             {
                 "id": "step_up",

@@ -7,10 +7,12 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from functools import wraps
+from typing import Any, ClassVar, Protocol
+from uuid import UUID
 
 from django.contrib import admin, messages
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, Model, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -31,6 +33,20 @@ EXPORT_ROWS = 50_000
 # Leading characters that make a spreadsheet evaluate a cell as a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
 Rows = QuerySet[Any]
+AdminAction = Callable[[Any, HttpRequest, Rows], HttpResponse | None]
+
+
+class ListedUser(Protocol):
+    """A user with the annotation of the list."""
+
+    factor: bool
+
+
+class ListedEntry(Protocol):
+    """An audit entry with the annotation of the list."""
+
+    actor: UUID | None
+    email: str | None
 
 
 class RoleModelAdmin(ModelAdmin):  # type: ignore[misc]
@@ -40,7 +56,7 @@ class RoleModelAdmin(ModelAdmin):  # type: ignore[misc]
     actions_on_top = True
     list_filter_submit = True
 
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return user_is_allowed(user=request.user, act=Action.READ, kind=self.kind, owner=None)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
@@ -52,24 +68,23 @@ class RoleModelAdmin(ModelAdmin):  # type: ignore[misc]
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
 
-def requires_step_up(act: str) -> Callable[[Any], Any]:
+def requires_step_up(act: str) -> Callable[[AdminAction], AdminAction]:
     """Decorator of an admin action that requires recent authentication (accounts/step_up.py)."""
 
-    def decorate(function: Any) -> Any:
-        def gated(self: Any, request: HttpRequest, rows: Rows) -> HttpResponse | None:
+    def decorate(function: AdminAction) -> AdminAction:
+        @wraps(function)
+        def gated(self: RoleModelAdmin, request: HttpRequest, rows: Rows) -> HttpResponse | None:
             if not services.step_up_is_fresh(request_session(request)):
                 return step_up_redirect(request, act)
-            response: HttpResponse | None = function(self, request, rows)
-            return response
+            return function(self, request, rows)
 
-        gated.__name__ = function.__name__
         return gated
 
     return decorate
@@ -98,7 +113,7 @@ class UserAdmin(RoleModelAdmin):
         return role_of(user).value
 
     @display(description=_("second factor"), boolean=True)
-    def second_factor(self, user: Any) -> bool:
+    def second_factor(self, user: ListedUser) -> bool:
         return bool(user.factor)
 
     @action(description=_("Disable: block sign-in and revoke all credentials"), permissions=["act"])
@@ -232,7 +247,7 @@ class AuditEntryAdmin(RoleModelAdmin):
         return f"{entry.recorded_at:%Y-%m-%d %H:%M:%S}"
 
     @display(description=_("actor"))
-    def actor_text(self, entry: Any) -> str:
+    def actor_text(self, entry: ListedEntry) -> str:
         return str(entry.email or entry.actor or "–")
 
     @action(description=_("Export as CSV"), permissions=["view"])
@@ -285,7 +300,7 @@ def _csv(rows: Iterable[dict[str, Any]]) -> str:
     return out.getvalue()
 
 
-def escape_formula(value: Any) -> str:
+def escape_formula(value: object) -> str:
     """The cell as text that a spreadsheet does not evaluate as a formula."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False) if isinstance(value, dict) else str(value)
     text = "" if value is None else text

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -42,6 +43,7 @@ class AuditAction(StrEnum):
 
     USER_SIGNED_UP = "user.signed_up"
     USER_VERIFIED = "user.verified"
+    # A login succeeded. The first one in a browser also opens a session; a repeated one continues it.
     USER_SIGNED_IN = "user.signed_in"
     USER_SIGN_IN_FAILED = "user.sign_in_failed"
     USER_LOCKED_OUT = "user.locked_out"
@@ -54,13 +56,15 @@ class AuditAction(StrEnum):
     ROLE_CHANGED = "role.changed"
     PASSWORD_CHANGED = "password.changed"
     PASSWORD_RESET = "password.reset"
-    PASSWORD_RESET_REQUESTED = "password.reset_requested"
+    PASSWORD_RESET_REQUESTED = "password.reset_requested"  # only for an address that has an account
     TOTP_ENABLED = "totp.enabled"
     TOTP_DISABLED = "totp.disabled"
     RECOVERY_CODES_GENERATED = "recovery_codes.generated"
     RECOVERY_CODE_USED = "recovery_code.used"
     PASSKEY_ADDED = "passkey.added"
     PASSKEY_REMOVED = "passkey.removed"
+    # A credential came into being: from now on this browser or API client acts as the user until the session
+    # is revoked. Exactly one entry per session row, written with it.
     SESSION_OPENED = "session.opened"
     SESSION_REVOKED = "session.revoked"
     API_KEY_CREATED = "api_key.created"
@@ -70,6 +74,8 @@ class AuditAction(StrEnum):
     STEP_UP_PASSED = "step_up.passed"
     STEP_UP_FAILED = "step_up.failed"
     AUDIT_EXPORTED = "audit.exported"
+    # The admin site added, changed or deleted a row, or ran an action on rows; what a service then did has
+    # the service's own entry.
     ADMIN_CHANGED = "admin.changed"
     WALLET_CREATED = "wallet.created"
     WALLET_KEY_SEALED = "wallet.key_sealed"
@@ -115,6 +121,18 @@ def record(
             "data": canonical(data or {}),
         }
         _append(head, body)
+
+
+def record_unrevealed(*, action: AuditAction, subject: str | None, request: HttpRequest) -> None:
+    """`record` for an anonymous request that must not reveal, by its cost, whether the subject exists.
+
+    Without a subject (None) the same statements run and leave no entry.
+    """
+    with transaction.atomic():
+        _head_locked()  # outside the savepoint: in both cases a transaction commits to disk
+        with transaction.atomic():
+            record(action=action, actor=None, subject=subject or f"user:{UUID(int=0)}", request=request)
+            transaction.set_rollback(subject is None)
 
 
 def _head_locked() -> AuditHead:

@@ -3,7 +3,7 @@
 `request.auth` is the `AuthSession` or the `ApiKey` of the request; scopes and step-up are checked on it.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -15,6 +15,9 @@ from rest_framework.request import Request
 from accounts.models import ApiKey, AuthSession, User
 from accounts.selectors import KEY_PREFIX, api_key_find, session_find
 from accounts.services import SID, access_read, api_key_touch, session_touch
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView  # imports this module
 
 AuthResult = tuple[User, AuthSession | ApiKey] | None
 CHALLENGE = 'Bearer realm="api"'
@@ -103,7 +106,7 @@ class ScopePermission(BasePermission):
 
     message = "This API key does not have the required scope."
 
-    def has_permission(self, request: Request, view: Any) -> bool:
+    def has_permission(self, request: Request, view: "APIView") -> bool:
         if not isinstance(request.auth, ApiKey):
             return True
         scopes: dict[str, str] | None = getattr(view, "scopes", {})

@@ -16,6 +16,7 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.translation import gettext_lazy as _
 
+from accounts.audit import AuditAction, record_unrevealed
 from accounts.models import ApiKey, User
 
 PASSWORD_HELP = _("At least 8 characters; a few words are best. Common passwords are refused.")
@@ -41,7 +42,7 @@ class StyledForm(forms.Form):
 class CodeInput(forms.TextInput):
     """Text input for a one-time code, which, like a password, is not rendered back into the page."""
 
-    def format_value(self, value: Any) -> None:
+    def format_value(self, value: object) -> None:
         return None
 
 
@@ -92,6 +93,14 @@ class VerifyForm(CodeMixin, allauth.ConfirmEmailVerificationCodeForm):
 
 class RecoverForm(StyledForm, allauth.ResetPasswordForm):
     field_texts: ClassVar = {"email": {"label": _("E-mail")}}
+    users: list[User]
+
+    def save(self, request: HttpRequest, **kwargs: Any) -> str:
+        """Mail the code and record the request; for an address without an account only the mail differs."""
+        email: str = super().save(request, **kwargs)
+        subject = f"user:{self.users[0].pk}" if self.users else None
+        record_unrevealed(action=AuditAction.PASSWORD_RESET_REQUESTED, subject=subject, request=request)
+        return email
 
 
 class RecoverCodeForm(CodeMixin, allauth.ConfirmPasswordResetCodeForm):

@@ -10,7 +10,7 @@ class LockoutHandler(AxesDatabaseHandler):  # type: ignore[misc]
     """Counts failures per account and address. The default handler would store the other submitted fields."""
 
     def user_login_failed(
-        self, sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: Any
+        self, sender: object, credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: Any
     ) -> None:
         if request is None:
             super().user_login_failed(sender, credentials, request, **kwargs)

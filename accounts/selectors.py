@@ -4,7 +4,6 @@ import hashlib
 import uuid
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import QuerySet
@@ -18,7 +17,7 @@ GROUP_ROLES = (Role.ADMINISTRATOR, Role.SUPPORT)  # the strongest first
 
 
 # --- sessions ------------------------------------------------------------------------------------------
-def session_find(sid: Any) -> AuthSession | None:
+def session_find(sid: uuid.UUID | str | None) -> AuthSession | None:
     """The open session with this id, including its user; None if the password has changed since it began."""
     key = uuid_or_none(sid)
     if key is None:
@@ -85,7 +84,7 @@ def live_credentials(handles: Iterable[str]) -> set[str]:
     }
 
 
-def uuid_or_none(text: Any) -> uuid.UUID | None:
+def uuid_or_none(text: object) -> uuid.UUID | None:
     """`text` as UUID; None if it is not one."""
     try:
         return uuid.UUID(str(text)) if text else None
@@ -104,7 +103,9 @@ def role_of(user: User | AnonymousUser | None) -> Role:
     return next((role for role in GROUP_ROLES if role in groups), Role.TRADER)
 
 
-def user_is_allowed(*, user: User | AnonymousUser | None, act: Action, kind: str, owner: Any) -> bool:
+def user_is_allowed(
+    *, user: User | AnonymousUser | None, act: Action, kind: str, owner: uuid.UUID | str | None
+) -> bool:
     """`accounts.domain.permissions.is_allowed` for the user of a request; `owner` is a user id or None."""
     own = str(user.pk) if user and user.is_authenticated else None
     return is_allowed(role=role_of(user), act=act, kind=kind, owner=str(owner) if owner else None, user=own)

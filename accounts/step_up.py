@@ -6,7 +6,7 @@ the view's `step_up_act`, the admin `step_up_is_fresh`. An action outside the ta
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from django.contrib.auth.views import redirect_to_login
@@ -20,8 +20,12 @@ from accounts.models import AuthSession
 from accounts.selectors import session_find
 from accounts.services import SID, step_up_is_fresh, step_up_pass
 
+if TYPE_CHECKING:
+    from rest_framework.views import APIView  # imports this module
+
 __all__ = [
     "STEP_UP_ACTIONS",
+    "StepUpRedirect",
     "StepUpRequired",
     "StepUpRequiredError",
     "request_session",
@@ -89,12 +93,16 @@ def step_up_required(act: str) -> Callable[[View], View]:
     return decorate
 
 
+class StepUpRedirect(HttpResponseRedirect):
+    """Answer of an action that was not performed: its user must authenticate again first."""
+
+
 def step_up_redirect(request: HttpRequest, act: str) -> HttpResponse:
     """Redirect to the step-up page, which returns to this page. An htmx request loads it as a full page."""
     target = f"{PAGE}?{urlencode({'next': _return_url(request), 'act': act})}"
     if request.headers.get("HX-Request"):
         return HttpResponse(status=204, headers={"HX-Redirect": target})
-    return HttpResponseRedirect(target)
+    return StepUpRedirect(target)
 
 
 def _return_url(request: HttpRequest) -> str:
@@ -110,7 +118,7 @@ def _return_url(request: HttpRequest) -> str:
 class StepUpRequired(BasePermission):
     """Permission that requires recent authentication for the view's `step_up_act`, or one per method."""
 
-    def has_permission(self, request: Request, view: Any) -> bool:
+    def has_permission(self, request: Request, view: "APIView") -> bool:
         acts = getattr(view, "step_up_act", None)
         act = acts.get(request.method) if isinstance(acts, dict) else acts
         if act is None:

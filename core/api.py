@@ -62,7 +62,7 @@ class PaginatedView(GenericAPIView[Any]):
         return self.get_paginated_response(self.get_serializer(self.paginate_queryset(rows), many=True).data)
 
 
-def validated_data(serializer: type[Serializer[Any]], data: Any) -> dict[str, Any]:
+def validated_data(serializer: type[Serializer[Any]], data: object) -> dict[str, Any]:
     """The request data validated by `serializer`. Raises `ValidationError`."""
     body = serializer(data=data)
     body.is_valid(raise_exception=True)

@@ -28,7 +28,7 @@ class RedisCircuitBreaker:
     `TIMEOUT_SECONDS`, and work that does not need Redis continues.
     """
 
-    def __init__(self, client: Any, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, client: redis.Redis, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
         self._clock = clock
         self._lock = threading.Lock()

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from channels.consumer import AsyncConsumer
 from channels.utils import await_many_dispatch
 
+from core.asgi import Receive, Scope, Send
 from core.leases import LeaseKeeper, task_is_running
 
 logger = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ class WorkerConsumer(AsyncConsumer):  # type: ignore[misc]
 
     channel: ClassVar[str]
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
         self.base_send = send
         self.keeper = LeaseKeeper(self.channel)

@@ -1,8 +1,7 @@
 """Admin pages of venues and instruments: staff may view, superusers may edit venues."""
 
-from typing import Any
-
 from django.contrib import admin
+from django.db.models import Model
 from django.http import HttpRequest
 
 from core.admin import ReadOnlyAdmin
@@ -16,7 +15,7 @@ class VenueAdmin(ReadOnlyAdmin):
     list_display = ("title", "name", "simulated", "enabled", "owner", "owner_epoch")
     readonly_fields = ("name", "simulated", "owner", "owner_epoch")
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return request.user.is_active and request.user.is_superuser
 
 

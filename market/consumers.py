@@ -17,6 +17,7 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.http.request import validate_host
 
+from core.asgi import Receive, Scope, Send
 from market.domain.commands import (
     FRAME_BYTES,
     Authenticate,
@@ -32,10 +33,6 @@ from market.hub.client import GOING_AWAY, POLICY, TOO_BIG, UNSUPPORTED, WIRE
 from market.hub.credential_monitor import CredentialsLive
 
 logger = logging.getLogger(__name__)
-
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Principal(Protocol):

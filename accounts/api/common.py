@@ -38,7 +38,7 @@ class HumanOnly(BasePermission):
 
     message = "API keys cannot do this."
 
-    def has_permission(self, request: Request, view: Any) -> bool:
+    def has_permission(self, request: Request, view: APIView) -> bool:
         return not isinstance(request.auth, ApiKey)
 
 

@@ -57,7 +57,7 @@ class ChainFault:
         return f"entry {self.seq}: {self.problem}"
 
 
-def canonical(value: Any) -> Any:
+def canonical(value: object) -> Any:
     """`value` in the types of canonical JSON; other types are converted to their text."""
     match value:
         case None | bool() | int():

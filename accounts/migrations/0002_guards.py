@@ -1,13 +1,13 @@
 """Triggers: an append-only audit log. Data: one group per role."""
 
-from typing import Any
-
 from django.db import migrations
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.state import StateApps
 
 ROLES = ("trader", "support", "administrator")
 
 
-def create_roles(apps: Any, schema_editor: Any) -> None:
+def create_roles(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     group = apps.get_model("auth", "Group")
     for name in ROLES:
         group.objects.get_or_create(name=name)

@@ -31,13 +31,29 @@ def session_open(
     second_factor_at: datetime | None = None,
     step_up_at: datetime | None = None,
 ) -> AuthSession:
-    """Open a session. A browser that is already signed in as this user keeps its session.
+    """Open a session after a successful login. A browser already signed in as this user keeps its session.
 
     For a browser the `sid` is stored in the Django session; tokens of API clients come from `tokens_issue`.
     """
     auth_times = {"second_factor_at": second_factor_at, "step_up_at": step_up_at}
-    if kind == AuthSession.Kind.WEB and (existing := _session_of_browser(user, request)):
-        return _session_update(existing, auth_times)
+    existing = _session_of_browser(user, request) if kind == AuthSession.Kind.WEB else None
+    if existing:
+        session = _session_update(existing, auth_times)
+    else:
+        session = _session_create(user, kind, request, auth_times)
+    record(
+        action=AuditAction.USER_SIGNED_IN,
+        actor=user,
+        subject=f"session:{session.sid}",
+        data={"kind": kind, "second_factor": second_factor_at is not None},
+        request=request,
+    )
+    return session
+
+
+def _session_create(
+    user: User, kind: str, request: HttpRequest, auth_times: dict[str, datetime | None]
+) -> AuthSession:
     session = AuthSession.objects.create(
         user=user,
         kind=kind,
@@ -49,10 +65,10 @@ def session_open(
     if kind == AuthSession.Kind.WEB:
         request.session[SID] = str(session.sid)
     record(
-        action=AuditAction.USER_SIGNED_IN,
+        action=AuditAction.SESSION_OPENED,
         actor=user,
         subject=f"session:{session.sid}",
-        data={"kind": kind, "second_factor": second_factor_at is not None},
+        data={"kind": kind},
         request=request,
     )
     return session
@@ -144,7 +160,7 @@ def _record_end(
 
 
 # --- checking ----------------------------------------------------------------------------------------
-def session_is_active(sid: Any) -> bool:
+def session_is_active(sid: uuid.UUID | str) -> bool:
     """Whether this session is open, by PostgreSQL; a positive result is cached in Redis for two seconds."""
     key = _live_key(sid)
     try:
@@ -158,7 +174,7 @@ def session_is_active(sid: Any) -> bool:
     return True
 
 
-def session_touch(*, sid: Any, request: HttpRequest) -> None:
+def session_touch(*, sid: uuid.UUID | str, request: HttpRequest) -> None:
     """Store the time and client address of the session's use, at most once a minute."""
     try:
         due = cache.add(f"session-seen:{sid}", "1", int(TOUCH_INTERVAL.total_seconds()))
@@ -177,5 +193,5 @@ def _uncache(sids: Iterable[uuid.UUID | str]) -> None:
         return  # the cached results expire within two seconds
 
 
-def _live_key(sid: Any) -> str:
+def _live_key(sid: uuid.UUID | str) -> str:
     return f"session-live:{sid}"

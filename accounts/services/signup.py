@@ -4,7 +4,7 @@ allauth stores the verification process in the visitor's session. An API client 
 process gets its own session; its key (at least 128 random bits) is the handle that the client returns.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
@@ -22,7 +22,8 @@ from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.core.internal.cryptokit import compare_user_code
 from allauth.utils import get_form_class
 from django.conf import settings
-from django.contrib.messages.storage.base import BaseStorage
+from django.contrib.messages.storage.base import BaseStorage, Message
+from django.contrib.sessions.backends.base import SessionBase
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
@@ -59,14 +60,16 @@ class _NoMessages(BaseStorage):
     def _get(self, *args: Any, **kwargs: Any) -> tuple[list[Any], bool]:
         return [], True
 
-    def _store(self, messages: Any, response: HttpResponse, *args: Any, **kwargs: Any) -> list[Any]:
+    def _store(
+        self, messages: Sequence[Message], response: HttpResponse, *args: Any, **kwargs: Any
+    ) -> list[Any]:
         return []
 
 
 @contextmanager
-def _process_session(request: HttpRequest, handle: str | None = None) -> Iterator[Any]:
+def _process_session(request: HttpRequest, handle: str | None = None) -> Iterator[SessionBase]:
     """Replace the request's session by that of the process; the caller's cookies are not affected."""
-    store: Any = import_module(settings.SESSION_ENGINE).SessionStore(handle)
+    store: SessionBase = import_module(settings.SESSION_ENGINE).SessionStore(handle)
     original = {name: getattr(request, name) for name in ("session", "_messages") if hasattr(request, name)}
     request.session = store
     request._messages = _NoMessages(request)  # type: ignore[attr-defined]
@@ -119,7 +122,7 @@ def verification_finish(*, handle: str, code: str, request: HttpRequest) -> str:
         return _finish(process, store)
 
 
-def _finish(process: EmailVerificationProcess, store: Any) -> str:
+def _finish(process: EmailVerificationProcess, store: SessionBase) -> str:
     address = process.finish()
     store.flush()
     if address is None:
@@ -127,7 +130,7 @@ def _finish(process: EmailVerificationProcess, store: Any) -> str:
     return str(address.email)
 
 
-def _handle(store: Any) -> str:
+def _handle(store: SessionBase) -> str:
     """Store only the process and return the session key, which must not be usable as a session cookie."""
     process = store.get(EMAIL_VERIFICATION_CODE_SESSION_KEY)
     store.clear()

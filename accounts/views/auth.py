@@ -16,6 +16,7 @@ from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from accounts.forms import SecondFactorForm
 from accounts.services import login_code_redeem
 from accounts.views.base import Status422Mixin, passkey_options
 
@@ -57,7 +58,7 @@ class NewPassword(Status422Mixin, allauth.CompletePasswordResetView):
 class SecondFactor(mfa.AuthenticateView):
     template_name = "mfa/authenticate.html"
 
-    def form_invalid(self, form: Any) -> HttpResponse:
+    def form_invalid(self, form: SecondFactorForm) -> HttpResponse:
         response: HttpResponse = super().form_invalid(form)
         response.status_code = 422
         return response

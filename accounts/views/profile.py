@@ -8,6 +8,8 @@ from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.core.serializers.json import DjangoJSONEncoder
+from django.db.models import QuerySet
+from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse_lazy
 from django.utils import timezone
@@ -31,10 +33,10 @@ class Profile(AccountPage, UpdateView):
     form_class = ProfileForm
     success_url = reverse_lazy("account:profile")
 
-    def get_object(self, queryset: Any = None) -> User:
+    def get_object(self, queryset: QuerySet[User] | None = None) -> User:
         return account_holder(self.request)
 
-    def form_valid(self, form: Any) -> HttpResponse:
+    def form_valid(self, form: "ModelForm[User]") -> HttpResponse:
         response = super().form_valid(form)
         audit(self.request, AuditAction.USER_CHANGED, name=form.cleaned_data["name"])
         messages.success(self.request, gettext("Saved."))

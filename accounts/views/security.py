@@ -7,12 +7,14 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes import views as recovery
 from allauth.mfa.totp import views as totp
 from allauth.mfa.webauthn import views as webauthn
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.views.generic import TemplateView
 
 from accounts.audit import AuditAction
+from accounts.forms import AddPasskeyForm, EnableTotpForm
 from accounts.services import SID, sessions_revoke_all
 from accounts.step_up import step_up_required
 from accounts.views.base import AccountPage, account_holder, audit, passkey_options
@@ -53,7 +55,7 @@ class ChangePassword(AccountPage, allauth.PasswordChangeView):
 class EnableTotp(AccountPage, totp.ActivateTOTPView):
     template_name = "mfa/totp_enable.html"
 
-    def form_valid(self, form: Any) -> HttpResponse:
+    def form_valid(self, form: EnableTotpForm) -> HttpResponse:
         response: HttpResponse = super().form_valid(form)
         _factors_changed(self.request, AuditAction.TOTP_ENABLED)
         return response
@@ -69,7 +71,7 @@ class EnableTotp(AccountPage, totp.ActivateTOTPView):
 class DisableTotp(AccountPage, totp.DeactivateTOTPView):
     template_name = "mfa/totp_disable.html"
 
-    def form_valid(self, form: Any) -> HttpResponse:
+    def form_valid(self, form: Form) -> HttpResponse:
         response: HttpResponse = super().form_valid(form)
         _factors_changed(self.request, AuditAction.TOTP_DISABLED)
         return response
@@ -85,7 +87,7 @@ class RecoveryCodes(AccountPage, recovery.ViewRecoveryCodesView):
 class NewRecoveryCodes(AccountPage, recovery.GenerateRecoveryCodesView):
     template_name = "mfa/recovery_codes_new.html"
 
-    def form_valid(self, form: Any) -> HttpResponse:
+    def form_valid(self, form: Form) -> HttpResponse:
         response: HttpResponse = super().form_valid(form)
         audit(self.request, AuditAction.RECOVERY_CODES_GENERATED)
         return response
@@ -99,7 +101,7 @@ class AddPasskey(AccountPage, webauthn.AddWebAuthnView):
         context = super().get_context_data(**kwargs)
         return {**context, "passkey_options": passkey_options(context["js_data"]["creation_options"])}
 
-    def form_valid(self, form: Any) -> HttpResponse:
+    def form_valid(self, form: AddPasskeyForm) -> HttpResponse:
         response: HttpResponse = super().form_valid(form)
         _factors_changed(self.request, AuditAction.PASSKEY_ADDED, name=form.cleaned_data["name"])
         return response
@@ -112,7 +114,7 @@ class RemovePasskey(AccountPage, webauthn.RemoveWebAuthnView):
     def get_success_url(self) -> str:
         return reverse("mfa_index")
 
-    def form_valid(self, form: Any) -> HttpResponse:
+    def form_valid(self, form: Form) -> HttpResponse:
         name = self.get_object().wrap().name
         response: HttpResponse = super().form_valid(form)
         _factors_changed(self.request, AuditAction.PASSKEY_REMOVED, name=name)

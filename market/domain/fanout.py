@@ -9,9 +9,9 @@ there to now (a topic can produce an update from any `seq`) and rejoins the coho
 Nothing here awaits, reads a clock or copies per client.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Generic, TypeVar
 
 import orjson
 
@@ -20,6 +20,7 @@ from market.domain.topic_reader import TopicReader, TopicUpdate, encode_ok, enco
 from market.domain.topics import TopicClass, topic_state
 
 TICKS_PER_SECOND = max(RATES)
+ClientT = TypeVar("ClientT", bound=Hashable)
 
 
 @dataclass(eq=False, slots=True)
@@ -33,28 +34,28 @@ class TopicLane:
 
 
 @dataclass(eq=False, slots=True)
-class Subscriber:
+class Subscriber(Generic[ClientT]):
     """A client at one rate. `seen` (topic → epoch, seq) is None while it follows its cohort."""
 
-    client: Any
+    client: ClientT
     rate: int
     topics: frozenset[str] = frozenset()
     seen: dict[str, tuple[int, int]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Generic[ClientT]):
     """Frames to write, in order, to each of these subscribers."""
 
     frames: list[str]
-    subscribers: Iterable[Subscriber]
+    subscribers: Iterable[Subscriber[ClientT]]
 
 
 @dataclass(frozen=True, slots=True)
-class PendingSubscribe:
+class PendingSubscribe(Generic[ClientT]):
     """A subscribe request, answered at the first tick at which its topic has a value."""
 
-    client: Any
+    client: ClientT
     topic: TopicReader
     rate: int
     epoch: int | None
@@ -62,17 +63,19 @@ class PendingSubscribe:
     deadline: int  # number of the tick at which it is answered even without a value
 
 
-class Fanout:
+class Fanout(Generic[ClientT]):
     """Fan-out: topics, lanes and cohorts of one process. `tick(n)` yields the deliveries of tick n."""
 
     def __init__(self) -> None:
         self.topics: dict[str, TopicReader] = {}
         self._lanes: dict[int, dict[str, TopicLane]] = {rate: {} for rate in RATES}
-        self._cohorts: dict[int, dict[frozenset[str], set[Subscriber]]] = {rate: {} for rate in RATES}
-        self._subscribers: dict[Any, dict[int, Subscriber]] = {}
-        self._rates: dict[Any, dict[str, int]] = {}
-        self._pending: dict[Any, dict[str, PendingSubscribe]] = {}
-        self._behind: set[Any] = set()
+        self._cohorts: dict[int, dict[frozenset[str], set[Subscriber[ClientT]]]] = {
+            rate: {} for rate in RATES
+        }
+        self._subscribers: dict[ClientT, dict[int, Subscriber[ClientT]]] = {}
+        self._rates: dict[ClientT, dict[str, int]] = {}
+        self._pending: dict[ClientT, dict[str, PendingSubscribe[ClientT]]] = {}
+        self._behind: set[ClientT] = set()
         self._numbers = 0
 
     # --- topics --------------------------------------------------------------------------------
@@ -94,23 +97,23 @@ class Fanout:
             self.topics.pop(key, None)
 
     # --- clients -------------------------------------------------------------------------------
-    def subscriptions(self, client: Any) -> int:
+    def subscriptions(self, client: ClientT) -> int:
         """Number of topics the client is subscribed to, pending subscriptions included."""
         return len(self._rates.get(client, {}).keys() | self._pending.get(client, {}).keys())
 
-    def reads(self, client: Any, key: str) -> bool:
+    def reads(self, client: ClientT, key: str) -> bool:
         return key in self._rates.get(client, ())
 
-    def subscribe(self, request: PendingSubscribe) -> None:
+    def subscribe(self, request: PendingSubscribe[ClientT]) -> None:
         """Queue a subscription; a repeated one replaces the pending or active one."""
         self._pending.setdefault(request.client, {})[request.topic.key] = request
 
-    def unsubscribe(self, client: Any, key: str) -> bool:
+    def unsubscribe(self, client: ClientT, key: str) -> bool:
         """End one subscription. False when there was none."""
         pending = self._pending.get(client, {}).pop(key, None)
         return self._detach_topic(client, key) or pending is not None
 
-    def _detach_topic(self, client: Any, key: str) -> bool:
+    def _detach_topic(self, client: ClientT, key: str) -> bool:
         rate = self._rates.get(client, {}).pop(key, None)
         if rate is None:
             return False
@@ -118,7 +121,7 @@ class Fanout:
         self._release_lane(rate, key)
         return True
 
-    def remove(self, client: Any) -> list[str]:
+    def remove(self, client: ClientT) -> list[str]:
         """Remove a client. Returns the keys of its subscriptions."""
         self._pending.pop(client, None)
         self._behind.discard(client)
@@ -130,7 +133,7 @@ class Fanout:
         self._subscribers.pop(client, None)
         return list(rates)
 
-    def detach(self, client: Any) -> None:
+    def detach(self, client: ClientT) -> None:
         """Detach a client with a blocked socket from its cohorts and store what it has received."""
         self._behind.add(client)
         for rate, subscriber in self._subscribers.get(client, {}).items():
@@ -138,11 +141,11 @@ class Fanout:
                 lanes = self._lanes[rate]
                 subscriber.seen = {key: (lanes[key].epoch, lanes[key].sent) for key in subscriber.topics}
 
-    def resume(self) -> list[Any]:
+    def resume(self) -> list[ClientT]:
         """Clients that are detached from their cohorts."""
         return list(self._behind)
 
-    def _move(self, client: Any, rate: int, topics: frozenset[str]) -> None:
+    def _move(self, client: ClientT, rate: int, topics: frozenset[str]) -> None:
         subscribers = self._subscribers.setdefault(client, {})
         subscriber = subscribers.get(rate) or Subscriber(client, rate)
         cohorts = self._cohorts[rate]
@@ -164,7 +167,7 @@ class Fanout:
             del self._lanes[rate][key]
 
     # --- time ----------------------------------------------------------------------------------
-    def tick(self, number: int, *, blocked: Any) -> Iterator[Delivery]:
+    def tick(self, number: int, *, blocked: Callable[[ClientT], bool]) -> Iterator[Delivery[ClientT]]:
         """The deliveries of this tick, rate by rate; `blocked(client)` is True for a blocked socket.
 
         Write each delivery before requesting the next one: a `detach` in between is taken into account.
@@ -187,7 +190,7 @@ class Fanout:
                 yield from self._flush(rate, early[rate])
         yield from self._answer(ready, blocked)
 
-    def _flush(self, rate: int, keys: Iterable[str]) -> Iterator[Delivery]:
+    def _flush(self, rate: int, keys: Iterable[str]) -> Iterator[Delivery[ClientT]]:
         lanes = self._lanes[rate]
         parts: dict[str, TopicUpdate] = {}
         for key in keys & lanes.keys():
@@ -203,7 +206,7 @@ class Fanout:
                     frames_of(changed), [subscriber for subscriber in subscribers if subscriber.seen is None]
                 )
 
-    def _catch_up(self, rate: int, blocked: Any) -> Iterator[Delivery]:
+    def _catch_up(self, rate: int, blocked: Callable[[ClientT], bool]) -> Iterator[Delivery[ClientT]]:
         """Send each detached, writable subscriber one update from its last received state to now.
 
         Runs after a flush of the whole rate, so that every lane is up to date with its topic.
@@ -226,7 +229,7 @@ class Fanout:
             if behind:
                 yield Delivery(frames_of(behind), [subscriber])
 
-    def _behind_subscribers(self) -> list[Subscriber]:
+    def _behind_subscribers(self) -> list[Subscriber[ClientT]]:
         return [
             s
             for client in self._behind
@@ -234,7 +237,9 @@ class Fanout:
             if s.seen is not None
         ]
 
-    def _answer(self, requests: list[PendingSubscribe], blocked: Any) -> Iterator[Delivery]:
+    def _answer(
+        self, requests: list[PendingSubscribe[ClientT]], blocked: Callable[[ClientT], bool]
+    ) -> Iterator[Delivery[ClientT]]:
         encoded: dict[tuple[str, int | None, int | None], str] = {}
         for request in requests:
             current = self._pending.get(request.client, {}).get(request.topic.key)
@@ -245,7 +250,7 @@ class Fanout:
                 encoded[key] = encode_ok(request.topic, epoch=request.epoch, seq=request.seq)
             yield Delivery([encoded[key]], [self._attach_topic(request)])
 
-    def _attach_topic(self, request: PendingSubscribe) -> Subscriber:
+    def _attach_topic(self, request: PendingSubscribe[ClientT]) -> Subscriber[ClientT]:
         key, rate, client = request.topic.key, request.rate, request.client
         del self._pending[client][key]
         self._detach_topic(client, key)
@@ -261,7 +266,7 @@ class Fanout:
             subscriber.seen[key] = (lane.epoch, lane.sent)
         return subscriber
 
-    def heartbeats(self) -> Iterator[Delivery]:
+    def heartbeats(self) -> Iterator[Delivery[ClientT]]:
         """`{"op":"heartbeat","seq":{id: seq}}` for every cohort: the last `seq` sent of each topic."""
         for rate, cohorts in self._cohorts.items():
             lanes = self._lanes[rate]

@@ -97,9 +97,9 @@ class ValueTopic:
     """State of a VALUE topic: one value; a delta is the full value."""
 
     def __init__(self) -> None:
-        self._value: Any = None
+        self._value: object = None
 
-    def apply(self, seq: int, body: Any) -> None:
+    def apply(self, seq: int, body: object) -> None:
         self._value = body
 
     def since(self, seq: int) -> Any:
@@ -108,7 +108,7 @@ class ValueTopic:
     def full_value(self) -> Any:
         return self._value
 
-    def catch_up(self, seq: int, whole: Any) -> None:
+    def catch_up(self, seq: int, whole: object) -> None:
         self._value = whole
 
 

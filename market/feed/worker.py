@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import uuid
 from typing import Any
 
 from django.conf import settings
@@ -23,7 +24,7 @@ CHANNEL = "market-feed"
 PAUSE_AFTER_CRASH = 5.0
 
 
-def venues_free(worker: Any) -> list[tuple[Claim, bool]]:
+def venues_free(worker: uuid.UUID) -> list[tuple[Claim, bool]]:
     """Claim the enabled venues of the settings that have no live owner: (claim, simulated) each."""
     for name in settings.VENUES:
         kind = venue_kind(name)

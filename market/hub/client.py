@@ -10,10 +10,12 @@ and every socket is given the same bytes. It declines whenever `send` would wait
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Protocol
 
 from prometheus_client import Counter
+
+from core.asgi import Send
 
 OUTBOX_FRAMES = 64
 CLOSE_TIMEOUT = 2.0
@@ -25,7 +27,6 @@ CLIENTS_BEHIND = Counter(
 SLOW_CLOSED = Counter("cryptotrade_hub_clients_slow_closed_total", "Clients closed with 1013")
 
 WIRE = "cryptotrade.wire"  # key of the `Wire` in the extensions of an ASGI scope, if the server offers one
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 GOING_AWAY, TRY_LATER, POLICY, UNSUPPORTED, TOO_BIG = 1012, 1013, 1008, 1003, 1009
 
 
@@ -59,7 +60,7 @@ def text_frame(payload: bytes) -> bytes:
 class _Resumed:
     """A coroutine that was stepped once and waits for `future`; await this object to complete it."""
 
-    def __init__(self, coroutine: Coroutine[Any, Any, None], future: Any) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, None], future: asyncio.Future[Any] | None) -> None:
         self._coroutine = coroutine
         self._future = future
 
@@ -130,14 +131,14 @@ class Client:
             return
         self._block(coroutine, future)
 
-    def _block(self, coroutine: Any, future: Any) -> None:
+    def _block(self, coroutine: Coroutine[Any, Any, None], future: asyncio.Future[Any] | None) -> None:
         loop = asyncio.get_running_loop()
         CLIENTS_BEHIND.inc()
         self.blocked_since = loop.time()
         self._finishing = loop.create_task(self._drain(coroutine, future))
         self.on_blocked(self)
 
-    async def _drain(self, coroutine: Any, future: Any) -> None:
+    async def _drain(self, coroutine: Coroutine[Any, Any, None], future: asyncio.Future[Any] | None) -> None:
         try:
             await _Resumed(coroutine, future)
             while self._outbox:

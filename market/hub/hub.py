@@ -10,7 +10,7 @@ import logging
 import random
 import time
 from collections import Counter as Multiset
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
@@ -47,7 +47,7 @@ class Hub:
     _of_loop: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, Any]] = WeakKeyDictionary()
 
     def __init__(self) -> None:
-        self.fanout = Fanout()
+        self.fanout: Fanout[Client] = Fanout()
         self.clients: set[Client] = set()
         self.guard = CredentialMonitor(self.clients)
         self.per_address: Multiset[str] = Multiset()
@@ -90,7 +90,7 @@ class Hub:
         self._of_loop.pop(asyncio.get_running_loop(), None)
         await self._redis.aclose()
 
-    async def _run_forever(self, loop: Any) -> None:
+    async def _run_forever(self, loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run the coroutine function `loop` until cancelled; after an error it restarts with backoff."""
         pause = 0.1
         while task_is_running():
@@ -258,7 +258,7 @@ def _is_blocked(client: Client) -> bool:
     return client.blocked
 
 
-def _deliver(delivery: Delivery) -> None:
+def _deliver(delivery: Delivery[Client]) -> None:
     subscribers = list(delivery.subscribers)
     for text in map(Text, delivery.frames):
         for subscriber in subscribers:

@@ -14,6 +14,7 @@ import orjson
 import redis.asyncio
 from channels.layers import get_channel_layer
 from django.conf import settings
+from redis.asyncio.client import Pipeline
 
 from market.domain.topics import MAX_LOG_ITEMS, AnyTopic, TopicClass, book_delta, topic_parse, topic_state
 from market.hub.snapshots import STATUS, SYMBOLS, interest_key, log_key, snap_key
@@ -199,7 +200,7 @@ class Publisher:
         if whole:
             self._keyframe_due = now + KEYFRAME_SECONDS
 
-    def _save_log(self, pipe: Any, topic: str, published: _PublishedTopic, *, whole: bool) -> None:
+    def _save_log(self, pipe: Pipeline, topic: str, published: _PublishedTopic, *, whole: bool) -> None:
         key = log_key(topic)
         rows = published.unsaved
         if whole:

@@ -20,6 +20,7 @@ from prometheus_client import Counter
 from core.leases import task_is_running
 from market.domain.fanout import Fanout
 from market.domain.topics import TopicClass
+from market.hub.client import Client
 from market.hub.publisher import LAYER, user_group, venue_group
 from market.hub.snapshots import STATUS, SYMBOLS, log_decode, log_key, snap_key, snapshot_decode
 
@@ -55,7 +56,7 @@ class UpstreamVenue:
 class UpstreamSubscriber:
     """Upstream subscriber: keeps the topics of a fan-out in sync with their writers."""
 
-    def __init__(self, fanout: Fanout, client: "redis.asyncio.Redis") -> None:
+    def __init__(self, fanout: Fanout[Client], client: "redis.asyncio.Redis") -> None:
         self.venues = {name: UpstreamVenue(name) for name in settings.VENUES}
         self._fanout = fanout
         self._redis = client

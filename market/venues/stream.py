@@ -7,7 +7,7 @@ import logging
 import random
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from prometheus_client import Counter
@@ -51,12 +51,15 @@ def is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
-class StreamListener(Protocol):
+EventT = TypeVar("EventT", contravariant=True)
+
+
+class StreamListener(Protocol[EventT]):
     """Callbacks of a connection: `market.venues.base.FeedListener`, or the same for other events."""
 
     def connected(self) -> None: ...
     def disconnected(self, reason: str) -> None: ...
-    def event(self, event: Any) -> None: ...
+    def event(self, event: EventT) -> None: ...
 
 
 class ConnectLimiter:
@@ -139,7 +142,7 @@ class StreamConnection:
         self._session.desired(desired)
         (self._has_subscriptions.set if desired else self._has_subscriptions.clear)()
 
-    async def run(self, listener: StreamListener) -> None:
+    async def run(self, listener: StreamListener[Any]) -> None:
         pauses = backoff(random.random, first=self._first)
         while True:
             await self._has_subscriptions.wait()
@@ -157,7 +160,7 @@ class StreamConnection:
             )
             await asyncio.sleep(pause)
 
-    async def _connect_once(self, listener: StreamListener) -> str:
+    async def _connect_once(self, listener: StreamListener[Any]) -> str:
         """Run one connection from open to close. Returns the reason of the close."""
         try:
             async with self._socket() as socket:
@@ -178,7 +181,7 @@ class StreamConnection:
             proxy=None if is_loopback(self._url) else True,
         )
 
-    async def _read_frames(self, socket: ClientConnection, listener: StreamListener) -> None:
+    async def _read_frames(self, socket: ClientConnection, listener: StreamListener[Any]) -> None:
         self._session.connected(self._now())
         listener.connected()
         writer = asyncio.create_task(self._write_frames(socket))
@@ -192,7 +195,7 @@ class StreamConnection:
             self._session.disconnected()
             listener.disconnected(self._close_reason or "connection closed")
 
-    def _on_frame(self, frame: bytes, listener: StreamListener) -> None:
+    def _on_frame(self, frame: bytes, listener: StreamListener[Any]) -> None:
         if self._tap:
             self._tap(frame, time.time_ns())
         FRAMES.labels(self._venue).inc()

@@ -22,6 +22,10 @@ from accounts.audit import record
 from accounts.domain.permissions import Role
 from accounts.models import ApiKey, AuditEntry, AuthSession, User
 from accounts.services import SID
+from cryptotrade import admin_site
+from cryptotrade.admin_site import AuditedAdmin
+from market.admin import VenueAdmin
+from market.models import Venue
 from tests.market import factories
 
 LISTS = [
@@ -215,6 +219,81 @@ def test_session_and_key_are_ended(administrator, objects):
     for name in ("session", "key"):
         objects[name].refresh_from_db()
         assert objects[name].revoked_at
+
+
+# --- what the site records ------------------------------------------------------------------------------
+def changes():
+    rows = AuditEntry.objects.filter(action="admin.changed").order_by("seq")
+    return [(row.actor, row.subject, row.data) for row in rows]
+
+
+def test_every_model_of_the_site_is_audited(db):
+    assert all(isinstance(one, AuditedAdmin) for one in admin.site._registry.values())
+
+
+def test_changed_row_is_recorded_with_names_of_fields_and_no_values(administrator):
+    venue = factories.market_make()
+    path = f"/admin/market/venue/{venue.pk}/change/"
+    for _ in range(2):  # the second time nothing differs
+        assert administrator.post(path, {"title": f"A {MARKER}", "enabled": "on"}).status_code == 302
+    venue.refresh_from_db()
+    assert venue.title == f"A {MARKER}"
+    data = {"change": "changed", "fields": ["title"]}
+    assert changes() == [(administrator.user.pk, f"market.venue:{venue.pk}", data)]
+
+
+def test_added_and_deleted_rows_are_recorded(administrator, monkeypatch):
+    for name in ("add", "change", "delete"):
+        monkeypatch.setattr(VenueAdmin, f"has_{name}_permission", lambda *_: True)
+    monkeypatch.setattr(VenueAdmin, "readonly_fields", ("owner", "owner_epoch"))
+    rows = []
+    for name in ("one", "two", "three"):
+        made = {"name": name, "title": MARKER, "enabled": "on"}
+        assert administrator.post("/admin/market/venue/add/", made).status_code == 302
+        rows.append(Venue.objects.get(name=name))
+    administrator.post(f"/admin/market/venue/{rows[0].pk}/delete/", {"post": "yes"})
+    selected = {"action": "delete_selected", "_selected_action": [str(row.pk) for row in rows[1:]]}
+    administrator.post("/admin/market/venue/", selected)  # asks for a confirmation
+    assert Venue.objects.count() == 2
+    administrator.post("/admin/market/venue/", {**selected, "post": "yes"})
+    assert not Venue.objects.exists()
+    found = [(subject, data["change"]) for _, subject, data in changes()]
+    subjects = [f"market.venue:{row.pk}" for row in rows]
+    assert found[:4] == [*((subject, "added") for subject in subjects), (subjects[0], "deleted")]
+    assert sorted(found[4:]) == sorted((subject, "deleted") for subject in subjects[1:])
+    assert set(changes()[0][2]["fields"]) == {"name", "title"}
+    assert MARKER not in str(changes())
+
+
+def test_change_and_its_entry_are_one_transaction(administrator, monkeypatch):
+    venue = factories.market_make()
+
+    def fail(**_):
+        raise RuntimeError
+
+    monkeypatch.setattr(admin_site, "record", fail)
+    with pytest.raises(RuntimeError):
+        administrator.post(f"/admin/market/venue/{venue.pk}/change/", {"title": "New", "enabled": "on"})
+    venue.refresh_from_db()
+    assert venue.title != "New"
+
+
+def test_action_is_recorded_with_its_rows(administrator, objects, bob):
+    act(administrator, "user", "disable", objects["user"], bob)
+    act(administrator, "apikey", "end", objects["key"])
+    (_, several, first), (_, one, second) = changes()
+    assert several == "accounts.user:several"
+    assert (first["action"], first["count"]) == ("disable", 2)
+    assert set(first["rows"]) == {str(objects["user"].pk), str(bob.pk)}
+    assert one == f"accounts.apikey:{objects['key'].pk}"
+    assert second == {"change": "action", "action": "end", "count": 1, "rows": [str(objects["key"].pk)]}
+
+
+def test_action_that_was_not_performed_is_not_recorded(db, objects):
+    administrator = staff(Role.ADMINISTRATOR, fresh=False)
+    act(administrator, "user", "disable", objects["user"])
+    act(administrator, "user", "delete_selected", objects["user"], post="yes")
+    assert changes() == []
 
 
 # --- the audit trail ------------------------------------------------------------------------------------

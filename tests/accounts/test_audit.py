@@ -1,8 +1,10 @@
 """Audit log: append-only, serialised writers, detection of changed, removed and reordered entries."""
 
+import ast
 import json
 import threading
 import uuid
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -166,6 +168,30 @@ def test_entries_of_a_user_are_those_as_actor_and_as_subject(alice, bob):
     record(action="user.disabled", actor=bob, subject=f"user:{alice.pk}")
     record(action="user.signed_in", actor=bob, subject=f"user:{bob.pk}")
     assert [entry.seq for entry in audit.audit_entries(alice)] == [2, 1]
+
+
+# --- actions --------------------------------------------------------------------------------------------
+APPS = ("accounts", "market", "wallets", "bots", "cryptotrade")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def recorded_actions():
+    """Members of `AuditAction` that the product names, except in the module that declares them."""
+    for path in sorted(file for app in APPS for file in (ROOT / app).rglob("*.py")):
+        if path == ROOT / "accounts/audit.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.value.id == "AuditAction"
+            ):
+                yield node.attr
+
+
+@pytest.mark.parametrize("action", AuditAction, ids=lambda action: action.value)
+def test_every_declared_action_is_written_somewhere(action):
+    assert action.name in set(recorded_actions())
 
 
 # --- tampering ------------------------------------------------------------------------------------------

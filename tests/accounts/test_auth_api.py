@@ -196,6 +196,14 @@ def test_signing_in_is_recorded_with_its_address_and_never_the_password(alice, a
     assert PASSWORDS["alice"] not in str(AuditEntry.objects.values())
 
 
+def test_opened_session_is_recorded_with_its_kind(alice, anyone):
+    verified(alice)
+    login(anyone, "alice")
+    entry = AuditEntry.objects.get(action="session.opened")
+    assert (entry.actor, entry.subject) == (alice.pk, f"session:{AuthSession.objects.get().sid}")
+    assert entry.data == {"kind": "api"}
+
+
 def test_a_code_of_the_second_factor_works_once(alice, anyone):
     verified(alice)
     secret, _ = second_factor(program(alice))
@@ -209,6 +217,19 @@ def test_a_recovery_code_works_once(alice, anyone):
     _, recovery = second_factor(program(alice))
     assert login(anyone, "alice", code=recovery[0]).status_code == 200
     assert login(anyone, "alice", code=recovery[0]).status_code == 401
+
+
+def test_used_recovery_code_is_recorded_without_the_code(alice, anyone):
+    verified(alice)
+    secret, recovery = second_factor(program(alice))
+    login(anyone, "alice", code="1" * 8)
+    login(anyone, "alice", code=totp(secret))
+    assert not AuditEntry.objects.filter(action="recovery_code.used").exists()
+    login(anyone, "alice", code=recovery[0])
+    entry = AuditEntry.objects.get(action="recovery_code.used")
+    assert (entry.actor, entry.subject, entry.address) == (alice.pk, f"user:{alice.pk}", "127.0.0.1")
+    assert entry.data == {"left": 9}
+    assert recovery[0] not in str(AuditEntry.objects.values())
 
 
 def test_seeds_are_not_stored_in_the_clear(alice):

@@ -6,8 +6,12 @@ from typing import ClassVar
 import pytest
 from django.contrib.auth.hashers import MD5PasswordHasher
 from django.core import mail
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
+from accounts.audit import AuditAction, record
+from accounts.models import AuditEntry
 from tests.accounts import browser_client
 from tests.accounts.browser_client import PASSWORD, sign_in, sign_up
 
@@ -131,6 +135,28 @@ def test_recovery_costs_the_same(hashed):
     for email in (KNOWN, UNKNOWN):
         Client().post("/accounts/recover/", {"email": email})
     assert hashed == []
+
+
+def test_recovery_writes_the_same_statements(transactional_db):
+    """For an unknown address too, the writer of the audit log is locked, written to, and committed to disk."""
+    record(action=AuditAction.USER_CHANGED, actor=None, subject="user:1")  # the log has a head
+    runs = []
+    for email in (KNOWN, UNKNOWN):
+        with CaptureQueriesContext(connection) as queries:
+            Client().post("/accounts/recover/", {"email": email})
+        words = [" ".join(query["sql"].split()[:3]) for query in queries]
+        # Before the first transaction only the library looks the address up.
+        runs.append([sql for sql in words[words.index("BEGIN") :] if "SAVEPOINT" not in sql])
+    assert AuditEntry.objects.filter(action="password.reset_requested").count() == 1
+    assert runs[0] == runs[1]
+    assert [sql.split()[0] for sql in runs[1]][:6] == [
+        "BEGIN",
+        "SELECT",
+        "SELECT",
+        "INSERT",
+        "UPDATE",
+        "COMMIT",
+    ]
 
 
 def test_mail_to_an_unknown_address_holds_no_code(client):

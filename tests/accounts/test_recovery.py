@@ -6,7 +6,7 @@ import pytest
 from django.core import mail
 from django.test import Client
 
-from accounts.models import AuditEntry, AuthSession
+from accounts.models import AuditEntry, AuthSession, User
 from accounts.selectors import api_key_find, session_find
 from accounts.services import api_key_create
 from tests.accounts import browser_client
@@ -41,6 +41,23 @@ def test_code_sets_a_new_password_and_does_not_sign_in(client, alice):
     assert sign_in(client).status_code == 422
     assert sign_in(client, password=NEW_PASSWORD).headers["Location"] == "/market/"
     assert AuditEntry.objects.filter(action="password.reset", actor=alice.pk).exists()
+
+
+def test_request_of_a_code_is_recorded_for_the_account(client, alice):
+    ask(client)
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.actor) == ("password.reset_requested", None)
+    assert (entry.subject, entry.address) == (f"user:{alice.pk}", "127.0.0.1")
+
+
+def test_request_for_an_unknown_address_leaves_no_entry(client, alice):
+    ask(client, "unknown@example.org")
+    User.objects.filter(pk=alice.pk).update(is_active=False)
+    ask(Client())
+    assert not AuditEntry.objects.exists()
+    User.objects.filter(pk=alice.pk).update(is_active=True)
+    ask(Client())
+    assert AuditEntry.objects.get().seq == 1
 
 
 def test_new_password_by_code_ends_sessions_and_keys(client, alice):

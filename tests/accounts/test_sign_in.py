@@ -6,7 +6,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from accounts.models import AuditEntry, AuthSession, User
-from accounts.services import login_code_create
+from accounts.services import login_code_create, session_open
 from tests.accounts import browser_client
 from tests.accounts.browser_client import PASSWORD, sign_in
 
@@ -28,6 +28,27 @@ def test_right_password_opens_a_session(client, alice):
     session = AuthSession.objects.get(user=alice)
     assert session.step_up_at is not None
     assert session.second_factor_at is None
+
+
+def test_login_and_session_are_recorded_once_each(client, alice):
+    sign_in(client)
+    session = AuthSession.objects.get(user=alice)
+    entries = AuditEntry.objects.order_by("seq").values_list("action", "actor", "subject")
+    subject = f"session:{session.sid}"
+    assert list(entries) == [
+        ("session.opened", alice.pk, subject),
+        ("user.signed_in", alice.pk, subject),
+    ]
+
+
+def test_second_login_of_a_browser_opens_no_session(rf, client, alice):
+    client.force_login(alice)
+    session = AuthSession.objects.get(user=alice)
+    request = rf.get("/")
+    request.session = client.session
+    assert session_open(user=alice, kind=AuthSession.Kind.WEB, request=request) == session
+    actions = list(AuditEntry.objects.order_by("seq").values_list("action", flat=True))
+    assert actions == ["session.opened", "user.signed_in", "user.signed_in"]
 
 
 @pytest.mark.parametrize("spelling", ["ALICE@example.org", " alice@Example.ORG "])

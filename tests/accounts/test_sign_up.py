@@ -36,7 +36,7 @@ def test_sign_up_mails_a_code_that_signs_in(client, transactional_db):
     user = User.objects.get(email="carol@example.org")
     assert EmailAddress.objects.get(user=user).verified
     actions = list(AuditEntry.objects.filter(actor=user.pk).order_by("seq").values_list("action", flat=True))
-    assert actions == ["user.signed_up", "user.verified", "user.signed_in"]
+    assert actions == ["user.signed_up", "user.verified", "session.opened", "user.signed_in"]
 
 
 def test_code_of_another_browser_is_worth_nothing(client, db):

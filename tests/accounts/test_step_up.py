@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import generate_totp_secret
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpResponse
@@ -64,6 +65,15 @@ def test_a_code_opens_gated_acts_once(alice):
     assert client.post(KEYS, WANTED).status_code == 201
     assert AuthSession.objects.get().second_factor_at is not None
     assert client.post(STEP_UP, {"code": code}).status_code == 403
+
+
+def test_recovery_code_confirms_the_api_client_and_is_recorded(alice):
+    second_factor(alice)
+    code = RecoveryCodes.activate(alice).get_unused_codes()[0]
+    client = program(alice, fresh=False)
+    assert client.post(STEP_UP, {"code": code}).status_code == 200
+    entry = AuditEntry.objects.get(action="recovery_code.used")
+    assert (entry.actor, entry.data) == (alice.pk, {"left": 9})
 
 
 @pytest.mark.parametrize("proof", [{"password": "wrong"}, {"code": "000000"}], ids=str)

@@ -12,6 +12,7 @@ from django.test import Client
 
 from accounts import totp_secrets
 from accounts.models import AuditEntry, AuthSession
+from accounts.services import recovery_codes
 from tests.accounts import browser_client
 from tests.accounts.browser_client import sign_in, totp_code
 
@@ -132,6 +133,31 @@ def test_recovery_codes_are_shown_once_and_each_works_once(client, alice):
         sign_in(other)
         answer = other.post(FACTOR, {"code": codes[0]})
         assert answer.headers.get("Location") == expected
+
+
+def test_recovery_code_is_recorded_at_login_and_at_step_up(client, alice):
+    browser_client.totp_enable(alice)
+    first, second, *_ = RecoveryCodes.activate(alice).generate_codes()
+    sign_in(client)
+    client.post(FACTOR, {"code": first})
+    client.post("/account/step-up/", {"code": second, "act": "second_factor.change"})
+    entries = AuditEntry.objects.filter(action="recovery_code.used").order_by("seq")
+    assert [entry.data for entry in entries] == [{"left": 9}, {"left": 8}]
+    assert {(entry.actor, entry.address) for entry in entries} == {(alice.pk, "127.0.0.1")}
+
+
+def test_recovery_code_and_its_entry_are_one_transaction(client, alice, monkeypatch):
+    browser_client.totp_enable(alice)
+    codes = RecoveryCodes.activate(alice)
+    code = codes.get_unused_codes()[0]
+
+    def fail(**_):
+        raise RuntimeError
+
+    monkeypatch.setattr(recovery_codes, "record", fail)
+    with pytest.raises(RuntimeError):
+        codes.validate_code(code)
+    assert code in RecoveryCodes(Authenticator.objects.get(pk=codes.instance.pk)).get_unused_codes()
 
 
 def test_authenticator_is_disabled_after_step_up(client, alice):

@@ -13,12 +13,13 @@ from argparse import ArgumentParser
 from typing import Any
 
 import uvloop
-from channels.layers import get_channel_layer
+from channels.layers import BaseChannelLayer, get_channel_layer
 from channels.routing import get_default_application
 from channels.worker import Worker
 from django.core.management.base import BaseCommand, CommandError
 from prometheus_client import start_http_server
 
+from core.asgi import Application
 from core.errors import REDIS_ERRORS
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ LOG_EVERY = 30.0
 class WakingWorker(Worker):  # type: ignore[misc]
     """Serves one channel until `drain`."""
 
-    def __init__(self, application: Any, channel: str, layer: Any) -> None:
+    def __init__(self, application: Application, channel: str, layer: BaseChannelLayer) -> None:
         super().__init__(application=application, channels=[channel], channel_layer=layer)
         self.channel = channel
 

@@ -5,6 +5,7 @@ the venue is shown as simulated, and nothing is stored.
 """
 
 import asyncio
+import uuid
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ LAST_FLUSH = 0.5
 DEFAULT_VENUE = "hyperliquid-sim"
 
 
-def venue_claim(venue: str, worker: Any) -> Claim | None:
+def venue_claim(venue: str, worker: uuid.UUID) -> Claim | None:
     """Claim the lease of a venue; None when a feed worker holds it."""
     kind = venue_kind(venue)
     venue_ensure(name=venue, title=kind.title, simulated=kind.simulated)

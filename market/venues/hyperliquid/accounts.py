@@ -23,7 +23,16 @@ from market.domain.orders import (
     VenueStatus,
 )
 from market.venues.hyperliquid.instruments import COLLATERAL
-from market.venues.hyperliquid.parsing import SIDES, address, amount, identity, name, quantity, time_of
+from market.venues.hyperliquid.parsing import (
+    SIDES,
+    JsonObject,
+    address,
+    amount,
+    identity,
+    name,
+    quantity,
+    time_of,
+)
 
 _KINDS: dict[str, OrderKind] = {
     "Limit": "limit",
@@ -63,7 +72,7 @@ _MASTER_FIELDS = {"agent": "user", "subAccount": "master"}
 
 
 # --- orders ------------------------------------------------------------------------------------
-def status_read(raw: Any) -> VenueStatus:
+def status_read(raw: object) -> VenueStatus:
     """Normalise an order status; the venue's specific ones (`marginCanceled`, …) are mapped by suffix."""
     text = name(raw)
     if known := _STATUSES.get(text):
@@ -74,18 +83,18 @@ def status_read(raw: Any) -> VenueStatus:
     raise ParseError("not an order status", raw)
 
 
-def update_read(row: Any) -> VenueOrder:
+def update_read(row: JsonObject) -> VenueOrder:
     """Decode a row of `orderUpdates` (`incomplete`: without kind, time in force and trigger) or of
     `orderStatus` and `historicalOrders` (complete)."""
     return _order(row["order"], row["status"], time_of(row["statusTimestamp"]))
 
 
-def open_order_read(wire: Any) -> VenueOrder:
+def open_order_read(wire: JsonObject) -> VenueOrder:
     """Decode a row of `frontendOpenOrders`."""
     return _order(wire, "open", time_of(wire["timestamp"]))
 
 
-def open_orders_read(rows: Any) -> list[VenueOrder]:
+def open_orders_read(rows: object) -> list[VenueOrder]:
     """Decode `frontendOpenOrders`; child orders that wait for the fill of their parent are included."""
     orders = []
     for wire in _rows(rows):
@@ -94,7 +103,7 @@ def open_orders_read(rows: Any) -> list[VenueOrder]:
     return orders
 
 
-def order_status_read(response: Any) -> VenueOrder | None:
+def order_status_read(response: JsonObject) -> VenueOrder | None:
     """Decode `orderStatus`; None for an unknown id."""
     if response["status"] == "unknownOid":
         return None
@@ -103,7 +112,7 @@ def order_status_read(response: Any) -> VenueOrder | None:
     return update_read(response["order"])
 
 
-def _order(wire: Any, raw_status: Any, status_time: int) -> VenueOrder:
+def _order(wire: JsonObject, raw_status: object, status_time: int) -> VenueOrder:
     incomplete = "orderType" not in wire
     kind: OrderKind = "limit" if incomplete else _KINDS[wire["orderType"]]
     return VenueOrder(
@@ -126,18 +135,18 @@ def _order(wire: Any, raw_status: Any, status_time: int) -> VenueOrder:
     )
 
 
-def _client_id(wire: Any) -> str | None:
+def _client_id(wire: JsonObject) -> str | None:
     client_id = wire.get("cloid")
     return None if client_id is None else name(client_id).lower()
 
 
 # --- fills and payments ------------------------------------------------------------------------
-def fills_read(rows: Any) -> list[VenueFill]:
+def fills_read(rows: object) -> list[VenueFill]:
     """Decode `userFillsByTime` and the stream's `fills`. One bad row fails them all: no fill may be lost."""
     return [fill_read(row) for row in _rows(rows)]
 
 
-def fill_read(wire: Any) -> VenueFill:
+def fill_read(wire: JsonObject) -> VenueFill:
     """Decode one fill. The fee of a spot fill is in the received token (`feeToken`); a rebate is negative."""
     position_before = wire.get("startPosition")
     return VenueFill(
@@ -158,12 +167,12 @@ def fill_read(wire: Any) -> VenueFill:
     )
 
 
-def fundings_read(rows: Any) -> list[VenueFunding]:
+def fundings_read(rows: object) -> list[VenueFunding]:
     """Decode `userFunding` and the stream's `fundings`, which has no `delta` level."""
     return [funding_read(row) for row in _rows(rows)]
 
 
-def funding_read(row: Any) -> VenueFunding:
+def funding_read(row: JsonObject) -> VenueFunding:
     delta = row.get("delta", row)
     return VenueFunding(
         symbol=name(delta["coin"]),
@@ -176,7 +185,7 @@ def funding_read(row: Any) -> VenueFunding:
 
 
 # --- the account -------------------------------------------------------------------------------
-def account_read(perp: Any, spot: Any) -> AccountState:
+def account_read(perp: JsonObject, spot: JsonObject) -> AccountState:
     """Decode `clearinghouseState` and `spotClearinghouseState` into one state.
 
     Cash of the perp account is equity minus unrealised PnL, so it changes with trades, fees and funding but
@@ -198,7 +207,7 @@ def account_read(perp: Any, spot: Any) -> AccountState:
     )
 
 
-def _position(wire: Any) -> VenuePosition:
+def _position(wire: JsonObject) -> VenuePosition:
     size, unrealised = amount(wire["szi"]), amount(wire["unrealizedPnl"])
     value = quantity(wire["positionValue"]).copy_sign(size)
     liquidation = wire.get("liquidationPx")
@@ -214,36 +223,37 @@ def _position(wire: Any) -> VenuePosition:
     )
 
 
-def _mode(value: Any) -> MarginMode:
-    if value in get_args(MarginMode):
-        mode: MarginMode = value
-        return mode
+def _mode(value: object) -> MarginMode:
+    modes: tuple[MarginMode, ...] = get_args(MarginMode)
+    for mode in modes:
+        if mode == value:
+            return mode
     raise ParseError("not a margin mode", value)
 
 
-def role_read(response: Any) -> KeyRole:
+def role_read(response: JsonObject) -> KeyRole:
     """Decode `userRole`."""
     role = response["role"]
     master = address(response["data"][_MASTER_FIELDS[role]]) if role in _MASTER_FIELDS else None
     return KeyRole(_ROLES[role], master)
 
 
-def agents_read(rows: Any) -> list[Agent]:
+def agents_read(rows: object) -> list[Agent]:
     """Decode `extraAgents`."""
     return [_agent(row) for row in _rows(rows)]
 
 
-def _agent(row: Any) -> Agent:
+def _agent(row: JsonObject) -> Agent:
     until = row.get("validUntil")
     return Agent(address(row["address"]), name(row["name"]), None if until is None else time_of(until))
 
 
-def action_quota_read(response: Any) -> tuple[int, int]:
+def action_quota_read(response: JsonObject) -> tuple[int, int]:
     """Decode `userRateLimit`: actions used and the cap."""
     return _integer(response["nRequestsUsed"]), _integer(response["nRequestsCap"])
 
 
-def assets_read(meta: Any, spot_meta: Any) -> Mapping[str, int]:
+def assets_read(meta: JsonObject, spot_meta: JsonObject) -> Mapping[str, int]:
     """Symbol → asset number used in actions. Delisted perpetuals keep their numbers."""
     perps = {name(wire["name"]): number for number, wire in enumerate(meta["universe"])}
     spots = {name(wire["name"]): 10_000 + _integer(wire["index"]) for wire in spot_meta["universe"]}
@@ -251,17 +261,17 @@ def assets_read(meta: Any, spot_meta: Any) -> Mapping[str, int]:
 
 
 # --- helpers -----------------------------------------------------------------------------------
-def _rows(value: Any) -> list[Any]:
+def _rows(value: object) -> list[Any]:
     if isinstance(value, list):
         return value
     raise ParseError("not a list", value)
 
 
-def _flag(value: Any) -> bool:
+def _flag(value: object) -> bool:
     if isinstance(value, bool):
         return value
     raise ParseError("not true or false", value)
 
 
-def _integer(value: Any) -> int:
+def _integer(value: object) -> int:
     return int(identity(value))

@@ -11,6 +11,7 @@ from market.domain.subscriptions import StreamLimits, Subscription
 from market.venues.base import FeedListener, Tap
 from market.venues.hyperliquid import codec
 from market.venues.hyperliquid.instruments import perps_read, spots_read, tokens_read
+from market.venues.hyperliquid.parsing import JsonObject
 from market.venues.hyperliquid.rest import InfoClient
 from market.venues.rate_limiter import LocalRateLimiter, RateLimiter
 from market.venues.stream import StreamPool
@@ -108,5 +109,5 @@ class HyperliquidFeed:
             )
 
 
-def _identity(value: Any) -> Any:
+def _identity(value: JsonObject) -> JsonObject:
     return value

@@ -14,7 +14,7 @@ from market.domain.errors import ParseError
 from market.domain.events import INTERVALS, Book, Candle, Context, Level, Mids, Quote, Trade, Trades
 from market.domain.session import Ack, Message, Pong, Refusal
 from market.domain.subscriptions import StreamKind, Subscription
-from market.venues.hyperliquid.parsing import SIDES, name, number, signed, time_of
+from market.venues.hyperliquid.parsing import SIDES, JsonObject, name, number, signed, time_of
 
 GREETING = b"Websocket connection established."
 _BROKEN = (KeyError, TypeError, IndexError, ValueError, AttributeError)
@@ -83,12 +83,12 @@ def _command(method: str, subscription: Subscription) -> bytes:
     return orjson.dumps({"method": method, "subscription": subscription_to_wire(subscription)})
 
 
-def _maybe(read: Callable[[Any], str], value: Any) -> str | None:
+def _maybe(read: Callable[[object], str], value: object) -> str | None:
     return None if value is None else read(value)
 
 
 # --- stream channels -------------------------------------------------------------------------------
-def _bbo(data: Any) -> Sequence[Message]:
+def _bbo(data: JsonObject) -> Sequence[Message]:
     bid, ask = data["bbo"]
     return (
         Quote(
@@ -100,11 +100,11 @@ def _bbo(data: Any) -> Sequence[Message]:
     )
 
 
-def _context(data: Any) -> Sequence[Message]:
+def _context(data: JsonObject) -> Sequence[Message]:
     return (context_read(name(data["coin"]), data["ctx"]),)
 
 
-def context_read(symbol: str, ctx: Any) -> Context:
+def context_read(symbol: str, ctx: JsonObject) -> Context:
     return Context(
         symbol,
         mark=number(ctx["markPx"]),
@@ -117,11 +117,11 @@ def context_read(symbol: str, ctx: Any) -> Context:
     )
 
 
-def _mids(data: Any) -> Sequence[Message]:
+def _mids(data: JsonObject) -> Sequence[Message]:
     return (Mids({name(coin): number(mid) for coin, mid in data["mids"].items()}),)
 
 
-def _trade(wire: Any) -> Trade:
+def _trade(wire: JsonObject) -> Trade:
     tid = wire["tid"]
     if type(tid) is not int:
         raise ParseError("not a trade id", tid)
@@ -131,7 +131,7 @@ def _trade(wire: Any) -> Trade:
     )
 
 
-def _trades(data: Any) -> Sequence[Message]:
+def _trades(data: list[JsonObject]) -> Sequence[Message]:
     by_symbol: dict[str, list[Trade]] = {}
     for trade in map(_trade, data):
         by_symbol.setdefault(trade.symbol, []).append(trade)
@@ -143,26 +143,26 @@ def _in_order(trades: Sequence[Trade]) -> tuple[Trade, ...]:
     return tuple(sorted(trades, key=lambda trade: trade.time))
 
 
-def _levels(side: Any) -> tuple[Level, ...]:
+def _levels(side: list[JsonObject]) -> tuple[Level, ...]:
     return tuple([(number(level["px"]), number(level["sz"])) for level in side])
 
 
-def _book(data: Any) -> Sequence[Message]:
+def _book(data: JsonObject) -> Sequence[Message]:
     return (book_read(data),)
 
 
-def book_read(data: Any) -> Book:
+def book_read(data: JsonObject) -> Book:
     bids, asks = data["levels"]
     return Book(
         name(data["coin"]), _levels(bids), _levels(asks), time_of(data["time"]), data.get("fast") is True
     )
 
 
-def _candle(data: Any) -> Sequence[Message]:
+def _candle(data: JsonObject) -> Sequence[Message]:
     return (candle_read(data),)
 
 
-def candle_read(wire: Any) -> Candle:
+def candle_read(wire: JsonObject) -> Candle:
     if wire["i"] not in INTERVALS:
         raise ParseError("unsupported interval", wire["i"])
     o, h, l, c, v = [Decimal(number(wire[key])) for key in "ohlcv"]  # noqa: E741 -- names used by the venue
@@ -171,14 +171,14 @@ def candle_read(wire: Any) -> Candle:
     return Candle(name(wire["s"]), wire["i"], time_of(wire["t"]), o, h, l, c, v)
 
 
-def _response(data: Any) -> Sequence[Message]:
+def _response(data: JsonObject) -> Sequence[Message]:
     subscription = _subscription(data["subscription"])
     if subscription is None:
         return ()
     return (Ack(subscription, data["method"] == "subscribe"),)
 
 
-def _subscription(wire: Any) -> Subscription | None:
+def _subscription(wire: JsonObject) -> Subscription | None:
     kind = _WIRE_TO_KIND.get(wire["type"])
     if kind is None:
         return None
@@ -187,7 +187,7 @@ def _subscription(wire: Any) -> Subscription | None:
     return Subscription(kind, wire.get("coin") or "", wire.get("interval") or "")
 
 
-def _error(data: Any) -> Sequence[Message]:
+def _error(data: object) -> Sequence[Message]:
     text = str(data)
     start = text.find("{")
     subscription = None
@@ -203,7 +203,7 @@ def _error(data: Any) -> Sequence[Message]:
     return (Refusal(text, subscription),)
 
 
-def _pong(data: Any) -> Sequence[Message]:
+def _pong(data: object) -> Sequence[Message]:
     return (Pong(),)
 
 
@@ -222,7 +222,7 @@ _CHANNELS: dict[str, Callable[[Any], Sequence[Message]]] = {
 
 
 # --- responses of POST /info -------------------------------------------------------------------------
-def guarded(read: Callable[[], T], source: Any) -> T:
+def guarded(read: Callable[[], T], source: object) -> T:
     """Call `read`; errors caused by an unexpected structure of `source` become a `ParseError`."""
     try:
         return read()
@@ -235,18 +235,18 @@ def response_read(body: bytes, read: Callable[[Any], T]) -> T:
     return guarded(lambda: read(orjson.loads(body)), body[:200])
 
 
-def candles_read(rows: Any) -> tuple[list[Candle], list[ParseError]]:
+def candles_read(rows: object) -> tuple[list[Candle], list[ParseError]]:
     """Decode `candleSnapshot`: candles, oldest first, and the errors of invalid rows."""
     return _readable(rows, candle_read)
 
 
-def trades_read(rows: Any) -> tuple[list[Trade], list[ParseError]]:
+def trades_read(rows: object) -> tuple[list[Trade], list[ParseError]]:
     """Decode `recentTrades`: trades, oldest first, and the errors of invalid rows."""
     good, bad = _readable(rows, _trade)
     return list(_in_order(good[::-1])), bad
 
 
-def _readable(rows: Any, read: Callable[[Any], T]) -> tuple[list[T], list[ParseError]]:
+def _readable(rows: object, read: Callable[[Any], T]) -> tuple[list[T], list[ParseError]]:
     if not isinstance(rows, list):
         raise ParseError("not a list", rows)
     good, bad = [], []
@@ -258,12 +258,12 @@ def _readable(rows: Any, read: Callable[[Any], T]) -> tuple[list[T], list[ParseE
     return good, bad
 
 
-def mids_read(response: Any) -> Mids:
+def mids_read(response: JsonObject) -> Mids:
     """Decode `allMids`."""
     return Mids({name(coin): number(mid) for coin, mid in response.items()})
 
 
-def contexts_read(response: Any) -> list[Context]:
+def contexts_read(response: list[Any]) -> list[Context]:
     """Decode `metaAndAssetCtxs` and `spotMetaAndAssetCtxs`; instruments that never traded are skipped."""
     meta, contexts = response
     return [

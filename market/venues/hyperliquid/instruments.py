@@ -11,6 +11,7 @@ from typing import Any
 from market.domain.errors import ParseError
 from market.domain.instruments import Instrument, Kind, Rules
 from market.domain.topics import SYMBOL
+from market.venues.hyperliquid.parsing import JsonObject
 
 FIGURES = 5
 DECIMALS: dict[Kind, int] = {"perp": 6, "spot": 8}
@@ -18,25 +19,25 @@ MIN_NOTIONAL = Decimal(10)
 COLLATERAL = "USDC"
 
 
-def _rules(kind: Kind, size_decimals: Any) -> Rules:
+def _rules(kind: Kind, size_decimals: object) -> Rules:
     if type(size_decimals) is not int or not 0 <= size_decimals <= DECIMALS[kind]:
         raise ParseError("szDecimals out of range", size_decimals)
     return Rules(size_decimals, DECIMALS[kind] - size_decimals, FIGURES, MIN_NOTIONAL)
 
 
-def _symbol(value: Any) -> str:
+def _symbol(value: object) -> str:
     if isinstance(value, str) and SYMBOL.fullmatch(value):
         return value
     raise ParseError("not a symbol", value)
 
 
-def perps_read(venue: str, meta: Any, tokens: Mapping[int, Any] | None = None) -> list[Instrument]:
+def perps_read(venue: str, meta: JsonObject, tokens: Mapping[int, Any] | None = None) -> list[Instrument]:
     """Decode `meta`: perpetuals, including delisted ones (not trading). `tokens` has the collateral names."""
     token = (tokens or {}).get(meta.get("collateralToken", 0))
     return [_perp(venue, wire, token["name"] if token else COLLATERAL) for wire in meta["universe"]]
 
 
-def _perp(venue: str, wire: Any, quote: str) -> Instrument:
+def _perp(venue: str, wire: JsonObject, quote: str) -> Instrument:
     symbol = _symbol(wire["name"])
     return Instrument(
         venue=venue,
@@ -50,18 +51,18 @@ def _perp(venue: str, wire: Any, quote: str) -> Instrument:
     )
 
 
-def tokens_read(spot_meta: Any) -> dict[int, Any]:
+def tokens_read(spot_meta: JsonObject) -> dict[int, Any]:
     """Index → entry of `spotMeta.tokens`."""
     return {token["index"]: token for token in spot_meta["tokens"]}
 
 
-def spots_read(venue: str, spot_meta: Any) -> list[Instrument]:
+def spots_read(venue: str, spot_meta: JsonObject) -> list[Instrument]:
     """Decode `spotMeta`: spot pairs with the venue's symbols (`PURR/USDC`, `@107`)."""
     tokens = tokens_read(spot_meta)
     return [_spot(venue, wire, tokens) for wire in spot_meta["universe"]]
 
 
-def _spot(venue: str, wire: Any, tokens: Mapping[int, Any]) -> Instrument:
+def _spot(venue: str, wire: JsonObject, tokens: Mapping[int, Any]) -> Instrument:
     base, quote = (tokens[number] for number in wire["tokens"])
     return Instrument(
         venue=venue,

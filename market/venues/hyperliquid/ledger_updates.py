@@ -16,7 +16,7 @@ from market.domain.errors import ParseError
 from market.domain.orders import AccountType, VenueMovement
 from market.venues.hyperliquid.codec import guarded
 from market.venues.hyperliquid.instruments import COLLATERAL
-from market.venues.hyperliquid.parsing import address, amount, name, quantity, time_of
+from market.venues.hyperliquid.parsing import JsonObject, address, amount, name, quantity, time_of
 
 Leg = tuple[AccountType, str, Decimal]
 Effect = tuple[list[Leg], Decimal]  # legs, and the fee in `feeToken`
@@ -26,7 +26,7 @@ _DEX_ACCOUNTS: dict[str, AccountType] = {"": "perp", "spot": "spot"}
 _REF_DIGITS = 24
 
 
-def movements_read(rows: Any, account: str) -> tuple[list[VenueMovement], list[ParseError]]:
+def movements_read(rows: object, account: str) -> tuple[list[VenueMovement], list[ParseError]]:
     """Movements of the account in the order of the rows, and the errors of invalid rows."""
     if not isinstance(rows, list):
         raise ParseError("not a list", rows)
@@ -41,7 +41,7 @@ def movements_read(rows: Any, account: str) -> tuple[list[VenueMovement], list[P
     return good, bad
 
 
-def _movement(row: Any, account: str, duplicates: Counter[str]) -> VenueMovement:
+def _movement(row: JsonObject, account: str, duplicates: Counter[str]) -> VenueMovement:
     delta, time = row["delta"], time_of(row["time"])
     kind = name(delta["type"])
     read = _READERS.get(kind)
@@ -58,7 +58,7 @@ def _movement(row: Any, account: str, duplicates: Counter[str]) -> VenueMovement
     )
 
 
-def _ref(row: Any, kind: str, duplicates: Counter[str]) -> str:
+def _ref(row: JsonObject, kind: str, duplicates: Counter[str]) -> str:
     """Stable id of a row: rows have none, so it is a digest of the content plus a counter of duplicates."""
     content = orjson.dumps([row["hash"], row["delta"]], option=orjson.OPT_SORT_KEYS)
     ref = f"{row['time']}:{kind}:{sha256(content).hexdigest()[:_REF_DIGITS]}"
@@ -67,16 +67,16 @@ def _ref(row: Any, kind: str, duplicates: Counter[str]) -> str:
 
 
 # --- kinds -------------------------------------------------------------------------------------
-def _deposit(delta: Any, account: str) -> Effect:
+def _deposit(delta: JsonObject, account: str) -> Effect:
     return [("perp", COLLATERAL, quantity(delta["usdc"]))], NO_FEE
 
 
-def _withdraw(delta: Any, account: str) -> Effect:
+def _withdraw(delta: JsonObject, account: str) -> Effect:
     """Decode a withdrawal: `usdc` is the withdrawn amount, the fee is charged on top."""
     return [("perp", COLLATERAL, -quantity(delta["usdc"]))], quantity(delta.get("fee", "0"))
 
 
-def _select_legs(delta: Any, account: str, debit: Leg, credit: Leg) -> list[Leg]:
+def _select_legs(delta: JsonObject, account: str, debit: Leg, credit: Leg) -> list[Leg]:
     """The legs of `account`: `debit` for the sender, `credit` for the receiver, both when it is both."""
     sender, receiver = address(delta["user"]), address(delta["destination"])
     if account not in (sender, receiver):
@@ -84,7 +84,7 @@ def _select_legs(delta: Any, account: str, debit: Leg, credit: Leg) -> list[Leg]
     return [leg for leg, party in ((debit, sender), (credit, receiver)) if party == account]
 
 
-def _usd(delta: Any, account: str) -> Effect:
+def _usd(delta: JsonObject, account: str) -> Effect:
     """Decode a USDC transfer: `usdc` is the debit of the sender, including the account creation fee."""
     fee = quantity(delta.get("fee", "0"))
     moved = quantity(delta["usdc"]) - fee
@@ -92,14 +92,14 @@ def _usd(delta: Any, account: str) -> Effect:
     return legs, fee if account == address(delta["user"]) else NO_FEE
 
 
-def _class(delta: Any, account: str) -> Effect:
+def _class(delta: JsonObject, account: str) -> Effect:
     moved = quantity(delta["usdc"])
     if delta["toPerp"] is not True:
         moved = -moved
     return [("spot", COLLATERAL, -moved), ("perp", COLLATERAL, moved)], NO_FEE
 
 
-def _token(delta: Any, account: str, source: str = "spot", target: str = "spot") -> Effect:
+def _token(delta: JsonObject, account: str, source: str = "spot", target: str = "spot") -> Effect:
     """Decode a token transfer. Other dexes are not tracked: only the debit is recorded then.
 
     A native fee is paid in the token.
@@ -120,34 +120,34 @@ def _token(delta: Any, account: str, source: str = "spot", target: str = "spot")
     return legs, quantity(delta.get("fee") or "0") if is_sender else NO_FEE
 
 
-def _send(delta: Any, account: str) -> Effect:
+def _send(delta: JsonObject, account: str) -> Effect:
     return _token(delta, account, _text(delta["sourceDex"]), _text(delta["destinationDex"]))
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if isinstance(value, str):
         return value
     raise ParseError("not a string", value)
 
 
-def _liquidation(delta: Any, account: str) -> Effect:
+def _liquidation(delta: JsonObject, account: str) -> Effect:
     """A liquidation notice without legs: its fills change the balances."""
     return [], NO_FEE
 
 
-def _vault_out(delta: Any, account: str) -> Effect:
+def _vault_out(delta: JsonObject, account: str) -> Effect:
     return [("perp", COLLATERAL, -quantity(delta["usdc"]))], quantity(delta.get("fee") or "0")
 
 
-def _vault_in(delta: Any, account: str) -> Effect:
+def _vault_in(delta: JsonObject, account: str) -> Effect:
     return [("perp", COLLATERAL, quantity(delta["usdc"]))], NO_FEE
 
 
-def _vault_withdraw(delta: Any, account: str) -> Effect:
+def _vault_withdraw(delta: JsonObject, account: str) -> Effect:
     return [("perp", COLLATERAL, amount(delta["netWithdrawnUsd"]))], NO_FEE
 
 
-def _genesis(delta: Any, account: str) -> Effect:
+def _genesis(delta: JsonObject, account: str) -> Effect:
     return [("spot", name(delta["token"]), amount(delta["amount"]))], NO_FEE
 
 

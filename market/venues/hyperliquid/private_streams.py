@@ -28,6 +28,7 @@ from market.venues.base import AccountListener
 from market.venues.hyperliquid import accounts
 from market.venues.hyperliquid.codec import GREETING, guarded
 from market.venues.hyperliquid.ledger_updates import movements_read
+from market.venues.hyperliquid.parsing import JsonObject
 from market.venues.hyperliquid.parsing import address as address_of
 from market.venues.stream import ConnectLimiter, StreamConnection
 
@@ -52,12 +53,12 @@ STREAMS: dict[AccountStream, str] = {
 _KINDS = {wire: kind for kind, wire in STREAMS.items()}
 
 
-def _movements(rows: Any, address: str) -> Sequence[AccountEvent]:
+def _movements(rows: object, address: str) -> Sequence[AccountEvent]:
     """Decode ledger updates. Invalid rows are ignored here, because the query reports them."""
     return movements_read(rows, address)[0]
 
 
-def _updates(rows: Any, address: str) -> Sequence[AccountEvent]:
+def _updates(rows: list[JsonObject], address: str) -> Sequence[AccountEvent]:
     return [accounts.update_read(row) for row in rows]
 
 
@@ -94,17 +95,18 @@ class PrivateCodec:
         wire = {"type": STREAMS[_account_stream(subscription)], "user": subscription.symbol}
         return orjson.dumps({"method": method, "subscription": wire})
 
-    def _read(self, message: Any) -> Sequence[Message]:
-        channel, data = message["channel"], message.get("data")
+    def _read(self, message: JsonObject) -> Sequence[Message]:
+        channel = message["channel"]
         if channel in _ROWS:
-            return self._account_messages(channel, data)
+            return self._account_messages(message)
         if channel == "pong":
             return (Pong(),)
         if channel == "subscriptionResponse":
-            return self._response(data)
-        return self._error(str(data)) if channel == "error" else ()
+            return self._response(message["data"])
+        return self._error(str(message.get("data"))) if channel == "error" else ()
 
-    def _account_messages(self, channel: str, data: Any) -> Sequence[Message]:
+    def _account_messages(self, message: JsonObject) -> Sequence[Message]:
+        channel, data = message["channel"], message["data"]  # an object, or the rows themselves
         field, read = _ROWS[channel]
         if field and address_of(data["user"]) != self._address:
             raise ParseError("message of another account", data["user"])
@@ -113,7 +115,7 @@ class PrivateCodec:
             events = sorted(events, key=lambda event: event.time)
         return [AccountMessage(self._address, _KINDS[channel], event) for event in events]
 
-    def _response(self, data: Any) -> Sequence[Message]:
+    def _response(self, data: JsonObject) -> Sequence[Message]:
         kind = _KINDS.get(data["subscription"]["type"])
         if kind is None:
             return ()

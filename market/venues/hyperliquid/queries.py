@@ -18,7 +18,7 @@ from market.domain.orders import (
 )
 from market.venues.hyperliquid import accounts, codec
 from market.venues.hyperliquid.ledger_updates import movements_read
-from market.venues.hyperliquid.parsing import time_of
+from market.venues.hyperliquid.parsing import JsonObject, time_of
 from market.venues.hyperliquid.rest import InfoClient
 from market.venues.rate_limiter import Lane
 
@@ -124,7 +124,7 @@ class AccountQueries:
         except ParseError as problem:
             raise VenueUnavailable(self._venue, str(problem)) from problem
 
-    def _read(self, rows: Any, read: Callable[[Any], T]) -> T:
+    def _read(self, rows: object, read: Callable[[Any], T]) -> T:
         try:
             return codec.guarded(lambda: read(rows), rows)
         except ParseError as problem:
@@ -152,11 +152,11 @@ class AccountQueries:
         return {"venue": self._venue, "reason": str(problem)}
 
 
-def _identity(response: Any) -> Any:
+def _identity(response: JsonObject) -> JsonObject:
     return response
 
 
-def _sorted_by_time(rows: Any) -> list[Any]:
+def _sorted_by_time(rows: object) -> list[Any]:
     """The rows sorted by time."""
     if not isinstance(rows, list):
         raise ParseError("not a list", rows)

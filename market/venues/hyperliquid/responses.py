@@ -1,10 +1,8 @@
 """Decoder of Hyperliquid's responses to actions: accepted, rejected, or a `ParseError`. Pure."""
 
-from typing import Any
-
 from market.domain.errors import ParseError
 from market.domain.orders import Accepted, OrderResponse, Rejected
-from market.venues.hyperliquid.parsing import identity, quantity
+from market.venues.hyperliquid.parsing import JsonObject, identity, quantity
 
 # Prefix of the error message → status of such an order in the venue's order lists.
 _REJECTIONS = {
@@ -33,7 +31,7 @@ def rejection_status(reason: str) -> str:
     return next((status for start, status in _REJECTIONS.items() if reason.startswith(start)), "")
 
 
-def rejection_read(response: Any) -> str | None:
+def rejection_read(response: JsonObject) -> str | None:
     """The reason why the whole action was rejected, or None. A rejected action has no effect."""
     if response["status"] == "ok":
         return None
@@ -42,7 +40,7 @@ def rejection_read(response: Any) -> str | None:
     raise ParseError("not a response to an action", response)
 
 
-def statuses_read(response: Any, count: int) -> list[OrderResponse]:
+def statuses_read(response: JsonObject, count: int) -> list[OrderResponse]:
     """One response for each of the `count` orders; a single error applies to every order of the batch."""
     rows = response["response"]["data"]["statuses"]
     if not isinstance(rows, list):
@@ -55,11 +53,13 @@ def statuses_read(response: Any, count: int) -> list[OrderResponse]:
     return responses
 
 
-def _status(row: Any) -> OrderResponse:
+def _status(row: JsonObject | str) -> OrderResponse:
     if row == "success":
         return Accepted(resting=False)
     if row in _WAITING:
         return Accepted()
+    if isinstance(row, str):
+        raise ParseError("not the status of an order", row)
     if "error" in row:
         if not isinstance(row["error"], str):
             raise ParseError("not an error message", row)

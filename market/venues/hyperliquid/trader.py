@@ -23,6 +23,7 @@ from market.venues.hyperliquid import order_actions, signing
 from market.venues.hyperliquid.action_quotas import ActionQuotas
 from market.venues.hyperliquid.client import stream_url
 from market.venues.hyperliquid.exchange import ExchangeAction, ExchangeClient
+from market.venues.hyperliquid.parsing import JsonObject
 from market.venues.hyperliquid.private_streams import SLOTS, PrivateStreams
 from market.venues.hyperliquid.queries import AccountQueries
 from market.venues.hyperliquid.responses import statuses_read
@@ -156,7 +157,7 @@ def _lane(orders: Sequence[OrderSpec]) -> Lane:
     return "urgent" if all(order.reduce_only for order in orders) else "orders"
 
 
-def _done(response: Any) -> None:
+def _done(response: JsonObject) -> None:
     """Check the response of an action without per-order statuses, which has the type `default`."""
     if response["response"]["type"] != "default":
         raise ParseError("not a response to this action", response)
