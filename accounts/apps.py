@@ -10,8 +10,8 @@ class AccountsConfig(AppConfig):
 
         totp_secrets.install_single_use_totp()
         # Django's signals: every way to sign in or out sends them, the admin's included.
-        from accounts.services import receivers, recovery_codes
+        from accounts.services import recovery_codes, sessions
 
         recovery_codes.install_recovery_code_audit()
-        user_logged_in.connect(receivers.signed_in, dispatch_uid="accounts.signed_in")
-        user_logged_out.connect(receivers.signed_out, dispatch_uid="accounts.signed_out")
+        user_logged_in.connect(sessions.signed_in, dispatch_uid="accounts.signed_in")
+        user_logged_out.connect(sessions.signed_out, dispatch_uid="accounts.signed_out")

@@ -5,7 +5,7 @@ Route names without a namespace are those that allauth looks up itself.
 
 from django.urls import include, path
 
-from accounts.views import activity, api_keys, auth, profile, security, sessions, step_up
+from accounts.views import api_keys, auth, profile, security, sessions
 
 AUTH_URLS = [
     path("login/", auth.SignIn.as_view(), name="account_login"),
@@ -40,8 +40,8 @@ ACCOUNT_URLS = [
     path("keys/", api_keys.keys, name="keys"),
     path("keys/new/", api_keys.NewKey.as_view(), name="key_new"),
     path("keys/<uuid:pk>/revoke/", api_keys.revoke, name="key_revoke"),
-    path("activity/", activity.activity, name="activity"),
-    path("step-up/", step_up.StepUp.as_view(), name="step_up"),
+    path("activity/", sessions.activity, name="activity"),
+    path("step-up/", security.StepUp.as_view(), name="step_up"),
 ]
 urlpatterns = [
     path("accounts/", include(AUTH_URLS)),

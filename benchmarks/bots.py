@@ -9,9 +9,8 @@ from dataclasses import asdict, replace
 
 from benchmarks.bots_feed import WIDTH
 from benchmarks.fanout import Print
-from benchmarks.options import Options
 from benchmarks.processes import Bench, BenchError, Child, cpu_ns, pause, rss_mb
-from benchmarks.report import Row, document
+from benchmarks.report import Options, Row, document
 from cryptotrade.embedded import EmbeddedPostgres, services_at
 
 DEFAULTS = Options(seconds=30.0, clients=500, topics=50, rate=10.0, runs=1)

@@ -5,12 +5,10 @@ from dataclasses import asdict
 from typing import Any
 
 from benchmarks.measure import Scenario, measure
-from benchmarks.options import Options
 from benchmarks.payloads import Load
 from benchmarks.peers import CRYPTOTRADE, Peer, peers_available
 from benchmarks.processes import Bench, BenchError
-from benchmarks.report import Row, document
-from benchmarks.stats import median_of, ratio
+from benchmarks.report import Options, Row, document, median_of, ratio
 
 DEFAULTS = Options(seconds=3.0, clients=200, topics=20, rate=10.0, runs=2)
 ONE_TOPIC, PAGE = "one_topic", "page"

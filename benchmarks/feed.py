@@ -7,10 +7,8 @@ from typing import Any
 from django.conf import settings
 
 from benchmarks.fanout import Print
-from benchmarks.options import Options
 from benchmarks.processes import Bench
-from benchmarks.report import Row, document
-from benchmarks.stats import median_of, ratio
+from benchmarks.report import Options, Row, document, median_of, ratio
 
 DEFAULTS = Options(seconds=1.0, clients=0, topics=0, rate=0.0, runs=3)
 FRAMES_PER_SECOND = 10_000

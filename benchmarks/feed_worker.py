@@ -17,7 +17,7 @@ import psutil
 
 from benchmarks.captures import Capture, CaptureVenue, recorded
 from benchmarks.load_client import QUANTILES
-from benchmarks.stats import Histogram
+from benchmarks.report import Histogram
 
 Step = Callable[
     [Iterable[bytes]], Awaitable[int]

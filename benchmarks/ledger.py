@@ -5,10 +5,8 @@ from contextlib import ExitStack
 from dataclasses import asdict
 
 from benchmarks.fanout import Print
-from benchmarks.options import Options
 from benchmarks.processes import Bench
-from benchmarks.report import Row, document
-from benchmarks.stats import median_of, ratio
+from benchmarks.report import Options, Row, document, median_of, ratio
 from cryptotrade.embedded import EmbeddedPostgres, services_at
 
 PYTHON = [sys.executable]

@@ -20,7 +20,7 @@ import orjson
 
 from benchmarks import frames as wire
 from benchmarks.client_protocols import Dialect, Frame, Frames, HubDialect, PlainDialect, Position
-from benchmarks.stats import Histogram
+from benchmarks.report import Histogram
 
 READ_BYTES = 1 << 14  # more would be mapped and unmapped for every read
 SLOW_BUFFER, SLOW_SEGMENT, SLOW_BYTES, SLOW_EVERY = 2048, 536, 256, 1.0

@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.fanout import Print
-from benchmarks.options import Options
 from benchmarks.processes import Bench, BenchError, Child, free_port, pause
-from benchmarks.report import Row, document
-from benchmarks.stats import median_of, ratio
+from benchmarks.report import Options, Row, document, median_of, ratio
 from cryptotrade.embedded import services_at
 
 DEFAULTS = Options(seconds=60.0, clients=50, topics=0, rate=0.2, runs=1)

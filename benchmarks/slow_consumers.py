@@ -6,12 +6,10 @@ from typing import Any
 
 from benchmarks.fanout import METHOD, Print, remarks, summary
 from benchmarks.measure import Scenario, measure
-from benchmarks.options import Options
 from benchmarks.payloads import Load
 from benchmarks.peers import CRYPTOTRADE, peers_available
 from benchmarks.processes import Bench, BenchError
-from benchmarks.report import Row, document
-from benchmarks.stats import ratio
+from benchmarks.report import Options, Row, document, ratio
 
 DEFAULTS = Options(
     seconds=16.0, clients=100, topics=20, rate=20.0, runs=1, peers=("channels-pubsub", "websockets")

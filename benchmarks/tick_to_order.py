@@ -3,10 +3,8 @@
 from dataclasses import asdict
 
 from benchmarks.fanout import Print
-from benchmarks.options import Options
 from benchmarks.processes import Bench
-from benchmarks.report import Row, document
-from benchmarks.stats import median_of, ratio
+from benchmarks.report import Options, Row, document, median_of, ratio
 
 DEFAULTS = Options(seconds=3.0, clients=0, topics=0, rate=0.0, runs=3)
 TIMEOUT_SECONDS = 120.0

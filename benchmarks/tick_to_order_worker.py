@@ -16,7 +16,7 @@ import django
 import orjson
 
 from benchmarks.captures import START, CaptureVenue
-from benchmarks.stats import Histogram
+from benchmarks.report import Histogram
 
 SYMBOL, FRAMES, VALIDITY = "BTC", 4_000, 5_000
 SIZE = Decimal("0.001")

@@ -1,4 +1,4 @@
-"""REST endpoints of authentication: login, token refresh, logout, step-up for sensitive actions."""
+"""REST endpoints of authentication: sign-up, login, token refresh and cookies, logout, step-up."""
 
 from typing import Any
 
@@ -6,20 +6,23 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.middleware.csrf import get_token
 from drf_spectacular.utils import OpenApiResponse, extend_schema
-from rest_framework.exceptions import APIException, AuthenticationFailed, PermissionDenied
+from rest_framework.exceptions import APIException, AuthenticationFailed, PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.common import HUMAN_ONLY, OpenView, signed_in_user, throttled
-from accounts.api.cookies import cookies_clear, cookies_set
 from accounts.api.serializers import (
     LoginBody,
     LogoutBody,
+    PendingBody,
     RefreshBody,
+    SignUpBody,
     StepUpBody,
     StepUpResponse,
     TokensBody,
+    VerifiedBody,
+    VerifyBody,
 )
 from accounts.authentication import INVALID_CREDENTIALS, csrf_enforce
 from accounts.models import AuthSession
@@ -30,16 +33,47 @@ from accounts.services import (
     LimitReached,
     LoginRejected,
     SecondFactorMissing,
+    SignUpInvalid,
     TokenPair,
+    VerificationFailed,
     api_login,
     credentials_end_all,
     session_revoke,
+    sign_up,
     step_up_pass,
     tokens_issue,
     tokens_refresh,
+    verification_finish,
 )
+from accounts.services.signup import CODE_SECONDS
 from accounts.services.step_up import STEP_UP_LIFETIME
 from accounts.step_up import request_session
+
+REFRESH_PATH = "/api/v1/auth/refresh"
+
+
+def cookies_set(response: Response, pair: TokenPair) -> None:
+    """Store both tokens in cookies."""
+    _set(response, settings.ACCESS_COOKIE, pair.access, pair.access_seconds, "/")
+    _set(response, settings.REFRESH_COOKIE, pair.refresh, pair.refresh_seconds, REFRESH_PATH)
+
+
+def cookies_clear(response: Response) -> None:
+    """Delete both cookies."""
+    response.delete_cookie(settings.ACCESS_COOKIE, path="/", samesite="Strict")
+    response.delete_cookie(settings.REFRESH_COOKIE, path=REFRESH_PATH, samesite="Strict")
+
+
+def _set(response: Response, name: str, value: str, seconds: int, path: str) -> None:
+    response.set_cookie(
+        name,
+        value,
+        max_age=seconds,
+        path=path,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Strict",
+    )
 
 
 class SecondFactorRequired(AuthenticationFailed):
@@ -178,3 +212,35 @@ def _refuse_cross_origin(request: HttpRequest) -> None:
     """Login CSRF protection: a foreign page must not sign a visitor in. API clients send no such header."""
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         raise PermissionDenied("Cookie login is only allowed from pages of this site.")
+
+
+class SignUp(OpenView):
+    @extend_schema(request=SignUpBody, responses={202: PendingBody}, summary="Sign up (a code is mailed)")
+    def post(self, request: Request) -> Response:
+        body = SignUpBody(data=request.data)
+        body.is_valid(raise_exception=True)
+        params = {"name": "", **body.validated_data}
+        try:
+            handle = sign_up(**params, request=request._request)
+        except SignUpInvalid as error:
+            raise ValidationError(error.errors) from error
+        except LimitReached as error:
+            raise throttled(error) from error
+        return Response({"verification": handle, "expires_in": CODE_SECONDS}, status=202)
+
+
+class Verify(OpenView):
+    @extend_schema(
+        request=VerifyBody, responses=VerifiedBody, summary="Confirm an e-mail address with the mailed code"
+    )
+    def post(self, request: Request) -> Response:
+        body = VerifyBody(data=request.data)
+        body.is_valid(raise_exception=True)
+        params = body.validated_data
+        try:
+            email = verification_finish(
+                handle=params["verification"], code=params["code"], request=request._request
+            )
+        except VerificationFailed as error:
+            raise ValidationError({"code": [str(error)]}) from error
+        return Response({"email": email})

@@ -1,16 +1,20 @@
-"""REST endpoints of the signed-in user: profile, password, second factor."""
+"""REST endpoints of the signed-in user: profile, password, second factor, sessions."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
+from uuid import UUID
 
 from django.contrib.auth import update_session_auth_hash
+from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.exceptions import PermissionDenied, ValidationError
+from rest_framework.generics import ListAPIView
+from rest_framework.pagination import CursorPagination
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.common import HUMAN_ONLY, signed_in_user, throttled
+from accounts.api.common import HUMAN_ONLY, object_or_404, signed_in_user, throttled
 from accounts.api.serializers import (
     CodeBody,
     MeBody,
@@ -18,10 +22,11 @@ from accounts.api.serializers import (
     RecoveryCodes,
     SecondFactorSetup,
     SecondFactorState,
+    SessionBody,
 )
 from accounts.authentication import ScopePermission
 from accounts.models import AuthSession, User
-from accounts.selectors import role_of
+from accounts.selectors import role_of, session_find, session_list
 from accounts.services import (
     LimitReached,
     PasswordRefused,
@@ -31,6 +36,7 @@ from accounts.services import (
     second_factor_enable,
     second_factor_setup,
     second_factor_state,
+    session_revoke,
     user_rename,
 )
 from accounts.step_up import StepUpRequired, request_session
@@ -122,4 +128,35 @@ class SecondFactor(APIView):
     @extend_schema(responses={204: OpenApiResponse(description="Disabled")}, summary="Disable it")
     def delete(self, request: Request) -> Response:
         second_factor_disable(session=_session(request), request=request._request)
+        return Response(status=204)
+
+
+class LastUsed(CursorPagination):
+    page_size = 50
+    ordering = "-last_seen_at"
+
+
+class SessionList(ListAPIView[AuthSession]):
+    permission_classes = HUMAN_ONLY
+    serializer_class = SessionBody
+    pagination_class = LastUsed
+
+    def get_queryset(self) -> QuerySet[AuthSession]:
+        if getattr(self, "swagger_fake_view", False):
+            return AuthSession.objects.none()
+        return session_list(user=signed_in_user(self.request))
+
+    @extend_schema(summary="Your sessions")
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().get(request, *args, **kwargs)
+
+
+class SessionDetail(APIView):
+    permission_classes = HUMAN_ONLY
+
+    @extend_schema(responses={204: OpenApiResponse(description="Revoked")}, summary="Revoke a session")
+    def delete(self, request: Request, pk: UUID) -> Response:
+        session = object_or_404(request, session_find(pk), kind="session")
+        user = signed_in_user(request)
+        session_revoke(sid=session.sid, reason="revoked", actor=user, request=request._request)
         return Response(status=204)

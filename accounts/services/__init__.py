@@ -1,6 +1,6 @@
 """Services of accounts: everything that changes users and credentials, and principals of websockets."""
 
-from accounts.services.account import DeletionRefused, account_ending
+from accounts.services.account import DeletionRefused, PasswordRefused, account_ending, password_change
 from accounts.services.api_keys import (
     TooManyKeys,
     api_key_create,
@@ -8,11 +8,14 @@ from accounts.services.api_keys import (
     api_key_revoke,
     api_key_touch,
 )
-from accounts.services.cleanup import expired_delete
-from accounts.services.login import EmailUnverified, LoginRejected, SecondFactorMissing, api_login
-from accounts.services.login_links import login_code_create, login_code_redeem
-from accounts.services.passwords import PasswordRefused, password_change
-from accounts.services.principals import Principal, principal_from_session, principal_from_token
+from accounts.services.login import (
+    EmailUnverified,
+    LoginRejected,
+    SecondFactorMissing,
+    api_login,
+    login_code_create,
+    login_code_redeem,
+)
 from accounts.services.roles import role_set, user_disable, user_enable, user_rename
 from accounts.services.second_factor import (
     SecondFactorRefused,
@@ -25,6 +28,7 @@ from accounts.services.sessions import (
     SID,
     SIGNED_OUT,
     credentials_end_all,
+    expired_delete,
     session_is_active,
     session_open,
     session_revoke,
@@ -33,7 +37,16 @@ from accounts.services.sessions import (
 )
 from accounts.services.signup import SignUpInvalid, VerificationFailed, sign_up, verification_finish
 from accounts.services.step_up import LimitReached, second_factor_check, step_up_is_fresh, step_up_pass
-from accounts.services.tokens import InvalidCredential, TokenPair, access_read, tokens_issue, tokens_refresh
+from accounts.services.tokens import (
+    InvalidCredential,
+    Principal,
+    TokenPair,
+    access_read,
+    principal_from_session,
+    principal_from_token,
+    tokens_issue,
+    tokens_refresh,
+)
 
 __all__ = [
     "SID",

@@ -1,15 +1,20 @@
 """Login of API clients, with the same backends, lockout and second factor as the pages."""
 
+import hashlib
+import secrets
+
 from allauth.account.adapter import get_adapter
 from allauth.account.internal.flows.email_verification import get_address_for_user
 from allauth.mfa.utils import is_mfa_enabled
 from axes.utils import reset
+from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext
 
 from accounts.models import AuthSession, User
+from accounts.selectors import uuid_or_none
 from accounts.services.sessions import session_open
 from accounts.services.signup import verification_begin
 from accounts.services.step_up import LimitReached, second_factor_check
@@ -71,3 +76,26 @@ def api_login(*, email: str, password: str, code: str, request: HttpRequest) -> 
         second_factor_at=now if has_second_factor else None,
         step_up_at=now,
     )
+
+
+CODE_SECONDS = 3600
+
+
+def login_code_create(*, user: User) -> str:
+    """Create a code that signs this user in once within an hour. Only its hash is stored."""
+    code = secrets.token_urlsafe(32)
+    cache.set(_code_key(code), str(user.pk), CODE_SECONDS)
+    return code
+
+
+def login_code_redeem(*, code: str) -> User | None:
+    """The user of an unused code; the code is used up. Of two concurrent calls, one returns None."""
+    key = _code_key(code)
+    pk = uuid_or_none(cache.get(key))
+    if pk is None or not cache.delete(key):
+        return None
+    return User.objects.filter(pk=pk, is_active=True).first()
+
+
+def _code_key(code: str) -> str:
+    return f"sign-in-code:{hashlib.sha256(code.encode()).hexdigest()}"

@@ -1,12 +1,16 @@
-"""Session service: opens, checks and revokes login sessions."""
+"""Session services: open, check and revoke login sessions; clean-up of expired rows."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+from allauth.account.models import EmailAddress
+from axes.models import AccessAttempt, AccessFailureLog
+from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from redis.exceptions import RedisError
@@ -195,3 +199,49 @@ def _uncache(sids: Iterable[uuid.UUID | str]) -> None:
 
 def _live_key(sid: uuid.UUID | str) -> str:
     return f"session-live:{sid}"
+
+
+# Session key under which allauth stores the authentication methods that were used.
+_METHODS = "account_authentication_methods"
+
+
+def signed_in(*, request: HttpRequest, user: User, **_: Any) -> None:
+    """Receiver of `user_logged_in`. A login by password or second factor counts as recent authentication."""
+    methods = {entry.get("method") for entry in request.session.get(_METHODS) or ()}
+    now = timezone.now()
+    session_open(
+        user=user,
+        kind=AuthSession.Kind.WEB,
+        request=request,
+        second_factor_at=now if "mfa" in methods else None,
+        step_up_at=now if methods & {"password", "mfa"} else None,
+    )
+
+
+def signed_out(*, request: HttpRequest, user: User | None, **_: Any) -> None:
+    """Receiver of `user_logged_out`, which is sent before the session is flushed."""
+    if sid := request.session.get(SID):
+        session_revoke(sid=sid, reason=SIGNED_OUT, actor=user, request=request)
+
+
+RETENTION = timedelta(days=30)
+
+
+def expired_delete(*, now: datetime, retention: timedelta = RETENTION) -> dict[str, int]:
+    """Delete rows that ended more than `retention` ago, except the audit log. Returns row counts by kind."""
+    return {name: rows.delete()[0] for name, rows in _expired(now, retention)}
+
+
+def _expired(now: datetime, retention: timedelta) -> Iterator[tuple[str, QuerySet[Any]]]:
+    """Expired rows by kind. Codes and used second factors are in Redis and expire there."""
+    before = now - retention
+    yield "session cookies", Session.objects.filter(expire_date__lt=now)
+    ended = Q(revoked_at__lt=before) | Q(last_seen_at__lt=before)
+    yield "sessions and their tokens", AuthSession.objects.filter(ended)
+    yield "API keys", ApiKey.objects.filter(Q(revoked_at__lt=before) | Q(expires_at__lt=before))
+    yield "failed sign-ins", AccessAttempt.objects.filter(attempt_time__lt=before)
+    yield "failures", AccessFailureLog.objects.filter(attempt_time__lt=before)
+    verified = EmailAddress.objects.filter(verified=True).values("user")
+    unverified = User.objects.filter(date_joined__lt=before, last_login=None, is_staff=False)
+    unverified = unverified.exclude(pk__in=verified).filter(emailaddress__isnull=False)
+    yield "unverified sign-ups", unverified

@@ -1,4 +1,4 @@
-"""Token pairs for API clients: a short-lived access token and a refresh token that is valid once.
+"""Token pairs for API clients (a short-lived access token and a refresh token that is valid once); principals.
 
 A family of refresh tokens is one `AuthSession`. Its row stores the id of the single valid token: this is
 stricter than a blacklist (unknown tokens are refused by default) and stores no token.
@@ -6,18 +6,28 @@ stricter than a blacklist (unknown tokens are refused by default) and stores no 
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from importlib import import_module
 from typing import Any
 from uuid import uuid4
 
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from accounts.audit import AuditAction, record
-from accounts.models import AuthSession
-from accounts.selectors import session_find, session_password_is_current, uuid_or_none
+from accounts.models import ApiKey, AuthSession
+from accounts.selectors import (
+    KEY_PREFIX,
+    api_key_find,
+    session_find,
+    session_password_is_current,
+    uuid_or_none,
+)
 from accounts.services.sessions import SID, session_revoke
 
 REUSE_GRACE_SECONDS = timedelta(seconds=10)  # two tabs that refresh simultaneously send the same token
@@ -132,3 +142,39 @@ def access_read(token: str) -> tuple[AuthSession, float] | None:
     if session is None or str(session.user_id) != claims.get("user_id"):
         return None
     return session, float(claims["exp"])
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Authenticated user of a websocket: id, handle for `live_credentials`, expiry of the credential."""
+
+    user_id: str
+    credential: str
+    expires_at: float | None = None  # Unix time
+
+
+def principal_from_session(session_key: str) -> Principal | None:
+    """The user of this session cookie, if the session is open and its password is unchanged."""
+    store: Any = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
+    if store.get(BACKEND_SESSION_KEY) not in settings.AUTHENTICATION_BACKENDS:
+        return None
+    session = session_find(store.get(SID))
+    if session is None or str(session.user_id) != store.get(SESSION_KEY):
+        return None
+    if not constant_time_compare(store.get(HASH_SESSION_KEY, ""), session.user.get_session_auth_hash()):
+        return None
+    return Principal(str(session.user_id), f"session:{session.sid}")
+
+
+def principal_from_token(token: str) -> Principal | None:
+    """The user of an access token, or of an API key with the scope `read`."""
+    if token.startswith(KEY_PREFIX):
+        key = api_key_find(token)
+        if key is None or ApiKey.Scope.READ not in key.scopes:
+            return None
+        return Principal(str(key.user_id), f"api_key:{key.pk}", key.expires_at.timestamp())
+    token_session = access_read(token)
+    if token_session is None:
+        return None
+    session, expires_at = token_session
+    return Principal(str(session.user_id), f"session:{session.sid}", expires_at)

@@ -1,4 +1,4 @@
-"""Session pages: list of the user's sessions, and their revocation."""
+"""Session and activity pages: the sessions of the user and their revocation, the audit log of the account."""
 
 import uuid
 from typing import Any
@@ -9,10 +9,17 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts import audit
 from accounts.domain.user_agents import describe_user_agent
 from accounts.selectors import session_list
-from accounts.services import SID, session_revoke, sessions_revoke_all
+from accounts.services import (
+    SID,
+    session_revoke,
+    sessions_revoke_all,
+)
 from accounts.views.base import account_holder
+
+# The first match wins: other browsers include the marks of Chrome and Safari as well.
 
 
 def _context(request: HttpRequest) -> dict[str, Any]:
@@ -61,3 +68,21 @@ def _session_list(request: HttpRequest) -> HttpResponse:
     if request.headers.get("HX-Request"):
         return render(request, "account/sessions_list.html", _context(request))
     return redirect("account:sessions")
+
+
+PAGE = 50
+
+
+@never_cache
+@login_required
+@require_GET
+def activity(request: HttpRequest) -> HttpResponse:
+    """A page of entries, newest first; `?before=<seq>` continues after the previous page."""
+    entries = audit.audit_entries(account_holder(request))
+    before = request.GET.get("before", "")
+    if before.isdecimal() and len(before) < 19:
+        entries = entries.filter(seq__lt=int(before))
+    rows = list(entries[: PAGE + 1])
+    older = rows[PAGE - 1].seq if len(rows) > PAGE else None
+    context = {"here": "account", "tab": "activity", "rows": rows[:PAGE], "older": older, "before": before}
+    return render(request, "account/activity.html", context)

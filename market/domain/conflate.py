@@ -1,10 +1,12 @@
-"""Tick conflation (the latest value wins): many events in, one tick per changed instrument out."""
+"""Conflation of market data: latest ticks, the merged book, the trade tape."""
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
 from decimal import Decimal
+from operator import gt, lt
 from typing import Any
 
-from market.domain.events import Candle, Context, Event, Mids, Quote, Trades
+from market.domain.events import Book, Candle, Context, Event, Level, Mids, Quote, Trade, Trades
 
 CHANGE_STEP = Decimal("0.0001")
 TICK_KEYS = ("bid", "ask", "last", "mark", "change24h", "volume24h", "t")
@@ -95,3 +97,96 @@ class Conflator:
 def plain(number: Decimal) -> str:
     """A decimal without exponent: the format that venues send and browsers can compare."""
     return format(number, "f")
+
+
+MAX_TRADES = 2048
+
+
+class Tape:
+    """Trade tape. While paused (after a gap, until the missing trades arrive) live trades are buffered."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[int, str], None] = {}
+        self._paused: deque[Trade] | None = None
+
+    def pause(self) -> None:
+        """Buffer live trades until `fill`."""
+        if self._paused is None:
+            self._paused = deque(maxlen=MAX_TRADES)
+
+    def add(self, trades: Iterable[Trade]) -> list[Trade]:
+        """Add live trades, oldest first. Returns those to publish now."""
+        if self._paused is not None:
+            self._paused.extend(trades)
+            return []
+        return self._fresh(trades)
+
+    def fill(self, missing: Iterable[Trade]) -> list[Trade]:
+        """Add the trades of the gap (none when unavailable). Returns them and the buffered ones by time."""
+        paused, self._paused = self._paused or (), None
+        # The sort is stable: trades of one millisecond keep the order in which the venue sent them.
+        return self._fresh(sorted([*missing, *paused], key=lambda trade: trade.time))
+
+    def _fresh(self, trades: Iterable[Trade]) -> list[Trade]:
+        fresh = []
+        for trade in trades:
+            key = (trade.time, trade.id)
+            if key not in self._seen:
+                self._seen[key] = None
+                fresh.append(trade)
+        while len(self._seen) > MAX_TRADES:
+            del self._seen[next(iter(self._seen))]
+        return fresh
+
+
+class BookMerger:
+    """Book merger: stores the newest fast and the newest deep book of one instrument and combines them.
+
+    The newer book defines the levels from the best price down to its own deepest price; the deep book
+    supplies the levels below. Levels of the deep book that would cross the other side are omitted, so
+    the result is never crossed when neither input is.
+    """
+
+    def __init__(self) -> None:
+        self._deep: Book | None = None
+        self._fast: Book | None = None
+
+    def apply(self, book: Book) -> None:
+        """Store a book; ignored when the stored book of the same depth is newer."""
+        stored = self._fast if book.shallow else self._deep
+        if stored and book.time < stored.time:
+            return
+        if book.shallow:
+            self._fast = book
+        else:
+            self._deep = book
+
+    def to_json(self) -> dict[str, Any] | None:
+        """{"bids": [[px, sz]…], "asks": …, "t": ms}, best first; None before the first book."""
+        deep, fast = self._deep, self._fast
+        if deep and (not fast or fast.time <= deep.time):
+            return _body(deep.bids, deep.asks, deep.time)
+        if not fast:
+            return None
+        if not deep:
+            return _body(fast.bids, fast.asks, fast.time)
+        return _body(
+            _below(fast.bids, deep.bids, fast.asks, lt),
+            _below(fast.asks, deep.asks, fast.bids, gt),
+            fast.time,
+        )
+
+
+def _body(bids: tuple[Level, ...], asks: tuple[Level, ...], time: int) -> dict[str, Any]:
+    return {"bids": [list(level) for level in bids], "asks": [list(level) for level in asks], "t": time}
+
+
+def _below(
+    fast: tuple[Level, ...],
+    deep: tuple[Level, ...],
+    opposite: tuple[Level, ...],
+    worse: Callable[[Decimal, Decimal], bool],
+) -> tuple[Level, ...]:
+    """`fast` plus the levels of `deep` that are `worse` than its deepest price and the opposite best."""
+    bounds = [Decimal(level[0]) for level in (*fast[-1:], *opposite[:1])]
+    return fast + tuple(level for level in deep if all(worse(Decimal(level[0]), bound) for bound in bounds))

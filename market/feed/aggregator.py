@@ -11,13 +11,11 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from market.domain.book_merge import BookMerger
 from market.domain.candles import CandleAggregator
-from market.domain.conflate import Conflator, plain
+from market.domain.conflate import BookMerger, Conflator, Tape, plain
 from market.domain.events import Book, Candle, Event, Quote, Trade, Trades
 from market.domain.instruments import Instrument
 from market.domain.subscriptions import Subscription
-from market.domain.tape import Tape
 from market.domain.topics import TopicName, UnknownTopic, topic_parse
 from market.hub import Publisher
 

@@ -5,9 +5,8 @@ No other package of this app accesses the channel layer or these Redis keys.
 
 from market.hub.client import Client
 from market.hub.hub import Hub
-from market.hub.publisher import Publisher, user_event_publish, venue_group
+from market.hub.publisher import Publisher, UserEventPublisher, user_event_publish, venue_group
 from market.hub.snapshots import Snapshot, VenueStatus, topic_read, topic_watch, venue_statuses
-from market.hub.user_events import UserEventPublisher
 
 __all__ = [
     "Client",

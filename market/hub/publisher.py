@@ -5,6 +5,8 @@ that order: a reader that receives the message can read the snapshot it belongs 
 answer, the flush fails, all changes stay queued, and the next successful flush writes everything.
 """
 
+import asyncio
+import logging
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +18,8 @@ from channels.layers import get_channel_layer
 from django.conf import settings
 from redis.asyncio.client import Pipeline
 
+from core.errors import REDIS_ERRORS
+from core.leases import task_is_running
 from market.domain.topics import MAX_LOG_ITEMS, AnyTopic, TopicClass, book_delta, topic_parse, topic_state
 from market.hub.snapshots import STATUS, SYMBOLS, interest_key, log_key, snap_key
 
@@ -224,3 +228,29 @@ class Publisher:
     async def close(self) -> None:
         """Close the Redis connections."""
         await self._redis.aclose()
+
+
+logger = logging.getLogger(__name__)
+
+MAX_QUEUED = 2_000
+
+
+class UserEventPublisher:
+    """User event publisher. `publish` never waits or fails; events that Redis rejects are logged and lost."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[tuple[str, Mapping[str, Any]]] = asyncio.Queue(MAX_QUEUED)
+
+    def publish(self, user: str, events: Iterable[Mapping[str, Any]]) -> None:
+        for event in events:
+            if self._queue.full():
+                self._queue.get_nowait()
+            self._queue.put_nowait((user, event))
+
+    async def run(self) -> None:
+        while task_is_running():
+            user, event = await self._queue.get()
+            try:
+                await user_event_publish(user, event)
+            except REDIS_ERRORS as problem:
+                logger.info("user event not published", extra={"user_id": user, "reason": str(problem)[:200]})

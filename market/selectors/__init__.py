@@ -1,13 +1,6 @@
 """Read queries of market data for pages and the API: live values from Redis, history from PostgreSQL."""
 
 from market.selectors.candles import candle_row, candles_before, sparklines
-from market.selectors.instruments import (
-    instrument_get,
-    instrument_list,
-    instrument_rules,
-    instruments_named,
-    price_decimals,
-)
 from market.selectors.live import (
     LiveUnavailable,
     ticks_of,
@@ -19,7 +12,17 @@ from market.selectors.live import (
 )
 from market.selectors.markets import MarketRow, MarketTable, market_row, market_table
 from market.selectors.system_status import SystemStatus, WorkerState, system_status
-from market.selectors.venues import VenueState, venue_ages, venue_get, venue_states
+from market.selectors.venues import (
+    VenueState,
+    instrument_get,
+    instrument_list,
+    instrument_rules,
+    instruments_named,
+    price_decimals,
+    venue_ages,
+    venue_get,
+    venue_states,
+)
 
 __all__ = [
     "LiveUnavailable",

@@ -9,9 +9,8 @@ from typing import Any
 from core.formatting import decimal_parse
 from market.models import Instrument
 from market.selectors.candles import sparklines
-from market.selectors.instruments import instrument_list, price_decimals
 from market.selectors.live import ticks_or_none, venue_time
-from market.selectors.venues import VenueState, venue_states
+from market.selectors.venues import VenueState, instrument_list, price_decimals, venue_states
 
 BOARD_ROWS = 300
 TOP_MOVERS = 3

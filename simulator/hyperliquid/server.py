@@ -15,13 +15,13 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from simulator.connections import STOP_SECONDS, Connection
 from simulator.hyperliquid.control import control_app
 from simulator.hyperliquid.exchange.account_engine import AccountEngine
-from simulator.hyperliquid.exchange.rules import LENIENT_RULES, Rules
+from simulator.hyperliquid.exchange.fees import LENIENT_RULES, Rules
 from simulator.hyperliquid.faults import Faults
 from simulator.hyperliquid.http_api import HttpApi, response
 from simulator.hyperliquid.limits import LENIENT, ClientLimits, VenueLimits
 from simulator.hyperliquid.streams import Session, Streams
-from simulator.markets.state import state_encode, state_write
 from simulator.markets.world import World
+from simulator.markets.world_loader import state_encode, state_write
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""World loader: restores the saved world or creates a new one."""
+"""World loader: restores the saved world (one JSON file, replaced atomically) or creates a new one."""
 
 import logging
 from collections.abc import Mapping
@@ -6,12 +6,44 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from simulator.markets.playback import Playback, Recording, playback_start, recordings_load
-from simulator.markets.state import state_read
 from simulator.markets.universe import UNIVERSE
 from simulator.markets.world import World
 
 logger = logging.getLogger(__name__)
+
+NAME = "world.json"
+VERSION = 1
+
+
+def state_read(folder: Path) -> dict[str, Any] | None:
+    """The last saved state; None when there is none or it has another version."""
+    try:
+        saved = orjson.loads((folder / NAME).read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, orjson.JSONDecodeError):
+        logger.exception("saved world cannot be read; starting a new one")
+        return None
+    if not isinstance(saved, dict) or saved.get("version") != VERSION:
+        logger.warning("saved world has another version; starting a new one")
+        return None
+    return saved
+
+
+def state_encode(dump: dict[str, Any]) -> bytes:
+    return orjson.dumps({"version": VERSION, **dump})
+
+
+def state_write(folder: Path, encoded: bytes) -> None:
+    """Replace the file atomically: a crash leaves either the old or the new one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f"{NAME}.new"
+    draft.write_bytes(encoded)
+    draft.replace(folder / NAME)
+
 
 FIRST_SEED = 1
 

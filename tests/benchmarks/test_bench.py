@@ -17,9 +17,8 @@ from websockets.frames import Opcode
 
 from benchmarks import bots, bots_feed, fanout, frames, report
 from benchmarks.client_protocols import Frames, HubDialect, PlainDialect, Position, plain_message
-from benchmarks.options import Options
 from benchmarks.payloads import Load, body, due_time
-from benchmarks.stats import Histogram, median_of, ratio
+from benchmarks.report import Histogram, Options, median_of, ratio
 
 # --- frames ------------------------------------------------------------------------------------------
 PAYLOADS = st.lists(st.binary(max_size=300) | st.integers(65_530, 65_540).map(bytes), max_size=6)

@@ -3,7 +3,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market.domain.book_merge import BookMerger
+from market.domain.conflate import BookMerger
 from market.domain.events import Book
 
 

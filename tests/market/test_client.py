@@ -11,8 +11,8 @@ from market.domain.subscriptions import StreamLimits, Subscription
 from market.venues import venue_feed
 from market.venues.hyperliquid.client import HyperliquidFeed, stream_url
 from market.venues.hyperliquid.rest import InfoClient
+from market.venues.rate_limiter import TokenBucket
 from market.venues.stream import is_loopback
-from market.venues.token_bucket import TokenBucket
 from tests.market import fake_venue
 from tests.market.fake_venue import FakeVenue, until
 

@@ -11,11 +11,16 @@ from prometheus_client import REGISTRY
 from market.domain.errors import VenueRejected, VenueUnavailable
 from market.domain.orders import Accepted, CancelSpec
 from market.venues import trader_for, venue_feed
-from market.venues.hyperliquid.action_quota import ActionQuota
+from market.venues.hyperliquid.action_quotas import ActionQuota
 from market.venues.hyperliquid.trader import HyperliquidTrader
-from market.venues.rate_limiter import FLOORS, STANDALONE_SHARE, LocalRateLimiter, RedisRateLimiter
-from market.venues.token_bucket import TokenBucket
-from simulator.hyperliquid.exchange.rules import Rules
+from market.venues.rate_limiter import (
+    FLOORS,
+    STANDALONE_SHARE,
+    LocalRateLimiter,
+    RedisRateLimiter,
+    TokenBucket,
+)
+from simulator.hyperliquid.exchange.fees import Rules
 from simulator.hyperliquid.limits import DOCUMENTED
 from simulator.hyperliquid.server import Config, Simulator, wall_clock
 from tests.market.test_trader import AccountClient, Key

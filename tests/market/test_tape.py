@@ -1,5 +1,5 @@
+from market.domain.conflate import MAX_TRADES, Tape
 from market.domain.events import Trade
-from market.domain.tape import MAX_TRADES, Tape
 
 
 def trade(number, time=None):

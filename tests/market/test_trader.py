@@ -15,7 +15,7 @@ from market.venues.base import OutcomeUnknown
 from market.venues.hyperliquid import signing
 from market.venues.hyperliquid.trader import HyperliquidTrader
 from simulator.hyperliquid.exchange import transfers
-from simulator.hyperliquid.exchange.rules import Rules
+from simulator.hyperliquid.exchange.fees import Rules
 from simulator.hyperliquid.faults import fault_parse
 from simulator.hyperliquid.server import Config, Simulator, wall_clock
 from tests.simulator.conftest import small_world

@@ -6,8 +6,8 @@ from decimal import Decimal
 from market.venues.hyperliquid import signing
 from simulator.hyperliquid.exchange.account_audit import cash_gap, positions_sum
 from simulator.hyperliquid.exchange.account_engine import AccountEngine
+from simulator.hyperliquid.exchange.fees import LENIENT_RULES
 from simulator.hyperliquid.exchange.private_streams import AccountStreams
-from simulator.hyperliquid.exchange.rules import LENIENT_RULES
 from tests.simulator.conftest import NOW, small_world
 
 USD = 1_000_000

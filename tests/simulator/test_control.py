@@ -12,8 +12,7 @@ import pytest
 
 from simulator.hyperliquid.exchange.account_audit import account_book
 from simulator.hyperliquid.server import wall_clock
-from simulator.markets.state import state_encode, state_write
-from simulator.markets.world_loader import WorldOptions, world_open
+from simulator.markets.world_loader import WorldOptions, state_encode, state_write, world_open
 from tests.simulator.conftest import NOW, Running, small_world
 from tests.simulator.signed_client import VenueClient
 from tests.simulator.test_run_simulator import ROOT

@@ -5,8 +5,8 @@ from eth_account import Account
 from hyperliquid.utils import signing as sdk
 
 from market.venues.hyperliquid import signing
+from simulator.hyperliquid.exchange.fees import DOCUMENTED_RULES, Rules
 from simulator.hyperliquid.exchange.nonces import NonceWindow
-from simulator.hyperliquid.exchange.rules import DOCUMENTED_RULES, Rules
 from tests.simulator.conftest import NOW
 from tests.simulator.signed_client import USD, Trader, VenueClient, new_key
 

@@ -7,7 +7,7 @@ import pytest
 
 from market.venues.hyperliquid import signing
 from market.venues.hyperliquid.signing import Trigger
-from simulator.hyperliquid.exchange.rules import Rules
+from simulator.hyperliquid.exchange.fees import Rules
 from tests.simulator.conftest import NOW
 from tests.simulator.signed_client import Trader, VenueClient
 

@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 
 from simulator.markets.candles import MINUTE
-from simulator.markets.state import state_encode, state_read, state_write
-from simulator.markets.world_loader import WorldOptions, world_open
+from simulator.markets.world_loader import WorldOptions, state_encode, state_read, state_write, world_open
 from simulator.throughput import simulator_throughput
 from tests.market.recordings import recorded
 from tests.simulator.conftest import NOW

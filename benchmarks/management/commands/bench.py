@@ -12,9 +12,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from benchmarks import bots, fanout, feed, ledger, orders, report, slow_consumers, tick_to_order
-from benchmarks.options import Options
 from benchmarks.peers import PEERS
 from benchmarks.processes import Bench, BenchError
+from benchmarks.report import Options
 from cryptotrade.embedded import ServiceUnavailable
 
 BENCHMARKS = {

@@ -19,9 +19,9 @@ from simulator.hyperliquid.exchange import (
 )
 from simulator.hyperliquid.exchange.accounts import Account
 from simulator.hyperliquid.exchange.core import Exchange, Notification
+from simulator.hyperliquid.exchange.fees import LENIENT_RULES, Rules
 from simulator.hyperliquid.exchange.journal import Journal, restore
-from simulator.hyperliquid.exchange.reduce_only import ReduceOnlyLimiter
-from simulator.hyperliquid.exchange.rules import LENIENT_RULES, Rules
+from simulator.hyperliquid.exchange.order_execution import ReduceOnlyLimiter
 from simulator.hyperliquid.info import Reply
 from simulator.markets.world import Market, Trade, World
 

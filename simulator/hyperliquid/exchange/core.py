@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from simulator.hyperliquid.exchange.accounts import Account, Position
+from simulator.hyperliquid.exchange.fees import LENIENT_RULES, Rules
 from simulator.hyperliquid.exchange.nonces import NonceWindow
 from simulator.hyperliquid.exchange.orders import FIRST_OID, Order
-from simulator.hyperliquid.exchange.rules import LENIENT_RULES, Rules
 from simulator.markets.universe import FIRST_SPOT_ASSET, Listing
 from simulator.markets.world import Market, World
 

@@ -51,7 +51,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         _signers_check()
         # Imported late: the simulator cannot be imported without coincurve, which is checked above.
-        from simulator.hyperliquid.exchange.rules import RULES
+        from simulator.hyperliquid.exchange.fees import RULES
         from simulator.hyperliquid.server import Config, Simulator, wall_clock
         from simulator.markets.world_loader import WorldOptions, world_open
 
