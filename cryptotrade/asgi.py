@@ -16,6 +16,7 @@ from cryptotrade.errors import BodyLimit  # noqa: E402
 from cryptotrade.rate_limit_middleware import stream_address, stream_rate_limit_wait  # noqa: E402
 from market.consumers import StreamConsumer  # noqa: E402
 from market.feed.worker import FeedConsumer  # noqa: E402
+from market.hub.client import Receive, Send  # noqa: E402
 from wallets.consumers import ExecutionConsumer  # noqa: E402
 
 WORKERS = (FeedConsumer, ExecutionConsumer, SupervisorConsumer)
@@ -29,7 +30,7 @@ _stream = StreamConsumer(
 )
 
 
-async def _websocket(scope: dict[str, Any], receive: Any, send: Any) -> None:
+async def _websocket(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     if scope["path"].rstrip("/") == "/ws/stream":
         await _stream(scope, receive, send)
         return
