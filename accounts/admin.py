@@ -21,6 +21,7 @@ from unfold.admin import ModelAdmin
 
 from accounts import services
 from accounts.audit import AuditAction, exported, record
+from accounts.authentication import SignedInHttpRequest
 from accounts.domain.permissions import Action, Role
 from accounts.models import ApiKey, AuditEntry, AuthSession, User
 from accounts.selectors import role_of, user_is_allowed
@@ -33,7 +34,7 @@ EXPORT_ROWS = 50_000
 # Leading characters that make a spreadsheet evaluate a cell as a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
 Rows = QuerySet[Any]
-AdminAction = Callable[[Any, HttpRequest, Rows], HttpResponse | None]
+AdminAction = Callable[[Any, SignedInHttpRequest, Rows], HttpResponse | None]
 
 
 class ListedUser(Protocol):
@@ -80,7 +81,7 @@ def requires_step_up(act: str) -> Callable[[AdminAction], AdminAction]:
 
     def decorate(function: AdminAction) -> AdminAction:
         @wraps(function)
-        def gated(self: RoleModelAdmin, request: HttpRequest, rows: Rows) -> HttpResponse | None:
+        def gated(self: RoleModelAdmin, request: SignedInHttpRequest, rows: Rows) -> HttpResponse | None:
             if not services.step_up_is_fresh(request_session(request)):
                 return step_up_redirect(request, act)
             return function(self, request, rows)

@@ -3,7 +3,7 @@
 `request.auth` is the `AuthSession` or the `ApiKey` of the request; scopes and step-up are checked on it.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -18,6 +18,23 @@ from accounts.services import SID, access_read, api_key_touch, session_touch
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # imports this module
+
+
+class SignedInHttpRequest(HttpRequest):
+    """Type of the request of a page behind `login_required`."""
+
+    user: User
+
+
+def is_signed_in(request: HttpRequest) -> TypeGuard[SignedInHttpRequest]:
+    return request.user.is_authenticated
+
+
+class SignedInRequest(Request):
+    """Type of the request of an endpoint behind `IsAuthenticated`."""
+
+    user: User
+
 
 AuthResult = tuple[User, AuthSession | ApiKey] | None
 CHALLENGE = 'Bearer realm="api"'

@@ -1,11 +1,11 @@
 """Admin of bots, runs and journals: read-only, plus an action that stops bots after recent authentication."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from django.conf import settings
 from django.contrib import admin, messages
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Model, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _t
@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold import decorators
 
 from accounts.admin import RoleModelAdmin, requires_step_up
+from accounts.authentication import SignedInHttpRequest
 from accounts.domain.permissions import Role
 from accounts.selectors import role_of
 from bots import models
@@ -24,6 +25,12 @@ from core.formatting import age
 action: Callable[..., Callable[[Any], Any]] = decorators.action
 
 
+class ListedBot(Protocol):
+    """A bot with the annotation of the list."""
+
+    running: int | None
+
+
 class ReadOnlyBotAdmin(RoleModelAdmin):
     """Read-only admin: support and administrators may read the bots of all users."""
 
@@ -33,7 +40,7 @@ class ReadOnlyBotAdmin(RoleModelAdmin):
     def has_act_permission(self, request: HttpRequest) -> bool:
         return role_of(request.user) is Role.ADMINISTRATOR
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         return [field.name for field in self.model._meta.fields]
 
 
@@ -43,7 +50,9 @@ class StaleHeartbeatFilter(admin.SimpleListFilter):
     title = _("heartbeat")
     parameter_name = "heartbeat"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+    def lookups(
+        self, request: HttpRequest, model_admin: "admin.ModelAdmin[models.Bot]"
+    ) -> list[tuple[str, str]]:
         return [("late", _t("not responding for 10 s"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[models.Bot]) -> QuerySet[models.Bot]:
@@ -80,7 +89,7 @@ class BotAdmin(ReadOnlyBotAdmin):
         return _t("%(age)s ago") % {"age": age(int(elapsed.total_seconds() * 1000))}
 
     @admin.display(description=_("running (max)"))
-    def running_of(self, bot: Any) -> str:
+    def running_of(self, bot: ListedBot) -> str:
         """Number of running bots of the owner, and the limit per user."""
         return _t("%(count)s of %(limit)s") % {
             "count": bot.running or 0,
@@ -89,7 +98,7 @@ class BotAdmin(ReadOnlyBotAdmin):
 
     @action(description=_("Stop and cancel their orders"), permissions=["act"])
     @requires_step_up("admin.trading_state")
-    def force_stop(self, request: HttpRequest, rows: QuerySet[models.Bot]) -> None:
+    def force_stop(self, request: SignedInHttpRequest, rows: QuerySet[models.Bot]) -> None:
         for bot in rows:
             bot_force_stop(actor=request.user, bot_id=bot.pk, http=request)
         self.message_user(request, _t("Stopped: %(count)s.") % {"count": len(rows)}, messages.SUCCESS)

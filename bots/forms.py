@@ -1,8 +1,8 @@
 """Forms of bots: a new bot, its inputs (from the strategy's schema), the bot list filter, and stopping."""
 
 import json
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID, uuid4
 
 from django import forms
@@ -16,6 +16,9 @@ from bots.sdk import Strategy, schema
 from bots.selectors.bot_list import NEEDS_ATTENTION, SORTS, BotFilter
 from bots.selectors.exports import FORMAT, VERSION
 from bots.strategies import STRATEGIES
+
+if TYPE_CHECKING:
+    from wallets.models import Wallet
 
 NO_AUTOCOMPLETE = {"autocomplete": "off", "spellcheck": "false"}
 MAX_FILE_BYTES = 65_536
@@ -31,7 +34,7 @@ def input_fields(strategy: type[Strategy], given: Mapping[str, Any] | None = Non
     }
 
 
-def _field(each: dict[str, Any], value: Any) -> forms.Field:
+def _field(each: dict[str, Any], value: object) -> forms.Field:
     """No field is required here: the strategy's own validation reports missing inputs."""
     common: dict[str, Any] = {
         "label": each["title"], "help_text": _help(each), "initial": value, "required": False,
@@ -61,7 +64,9 @@ def _help(each: Mapping[str, Any]) -> str:
 class InputsForm(forms.Form):
     """Inputs of one strategy. The strategy validates them itself; `add_refusal` adds its errors."""
 
-    def __init__(self, strategy: type[Strategy], *args: Any, given: Any = None, **options: Any) -> None:
+    def __init__(
+        self, strategy: type[Strategy], *args: Any, given: Mapping[str, object] | None = None, **options: Any
+    ) -> None:
         super().__init__(*args, **options)
         self.fields.update(input_fields(strategy, given))
 
@@ -80,7 +85,7 @@ class InputsForm(forms.Form):
             self.add_error(field if field in self.fields else None, sentence)
 
 
-def _raw(field: forms.Field, value: Any) -> Any:
+def _raw(field: forms.Field, value: object) -> Any:
     return value.strip() if isinstance(field, forms.CharField) and isinstance(value, str) else value
 
 
@@ -97,7 +102,9 @@ class NewBotForm(InputsForm):
     )
     leverage = forms.IntegerField(min_value=1, max_value=200, initial=1, label=_("Leverage"))
 
-    def __init__(self, strategy: type[Strategy], *args: Any, wallets: Any = (), **options: Any) -> None:
+    def __init__(
+        self, strategy: type[Strategy], *args: Any, wallets: "Iterable[Wallet]" = (), **options: Any
+    ) -> None:
         super().__init__(strategy, *args, **options)
         choices = [(str(wallet.pk), f"{wallet.label} · {wallet.venue.title}") for wallet in wallets]
         self.fields["wallet"] = forms.ChoiceField(choices=choices, label=_("Wallet"))
@@ -109,7 +116,9 @@ class NewBotForm(InputsForm):
         self.fields["leverage"].affix = "×"  # type: ignore[attr-defined]
 
     @classmethod
-    def unsaved_values(cls, strategy: type[Strategy], typed: Mapping[str, Any], *, wallets: Any) -> Self:
+    def unsaved_values(
+        cls, strategy: type[Strategy], typed: Mapping[str, Any], *, wallets: "Iterable[Wallet]"
+    ) -> Self:
         """A form with the values typed so far, without validation."""
         inputs = {name: typed.get(f"in_{name}") for name in schema(strategy)["properties"]}
         common = {name: typed[name] for name in cls.base_fields if name in typed}

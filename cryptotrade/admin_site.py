@@ -78,7 +78,7 @@ class AuditedAdmin(Base):
 
 def _recorded(function: Action, name: str) -> Action:
     @wraps(function)
-    def run(admin: Any, request: HttpRequest, rows: QuerySet[Model]) -> HttpResponse | None:
+    def run(admin: "ModelAdmin[Model]", request: HttpRequest, rows: QuerySet[Model]) -> HttpResponse | None:
         chosen, count = [str(pk) for pk in rows.values_list("pk", flat=True)[:NAMED_ROWS]], rows.count()
         response = function(admin, request, rows)
         if not isinstance(response, StepUpRedirect):
@@ -102,7 +102,12 @@ def _record(request: HttpRequest, subject: str, data: Mapping[str, object]) -> N
 class CryptoTradeAdminSite(UnfoldAdminSite):  # type: ignore[misc]
     """Admin site for staff with a second factor in the current session. It has no login form of its own."""
 
-    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+    def register(
+        self,
+        model_or_iterable: type[Model] | Iterable[type[Model]],
+        admin_class: "type[ModelAdmin[Any]] | None" = None,
+        **options: Any,
+    ) -> None:
         """Register models of the project's apps only: those of libraries would show seeds and tokens."""
         models: Iterable[type[Model]] = (
             [model_or_iterable] if isinstance(model_or_iterable, type) else model_or_iterable
@@ -133,8 +138,12 @@ class CryptoTradeAdminSite(UnfoldAdminSite):  # type: ignore[misc]
         message = gettext("The admin site requires a second factor: set one up, then sign in with it.")
         return error_response(request, 403, message, code="SECOND_FACTOR_REQUIRED")
 
-    def password_change(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         return redirect("account_change_password")
 
-    def password_change_done(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    def password_change_done(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         return redirect("admin:index")

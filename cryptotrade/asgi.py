@@ -12,6 +12,7 @@ _http = get_asgi_application()  # sets up Django, so that the imports below may 
 from accounts.selectors import live_credentials  # noqa: E402
 from accounts.services import principal_from_session, principal_from_token  # noqa: E402
 from bots.consumers import SupervisorConsumer  # noqa: E402
+from core.asgi import Receive, Send  # noqa: E402
 from cryptotrade.errors import BodyLimit  # noqa: E402
 from cryptotrade.rate_limit_middleware import stream_address, stream_rate_limit_wait  # noqa: E402
 from market.consumers import StreamConsumer  # noqa: E402
@@ -29,7 +30,7 @@ _stream = StreamConsumer(
 )
 
 
-async def _websocket(scope: dict[str, Any], receive: Any, send: Any) -> None:
+async def _websocket(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     if scope["path"].rstrip("/") == "/ws/stream":
         await _stream(scope, receive, send)
         return

@@ -15,27 +15,27 @@ class SessionCache(RedisCache):
     Not for data without another copy (used codes, rate limits): their look-ups must fail.
     """
 
-    def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
+    def get(self, key: str, default: object = None, version: int | None = None) -> Any:
         try:
             return super().get(key, default, version)
         except RedisError:
             logger.warning("session cache: read failed, Redis does not answer", exc_info=True)
             return default
 
-    def set(self, key: Any, value: Any, *args: Any, **options: Any) -> None:
+    def set(self, key: str, value: object, *args: Any, **options: Any) -> None:
         try:
             super().set(key, value, *args, **options)
         except RedisError:
             logger.warning("session cache: write failed, Redis does not answer", exc_info=True)
 
-    def delete(self, key: Any, version: int | None = None) -> bool:
+    def delete(self, key: str, version: int | None = None) -> bool:
         try:
             return bool(super().delete(key, version))
         except RedisError:
             logger.warning("session cache: delete failed, Redis does not answer", exc_info=True)
             return False
 
-    def has_key(self, key: Any, version: int | None = None) -> bool:
+    def has_key(self, key: str, version: int | None = None) -> bool:
         try:
             return bool(super().has_key(key, version))
         except RedisError:

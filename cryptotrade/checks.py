@@ -1,9 +1,10 @@
 """System checks of secrets, rate limits and proxies; with `manage.py check --deploy` also of production."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
@@ -14,17 +15,17 @@ MISSING_HINT = "`make run` generates it; in other deployments set it, or NAME_FI
 
 
 @register(Tags.security)
-def check_secrets(app_configs: Any, **_: Any) -> list[CheckMessage]:
+def check_secrets(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     return [*_secrets()]
 
 
 @register(Tags.security)
-def check_numbers(app_configs: Any, **_: Any) -> list[CheckMessage]:
+def check_numbers(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     return [*_limits(), *_proxies()]
 
 
 @register(Tags.security, deploy=True)
-def check_production(app_configs: Any, **_: Any) -> list[CheckMessage]:
+def check_production(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     return [*_mode(), *_origins()]
 
 

@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -210,7 +211,7 @@ class EmbeddedRedis:
             self.process = None
 
 
-def _wait_for(ready: Any, *, seconds: float, what: str) -> None:
+def _wait_for(ready: Callable[[], object], *, seconds: float, what: str) -> None:
     pause = 0.02
     deadline = time.monotonic() + seconds
     while not ready():

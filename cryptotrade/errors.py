@@ -1,14 +1,15 @@
 """Error responses: one mapping of exceptions and statuses to JSON for API clients and pages for browsers."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg_pool
 import redis
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.handlers.asgi import ASGIHandler
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
@@ -21,6 +22,9 @@ from rest_framework.views import exception_handler as drf_exception_handler
 
 from core.rate_limits import RateLimiterUnavailable
 from cryptotrade.logging import request_id
+
+if TYPE_CHECKING:
+    from core.asgi import Receive
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +66,7 @@ OUTAGES = (
 
 
 def error_body(
-    status: int, message: str | None = None, *, code: str | None = None, details: Any = None
+    status: int, message: str | None = None, *, code: str | None = None, details: object = None
 ) -> dict[str, Any]:
     """Error body of all responses: `{"error": {code, message, request_id, timestamp, details}}`."""
     return {
@@ -127,7 +131,7 @@ def error_response(
     message: str | None = None,
     *,
     code: str | None = None,
-    details: Any = None,
+    details: object = None,
 ) -> HttpResponse:
     """The error as JSON under `/api/` and for API clients, as an HTML page for browsers."""
     body = error_body(status, message, code=code, details=details)
@@ -164,7 +168,9 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return error_response(request, 403, message, code="CSRF_FAILED")
 
 
-def locked_out(request: HttpRequest, response: HttpResponse | None, credentials: Any) -> HttpResponse:
+def locked_out(
+    request: HttpRequest, response: HttpResponse | None, credentials: Mapping[str, object] | None
+) -> HttpResponse:
     """Response after five failed logins of one account from one address; the password is not checked."""
     seconds = int(settings.AXES_COOLOFF_TIME.total_seconds())
     message = gettext("Too many wrong passwords. Wait %(minutes)d minutes, or reset your password.")
@@ -230,10 +236,12 @@ TOO_LARGE = "cryptotrade.too_large"
 class BodyLimit:
     """ASGI middleware: stops reading a body at the limit, before it fills the disk; Django answers 413."""
 
-    def __init__(self, application: Any) -> None:
+    def __init__(self, application: ASGIHandler) -> None:
         self._application = application
 
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+    async def __call__(
+        self, scope: dict[str, Any], receive: "Receive", send: Callable[[Mapping[str, Any]], Awaitable[None]]
+    ) -> None:
         remaining = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
         async def receive_limited() -> dict[str, Any]:

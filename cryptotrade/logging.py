@@ -51,7 +51,7 @@ def redact_text(text: str) -> str:
     return _BY_NAME.sub(rf"\g<name>{REDACTED}", _BY_VALUE.sub(REDACTED, text))
 
 
-def redact(value: Any) -> Any:
+def redact(value: object) -> Any:
     """`value` with every text in it redacted; values of secret names are replaced entirely."""
     match value:
         case str():
@@ -65,7 +65,7 @@ def redact(value: Any) -> Any:
     return redact_text(str(value))
 
 
-def _is_secret(name: Any) -> bool:
+def _is_secret(name: object) -> bool:
     return _SECRET_NAME.fullmatch(str(name)) is not None
 
 

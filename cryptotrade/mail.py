@@ -1,12 +1,15 @@
 """Mail transport: SendGrid, SMTP, or (never in production) files on a developer's machine."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
+from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 
 PORTS = {"smtp": 587, "smtps": 465}
@@ -53,12 +56,12 @@ def smtp_server(url: str) -> SmtpServer:
 class UnconfiguredBackend(BaseEmailBackend):
     """Backend of production without a transport: sending raises an error instead of losing codes silently."""
 
-    def send_messages(self, email_messages: Any) -> int:
+    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
         raise ImproperlyConfigured("No mail transport: set SENDGRID_API_KEY or EMAIL_URL")
 
 
 @register()
-def mail_check(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+def mail_check(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Error without a mail transport in production: sign-up and recovery codes could not be sent."""
     if settings.EMAIL_BACKEND != UNCONFIGURED:
         return []

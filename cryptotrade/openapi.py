@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+
+if TYPE_CHECKING:
+    from drf_spectacular.openapi import AutoSchema
 
 Endpoint = tuple[str, str, str, Any]  # path, path pattern, method, view
 
@@ -46,7 +49,7 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
     target_class = "accounts.authentication.BearerAuthentication"
     name = "bearer"
 
-    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+    def get_security_definition(self, auto_schema: "AutoSchema") -> dict[str, Any]:
         description = "An access token, or an API key (`ctk_…`)."
         return {"type": "http", "scheme": "bearer", "description": description}
 
@@ -55,7 +58,7 @@ class CookieScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
     target_class = "accounts.authentication.CookieAuthentication"
     name = "access cookie"
 
-    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+    def get_security_definition(self, auto_schema: "AutoSchema") -> dict[str, Any]:
         description = "For browsers; unsafe methods also need the CSRF token."
         return {"type": "apiKey", "in": "cookie", "name": settings.ACCESS_COOKIE, "description": description}
 
@@ -64,7 +67,7 @@ class PageScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-cal
     target_class = "accounts.authentication.SessionCookieAuthentication"
     name = "session cookie"
 
-    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+    def get_security_definition(self, auto_schema: "AutoSchema") -> dict[str, Any]:
         description = "Session cookie of the pages; unsafe methods also need the CSRF token."
         return {
             "type": "apiKey",

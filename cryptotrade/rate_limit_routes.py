@@ -1,7 +1,7 @@
 """Rate limit class of each route, for pages and the API. `core.rate_limits` does the counting."""
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from django.http import HttpRequest
@@ -16,6 +16,9 @@ from core.rate_limits import (
     client_address,
     consume,
 )
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -90,7 +93,7 @@ class Throttle(BaseThrottle):
     def __init__(self) -> None:
         self.result: RateLimitResult | None = None
 
-    def allow_request(self, request: Request, view: Any) -> bool:
+    def allow_request(self, request: Request, view: "APIView") -> bool:
         cls = limit_class(request.method or "", request.path_info)
         if cls is None or COUNTED in request.META:
             return True

@@ -3,11 +3,11 @@
 import gc
 import socket
 import warnings
-from typing import Any
 
 import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from core.asgi import Application
 from market.domain.commands import FRAME_BYTES
 from market.hub import Hub
 from market.hub.client import WIRE
@@ -34,7 +34,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         return True
 
 
-def web_config(application: Any, *, port: int, host: str = "127.0.0.1") -> uvicorn.Config:
+def web_config(application: Application, *, port: int, host: str = "127.0.0.1") -> uvicorn.Config:
     """uvicorn settings: uvloop, sans-I/O websockets, no per-message deflate (it prevents shared frames)."""
     return uvicorn.Config(
         application,
@@ -77,6 +77,6 @@ class WebServer(uvicorn.Server):
         await hub.stop()
 
 
-def serve(application: Any, *, host: str, port: int) -> None:
+def serve(application: Application, *, host: str, port: int) -> None:
     """Run until SIGTERM or SIGINT."""
     WebServer(web_config(application, host=host, port=port)).run()

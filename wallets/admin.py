@@ -7,18 +7,21 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from unfold import decorators
 
 from accounts.admin import RoleModelAdmin, requires_step_up
+from accounts.authentication import SignedInHttpRequest
 from accounts.domain.permissions import Role
 from accounts.selectors import role_of
 from wallets import models
 from wallets.domain.status import TradingState
 from wallets.services import trading_state_set
+from wallets.services.controls import Scope
 
 action: Callable[..., Callable[[Any], Any]] = decorators.action
 Rows = QuerySet[Any]
@@ -30,10 +33,12 @@ ACTION_LABELS = {
 }
 
 
-def trading_state_action(state: TradingState, scope: Any, targets_text: Any, of: Callable[[Any], Any]) -> Any:
+def trading_state_action(
+    state: TradingState, scope: Scope, targets_text: Promise, of: Callable[[Any], Any]
+) -> Any:
     """An action that sets the trading state of `of(row)` for each selected row."""
 
-    def set_state(self: Any, request: HttpRequest, rows: Rows) -> None:
+    def set_state(self: RoleModelAdmin, request: SignedInHttpRequest, rows: Rows) -> None:
         targets = {str(getattr(target, "pk", target)): target for target in map(of, rows)}
         for target in targets.values():
             trading_state_set(
@@ -47,7 +52,7 @@ def trading_state_action(state: TradingState, scope: Any, targets_text: Any, of:
     )
 
 
-def trading_state_actions(scope: Any, targets_text: Any, of: Callable[[Any], Any]) -> tuple[Any, ...]:
+def trading_state_actions(scope: Scope, targets_text: Promise, of: Callable[[Any], Any]) -> tuple[Any, ...]:
     """The actions for all trading states of one scope."""
     return tuple(trading_state_action(state, scope, targets_text, of) for state in ACTION_LABELS)
 
@@ -61,7 +66,7 @@ class ReadOnlyTradingAdmin(RoleModelAdmin):
     def has_act_permission(self, request: HttpRequest) -> bool:
         return role_of(request.user) is Role.ADMINISTRATOR
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         return [field.name for field in self.model._meta.fields]
 
 

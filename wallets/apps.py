@@ -1,6 +1,9 @@
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.apps import AppConfig
+
+if TYPE_CHECKING:
+    from accounts.models import User
 
 
 class WalletsConfig(AppConfig):
@@ -12,7 +15,7 @@ class WalletsConfig(AppConfig):
         account_ending.connect(_require_archived_wallets, dispatch_uid="wallets.account_ending")
 
 
-def _require_archived_wallets(*, user: Any, **_: Any) -> None:
+def _require_archived_wallets(*, user: "User", **_: Any) -> None:
     """Refuse the deletion of an account with wallets that are not archived: their keys could still trade."""
     from accounts.services import DeletionRefused
     from wallets.models import Wallet

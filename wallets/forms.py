@@ -66,7 +66,7 @@ class AmountField(forms.CharField):
         self.affix = affix
         super().__init__(**{"max_length": MAX_LENGTH, "required": False, **options})
 
-    def clean(self, value: Any) -> Any:
+    def clean(self, value: object) -> Any:
         typed = super().clean(value)
         if not typed:
             return None
@@ -75,7 +75,7 @@ class AmountField(forms.CharField):
         except AmbiguousNumber as error:
             raise forms.ValidationError(str(error)) from error
 
-    def widget_attrs(self, widget: Any) -> dict[str, Any]:
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
         attrs = {"autocomplete": "off", "spellcheck": "false"}
         return {**super().widget_attrs(widget), **attrs, "class": "num", "inputmode": "decimal"}
 

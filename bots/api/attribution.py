@@ -6,9 +6,9 @@ from uuid import UUID
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.authentication import SignedInRequest
 from bots import selectors
 from bots.api.common import BotsAPIView
 from bots.api.serializers import DecimalField, Fields
@@ -59,7 +59,7 @@ class WalletAttribution(BotsAPIView):
         operation_id="wallet_attribution", tags=["wallets"], responses={200: AttributionPage, **NOT_FOUND},
         summary="Position attribution of a wallet: its bots, manual trading, unattributed",
     )  # fmt: skip
-    def get(self, request: Request, pk: UUID) -> Response:
+    def get(self, request: SignedInRequest, pk: UUID) -> Response:
         wallet = wallet_get(request.user, pk)
         if wallet is None:
             raise Http404(NOT_FOUND_MESSAGE)

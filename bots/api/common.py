@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.authentication import SAFE_METHODS
+from accounts.authentication import SAFE_METHODS, SignedInRequest
 from accounts.domain.permissions import Action
 from accounts.selectors import user_is_allowed
 from bots import selectors
@@ -63,7 +63,7 @@ class NewestBots(NewestFirstPagination):
         return (request.query_params.get("sort") or "-created_at", "pk")
 
 
-def bot_request_of(request: Request) -> BotRequest:
+def bot_request_of(request: SignedInRequest) -> BotRequest:
     """The bot request in the body. Raises `ValidationError`."""
     params = validated_data(serializers.BotCreate, request.data)
     return BotRequest(client_id=client_id_of(request), wallet_id=params.pop("wallet"), **params)
@@ -80,12 +80,12 @@ def bot_response(bot: Bot, status: int = 200) -> Response:
     return Response(serializers.BotBody(card_of(bot)).data, status=status)
 
 
-def client_id_of(request: Request) -> UUID:
+def client_id_of(request: SignedInRequest) -> UUID:
     """The idempotency id of the request."""
     return idempotency_uuid(request, kind="bot ")
 
 
-def bot_or_404(request: Request, pk: UUID) -> Bot:
+def bot_or_404(request: SignedInRequest, pk: UUID) -> Bot:
     """The bot, if the permissions allow this user to read (safe methods) or change it.
 
     Raises `BotNotFound` otherwise, also for an existing bot of another user.

@@ -11,9 +11,9 @@ from django.http import StreamingHttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
-from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.authentication import SignedInRequest
 from bots import selectors
 from bots.api import serializers
 from bots.api.common import (
@@ -46,7 +46,7 @@ class BotEvents(PaginatedBotsView):
     @extend_schema(operation_id="bot_events", summary="The journal of a bot, newest first", tags=["bots"],
                    parameters=[serializers.EventsQuery],
                    responses={200: serializers.EventBody(many=True), **BAD_REQUEST})  # fmt: skip
-    def get(self, request: Request, pk: UUID) -> Response:
+    def get(self, request: SignedInRequest, pk: UUID) -> Response:
         kind = validated_data(serializers.EventsQuery, request.query_params)["kind"]
         return self.page(selectors.events_of(bot_or_404(request, pk), kind))
 
@@ -58,7 +58,7 @@ class BotOrders(PaginatedBotsView):
 
     @extend_schema(operation_id="bot_orders", summary="Orders of a bot, newest first", tags=["bots"],
                    responses={200: serializers.BotOrderBody(many=True)})  # fmt: skip
-    def get(self, request: Request, pk: UUID) -> Response:
+    def get(self, request: SignedInRequest, pk: UUID) -> Response:
         return self.page(source_orders(bot_or_404(request, pk).pk))
 
 
@@ -69,14 +69,14 @@ class BotFills(PaginatedBotsView):
 
     @extend_schema(operation_id="bot_fills", summary="Fills of a bot, newest first", tags=["bots"],
                    responses={200: serializers.BotFillBody(many=True)})  # fmt: skip
-    def get(self, request: Request, pk: UUID) -> Response:
+    def get(self, request: SignedInRequest, pk: UUID) -> Response:
         return self.page(source_fills(bot_or_404(request, pk).pk))
 
 
 class BotInputs(BotsAPIView):
     @extend_schema(operation_id="bot_inputs", summary="All versions of a bot's inputs, newest first", tags=["bots"],
                    responses={200: serializers.InputsPage, **NOT_FOUND})  # fmt: skip
-    def get(self, request: Request, pk: UUID) -> Response:
+    def get(self, request: SignedInRequest, pk: UUID) -> Response:
         rows = selectors.versions_of(bot_or_404(request, pk))
         return Response(
             {"next": None, "previous": None, "results": serializers.InputsBody(rows, many=True).data}
@@ -86,7 +86,7 @@ class BotInputs(BotsAPIView):
 class BotEquity(BotsAPIView):
     @extend_schema(operation_id="bot_equity", summary="Equity curve of a bot: realised and total PnL",
                    tags=["bots"], responses={200: serializers.EquityPage, **NOT_FOUND})  # fmt: skip
-    def get(self, request: Request, pk: UUID) -> Response:
+    def get(self, request: SignedInRequest, pk: UUID) -> Response:
         bot, now = bot_or_404(request, pk), timezone.now()
         points = selectors.equity_of(bot, card_of(bot).mark, int(now.timestamp() * 1000))
         return Response(
@@ -100,7 +100,7 @@ class BotExport(BotsAPIView):
         summary="Export of your bot: `definition` (JSON), `orders`, `fills` (CSV), `journal` (JSON lines)",
         responses={200: OpenApiTypes.BINARY, **NOT_FOUND},
     )  # fmt: skip
-    def get(self, request: Request, pk: UUID, what: str) -> Any:
+    def get(self, request: SignedInRequest, pk: UUID, what: str) -> Any:
         bot = bot_or_404(request, pk)
         if what not in EXPORTS or bot.user_id != request.user.pk:
             raise BotNotFound(NOT_FOUND_MESSAGE)

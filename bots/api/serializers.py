@@ -1,5 +1,7 @@
 """Request and response serializers. Numbers are decimal strings, times ms UTC; null: unknown or not yet."""
 
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from rest_framework import serializers
@@ -14,14 +16,14 @@ Fields = dict[str, Any]
 class MillisecondField(serializers.IntegerField):
     """Timestamp in ms since 1970, UTC."""
 
-    def to_representation(self, value: Any) -> int:
+    def to_representation(self, value: datetime) -> int:  # type: ignore[override]  # reads a datetime, shows an integer
         return int(value.timestamp() * 1000)
 
 
 class DecimalField(serializers.CharField):
     """Decimal number without an exponent."""
 
-    def to_representation(self, value: Any) -> str:
+    def to_representation(self, value: Decimal) -> str:  # type: ignore[override]  # reads a number, shows its text
         return plain(value)
 
 

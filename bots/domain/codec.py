@@ -31,7 +31,7 @@ _BY_NAME = {cls.__name__: cls for cls in _CLASSES}
 _ENUMS: dict[str, type[StrEnum]] = {cls.__name__: cls for cls in (Status, StopPolicy)}
 
 
-def encode(value: Any) -> Any:
+def encode(value: object) -> Any:
     """The JSON form of a value of the classes above; lists are decoded as tuples."""
     if is_dataclass(value) and not isinstance(value, type):
         if type(value) not in _CLASSES:
@@ -50,7 +50,7 @@ def encode(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} is not journalled")
 
 
-def decode(value: Any) -> Any:
+def decode(value: object) -> Any:
     """The inverse of `encode`."""
     if isinstance(value, list):
         return tuple(decode(item) for item in value)

@@ -9,7 +9,10 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+
+if TYPE_CHECKING:
+    from bots.sdk.strategy import Strategy
 
 T = TypeVar("T")
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -42,8 +45,8 @@ class Input(ABC, Generic[T]):
     @overload
     def __get__(self, instance: None, owner: type) -> Self: ...
     @overload
-    def __get__(self, instance: Any, owner: type) -> T: ...
-    def __get__(self, instance: Any, owner: type) -> Self | T:
+    def __get__(self, instance: "Strategy", owner: type) -> T: ...
+    def __get__(self, instance: "Strategy | None", owner: type) -> Self | T:
         if instance is None:
             return self
         value: T = instance.inputs[self.name]

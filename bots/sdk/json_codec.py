@@ -42,7 +42,7 @@ def json_encode(value: object, path: str = "state", depth: int = 0) -> Any:
     raise InvalidJsonValue(path, f"is a {type(value).__name__}, which is not plain data")
 
 
-def json_decode(value: Any) -> Any:
+def json_decode(value: object) -> Any:
     """The inverse of `json_encode`."""
     if isinstance(value, list):
         return [json_decode(item) for item in value]

@@ -12,13 +12,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from functools import reduce
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from bots.domain.attribution import Attribution
 from bots.models import HolderPosition
 from bots.sdk.context import Position
+from wallets.domain.position import PositionTotals
 from wallets.selectors import coins_at, positions_at
+
+if TYPE_CHECKING:
+    from wallets.models import Wallet
 
 ZERO = Decimal(0)
 
@@ -61,7 +65,7 @@ class InstrumentAttribution:
         return Attribution(bots, self.manual.size + self.elsewhere, self.venue.size)
 
 
-def attribution_of(wallet: Any) -> list[InstrumentAttribution]:
+def attribution_of(wallet: "Wallet") -> list[InstrumentAttribution]:
     """The attribution of every instrument that a bot of this wallet has traded, by symbol; three queries."""
     splits = attributions_of(wallet.pk)
     return [_with_drift(split, wallet.residual) for split in splits if split.shares]
@@ -98,7 +102,7 @@ def _any_spot(rows: Iterable[HolderPosition]) -> bool:
     return any(row.instrument.kind == "spot" for row in rows)
 
 
-def _perp(rows: list[HolderPosition], held: Any) -> InstrumentAttribution:
+def _perp(rows: list[HolderPosition], held: PositionTotals | None) -> InstrumentAttribution:
     shares, manual = _shares_and_manual(rows)
     venue = Position(held.size, held.cost, held.realised_pnl, held.fees, held.funding) if held else Position()
     paid = venue.funding - sum((share.position.funding for share in shares), ZERO)

@@ -4,12 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from bots.domain.lifecycle import Status
 from bots.selectors.bots import bots_of
 from bots.selectors.cards import BotCard, cards_of
+
+if TYPE_CHECKING:
+    from accounts.models import User
 
 ALL, NEEDS_ATTENTION = "", "needs"
 LOWEST = Decimal("-Infinity")
@@ -50,7 +53,7 @@ SORTS: dict[str, Callable[[BotCard], Any]] = {
 }
 
 
-def bots_listed(user: Any, criteria: BotFilter, now: datetime) -> FilteredBots:
+def bots_listed(user: "User", criteria: BotFilter, now: datetime) -> FilteredBots:
     """The user's bots that match the criteria, sorted, with counts by state."""
     rows = bots_of(user, archived=criteria.archived).select_related("wallet__venue", "instrument")
     if criteria.wallet:

@@ -1,20 +1,23 @@
 """Bots, their journal entries, inputs and runs: lookups for pages, the API and services."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
 from bots.models import Bot, BotInputs, BotJournalEntry, BotRun
 
+if TYPE_CHECKING:
+    from accounts.models import User
 
-def bots_of(user: Any, *, archived: bool = False) -> QuerySet[Bot]:
+
+def bots_of(user: "User", *, archived: bool = False) -> QuerySet[Bot]:
     """The user's bots, newest first."""
     rows = Bot.objects.filter(user=user, archived_at__isnull=not archived)
     return rows.select_related("wallet", "instrument").order_by("-created_at")
 
 
-def bot_get(user: Any, pk: UUID) -> Bot | None:
+def bot_get(user: "User", pk: UUID) -> Bot | None:
     """The user's bot, archived or not; None for a bot of another user."""
     return Bot.objects.select_related("wallet", "instrument").filter(user=user, pk=pk).first()
 

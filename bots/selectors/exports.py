@@ -6,12 +6,15 @@ Lines are generated one by one, so that a year of fills is never in memory.
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bots.models import Bot
 from bots.selectors.bots import events_of, inputs_of
 from core.formatting import plain
 from wallets.selectors import source_fills, source_orders
+
+if TYPE_CHECKING:
+    from wallets.models import Fill, Order
 
 FORMAT = "cryptotrade.bot"
 VERSION = 1
@@ -83,12 +86,12 @@ def _csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
         yield writer.writerow([_cell(value) for value in row])
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: object) -> Any:
     """Quote text that a spreadsheet would evaluate as a formula; numbers are left as they are."""
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
-def _order(row: Any) -> tuple[Any, ...]:
+def _order(row: "Order") -> tuple[Any, ...]:
     provenance = row.provenance
     return (
         row.pk, row.client_id, row.created_at.isoformat(), row.ended_at and row.ended_at.isoformat(),
@@ -98,7 +101,7 @@ def _order(row: Any) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _fill(row: Any) -> tuple[Any, ...]:
+def _fill(row: "Fill") -> tuple[Any, ...]:
     return (
         row.pk, row.order_id, row.time, row.instrument.symbol, row.side, plain(row.price), plain(row.size),
         plain(row.fee), row.fee_asset, not row.taker,

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.audit import AuditAction, record
@@ -20,6 +21,9 @@ from bots.selectors import run_active, strategy_get, terms_of
 from market.selectors import instrument_get
 from wallets.selectors import wallet_get
 from wallets.services import supervisor_nudge
+
+if TYPE_CHECKING:
+    from accounts.models import User
 
 MAX_NAME_LENGTH = 60
 MAX_BUDGET = Decimal(10**12)
@@ -37,7 +41,7 @@ class ValidatedRequest:
     name: str
 
 
-def bot_locked(*, user: Any, bot_id: UUID) -> Bot:
+def bot_locked(*, user: "User", bot_id: UUID) -> Bot:
     """The user's bot, with its row locked. Raises `BotNotFound`."""
     rows = Bot.objects.select_for_update(no_key=True, of=("self",)).select_related("wallet", "instrument")
     bot = rows.filter(pk=bot_id, user=user, archived_at=None).first()
@@ -46,7 +50,7 @@ def bot_locked(*, user: Any, bot_id: UUID) -> Bot:
     return bot
 
 
-def owner_locked(user: Any) -> None:
+def owner_locked(user: "User") -> None:
     """Lock the user's row, so that concurrent requests are counted one after the other.
 
     Lock order: before the bot's row, never after it.
@@ -54,7 +58,7 @@ def owner_locked(user: Any) -> None:
     get_user_model().objects.select_for_update(no_key=True).get(pk=user.pk)
 
 
-def bot_create(*, user: Any, request: BotRequest, http: Any = None) -> Bot:
+def bot_create(*, user: "User", request: BotRequest, http: HttpRequest | None = None) -> Bot:
     """Create a stopped bot; the same `client_id` returns the same bot. Raises `BotInvalid`, `BotConflict`."""
     same_request = Bot.objects.filter(user=user, client_id=request.client_id)
     if existing := same_request.first():
@@ -79,7 +83,9 @@ def bot_create(*, user: Any, request: BotRequest, http: Any = None) -> Bot:
     return bot
 
 
-def bot_clone(*, user: Any, bot_id: UUID, client_id: UUID, name: str = "", http: Any = None) -> Bot:
+def bot_clone(
+    *, user: "User", bot_id: UUID, client_id: UUID, name: str = "", http: HttpRequest | None = None
+) -> Bot:
     """Create a stopped bot with the newest inputs of another one. Raises `BotNotFound` and `BotInvalid`."""
     bot = Bot.objects.select_related("instrument").filter(pk=bot_id, user=user).first()
     if bot is None:
@@ -93,7 +99,7 @@ def bot_clone(*, user: Any, bot_id: UUID, client_id: UUID, name: str = "", http:
 
 
 def bot_inputs_update(
-    *, user: Any, bot_id: UUID, inputs: Mapping[str, object], http: Any = None
+    *, user: "User", bot_id: UUID, inputs: Mapping[str, object], http: HttpRequest | None = None
 ) -> BotInputs:
     """Store a new version of the inputs. A running bot plans again and keeps the orders that still match.
 
@@ -117,7 +123,7 @@ def bot_inputs_update(
     return added
 
 
-def bot_archive(*, user: Any, bot_id: UUID, http: Any = None) -> Bot:
+def bot_archive(*, user: "User", bot_id: UUID, http: HttpRequest | None = None) -> Bot:
     """Archive a stopped bot. Raises `BotNotFound`, and `BotConflict` while it runs."""
     with transaction.atomic():
         bot = bot_locked(user=user, bot_id=bot_id)
@@ -129,7 +135,7 @@ def bot_archive(*, user: Any, bot_id: UUID, http: Any = None) -> Bot:
     return bot
 
 
-def validate_request(user: Any, request: BotRequest) -> ValidatedRequest:
+def validate_request(user: "User", request: BotRequest) -> ValidatedRequest:
     """Validate a request to create a bot. Raises `BotInvalid` with a sentence for each invalid field."""
     strategy, instrument = _strategy_and_instrument(user, request)
     errors: dict[str, str] = {}
@@ -156,7 +162,7 @@ def input_errors(kind: type[Strategy], raw: Mapping[str, object]) -> dict[str, s
     return {}
 
 
-def validate_inputs(kind: type[Strategy], raw: Mapping[str, object], terms: Any) -> dict[str, Any]:
+def validate_inputs(kind: type[Strategy], raw: Mapping[str, object], terms: Terms) -> dict[str, Any]:
     """The inputs as JSON values, with defaults. Raises `BotInvalid` with a sentence per invalid input."""
     try:
         values = parse_inputs(kind, raw)
@@ -172,7 +178,7 @@ def journal(bot: Bot, kind: str, text: str, **more: Any) -> None:
     BotJournalEntry.objects.create(bot=bot, kind=kind, text=text[:300], **more)
 
 
-def _strategy_and_instrument(user: Any, request: BotRequest) -> tuple[type[Strategy], Any]:
+def _strategy_and_instrument(user: "User", request: BotRequest) -> tuple[type[Strategy], Any]:
     """The strategy, and the instrument at the venue of the user's wallet. Raises `BotInvalid`."""
     wallet = wallet_get(user, request.wallet_id)
     if wallet is None or wallet.user_id != user.pk:  # some roles may read other users' wallets
@@ -198,6 +204,6 @@ def _budget(raw: Decimal | str, errors: dict[str, str]) -> Decimal:
     return amount
 
 
-def bot_record(action: AuditAction, bot: Bot, user: Any, http: Any, **data: Any) -> None:
+def bot_record(action: AuditAction, bot: Bot, user: "User", http: HttpRequest | None, **data: Any) -> None:
     """Write an audit log entry about the bot."""
     record(action=action, actor=user, subject=f"bot:{bot.pk}", data=data, request=http)

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db import DataError, IntegrityError, transaction
@@ -32,6 +32,9 @@ from wallets.selectors import (
     trades_after,
 )
 from wallets.services import supervisor_nudge
+
+if TYPE_CHECKING:
+    from market.models import Instrument
 
 FILL_BATCH = 1000
 FUNDING_BATCH = 200
@@ -99,7 +102,7 @@ class LedgerPoster:
             )
             self._load(row, instruments[instrument_id])
 
-    def _load(self, row: HolderPosition, instrument: Any) -> None:
+    def _load(self, row: HolderPosition, instrument: "Instrument") -> None:
         holder = row.bot_id, row.instrument_id
         if holder not in self._rows:
             self._rows[holder] = row
@@ -249,7 +252,7 @@ def books_post(*, wallet_id: UUID) -> None:
             has_more = cursor is not None and LedgerPoster(cursor).post()
 
 
-def books_post_locked(*, wallet_id: Any) -> LedgerCursor:
+def books_post_locked(*, wallet_id: UUID) -> LedgerCursor:
     """Post all new rows of the wallet and keep its cursor locked until this transaction ends."""
     LedgerCursor.objects.get_or_create(wallet_id=wallet_id)
     cursor = LedgerCursor.objects.select_for_update(no_key=True).get(wallet=wallet_id)

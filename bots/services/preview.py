@@ -1,6 +1,6 @@
 """Preview of a bot before it is created: the orders it would place now. Nothing is stored."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from bots.domain.events import TickReceived
@@ -13,11 +13,14 @@ from bots.selectors.strategies import code_hash
 from bots.services.bots import ValidatedRequest, validate_request
 from wallets.selectors import prices_of
 
+if TYPE_CHECKING:
+    from accounts.models import User
+
 NIL_RUN_ID = UUID(int=0)  # the run id seeds the random numbers: they are the same in every preview
 NO_PRICE = "There is no current price for this instrument, so no orders can be previewed."
 
 
-def bot_preview(*, user: Any, request: BotRequest, now: int) -> StrategyPreview:
+def bot_preview(*, user: "User", request: BotRequest, now: int) -> StrategyPreview:
     """The levels that the bot would place now, or the reason for none. Raises `BotInvalid`."""
     validated = validate_request(user, request)
     instrument = validated.terms.instrument

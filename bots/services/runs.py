@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from django.db import transaction
@@ -27,6 +27,9 @@ from core.leases import Claim, LeaseLost, fence
 from wallets.domain.status import OrderStatus
 from wallets.selectors import prices_of, source_fills_after, source_orders_by_client_id
 from wallets.services import OrderCommand, order_commands_execute
+
+if TYPE_CHECKING:
+    from wallets.models import Fill
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +99,7 @@ def own_order_state(
     return OwnOrderState(order_views, [_own_fill(row) for row in rows], position)
 
 
-def _own_fill(fill: Any) -> OwnFill:
+def _own_fill(fill: "Fill") -> OwnFill:
     return OwnFill(
         pk=fill.pk, client_id=fill.order.client_id, level_id=str(fill.order.provenance.get("level", "")),
         ref=f"{fill.order_id}:{fill.trade_id}", side=cast("Side", fill.side), price=fill.price, size=fill.size,

@@ -1,11 +1,12 @@
 """Start and stop of bots: stores the desired state, which a supervisor then applies."""
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.http import HttpRequest
 
 from accounts.audit import AuditAction
 from bots.domain.codec import decode, encode
@@ -17,8 +18,11 @@ from bots.selectors import code_hash, run_active, run_last, strategy_get
 from bots.services.bots import bot_locked, bot_record, journal, owner_locked
 from wallets.services import supervisor_nudge
 
+if TYPE_CHECKING:
+    from accounts.models import User
 
-def bot_start(*, user: Any, bot_id: UUID, http: Any = None) -> BotRun:
+
+def bot_start(*, user: "User", bot_id: UUID, http: HttpRequest | None = None) -> BotRun:
     """Start the bot; returns its new run, or the active one. Raises `BotNotFound` and `BotConflict`."""
     with transaction.atomic():
         owner_locked(user)
@@ -50,7 +54,12 @@ def bot_start(*, user: Any, bot_id: UUID, http: Any = None) -> BotRun:
 
 
 def bot_stop(
-    *, user: Any, bot_id: UUID, policy: StopPolicy, reason: str = "Stopped by its owner.", http: Any = None
+    *,
+    user: "User",
+    bot_id: UUID,
+    policy: StopPolicy,
+    reason: str = "Stopped by its owner.",
+    http: HttpRequest | None = None,
 ) -> Bot:
     """Request a stop; the supervisor applies the policy. A second request replaces the first one.
 
@@ -62,7 +71,9 @@ def bot_stop(
     return bot
 
 
-def stop_locked(bot: Bot, policy: StopPolicy, reason: str, *, actor: Any, http: Any = None) -> None:
+def stop_locked(
+    bot: Bot, policy: StopPolicy, reason: str, *, actor: "User", http: HttpRequest | None = None
+) -> None:
     """Request a stop of a bot with a locked row. A bot that does not run is left unchanged."""
     run = run_active(bot)
     if run is None:
@@ -74,7 +85,7 @@ def stop_locked(bot: Bot, policy: StopPolicy, reason: str, *, actor: Any, http: 
     supervisor_nudge([bot.pk])
 
 
-def bot_force_stop(*, actor: Any, bot_id: UUID, http: Any = None) -> None:
+def bot_force_stop(*, actor: "User", bot_id: UUID, http: HttpRequest | None = None) -> None:
     """Stop by an administrator: cancels the bot's orders and ends its run. The owner is not checked."""
     with transaction.atomic():
         bot = Bot.objects.select_for_update(no_key=True, of=("self",)).get(pk=bot_id)

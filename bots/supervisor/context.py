@@ -42,7 +42,7 @@ class SupervisorContext:
             await self.executor.wait_idle()
             return await in_thread(work, *args, **kwargs)
 
-    def publish_status(self, bot: UUID, user: Any, snapshot: Snapshot, reason: str) -> None:
+    def publish_status(self, bot: UUID, user: UUID, snapshot: Snapshot, reason: str) -> None:
         """Publish the bot's status and its reason to the owner's pages."""
         event = {
             "type": "bot", "id": str(bot), "status": snapshot.status.value, "reason": reason,
@@ -50,7 +50,7 @@ class SupervisorContext:
         }  # fmt: skip
         self.publish(str(user), [event])
 
-    def log(self, bot: UUID, user: Any, status: str, reason: str) -> None:
+    def log(self, bot: UUID, user: UUID, status: str, reason: str) -> None:
         """Log a change of the bot's status. The changing reasons of an idle bot are only published."""
         level = logging.WARNING if status == Status.FAULTED else logging.INFO
         extra = {"bot": str(bot), "user_id": str(user), "status": status, "reason": reason}

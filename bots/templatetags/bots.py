@@ -30,7 +30,7 @@ EVENT_LABELS = {
 
 
 @register.filter
-def of(values: Mapping[Any, Any], key: Any) -> Any:
+def of(values: Mapping[Any, Any], key: object) -> Any:
     """The value of a mapping under a variable key."""
     return values.get(key)
 

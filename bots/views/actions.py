@@ -2,11 +2,12 @@
 
 from uuid import UUID, uuid4
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from accounts.authentication import SignedInHttpRequest
 from bots import selectors, services
 from bots.domain.errors import BotConflict, BotInvalid
 from bots.domain.lifecycle import StopPolicy
@@ -20,7 +21,7 @@ from wallets.selectors import order_trace, source_orders
 
 @private
 @require_POST
-def start(request: HttpRequest, pk: UUID) -> HttpResponse:
+def start(request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
     bot = own_bot(request, pk)
     try:
         services.bot_start(user=request.user, bot_id=bot.pk, http=request)
@@ -31,7 +32,7 @@ def start(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @private
 @require_http_methods(["GET", "POST"])
-def stop(request: HttpRequest, pk: UUID) -> HttpResponse:
+def stop(request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
     """GET shows the stop dialog with current figures; POST stops the bot."""
     bot = own_bot(request, pk)
     if request.method == "GET":
@@ -49,7 +50,7 @@ def stop(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @private
 @require_POST
-def inputs(request: HttpRequest, pk: UUID) -> HttpResponse:
+def inputs(request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
     bot = own_bot(request, pk)
     form = InputsForm(_strategy_of(bot), request.POST)
     if form.is_valid():
@@ -66,7 +67,7 @@ def inputs(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @private
 @require_POST
-def clone(request: HttpRequest, pk: UUID) -> HttpResponse:
+def clone(request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
     bot = own_bot(request, pk)
     try:
         copy = services.bot_clone(user=request.user, bot_id=bot.pk, client_id=uuid4(), http=request)
@@ -78,7 +79,7 @@ def clone(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @private
 @require_POST
-def archive(request: HttpRequest, pk: UUID) -> HttpResponse:
+def archive(request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
     bot = own_bot(request, pk)
     try:
         services.bot_archive(user=request.user, bot_id=bot.pk, http=request)
@@ -89,7 +90,7 @@ def archive(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @private
 @require_GET
-def order_detail(request: HttpRequest, pk: UUID, order: UUID) -> HttpResponse:
+def order_detail(request: SignedInHttpRequest, pk: UUID, order: UUID) -> HttpResponse:
     """Details of an order: the decision that led to it, the risk check, and the venue's response."""
     bot = own_bot(request, pk)
     found = source_orders(bot.pk).select_related("wallet").filter(pk=order).first()

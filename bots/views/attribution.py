@@ -2,10 +2,11 @@
 
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
+from accounts.authentication import SignedInHttpRequest
 from bots import selectors
 from bots.views.base import NO_SUCH, private
 from wallets.selectors import wallet_get
@@ -13,7 +14,7 @@ from wallets.selectors import wallet_get
 
 @private
 @require_GET
-def attribution(request: HttpRequest, pk: UUID) -> HttpResponse:
+def attribution(request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
     wallet = wallet_get(request.user, pk)
     if wallet is None or wallet.user_id != request.user.pk:
         raise Http404(NO_SUCH)

@@ -7,10 +7,11 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
 
+from accounts.authentication import SignedInHttpRequest
 from bots import selectors
 from bots.domain.errors import BotError, BotNotFound
 from bots.models import Bot
@@ -26,7 +27,7 @@ def private(view: View) -> View:
     """
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def guarded(request: SignedInHttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
             return view(request, *args, **kwargs)
         except BotNotFound as error:
@@ -35,7 +36,7 @@ def private(view: View) -> View:
     return never_cache(login_required(guarded))
 
 
-def own_bot(request: HttpRequest, pk: UUID) -> Bot:
+def own_bot(request: SignedInHttpRequest, pk: UUID) -> Bot:
     """The user's own bot; support reads bots of other users in the admin. Raises `BotNotFound`."""
     bot = selectors.bot_get(request.user, pk)
     if bot is None or bot.user_id != request.user.pk:
@@ -43,13 +44,13 @@ def own_bot(request: HttpRequest, pk: UUID) -> Bot:
     return bot
 
 
-def redirect_with_message(request: HttpRequest, bot: Bot, sentence: str) -> HttpResponse:
+def redirect_with_message(request: SignedInHttpRequest, bot: Bot, sentence: str) -> HttpResponse:
     """Redirect to the bot's page with a success message."""
     messages.success(request, sentence)
     return redirect("bots:bot", pk=bot.pk)
 
 
-def render_error(request: HttpRequest, bot: Bot, error: BotError) -> HttpResponse:
+def render_error(request: SignedInHttpRequest, bot: Bot, error: BotError) -> HttpResponse:
     """Redirect to the bot's page with the error as a message; nothing was changed."""
     messages.error(request, error.sentence)
     return redirect("bots:bot", pk=bot.pk)

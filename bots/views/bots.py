@@ -5,12 +5,13 @@ from typing import Any
 from uuid import UUID
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
+from accounts.authentication import SignedInHttpRequest
 from bots import selectors
 from bots.domain.lifecycle import Status
 from bots.forms import BotsForm, InputsForm
@@ -46,7 +47,7 @@ CHART_TABLE_ROWS = 20
 # --- the list --------------------------------------------------------------------------------------------
 @private
 @require_GET
-def bots(request: HttpRequest) -> HttpResponse:
+def bots(request: SignedInHttpRequest) -> HttpResponse:
     context = {
         **list_context(request), "sorts": SORTS.items(), "wallets": list(wallets_of(request.user)),
         "strategies": [(key, one.title) for key, one in STRATEGIES.items()],
@@ -56,12 +57,12 @@ def bots(request: HttpRequest) -> HttpResponse:
 
 @private
 @require_GET
-def cards(request: HttpRequest) -> HttpResponse:
+def cards(request: SignedInHttpRequest) -> HttpResponse:
     """The cards of the list: a fragment that the page reloads."""
     return render(request, "bots/cards.html", list_context(request))
 
 
-def list_context(request: HttpRequest) -> dict[str, Any]:
+def list_context(request: SignedInHttpRequest) -> dict[str, Any]:
     """Template context of the bot list."""
     filters, now = BotsForm(request.GET).filters(), timezone.now()
     listed = selectors.bots_listed(request.user, filters, now)
@@ -94,31 +95,31 @@ def _totals(cards: list[BotCard]) -> list[dict[str, Any]]:
 # --- one bot ---------------------------------------------------------------------------------------------
 @private
 @require_GET
-def bot(request: HttpRequest, pk: UUID) -> HttpResponse:
+def bot(request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
     return render(request, "bots/bot.html", bot_context(request, own_bot(request, pk)))
 
 
 @private
 @require_GET
-def summary(request: HttpRequest, pk: UUID) -> HttpResponse:
+def summary(request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
     """Status, figures and chart overlay: a fragment that the page reloads."""
     return render(request, "bots/summary.html", {**summary_context(own_bot(request, pk)), "again": True})
 
 
 @private
 @require_GET
-def history(request: HttpRequest, pk: UUID) -> HttpResponse:
+def history(request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
     return render(request, "bots/history.html", history_context(request, own_bot(request, pk)))
 
 
 @private
 @require_GET
-def equity(request: HttpRequest, pk: UUID) -> HttpResponse:
+def equity(request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
     found = own_bot(request, pk)
     return render(request, "bots/equity.html", {"bot": found, **equity_context(found)})
 
 
-def bot_context(request: HttpRequest, found: Bot, form: InputsForm | None = None) -> dict[str, Any]:
+def bot_context(request: SignedInHttpRequest, found: Bot, form: InputsForm | None = None) -> dict[str, Any]:
     """Template context of a bot page. `form` is a rejected inputs form to show again."""
     interval = request.GET.get("interval", "")
     interval = interval if interval in INTERVALS else INTERVAL
@@ -149,7 +150,9 @@ def equity_context(found: Bot) -> dict[str, Any]:
     return {"points": selectors.equity_of(found, card.mark, int(now.timestamp() * 1000))}
 
 
-def history_context(request: HttpRequest, found: Bot, form: InputsForm | None = None) -> dict[str, Any]:
+def history_context(
+    request: SignedInHttpRequest, found: Bot, form: InputsForm | None = None
+) -> dict[str, Any]:
     """Template context of the tab with events, orders, fills or inputs."""
     tab = "inputs" if form else request.GET.get("tab", "")
     tab = tab if tab in TABS else "events"
@@ -166,7 +169,7 @@ def history_context(request: HttpRequest, found: Bot, form: InputsForm | None = 
     return context | {"versions": selectors.versions_of(found), "form": form or _inputs_form(found)}
 
 
-def _events(request: HttpRequest, found: Bot) -> dict[str, Any]:
+def _events(request: SignedInHttpRequest, found: Bot) -> dict[str, Any]:
     """A page of the journal, paginated by primary key: the journal may be too long to count."""
     kind = request.GET.get("kind", "")
     kind = kind if kind in KINDS else ""

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from accounts.authentication import SignedInHttpRequest
 from bots import selectors, services
 from bots.domain.errors import BotConflict, BotInvalid
 from bots.domain.preview import StrategyPreview
@@ -26,7 +27,7 @@ UNPROCESSABLE = 422
 
 @private
 @require_http_methods(["GET", "POST"])
-def new(request: HttpRequest) -> HttpResponse:
+def new(request: SignedInHttpRequest) -> HttpResponse:
     """Wizard page. POST with `step`: `review` shows the review page, `edit` goes back, `create` and `start`
     create the bot."""
     key = request.GET.get("strategy", "")
@@ -56,7 +57,7 @@ def new(request: HttpRequest) -> HttpResponse:
     return _create(request, form, key, start=step == "start")
 
 
-def choose(request: HttpRequest, form: DefinitionForm, status: int = 200) -> HttpResponse:
+def choose(request: SignedInHttpRequest, form: DefinitionForm, status: int = 200) -> HttpResponse:
     """First step: choose a strategy or upload a definition."""
     context = {"strategies": [_strategy_info(key) for key in STRATEGIES], "form": form}
     return render(request, "bots/choose.html", context, status=status)
@@ -64,7 +65,7 @@ def choose(request: HttpRequest, form: DefinitionForm, status: int = 200) -> Htt
 
 @private
 @require_POST
-def load(request: HttpRequest) -> HttpResponse:
+def load(request: SignedInHttpRequest) -> HttpResponse:
     """The settings page, filled in from an uploaded definition; nothing is stored."""
     form = DefinitionForm(request.POST, request.FILES)
     if not form.is_valid():
@@ -77,14 +78,14 @@ def load(request: HttpRequest) -> HttpResponse:
 
 @private
 @require_GET
-def preview(request: HttpRequest, key: str) -> HttpResponse:
+def preview(request: SignedInHttpRequest, key: str) -> HttpResponse:
     """Preview of the current settings: a fragment that is reloaded while the user types."""
     form = NewBotForm(_strategy(key), request.GET, wallets=_wallets(request))
     bot_preview = _preview(request, form, key)
     return render(request, "bots/preview.html", {"form": form, "outlook": bot_preview})
 
 
-def _preview(request: HttpRequest, form: NewBotForm, key: str) -> StrategyPreview | None:
+def _preview(request: SignedInHttpRequest, form: NewBotForm, key: str) -> StrategyPreview | None:
     """The preview of the form's bot; None when the form has errors."""
     if not form.is_valid():
         return None
@@ -96,7 +97,7 @@ def _preview(request: HttpRequest, form: NewBotForm, key: str) -> StrategyPrevie
     return None
 
 
-def _create(request: HttpRequest, form: NewBotForm, key: str, *, start: bool) -> HttpResponse:
+def _create(request: SignedInHttpRequest, form: NewBotForm, key: str, *, start: bool) -> HttpResponse:
     try:
         bot = services.bot_create(user=request.user, request=form.request(key), http=request)
     except BotInvalid as invalid:
@@ -112,7 +113,7 @@ def _create(request: HttpRequest, form: NewBotForm, key: str, *, start: bool) ->
     )
 
 
-def _start(request: HttpRequest, bot: Bot) -> HttpResponse:
+def _start(request: SignedInHttpRequest, bot: Bot) -> HttpResponse:
     try:
         services.bot_start(user=request.user, bot_id=bot.pk, http=request)
     except BotConflict as conflict:
@@ -121,7 +122,7 @@ def _start(request: HttpRequest, bot: Bot) -> HttpResponse:
     return redirect_with_message(request, bot, sentence)
 
 
-def _settings(request: HttpRequest, form: NewBotForm, key: str, status: int = 200) -> HttpResponse:
+def _settings(request: SignedInHttpRequest, form: NewBotForm, key: str, status: int = 200) -> HttpResponse:
     wallets = _wallets(request)
     instrument = _chart_instrument(form, wallets)
     context: dict[str, Any] = {
@@ -142,7 +143,7 @@ def _chart_instrument(form: NewBotForm, wallets: list[Any]) -> Any:
     return instrument_get(wallet.venue_id, symbol) or _most_traded(wallet.venue_id)
 
 
-def _initial_values(request: HttpRequest, wallets: list[Any]) -> dict[str, Any]:
+def _initial_values(request: SignedInHttpRequest, wallets: list[Any]) -> dict[str, Any]:
     """Initial values: from the query string, else an instrument of the first wallet's venue."""
     params = {name: request.GET[name] for name in ("wallet", "symbol") if name in request.GET}
     instrument = _most_traded(wallets[0].venue_id) if wallets else None
@@ -155,7 +156,7 @@ def _most_traded(venue: str) -> Any:
     return rows[0].instrument if rows else None
 
 
-def _wallets(request: HttpRequest) -> list[Any]:
+def _wallets(request: SignedInHttpRequest) -> list[Any]:
     return [wallet for wallet in wallets_of(request.user) if wallet.status == "active"]
 
 
@@ -172,7 +173,7 @@ def _strategy_info(key: str) -> dict[str, str]:
     return {"key": key, "title": strategy.title, "summary": strategy.summary}
 
 
-def _submitted_values(request: HttpRequest) -> list[tuple[str, str]]:
+def _submitted_values(request: SignedInHttpRequest) -> list[tuple[str, str]]:
     """The submitted values, for hidden fields of the review form."""
     excluded = ("csrfmiddlewaretoken", "step")
     return [(name, str(value)) for name, value in request.POST.items() if name not in excluded]

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
@@ -77,7 +78,7 @@ class ApiClient:
         await self._session.close()
 
     async def request(
-        self, method: str, path: str, key: UUID, body: Any = None
+        self, method: str, path: str, key: UUID, body: Mapping[str, object] | None = None
     ) -> tuple[int, dict[str, Any]]:
         """The response, with retries: one idempotency key makes them one action. (0, {}) when none came in time."""
         headers = {"Idempotency-Key": str(uuid5(key, path))}

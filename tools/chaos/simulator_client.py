@@ -77,7 +77,7 @@ class SimulatorClient:
     def __init__(self, control: str, url: str) -> None:
         self._control, self._url = control, url
 
-    async def _request(self, method: str, url: str, body: Any = None) -> Any:
+    async def _request(self, method: str, url: str, body: Mapping[str, object] | None = None) -> Any:
         data = None if body is None else orjson.dumps(body)
         headers = {"Content-Type": "application/json"}
         async with (

@@ -5,9 +5,9 @@ from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
-from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.authentication import SignedInRequest
 from core.api import BAD_REQUEST, NOT_FOUND, NewestFirstByIdPagination, NewestFirstPagination, validated_data
 from core.formatting import plain
 from wallets import selectors
@@ -34,7 +34,7 @@ class BalanceList(WalletsAPIView):
         operation_id="wallet_balances", responses=response_serializers.BalancePage, tags=["wallets"],
         summary="Balances of a wallet by account type and asset",
     )  # fmt: skip
-    def get(self, request: Request, pk: UUID) -> Response:
+    def get(self, request: SignedInRequest, pk: UUID) -> Response:
         wallet = wallet_or_404(request, pk)
         return _single_page(
             {
@@ -53,7 +53,7 @@ class PositionList(WalletsAPIView):
         operation_id="wallet_positions", responses=response_serializers.PositionPage, tags=["wallets"],
         summary="Open positions at the mark price",
     )  # fmt: skip
-    def get(self, request: Request, pk: UUID) -> Response:
+    def get(self, request: SignedInRequest, pk: UUID) -> Response:
         wallet = wallet_or_404(request, pk)
         prices = selectors.prices_of(wallet.venue_id)
         marks = {symbol: prices.mark(symbol) for symbol in prices.ticks}
@@ -86,7 +86,7 @@ class WalletOrders(PaginatedWalletsView):
 
     @extend_schema(operation_id="wallet_orders", summary="Orders of one wallet", tags=["wallets"],
                    responses={200: response_serializers.OrderBody(many=True)})  # fmt: skip
-    def get(self, request: Request, pk: UUID) -> Response:
+    def get(self, request: SignedInRequest, pk: UUID) -> Response:
         return self.page(selectors.orders_page(request.user, wallet_id=wallet_or_404(request, pk).pk))
 
 
@@ -97,7 +97,7 @@ class WalletFills(PaginatedWalletsView):
 
     @extend_schema(operation_id="wallet_fills", summary="Fills of one wallet", tags=["wallets"],
                    responses={200: response_serializers.FillBody(many=True)})  # fmt: skip
-    def get(self, request: Request, pk: UUID) -> Response:
+    def get(self, request: SignedInRequest, pk: UUID) -> Response:
         return self.page(selectors.fills_page(request.user, wallet_id=wallet_or_404(request, pk).pk))
 
 
@@ -108,7 +108,7 @@ class LedgerEntryList(PaginatedWalletsView):
 
     @extend_schema(operation_id="wallet_entries", summary="Ledger entries of a wallet", tags=["wallets"],
                    responses={200: response_serializers.EntryBody(many=True)})  # fmt: skip
-    def get(self, request: Request, pk: UUID) -> Response:
+    def get(self, request: SignedInRequest, pk: UUID) -> Response:
         return self.page(selectors.ledger_entries_page(request.user, wallet_or_404(request, pk).pk))
 
 
@@ -119,7 +119,7 @@ class LedgerTransactionList(PaginatedWalletsView):
 
     @extend_schema(operation_id="wallet_transfers", summary="Ledger transactions of a wallet", tags=["wallets"],
                    responses={200: response_serializers.TransactionBody(many=True)})  # fmt: skip
-    def get(self, request: Request, pk: UUID) -> Response:
+    def get(self, request: SignedInRequest, pk: UUID) -> Response:
         return self.page(selectors.ledger_transactions_page(request.user, wallet_or_404(request, pk).pk))
 
 
@@ -135,7 +135,7 @@ class FillList(PaginatedWalletsView):
         responses={200: response_serializers.FillBody(many=True), **BAD_REQUEST, **NOT_FOUND},
         tags=["orders"],
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: SignedInRequest) -> Response:
         params = validated_data(request_serializers.FillsQuery, request.query_params)
         wallet_id = params.pop("wallet", None)
         if wallet_id is not None:

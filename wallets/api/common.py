@@ -6,9 +6,8 @@ from uuid import UUID
 from django.http import Http404
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework.exceptions import APIException, ValidationError
-from rest_framework.request import Request
 
-from accounts.authentication import SAFE_METHODS
+from accounts.authentication import SAFE_METHODS, SignedInRequest
 from accounts.domain.permissions import Action
 from accounts.selectors import user_is_allowed
 from accounts.services import step_up_is_fresh
@@ -78,19 +77,19 @@ class PaginatedWalletsView(WalletsAPIView, PaginatedView):
     pass
 
 
-def client_id_of(request: Request, client_id: UUID | None, *, part: str = "") -> UUID:
+def client_id_of(request: SignedInRequest, client_id: UUID | None, *, part: str = "") -> UUID:
     """The client id of the request: from the body, else derived from `Idempotency-Key`."""
     return client_id or idempotency_uuid(request, part=part)
 
 
-def require_step_up(request: Request, act: str) -> None:
+def require_step_up(request: SignedInRequest, act: str) -> None:
     """Raises `StepUpRequiredError` unless the session was authenticated within the last ten minutes."""
     STEP_UP_ACTIONS[act]
     if not step_up_is_fresh(request_session(request)):
         raise StepUpRequiredError
 
 
-def wallet_or_404(request: Request, pk: UUID) -> Wallet:
+def wallet_or_404(request: SignedInRequest, pk: UUID) -> Wallet:
     """The wallet, if the user may access it with this method; otherwise `NotFound`."""
     found = selectors.wallet_get(request.user, pk)
     if found is None or not _is_allowed(request, "wallet", found.user_id):
@@ -98,7 +97,7 @@ def wallet_or_404(request: Request, pk: UUID) -> Wallet:
     return found
 
 
-def venue_or_404(request: Request, wallet: UUID) -> str:
+def venue_or_404(request: SignedInRequest, wallet: UUID) -> str:
     """The venue of a wallet that the user may trade; cheaper than `wallet_or_404` for placing orders."""
     found = selectors.wallet_location(wallet)
     if found is None or not _is_allowed(request, "wallet", found[0]):
@@ -106,7 +105,7 @@ def venue_or_404(request: Request, wallet: UUID) -> str:
     return found[1]
 
 
-def order_or_404(request: Request, pk: UUID) -> Order:
+def order_or_404(request: SignedInRequest, pk: UUID) -> Order:
     """The order, as `wallet_or_404`."""
     found = selectors.order_get(request.user, pk)
     if found is None or not _is_allowed(request, "order", found.wallet.user_id):
@@ -114,7 +113,7 @@ def order_or_404(request: Request, pk: UUID) -> Order:
     return found
 
 
-def _is_allowed(request: Request, kind: str, owner: UUID) -> bool:
+def _is_allowed(request: SignedInRequest, kind: str, owner: UUID) -> bool:
     user: Any = request.user
     act = Action.READ if request.method in SAFE_METHODS else Action.CHANGE
     return user_is_allowed(user=user, act=act, kind=kind, owner=owner)

@@ -6,9 +6,9 @@ from uuid import UUID
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework.generics import GenericAPIView
-from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.authentication import SignedInRequest
 from core.api import BAD_REQUEST, CONFLICT, NOT_FOUND, NewestFirstPagination, validated_data
 from wallets import selectors, services
 from wallets.api import payloads, request_serializers, response_serializers
@@ -57,7 +57,7 @@ class OrderList(WalletsAPIView, GenericAPIView[Order]):
         responses={200: response_serializers.OrderBody(many=True), **BAD_REQUEST, **NOT_FOUND},
         tags=["orders"],
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: SignedInRequest) -> Response:
         params = validated_data(request_serializers.OrdersQuery, request.query_params)
         return _paginated(
             self, selectors.orders_page(request.user, wallet_id=_wallet_id(request, params), **params)
@@ -73,7 +73,7 @@ class OrderList(WalletsAPIView, GenericAPIView[Order]):
         parameters=[IDEMPOTENCY],
         tags=["orders"],
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: SignedInRequest) -> Response:
         params = validated_data(request_serializers.OrderPlace, request.data)
         venue = venue_or_404(request, params["wallet"])
         order_request = _request(params, venue, client_id_of(request, params.get("client_id")))
@@ -87,7 +87,7 @@ class OrderList(WalletsAPIView, GenericAPIView[Order]):
         return Response(payloads.order_body(order), status=201)
 
 
-def _wallet_id(request: Request, params: dict[str, Any]) -> UUID | None:
+def _wallet_id(request: SignedInRequest, params: dict[str, Any]) -> UUID | None:
     """The wallet id of a list filter, if given. Raises `NotFound` when the user may not read the wallet."""
     wallet_id: UUID | None = params.pop("wallet", None)
     return None if wallet_id is None else wallet_or_404(request, wallet_id).pk
@@ -110,7 +110,7 @@ class OrderBatch(WalletsAPIView):
         parameters=[IDEMPOTENCY],
         tags=["orders"],
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: SignedInRequest) -> Response:
         params = validated_data(request_serializers.OrderBatchBody, request.data)
         venue = venue_or_404(request, params["wallet"])
         order_requests = [
@@ -151,7 +151,7 @@ class OrdersCancel(WalletsAPIView):
         responses={200: response_serializers.CancelResponse, **NOT_FOUND},
         tags=["orders"],
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: SignedInRequest) -> Response:
         params = validated_data(request_serializers.CancelAll, request.data)
         number = services.orders_cancel(
             user=request.user,
@@ -168,7 +168,7 @@ class OrderDetail(WalletsAPIView):
     @extend_schema(
         operation_id="order", summary="One order", responses=response_serializers.OrderBody, tags=["orders"]
     )
-    def get(self, request: Request, pk: UUID) -> Response:
+    def get(self, request: SignedInRequest, pk: UUID) -> Response:
         order = order_or_404(request, pk)
         return Response(payloads.order_body(order))
 
@@ -181,7 +181,7 @@ class OrderDetail(WalletsAPIView):
         parameters=[IDEMPOTENCY],
         tags=["orders"],
     )
-    def patch(self, request: Request, pk: UUID) -> Response:
+    def patch(self, request: SignedInRequest, pk: UUID) -> Response:
         old = order_or_404(request, pk)
         params = validated_data(request_serializers.OrderChange, request.data)
         order = services.order_modify(
@@ -201,6 +201,6 @@ class OrderDetail(WalletsAPIView):
         responses={200: response_serializers.OrderBody, **CONFLICT},
         tags=["orders"],
     )
-    def delete(self, request: Request, pk: UUID) -> Response:
+    def delete(self, request: SignedInRequest, pk: UUID) -> Response:
         order = services.order_cancel(user=request.user, order_id=pk, http=request._request)
         return Response(payloads.order_body(order))

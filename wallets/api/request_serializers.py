@@ -29,7 +29,7 @@ class Amount(serializers.Field[Decimal, Any, str, Any]):
         "number": 'Send a decimal number as text, for example "0.25".'
     }
 
-    def to_internal_value(self, data: Any) -> Decimal:
+    def to_internal_value(self, data: object) -> Decimal:
         text = str(data) if isinstance(data, str) or type(data) is int else ""
         number = decimal_parse(text) if 0 < len(text) <= MAX_TEXT_LENGTH else None
         if number is None:

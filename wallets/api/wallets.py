@@ -5,9 +5,9 @@ from uuid import UUID
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.generics import GenericAPIView
-from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.authentication import SignedInRequest
 from core.api import CONFLICT, NOT_FOUND, NewestFirstPagination, validated_data
 from wallets import selectors, services
 from wallets.api import request_serializers, response_serializers
@@ -32,7 +32,7 @@ class WalletList(WalletsAPIView, GenericAPIView[Wallet]):
         operation_id="wallets_list", summary="Your wallets, newest first", tags=["wallets"],
         responses={200: response_serializers.WalletBody(many=True)},
     )  # fmt: skip
-    def get(self, request: Request) -> Response:
+    def get(self, request: SignedInRequest) -> Response:
         page = self.paginate_queryset(selectors.wallets_of(request.user))
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
@@ -46,7 +46,7 @@ class WalletList(WalletsAPIView, GenericAPIView[Wallet]):
         parameters=[IDEMPOTENCY],
         tags=["wallets"],
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: SignedInRequest) -> Response:
         params = validated_data(request_serializers.WalletCreate, request.data)
         client_id = client_id_of(request, None)
         if params["simulated"]:
@@ -70,7 +70,7 @@ def _bytes(key: str | None) -> bytes | None:
 class WalletDetail(WalletsAPIView):
     @extend_schema(operation_id="wallet", summary="One wallet", responses=response_serializers.WalletBody,
                    tags=["wallets"])  # fmt: skip
-    def get(self, request: Request, pk: UUID) -> Response:
+    def get(self, request: SignedInRequest, pk: UUID) -> Response:
         return Response(wallet_body(wallet_or_404(request, pk)))
 
     @extend_schema(
@@ -78,7 +78,7 @@ class WalletDetail(WalletsAPIView):
         description="Limits require recent authentication (403 `REAUTH_REQUIRED`).",
         request=request_serializers.WalletChange, responses=response_serializers.WalletBody,
     )  # fmt: skip
-    def patch(self, request: Request, pk: UUID) -> Response:
+    def patch(self, request: SignedInRequest, pk: UUID) -> Response:
         wallet = wallet_or_404(request, pk)
         params = validated_data(request_serializers.WalletChange, request.data)
         common: dict[str, Any] = {"user": request.user, "wallet_id": wallet.pk, "http": request._request}
@@ -95,7 +95,7 @@ class WalletDetail(WalletsAPIView):
         description="Not possible while it has open orders. Requires recent authentication (403 `REAUTH_REQUIRED`).",
         responses={204: OpenApiResponse(description="Archived"), **CONFLICT}, tags=["wallets"],
     )  # fmt: skip
-    def delete(self, request: Request, pk: UUID) -> Response:
+    def delete(self, request: SignedInRequest, pk: UUID) -> Response:
         wallet = wallet_or_404(request, pk)
         require_step_up(request, "wallet.archive")
         services.wallet_archive(user=request.user, wallet_id=wallet.pk, http=request._request)
@@ -111,7 +111,7 @@ class WalletState(WalletsAPIView):
         "administrator cannot be loosened (409).",
         request=request_serializers.TradingStateBody, responses={200: response_serializers.WalletBody, **CONFLICT}, tags=["wallets"],
     )  # fmt: skip
-    def post(self, request: Request, pk: UUID) -> Response:
+    def post(self, request: SignedInRequest, pk: UUID) -> Response:
         wallet = wallet_or_404(request, pk)
         params = validated_data(request_serializers.TradingStateBody, request.data)
         state = TradingState(params["state"])
@@ -130,7 +130,7 @@ class WalletKey(WalletsAPIView):
         description="The key is sealed at once and verified. Requires recent authentication (403 `REAUTH_REQUIRED`).",
         request=request_serializers.KeyReplace, responses=response_serializers.WalletBody,
     )  # fmt: skip
-    def put(self, request: Request, pk: UUID) -> Response:
+    def put(self, request: SignedInRequest, pk: UUID) -> Response:
         wallet = wallet_or_404(request, pk)
         params = validated_data(request_serializers.KeyReplace, request.data)
         require_step_up(request, "wallet.replace_key")
@@ -147,7 +147,7 @@ class WalletLeverage(WalletsAPIView):
         operation_id="wallet_leverage", summary="Set the leverage of an instrument", tags=["wallets"],
         request=request_serializers.LeverageBody, responses={204: OpenApiResponse(description="Requested")},
     )  # fmt: skip
-    def post(self, request: Request, pk: UUID) -> Response:
+    def post(self, request: SignedInRequest, pk: UUID) -> Response:
         wallet = wallet_or_404(request, pk)
         params: dict[str, Any] = validated_data(request_serializers.LeverageBody, request.data)
         services.leverage_set(user=request.user, wallet_id=wallet.pk, **params, http=request._request)

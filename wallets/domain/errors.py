@@ -1,8 +1,11 @@
 """Errors of orders and wallets: one exception hierarchy. Errors carry data and a message for users."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from wallets.domain.denials import Denial
+
+if TYPE_CHECKING:
+    from wallets.models import Order
 
 
 class OrderError(Exception):
@@ -27,7 +30,7 @@ class OrderDenied(OrderError):
     `order` is the stored row; None when the request has no price that could be stored.
     """
 
-    def __init__(self, denial: Denial, sentence: str, order: Any = None) -> None:
+    def __init__(self, denial: Denial, sentence: str, order: "Order | None" = None) -> None:
         self.denial = denial
         self.order = order
         super().__init__(sentence)

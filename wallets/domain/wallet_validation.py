@@ -39,15 +39,15 @@ def limits_parse(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: None if value is None else LIMITS[name](name, value) for name, value in values.items()}
 
 
-def _money(name: str, value: Any) -> Decimal:
+def _money(name: str, value: object) -> Decimal:
     return _decimal(name, value, MAX_AMOUNT, 18)
 
 
-def _percent(name: str, value: Any) -> Decimal:
+def _percent(name: str, value: object) -> Decimal:
     return _decimal(name, value, Decimal(100), 2)
 
 
-def _decimal(name: str, value: Any, most: Decimal, decimals: int) -> Decimal:
+def _decimal(name: str, value: object, most: Decimal, decimals: int) -> Decimal:
     if not isinstance(value, Decimal) or not value.is_finite() or not 0 < value <= most:
         raise WalletInvalid(name, f"Enter a number greater than 0, at most {most:f}.")
     if value != round(value, decimals):
@@ -56,7 +56,7 @@ def _decimal(name: str, value: Any, most: Decimal, decimals: int) -> Decimal:
 
 
 def _integer(most: int) -> Callable[[str, Any], int]:
-    def parse(name: str, value: Any) -> int:
+    def parse(name: str, value: object) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
             raise WalletInvalid(name, f"Enter a whole number from 1 to {most}.")
         return value

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
@@ -11,6 +12,9 @@ from wallets.domain.status import TradingState
 from wallets.models import Wallet
 from wallets.selectors.risk_context import day_notional, limits_of, trading_state
 from wallets.selectors.wallets import BalanceRow, balances_of
+
+if TYPE_CHECKING:
+    from wallets.selectors.risk_context import WalletWithStates
 
 WARN_BEFORE = timedelta(days=14)
 # Trading state and status → the status style and its text.
@@ -44,7 +48,7 @@ class WalletCard:
     asset: str = "USDC"
 
 
-def card_of(wallet: Wallet) -> WalletCard:
+def card_of(wallet: "WalletWithStates") -> WalletCard:
     """The card of a wallet row from `wallets_of` or `wallet_get`."""
     now = timezone.now()
     state, expiring = trading_state(wallet), _expires_soon(wallet, now)

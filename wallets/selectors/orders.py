@@ -1,7 +1,7 @@
 """Orders and fills that a user may read. Every query is restricted to an owner."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -10,10 +10,18 @@ from wallets.domain.status import LIVE
 from wallets.models import Fill, LedgerTransaction, Order, Submission
 from wallets.selectors.wallets import _readable
 
+if TYPE_CHECKING:
+    from accounts.models import User
+
 
 # --- orders and fills ---------------------------------------------------------------------------------
 def orders_page(
-    user: Any, *, wallet_id: UUID | None = None, symbol: str = "", status: str = "", live: bool | None = None
+    user: "User",
+    *,
+    wallet_id: UUID | None = None,
+    symbol: str = "",
+    status: str = "",
+    live: bool | None = None,
 ) -> QuerySet[Order]:
     """Orders that the user may read, newest first."""
     rows = Order.objects.filter(_readable(user, "order", "wallet__user"))
@@ -28,13 +36,13 @@ def orders_page(
     return rows.select_related("instrument", "wallet").order_by("-created_at", "-pk")
 
 
-def order_get(user: Any, order_id: UUID) -> Order | None:
+def order_get(user: "User", order_id: UUID) -> Order | None:
     """The order, when the user may read it."""
     return orders_page(user).filter(pk=order_id).first()
 
 
 def fills_page(
-    user: Any, *, wallet_id: UUID | None = None, order_id: UUID | None = None, symbol: str = ""
+    user: "User", *, wallet_id: UUID | None = None, order_id: UUID | None = None, symbol: str = ""
 ) -> QuerySet[Fill]:
     """Fills that the user may read, newest first."""
     rows = Fill.objects.filter(_readable(user, "order", "wallet__user"))

@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from market.selectors import price_decimals
 from wallets.domain.position import unrealised_pnl
 from wallets.models import Position
 from wallets.selectors.prices import Prices, prices_of
+
+if TYPE_CHECKING:
+    from accounts.models import User
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class PositionRow:
         return unrealised_pnl(self.position.size, self.position.cost, self.mark)
 
 
-def position_rows(user: Any, *, wallet_id: UUID | None = None) -> list[PositionRow]:
+def position_rows(user: "User", *, wallet_id: UUID | None = None) -> list[PositionRow]:
     """The user's own open positions by symbol; of one wallet or of all."""
     rows = Position.objects.filter(wallet__user=user).exclude(size=0)
     if wallet_id is not None:

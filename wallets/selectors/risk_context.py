@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from django.conf import settings
 from django.db import connection
@@ -22,6 +22,18 @@ from wallets.selectors.prices import Prices
 ZERO = Decimal(0)
 
 
+if TYPE_CHECKING:
+    from django_stubs_ext import WithAnnotations
+
+    class TradingStates(TypedDict):
+        """Annotations of `wallets_with_states`."""
+
+        global_state: str | None
+        user_state: str | None
+
+    WalletWithStates = WithAnnotations[Wallet, TradingStates]
+
+
 def wallets_with_states() -> QuerySet[Any]:
     """Wallets annotated with the global and the user's trading state (None: never set)."""
     global_control = GlobalTradingControl.objects.filter(pk=1).values("trading_state")
@@ -29,7 +41,7 @@ def wallets_with_states() -> QuerySet[Any]:
     return Wallet.objects.annotate(global_state=Subquery(global_control), user_state=Subquery(user_control))
 
 
-def trading_state(wallet: Any) -> TradingState:
+def trading_state(wallet: "WalletWithStates") -> TradingState:
     """The strictest of the wallet's, the user's and the global state, of a row of `wallets_with_states`."""
     states = (wallet.trading_state, wallet.user_state, wallet.global_state)
     return strictest(*(TradingState(state) for state in states if state))
@@ -52,7 +64,9 @@ def limits_of(wallet: Wallet) -> TradingLimits:
     )
 
 
-def risk_context_of(wallet: Any, instrument: Instrument, prices: Prices, now: datetime) -> RiskContext:
+def risk_context_of(
+    wallet: "WalletWithStates", instrument: Instrument, prices: Prices, now: datetime
+) -> RiskContext:
     """The risk context. `wallet` is a row of `wallets_with_states`; the caller locks it to place orders."""
     available, cash = _balances(wallet)
     counts = _order_totals(wallet, now)

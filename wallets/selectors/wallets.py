@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
@@ -15,25 +15,29 @@ from wallets.domain.ledger import LedgerAccount
 from wallets.models import Balance, LedgerEntry, LedgerTransaction, Position, Wallet
 from wallets.selectors.risk_context import wallets_with_states
 
+if TYPE_CHECKING:
+    from accounts.models import User
+    from wallets.selectors.risk_context import WalletWithStates
+
 ZERO = Decimal(0)
 
 
 # --- wallets ------------------------------------------------------------------------------------------
-def _readable(user: Any, kind: str, path: str) -> Q:
+def _readable(user: "User", kind: str, path: str) -> Q:
     """Filter of readable rows: all rows for users who may read those of every owner, else the user's own."""
     if user_is_allowed(user=user, act=Action.READ, kind=kind, owner=None):
         return Q()
     return Q(**{path: user.pk})
 
 
-def wallets_of(user: Any) -> QuerySet[Wallet]:
+def wallets_of(user: "User") -> "QuerySet[WalletWithStates]":
     """The user's own wallets, archived ones last, else by creation; annotated for `trading_state`."""
     wallets = wallets_with_states().filter(user=user).select_related("venue")
     archived = ExpressionWrapper(Q(status=Wallet.Status.ARCHIVED), BooleanField())
     return wallets.order_by(archived, "created_at")
 
 
-def wallet_get(user: Any, wallet_id: UUID) -> Wallet | None:
+def wallet_get(user: "User", wallet_id: UUID) -> "WalletWithStates | None":
     """The wallet, when the user may read it; annotated for `trading_state`."""
     readable = _readable(user, "wallet", "user")
     return wallets_with_states().filter(readable, pk=wallet_id).select_related("venue").first()
@@ -103,13 +107,13 @@ def positions_of(wallet: Wallet, marks: Mapping[str, Decimal | None]) -> list[Op
     ]
 
 
-def ledger_entries_page(user: Any, wallet_id: UUID) -> QuerySet[LedgerEntry]:
+def ledger_entries_page(user: "User", wallet_id: UUID) -> QuerySet[LedgerEntry]:
     """Ledger entries of a wallet that the user may read, newest first, with their transactions."""
     rows = LedgerEntry.objects.filter(_readable(user, "wallet", "wallet__user"), wallet=wallet_id)
     return rows.select_related("transaction").order_by("-pk")
 
 
-def ledger_transactions_page(user: Any, wallet_id: UUID) -> QuerySet[LedgerTransaction]:
+def ledger_transactions_page(user: "User", wallet_id: UUID) -> QuerySet[LedgerTransaction]:
     """Ledger transactions of a wallet that the user may read, newest first, with their entries."""
     rows = LedgerTransaction.objects.filter(_readable(user, "wallet", "wallet__user"), wallet=wallet_id)
     return rows.prefetch_related("entries").order_by("-pk")

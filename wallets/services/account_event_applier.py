@@ -8,7 +8,7 @@ applied; they cause an alert and show up as a residual.
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
 
@@ -27,6 +27,9 @@ from wallets.services.anomalies import (
     is_trade,
 )
 from wallets.services.unit_of_work import WalletUnitOfWork
+
+if TYPE_CHECKING:
+    from market.models import Instrument
 
 ADOPTED_FROM_FILL = "from_fill"  # known from its fills alone: size and price are those of the fills
 PARTIAL = "partial"  # known from a stream without order type, time in force and trigger price
@@ -176,7 +179,9 @@ class AccountEventApplier:
             self.needs_reconcile = True
         return order
 
-    def _external(self, event: VenueOrder | VenueFill, instrument: Any, *, tif: str, kind: str) -> Order:
+    def _external(
+        self, event: VenueOrder | VenueFill, instrument: "Instrument", *, tif: str, kind: str
+    ) -> Order:
         is_taken = event.client_id in self._by_client_id
         order = external_order(
             self.books.wallet, event, instrument, client_id="" if is_taken else event.client_id or ""
@@ -212,7 +217,7 @@ class AccountEventApplier:
         self.books.post(row, postings)
         self.books.fill_add(self._fill_row(event, order, instrument))
 
-    def _adopt_from_fill(self, event: VenueFill, instrument: Any) -> Order:
+    def _adopt_from_fill(self, event: VenueFill, instrument: "Instrument") -> Order:
         tif = Order.Tif.IOC if event.taker else Order.Tif.GTC
         order = self._external(event, instrument, tif=tif, kind=Order.Kind.LIMIT)
         self.books.order_flag(order, ADOPTED_FROM_FILL, *["liquidation"] * event.liquidation)
@@ -237,7 +242,7 @@ class AccountEventApplier:
             )
         self.books.order_transition(order, fill_event(order.filled, order.size))
 
-    def _fill_row(self, event: VenueFill, order: Order, instrument: Any) -> Fill:
+    def _fill_row(self, event: VenueFill, order: Order, instrument: "Instrument") -> Fill:
         return Fill(
             order=order,
             wallet=self.books.wallet,
@@ -254,7 +259,7 @@ class AccountEventApplier:
             time=event.time,
         )
 
-    def _update_position(self, instrument: Any, event: VenueFill) -> None:
+    def _update_position(self, instrument: "Instrument", event: VenueFill) -> None:
         row = self.books.position(instrument)
         totals_write(row, position.with_fill(totals_of(row), event))
         self.books.position_changed(row)

@@ -3,7 +3,7 @@
 import logging
 from dataclasses import asdict
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING
 from uuid import uuid5
 
 from market.domain.orders import VenueFill, VenueOrder
@@ -13,13 +13,16 @@ from wallets.models import Order, Wallet
 from wallets.services.unit_of_work import WalletUnitOfWork
 from wallets.services.user_events import alert_event
 
+if TYPE_CHECKING:
+    from market.models import Instrument
+
 logger = logging.getLogger(__name__)
 
 WHOLE_POSITION = "whole_position"  # a stop for the whole position: the venue gives it no size
 
 
 def external_order(
-    wallet: Wallet, event: VenueOrder | VenueFill, instrument: Any, *, client_id: str
+    wallet: Wallet, event: VenueOrder | VenueFill, instrument: "Instrument", *, client_id: str
 ) -> Order:
     """The row of an order that was not placed here; its id is derived from the venue's order id."""
     key = uuid5(wallet.pk, event.venue_id)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from wallets.domain.errors import NotFound, OrderConflict
@@ -13,6 +13,9 @@ from wallets.selectors.prices import Prices
 from wallets.services.nudges import execution_nudge
 from wallets.services.order_manager import OrderManager, PlaceResult
 from wallets.services.orders import replacement_place
+
+if TYPE_CHECKING:
+    from accounts.models import User
 
 ORIGIN = "bot"
 
@@ -25,7 +28,7 @@ class OrderCommand:
     replaces: UUID | None = None
 
 
-def wallet_lock(*, user: Any, wallet_id: UUID) -> None:
+def wallet_lock(*, user: "User", wallet_id: UUID) -> None:
     """Lock the wallet's row before `order_commands_execute` does, to read its state. Raises `NotFound`."""
     wallets = Wallet.objects.select_for_update(no_key=True, of=("self",))
     if not wallets.filter(pk=wallet_id, user=user):
@@ -33,7 +36,7 @@ def wallet_lock(*, user: Any, wallet_id: UUID) -> None:
 
 
 def order_commands_execute(
-    *, user: Any, wallet_id: UUID, source: UUID, asks: Sequence[OrderCommand], prices: Prices
+    *, user: "User", wallet_id: UUID, source: UUID, asks: Sequence[OrderCommand], prices: Prices
 ) -> bool:
     """Execute commands in order, each risk-checked after the ones before it; call it inside a transaction.
 

@@ -1,9 +1,12 @@
 """Trading controls: the trading state of a wallet, a user or the whole server. Every change is audited."""
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.http import HttpRequest
 
 from accounts.audit import AuditAction, record
 from accounts.domain.permissions import Role
@@ -13,11 +16,20 @@ from wallets.domain.status import STRICTNESS, TradingState
 from wallets.models import GlobalTradingControl, UserTradingControl, Wallet
 from wallets.services.nudges import execution_nudge
 
+if TYPE_CHECKING:
+    from accounts.models import User
+
 Scope = Literal["global", "user", "wallet"]
 
 
 def trading_state_set(
-    *, actor: Any, scope: Scope, target: Any, state: TradingState | str, reason: str, http: Any = None
+    *,
+    actor: "User",
+    scope: Scope,
+    target: Any,
+    state: TradingState | str,
+    reason: str,
+    http: HttpRequest | None = None,
 ) -> None:
     """Set the trading state of a wallet (`target`: row or id), a user (`target`: the user) or globally (None).
 
@@ -38,7 +50,7 @@ def trading_state_set(
         )
 
 
-def _wallet_set(actor: Any, target: Any, state: TradingState, reason: str) -> tuple[str, str]:
+def _wallet_set(actor: "User", target: Wallet | UUID, state: TradingState, reason: str) -> tuple[str, str]:
     wallets = Wallet.objects.select_for_update(no_key=True, of=("self",))
     wallet = wallets.filter(pk=getattr(target, "pk", target)).first()
     if wallet is None or not (wallet.user_id == actor.pk or _is_administrator(actor)):
@@ -55,7 +67,7 @@ def _wallet_set(actor: Any, target: Any, state: TradingState, reason: str) -> tu
     return str(before), f"wallet:{wallet.pk}"
 
 
-def _user_set(actor: Any, target: Any, state: TradingState, reason: str) -> tuple[str, str]:
+def _user_set(actor: "User", target: "User", state: TradingState, reason: str) -> tuple[str, str]:
     _check_administrator(actor)
     before = UserTradingControl.objects.select_for_update(no_key=True).filter(user=target).first()
     values = {"trading_state": state.value, "reason": reason}
@@ -65,7 +77,7 @@ def _user_set(actor: Any, target: Any, state: TradingState, reason: str) -> tupl
     return _state_of(before), f"user:{target.pk}"
 
 
-def _global_set(actor: Any, target: Any, state: TradingState, reason: str) -> tuple[str, str]:
+def _global_set(actor: "User", target: None, state: TradingState, reason: str) -> tuple[str, str]:
     _check_administrator(actor)
     before = GlobalTradingControl.objects.select_for_update(no_key=True).filter(pk=1).first()
     GlobalTradingControl.objects.update_or_create(
@@ -74,17 +86,21 @@ def _global_set(actor: Any, target: Any, state: TradingState, reason: str) -> tu
     return _state_of(before), "global:1"
 
 
-_SET = {"wallet": _wallet_set, "user": _user_set, "global": _global_set}
+_SET: dict[Scope, Callable[["User", Any, TradingState, str], tuple[str, str]]] = {
+    "wallet": _wallet_set,
+    "user": _user_set,
+    "global": _global_set,
+}
 
 
 def _state_of(control: UserTradingControl | GlobalTradingControl | None) -> str:
     return str(control.trading_state) if control else TradingState.ACTIVE.value
 
 
-def _is_administrator(actor: Any) -> bool:
+def _is_administrator(actor: "User") -> bool:
     return role_of(actor) is Role.ADMINISTRATOR
 
 
-def _check_administrator(actor: Any) -> None:
+def _check_administrator(actor: "User") -> None:
     if not _is_administrator(actor):
         raise PermissionDenied("Only an administrator may do this.")

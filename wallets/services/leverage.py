@@ -1,9 +1,10 @@
 """Leverage of a perpetual: requested here, set at the venue, stored once the venue has confirmed."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db import transaction
+from django.http import HttpRequest
 from django.utils import timezone
 
 from core.leases import Claim
@@ -17,8 +18,13 @@ from wallets.services.submission_builder import SubmissionBuilder
 from wallets.services.submissions import SEND_TIMEOUT, fenced_wallet
 from wallets.services.unit_of_work import WalletUnitOfWork
 
+if TYPE_CHECKING:
+    from accounts.models import User
 
-def leverage_set(*, user: Any, wallet_id: UUID, symbol: str, leverage: int, http: Any = None) -> None:
+
+def leverage_set(
+    *, user: "User", wallet_id: UUID, symbol: str, leverage: int, http: HttpRequest | None = None
+) -> None:
     """Request a leverage. Raises `OrderInvalid` with the field, or `NotFound`."""
     with transaction.atomic():
         wallets = Wallet.objects.select_for_update(no_key=True, of=("self",))
@@ -55,7 +61,7 @@ def leverage_prepare(*, claim: Claim, now: int, validity: int) -> list[PreparedS
         ]
 
 
-def _busy(wallet: Any, epoch: int, now: int) -> set[str]:
+def _busy(wallet: Wallet, epoch: int, now: int) -> set[str]:
     """Symbols with a leverage change in flight."""
     in_flight = Submission.objects.filter(
         wallet=wallet,

@@ -1,10 +1,11 @@
 """Cancelling orders: orders that were not sent end here; the others are cancelled at the venue."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db import transaction
+from django.http import HttpRequest
 from django.utils import timezone
 
 from wallets.domain.errors import NotFound, OrderConflict
@@ -14,8 +15,11 @@ from wallets.models import Order, Wallet
 from wallets.services.nudges import execution_nudge
 from wallets.services.unit_of_work import WalletUnitOfWork
 
+if TYPE_CHECKING:
+    from accounts.models import User
 
-def order_cancel(*, user: Any, order_id: UUID, http: Any = None) -> Order:
+
+def order_cancel(*, user: "User", order_id: UUID, http: HttpRequest | None = None) -> Order:
     """Cancel one order. Pending orders end at once; the execution worker cancels the others at the venue,
     in-flight ones once their result is known.
 
@@ -31,7 +35,7 @@ def order_cancel(*, user: Any, order_id: UUID, http: Any = None) -> Order:
 
 
 def orders_cancel(
-    *, user: Any, wallet_id: UUID | None = None, symbol: str | None = None, http: Any = None
+    *, user: "User", wallet_id: UUID | None = None, symbol: str | None = None, http: HttpRequest | None = None
 ) -> int:
     """Cancel every live order of the user that matches. Returns the number of orders.
 
@@ -55,7 +59,7 @@ def _cancel_all(wallet_id: UUID, symbol: str | None) -> int:
         return cancel_locked(wallet, orders.select_related("instrument"))
 
 
-def wallet_locked(*, user: Any, order_id: UUID) -> Wallet:
+def wallet_locked(*, user: "User", order_id: UUID) -> Wallet:
     """The wallet of the user's order, its row locked. Raises `NotFound`."""
     wallets = Wallet.objects.select_for_update(no_key=True, of=("self",))
     wallet = wallets.filter(user=user, pk__in=Order.objects.filter(pk=order_id).values("wallet")).first()

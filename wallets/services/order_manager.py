@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from django.utils import timezone
@@ -24,6 +24,11 @@ from wallets.selectors.risk_context import risk_context_of, wallets_with_states
 from wallets.services.order_cancels import cancel_locked
 from wallets.services.unit_of_work import WalletUnitOfWork
 
+if TYPE_CHECKING:
+    from accounts.models import User
+    from market.models import Instrument as InstrumentRow
+    from wallets.selectors.risk_context import WalletWithStates
+
 MARKET_ORDER_TTL = timedelta(seconds=30)
 LIMIT_ORDER_TTL = timedelta(minutes=10)
 
@@ -38,7 +43,9 @@ class OrderManager:
     reservations are in memory; the risk context is read once per run of orders of the same instrument.
     """
 
-    def __init__(self, wallet: Any, prices: Prices, now: datetime, *, source: UUID | None = None) -> None:
+    def __init__(
+        self, wallet: "WalletWithStates", prices: Prices, now: datetime, *, source: UUID | None = None
+    ) -> None:
         self.wallet = wallet
         self.prices = prices
         self.now = now
@@ -50,7 +57,7 @@ class OrderManager:
 
     @classmethod
     def open(
-        cls, *, user: Any, wallet_id: UUID, prices: Prices, source: UUID | None = None
+        cls, *, user: "User", wallet_id: UUID, prices: Prices, source: UUID | None = None
     ) -> "OrderManager":
         """Locks the wallet's row. Raises `NotFound`."""
         wallets = wallets_with_states().select_for_update(no_key=True, of=("self",))
@@ -158,7 +165,7 @@ class OrderManager:
             self._risk_context, self._orders, self._is_replaced = None, {}, {}
         cancel_locked(self.wallet, [order], origin_bot=self.source)
 
-    def _order(self, validated: OrderRequest, row: Any, origin: str, price: Decimal) -> Order:
+    def _order(self, validated: OrderRequest, row: "InstrumentRow", origin: str, price: Decimal) -> Order:
         key = uuid4()
         ttl = MARKET_ORDER_TTL if validated.kind == "market" else LIMIT_ORDER_TTL
         return Order(

@@ -7,10 +7,11 @@ fills and its ledger entries are themselves records that cannot be rewritten.
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db import transaction
+from django.http import HttpRequest
 from django.utils import timezone
 
 from market.selectors import instrument_rules
@@ -25,10 +26,15 @@ from wallets.services.dto import Preview
 from wallets.services.nudges import execution_nudge
 from wallets.services.order_manager import OrderManager, PlaceResult, denial_of
 
+if TYPE_CHECKING:
+    from accounts.models import User
+
 BATCH = 20
 
 
-def order_place(*, user: Any, wallet_id: UUID, request: OrderRequest, origin: str, http: Any = None) -> Order:
+def order_place(
+    *, user: "User", wallet_id: UUID, request: OrderRequest, origin: str, http: HttpRequest | None = None
+) -> Order:
     """Place one order: stored as pending, its funds reserved. The existing order for a repeated `client_id`.
 
     Raises `OrderInvalid`, `OrderDenied`, `OrderConflict` (a different request under the same id) or `NotFound`.
@@ -40,7 +46,12 @@ def order_place(*, user: Any, wallet_id: UUID, request: OrderRequest, origin: st
 
 
 def orders_place(
-    *, user: Any, wallet_id: UUID, requests: Sequence[OrderRequest], origin: str, http: Any = None
+    *,
+    user: "User",
+    wallet_id: UUID,
+    requests: Sequence[OrderRequest],
+    origin: str,
+    http: HttpRequest | None = None,
 ) -> list[PlaceResult]:
     """Place orders in one transaction, each risk-checked after the ones before it. Raises like `order_place`.
 
@@ -59,7 +70,7 @@ def orders_place(
     return outcomes
 
 
-def order_preview(*, user: Any, wallet_id: UUID, request: OrderRequest) -> Preview:
+def order_preview(*, user: "User", wallet_id: UUID, request: OrderRequest) -> Preview:
     """The result of the risk check without placing the order; writes nothing. Raises `OrderInvalid`, `NotFound`."""
     wallet = wallets_with_states().filter(pk=wallet_id, user=user).first()
     if wallet is None:
@@ -89,12 +100,12 @@ def _preview(result: Approved | Denied, risk_check: RiskCheck) -> Preview:
 
 def order_modify(
     *,
-    user: Any,
+    user: "User",
     order_id: UUID,
     client_id: UUID,
     price: Decimal | None = None,
     size: Decimal | None = None,
-    http: Any = None,
+    http: HttpRequest | None = None,
 ) -> Order:  # fmt: skip
     """Replace a limit order: returns the new order. `size` is the new order's; default: what remains.
 

@@ -32,7 +32,7 @@ from wallets.domain.reconciliation import (
 )
 from wallets.domain.risk_context import default_leverage
 from wallets.domain.status import LIVE, TERMINAL, OrderStatus
-from wallets.models import Balance, LedgerTransaction, Order, Position, Submission
+from wallets.models import Balance, LedgerTransaction, Order, Position, Submission, Wallet
 from wallets.services.account_event_applier import AccountEventApplier, is_incomplete
 from wallets.services.dto import InFlightOrder, ReconcileResult
 from wallets.services.in_flight import in_flight_order
@@ -74,7 +74,7 @@ def account_reconcile(*, claim: Claim, snapshot: VenueSnapshot) -> ReconcileResu
 
 
 # --- events -------------------------------------------------------------------------------------------
-def _live(wallet: Any) -> list[Order]:
+def _live(wallet: Wallet) -> list[Order]:
     orders = Order.objects.filter(wallet=wallet, status__in=LIVE)
     return list(orders.select_related("instrument", "cancel_submission").order_by("created_at"))
 
@@ -83,14 +83,14 @@ def _events(snapshot: VenueSnapshot) -> Sequence[VenueFill | VenueFunding | Venu
     return (*snapshot.fills, *snapshot.fundings, *snapshot.movements)
 
 
-def _local_state(wallet: Any, live: dict[Any, Order], snapshot: VenueSnapshot) -> LocalState:
+def _local_state(wallet: Wallet, live: dict[Any, Order], snapshot: VenueSnapshot) -> LocalState:
     refs = {ref_of(event) for event in _events(snapshot)}
     stored = LedgerTransaction.objects.filter(wallet=wallet, ref__in=refs).values_list("ref", flat=True)
     ended = _ended(wallet, snapshot)
     return LocalState([_local_order(order) for order in live.values()], frozenset(stored), ended)
 
 
-def _ended(wallet: Any, snapshot: VenueSnapshot) -> list[LocalOrder]:
+def _ended(wallet: Wallet, snapshot: VenueSnapshot) -> list[LocalOrder]:
     """Orders that the venue lists as open and that ended here before the snapshot."""
     listed = Q(venue_order_id__in={order.venue_id for order in snapshot.open_orders}) | Q(
         venue_order_id="",
@@ -136,7 +136,7 @@ def _end_history(books: WalletUnitOfWork, applier: AccountEventApplier, snapshot
             books.order_transition(order, OrderEvent.FILLED)
 
 
-def _newest(wallet: Any) -> int:
+def _newest(wallet: Wallet) -> int:
     """The venue time (ms) of the newest applied event, among the last stored ones."""
     stored = LedgerTransaction.objects.filter(wallet=wallet, kind__in=EVENT_KINDS).order_by("-pk")
     return max(stored.values_list("time", flat=True)[:RECENT_ORDERS], default=0)
@@ -200,7 +200,7 @@ def _residual(books: WalletUnitOfWork, snapshot: VenueSnapshot, now: datetime) -
     }
 
 
-def _cash(wallet: Any) -> dict[tuple[AccountType, str], Decimal]:
+def _cash(wallet: Wallet) -> dict[tuple[AccountType, str], Decimal]:
     owned = Balance.objects.filter(
         wallet=wallet, account__in=(LedgerAccount.AVAILABLE, LedgerAccount.RESERVED)
     )
@@ -241,7 +241,7 @@ def _flat_costs(books: WalletUnitOfWork, rows: Mapping[str, Position]) -> None:
 
 
 def _wallet_update(
-    wallet: Any,
+    wallet: Wallet,
     snapshot: VenueSnapshot,
     applier: AccountEventApplier,
     now: datetime,

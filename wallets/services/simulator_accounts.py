@@ -5,11 +5,13 @@ import secrets
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.conf import settings
+from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
 from market.selectors import venue_get
@@ -18,6 +20,9 @@ from wallets.domain.errors import WalletInvalid, WalletRejected
 from wallets.models import Wallet
 from wallets.services.wallets import wallet_by_client_id, wallet_create
 
+if TYPE_CHECKING:
+    from accounts.models import User
+
 TIMEOUT_SECONDS = 5
 MAX_USDC = 1_000_000
 
@@ -25,12 +30,12 @@ MAX_USDC = 1_000_000
 @sensitive_variables("master", "agent")
 def simulated_account_open(
     *,
-    user: Any,
+    user: "User",
     client_id: UUID,
     venue: str = "hyperliquid-sim",
     label: str = "Simulator",
     usdc: Decimal | int = 10_000,
-    http: Any = None,
+    http: HttpRequest | None = None,
 ) -> Wallet:
     """Open an account with play money and a wallet for it. The existing wallet for a repeated `client_id`.
 
@@ -67,7 +72,7 @@ def _agent_approve(master: bytes, agent: str) -> None:
         raise WalletRejected(f"The simulated exchange rejected the key: {response.get('response')}")
 
 
-def _post(url: str, body: Any) -> Any:
+def _post(url: str, body: Mapping[str, object]) -> Any:
     content = {"Content-Type": "application/json"}
     data = json.dumps(body).encode()
     http_request = urllib.request.Request(url, data=data, headers=content)  # noqa: S310  our own

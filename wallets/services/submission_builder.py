@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 from core.formatting import plain
@@ -15,6 +15,9 @@ from wallets.models import Order, Submission, Wallet
 from wallets.selectors.risk_context import trading_state
 from wallets.services.dto import PreparedSubmission
 from wallets.services.unit_of_work import WalletUnitOfWork
+
+if TYPE_CHECKING:
+    from wallets.selectors.risk_context import WalletWithStates
 
 SCAN_LIMIT = 500
 PAUSE = 1_000  # ms after a whole action was rejected: the venue is busy or limits the request rate
@@ -29,7 +32,7 @@ def from_ms(milliseconds: int) -> datetime:
 class SubmissionBuilder:
     """Builds submissions of one wallet; `wallet` is a locked row of `wallets_with_states`, `now` in ms."""
 
-    def __init__(self, wallet: Any, epoch: int, now: int) -> None:
+    def __init__(self, wallet: "WalletWithStates", epoch: int, now: int) -> None:
         self.wallet = wallet
         self.books = WalletUnitOfWork(wallet, from_ms(now))
         self._epoch = epoch

@@ -7,7 +7,7 @@ venue and no order is ever sent twice.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db import transaction
@@ -25,15 +25,19 @@ from wallets.services.submission_builder import SubmissionBuilder
 from wallets.services.unit_of_work import WalletUnitOfWork
 from wallets.services.user_events import alert_event, wallet_event
 
+if TYPE_CHECKING:
+    from wallets.selectors.risk_context import WalletWithStates
+
 BATCH = 20
 SEND_TIMEOUT = 30_000  # ms: longer than any send; a process that prepared it under the same lease has died
 _Outcome = Submission.Outcome
 
 
-def fenced_wallet(claim: Claim) -> Any:
+def fenced_wallet(claim: Claim) -> "WalletWithStates":
     """The wallet with its trading states, its row locked. Raises `LeaseLost`. Call it in a transaction."""
     fence(claim)
-    return wallets_with_states().get(pk=claim.pk)
+    wallet: WalletWithStates = wallets_with_states().get(pk=claim.pk)
+    return wallet
 
 
 # --- prepare ------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ fills. The caller holds the lock of the wallet's row, so what was read here cann
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from market.domain.orders import AccountType
@@ -21,6 +21,9 @@ from wallets.models import Fill, LedgerEntry, LedgerTransaction, Order, Position
 from wallets.services.dto import Event
 from wallets.services.nudges import supervisor_nudge
 from wallets.services.user_events import balance_event, fill_event, order_event, position_event
+
+if TYPE_CHECKING:
+    from market.models import Instrument
 
 CODE_LENGTH, MESSAGE_LENGTH = 40, 300
 
@@ -62,7 +65,7 @@ class WalletUnitOfWork:
             self.instruments_load([symbol])
         return self._instruments.get(symbol)
 
-    def position(self, instrument: Any) -> Position:
+    def position(self, instrument: "Instrument") -> Position:
         """The row to change; a new one starts with the venue's default leverage."""
         if not self._positions:
             rows = Position.objects.filter(wallet=self.wallet).select_related("instrument")

@@ -6,11 +6,13 @@ unseal it, and checks at the venue what the key may do before it trades (`wallet
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
+from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.audit import AuditAction, record
@@ -22,6 +24,9 @@ from wallets.domain.wallet_validation import MAX_WALLETS, address_parse, label_p
 from wallets.models import Order, Wallet, WalletSecret
 from wallets.services.nudges import execution_nudge
 from wallets.vault import NoSealingKey, key_parse, seal
+
+if TYPE_CHECKING:
+    from accounts.models import User
 
 TERMINAL_STATUSES = (Wallet.Status.ARCHIVED, Wallet.Status.REJECTED)
 MASTER_KEY_ERROR = (
@@ -36,7 +41,7 @@ UNIQUE_ERRORS = {
 }
 
 
-def wallet_by_client_id(*, user: Any, client_id: UUID) -> Wallet | None:
+def wallet_by_client_id(*, user: "User", client_id: UUID) -> Wallet | None:
     """The wallet created by an earlier request with this client id."""
     return Wallet.objects.filter(user=user, client_id=client_id).first()
 
@@ -44,13 +49,13 @@ def wallet_by_client_id(*, user: Any, client_id: UUID) -> Wallet | None:
 @sensitive_variables("key", "secret")
 def wallet_create(  # noqa: PLR0913  the fields of a wallet
     *,
-    user: Any,
+    user: "User",
     venue: str,
     label: str,
     address: str,
     client_id: UUID,
     key: bytes | None,
-    http: Any = None,
+    http: HttpRequest | None = None,
 ) -> Wallet:
     """Create a wallet; its key is checked later. The existing wallet for a repeated `client_id`.
 
@@ -79,7 +84,9 @@ def wallet_create(  # noqa: PLR0913  the fields of a wallet
 
 
 @sensitive_variables("key", "secret")
-def wallet_key_replace(*, user: Any, wallet_id: UUID, key: bytes | None, http: Any = None) -> Wallet:
+def wallet_key_replace(
+    *, user: "User", wallet_id: UUID, key: bytes | None, http: HttpRequest | None = None
+) -> Wallet:
     """Replace the key of a wallet; it accepts no orders until the new key was checked.
 
     Raises `NotFound`, `WalletInvalid`, `WalletRejected`.
@@ -98,7 +105,7 @@ def wallet_key_replace(*, user: Any, wallet_id: UUID, key: bytes | None, http: A
 
 
 @transaction.atomic
-def wallet_archive(*, user: Any, wallet_id: UUID, http: Any = None) -> Wallet:
+def wallet_archive(*, user: "User", wallet_id: UUID, http: HttpRequest | None = None) -> Wallet:
     """Archive a wallet: its key is deleted, its records stay. Raises `WalletRejected` while it has live orders."""
     wallet = _locked(user, wallet_id)
     if live := Order.objects.filter(wallet=wallet, status__in=LIVE).count():
@@ -112,7 +119,7 @@ def wallet_archive(*, user: Any, wallet_id: UUID, http: Any = None) -> Wallet:
 
 
 @transaction.atomic
-def wallet_rename(*, user: Any, wallet_id: UUID, label: str, http: Any = None) -> Wallet:
+def wallet_rename(*, user: "User", wallet_id: UUID, label: str, http: HttpRequest | None = None) -> Wallet:
     wallet = _locked(user, wallet_id)
     data = {"before": wallet.label, "label": label_parse(label)}
     wallet.label = data["label"]
@@ -122,7 +129,9 @@ def wallet_rename(*, user: Any, wallet_id: UUID, label: str, http: Any = None) -
 
 
 @transaction.atomic
-def wallet_limits_set(*, user: Any, wallet_id: UUID, limits: Mapping[str, Any], http: Any = None) -> Wallet:
+def wallet_limits_set(
+    *, user: "User", wallet_id: UUID, limits: Mapping[str, Any], http: HttpRequest | None = None
+) -> Wallet:
     """Set the given limits; None: the server's default. Raises `WalletInvalid`."""
     wallet = _locked(user, wallet_id)
     values = limits_parse(limits)
@@ -137,7 +146,7 @@ def wallet_limits_set(*, user: Any, wallet_id: UUID, limits: Mapping[str, Any], 
 
 
 # --- helpers ------------------------------------------------------------------------------------------
-def _locked(user: Any, wallet_id: UUID) -> Wallet:
+def _locked(user: "User", wallet_id: UUID) -> Wallet:
     wallets = Wallet.objects.select_for_update(no_key=True)
     wallet = wallets.filter(pk=wallet_id, user=user).exclude(status=Wallet.Status.ARCHIVED).first()
     if wallet is None:
@@ -189,10 +198,12 @@ def _unique_errors() -> Iterator[None]:
         raise WalletInvalid(*UNIQUE_ERRORS[constraint]) from None
 
 
-def _record(action: AuditAction, wallet: Wallet, user: Any, http: Any, data: dict[str, Any]) -> None:
+def _record(
+    action: AuditAction, wallet: Wallet, user: "User", http: HttpRequest | None, data: dict[str, Any]
+) -> None:
     record(action=action, actor=user, subject=f"wallet:{wallet.pk}", data=data, request=http)
     execution_nudge(wallet.pk)
 
 
-def _audit_value(value: Any) -> str | None:
-    return None if value is None else f"{value:f}" if hasattr(value, "as_tuple") else str(value)
+def _audit_value(value: object) -> str | None:
+    return None if value is None else f"{value:f}" if isinstance(value, Decimal) else str(value)

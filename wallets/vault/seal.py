@@ -5,7 +5,8 @@ wallet, user or venue cannot be unsealed there.
 """
 
 import re
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
+from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
@@ -28,7 +29,7 @@ class Sealed(NamedTuple):
     sealed: bytes
 
 
-def info(*, user_id: Any, wallet_id: Any, venue: str, suite: str) -> bytes:
+def info(*, user_id: UUID, wallet_id: UUID, venue: str, suite: str) -> bytes:
     return f"v1|wallets_walletsecret|user:{user_id}|wallet:{wallet_id}|{venue}|{suite}".encode()
 
 
@@ -41,7 +42,7 @@ def newest_key() -> SealingKey:
 
 
 @sensitive_variables("secret")
-def seal(secret: bytes, *, user_id: Any, wallet_id: Any, venue: str) -> Sealed:
+def seal(secret: bytes, *, user_id: UUID, wallet_id: UUID, venue: str) -> Sealed:
     """Seal `secret` bound to user, wallet and venue. Raises `NoSealingKey`."""
     key = newest_key()
     public = X25519PublicKey.from_public_bytes(bytes(key.public))

@@ -1,7 +1,7 @@
 """Unsealing of keys by the execution worker, the only process that can read the private sealing keys."""
 
 from pathlib import Path
-from typing import Any, NoReturn, final
+from typing import NoReturn, SupportsIndex, final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -33,7 +33,7 @@ class KeySigner:
     def __repr__(self) -> str:
         return f"<signer {self.address}>"
 
-    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
         raise TypeError("a signer cannot leave its process")
 
 

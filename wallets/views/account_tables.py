@@ -2,13 +2,17 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.db.models import QuerySet
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
+from accounts.authentication import SignedInHttpRequest
 from market.selectors import MarketRow
 from wallets import selectors
+from wallets.models import Order
+from wallets.selectors.positions import PositionRow
 from wallets.views.base import instrument_or_404, own_fills, own_orders, private
 
 TABS = {
@@ -22,7 +26,7 @@ MAX_ORDERS, MAX_FILLS = 100, 50
 
 @private
 @require_GET
-def account_tables(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
+def account_tables(request: SignedInHttpRequest, venue: str, symbol: str) -> HttpResponse:
     """One table of the user's account: `?tab=`; `?here=1` restricts it to this instrument."""
     row = instrument_or_404(venue, symbol)
     tab = request.GET.get("tab", "")
@@ -45,16 +49,22 @@ def account_tables(request: HttpRequest, venue: str, symbol: str) -> HttpRespons
     return render(request, "orders/account_tables.html", context)
 
 
-def _is_of(position_row: Any, row: MarketRow) -> bool:
+def _is_of(position_row: PositionRow, row: MarketRow) -> bool:
     return bool(position_row.position.instrument_id == row.instrument.pk)
 
 
-def _is_resting(order: Any) -> bool:
+def _is_resting(order: Order) -> bool:
     return bool(order.kind == "limit" and order.venue_order_id)
 
 
 def _rows(
-    request: HttpRequest, row: MarketRow, tab: str, *, here: bool, orders: Any, positions: list[Any]
+    request: SignedInHttpRequest,
+    row: MarketRow,
+    tab: str,
+    *,
+    here: bool,
+    orders: QuerySet[Order] | list[Order],
+    positions: list[Any],
 ) -> dict[str, Any]:
     match tab:
         case "orders":

@@ -3,11 +3,12 @@
 from typing import Any
 from uuid import UUID, uuid4
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from accounts.authentication import SignedInHttpRequest
 from core.formatting import plain
 from wallets import services
 from wallets.domain.errors import OrderConflict, OrderDenied, OrderError, OrderInvalid
@@ -18,17 +19,17 @@ from wallets.views.base import changed, is_htmx, own_order, private, refused
 
 @private
 @require_GET
-def row(request: HttpRequest, pk: UUID) -> HttpResponse:
+def row(request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
     return _row(request, own_order(request, pk))
 
 
-def _row(request: HttpRequest, order: Order) -> HttpResponse:
+def _row(request: SignedInHttpRequest, order: Order) -> HttpResponse:
     return render(request, "orders/row.html", {"order": order})
 
 
 @private
 @require_POST
-def cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
+def cancel(request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
     """Cancel an order; the response is its updated row."""
     try:
         order = services.order_cancel(user=request.user, order_id=pk, http=request)
@@ -39,7 +40,7 @@ def cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @private
 @require_POST
-def cancel_all(request: HttpRequest) -> HttpResponse:
+def cancel_all(request: SignedInHttpRequest) -> HttpResponse:
     form = CancelAllForm(request.POST)
     if not form.is_valid():
         return refused(request, OrderInvalid("symbol", _("Unknown wallet or instrument.")))
@@ -52,7 +53,7 @@ def cancel_all(request: HttpRequest) -> HttpResponse:
 
 @private
 @require_http_methods(["GET", "POST"])
-def change(request: HttpRequest, pk: UUID) -> HttpResponse:
+def change(request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
     """GET: the row as a form. POST: modify the order; the response is the row of the new order."""
     old = own_order(request, pk)
     if request.method == "GET":
@@ -84,7 +85,7 @@ def _initial(order: Order) -> dict[str, Any]:
 
 
 def _form(
-    request: HttpRequest,
+    request: SignedInHttpRequest,
     order: Order,
     form: ChangeForm,
     *,

@@ -3,22 +3,26 @@
 import json
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import QuerySet
 from django.forms import BaseForm
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 
+from accounts.authentication import SignedInHttpRequest
 from market.selectors import MarketRow, instrument_get, market_row
 from wallets import selectors
 from wallets.domain.errors import NotFound, OrderError
-from wallets.models import Fill, Order, Wallet
+from wallets.models import Fill, Order
+
+if TYPE_CHECKING:
+    from wallets.selectors.risk_context import WalletWithStates
 
 View = Callable[..., HttpResponseBase]
 NOT_FOUND = _("Not found, or no permission.")
@@ -28,7 +32,7 @@ def private(view: View) -> View:
     """Decorator of private views: login required, never cached, `NotFound` becomes 404."""
 
     @wraps(view)
-    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def wrapper(request: SignedInHttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
             return view(request, *args, **kwargs)
         except NotFound as error:
@@ -37,7 +41,7 @@ def private(view: View) -> View:
     return never_cache(login_required(wrapper))
 
 
-def is_htmx(request: HttpRequest) -> bool:
+def is_htmx(request: SignedInHttpRequest) -> bool:
     return "HX-Request" in request.headers
 
 
@@ -49,7 +53,7 @@ def instrument_or_404(venue: str, symbol: str) -> MarketRow:
     return market_row(found)
 
 
-def own_wallet(request: HttpRequest, pk: UUID) -> Wallet:
+def own_wallet(request: SignedInHttpRequest, pk: UUID) -> "WalletWithStates":
     """The user's own wallet; support staff read wallets of others in the admin site."""
     wallet = selectors.wallet_get(request.user, pk)
     if wallet is None or wallet.user_id != request.user.pk:
@@ -57,24 +61,24 @@ def own_wallet(request: HttpRequest, pk: UUID) -> Wallet:
     return wallet
 
 
-def own_orders(request: HttpRequest, **filters: Any) -> QuerySet[Order]:
+def own_orders(request: SignedInHttpRequest, **filters: Any) -> QuerySet[Order]:
     """The user's own orders only, also for staff who may read those of others."""
     rows = selectors.orders_page(request.user, **filters).filter(wallet__user=request.user.pk)
     return rows.select_related("instrument", "wallet__venue")
 
 
-def own_order(request: HttpRequest, pk: UUID) -> Order:
+def own_order(request: SignedInHttpRequest, pk: UUID) -> Order:
     order = own_orders(request).filter(pk=pk).first()
     if order is None:
         raise Http404(NOT_FOUND)
     return order
 
 
-def own_fills(request: HttpRequest, **filters: Any) -> QuerySet[Fill]:
+def own_fills(request: SignedInHttpRequest, **filters: Any) -> QuerySet[Fill]:
     return selectors.fills_page(request.user, **filters).filter(wallet__user=request.user.pk)
 
 
-def changed(request: HttpRequest, *topics: str, to: str = "orders:list") -> HttpResponse:
+def changed(request: SignedInHttpRequest, *topics: str, to: str = "orders:list") -> HttpResponse:
     """Response after a change: makes the fragments that show `topics` (`order`, `balance`…) reload."""
     if not is_htmx(request):
         return redirect(to)
@@ -83,7 +87,7 @@ def changed(request: HttpRequest, *topics: str, to: str = "orders:list") -> Http
     )
 
 
-def refused(request: HttpRequest, error: OrderError, *, to: str = "orders:list") -> HttpResponse:
+def refused(request: SignedInHttpRequest, error: OrderError, *, to: str = "orders:list") -> HttpResponse:
     """Response after a refused change: a toast shows the reason."""
     if not is_htmx(request):
         messages.error(request, error.sentence)
@@ -99,7 +103,7 @@ def first_error(form: BaseForm) -> str:
     return str(next(iter(form.errors.values()))[0])
 
 
-def uuid_of(text: Any) -> UUID:
+def uuid_of(text: object) -> UUID:
     """An id from a query or a form. Raises `NotFound` when it is not a UUID."""
     try:
         return UUID(str(text))

@@ -4,10 +4,11 @@ from typing import Any
 from uuid import UUID
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
+from accounts.authentication import SignedInHttpRequest
 from wallets import selectors
 from wallets.forms import STATUS_FILTERS, OrdersForm
 from wallets.views.base import own_order, own_orders, private
@@ -17,7 +18,7 @@ PAGE = 50
 
 @private
 @require_GET
-def orders(request: HttpRequest) -> HttpResponse:
+def orders(request: SignedInHttpRequest) -> HttpResponse:
     filters = OrdersForm(request.GET).filters()
     status = filters["status"]
     rows = own_orders(
@@ -39,7 +40,7 @@ def orders(request: HttpRequest) -> HttpResponse:
 
 @private
 @require_GET
-def order(request: HttpRequest, pk: UUID) -> HttpResponse:
+def order(request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
     order_row = own_order(request, pk)
     context: dict[str, Any] = {
         "order": order_row,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from django.http import HttpRequest, HttpResponse
@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
+from accounts.authentication import SignedInHttpRequest, is_signed_in
 from market.domain.instruments import Instrument
 from market.selectors import MarketRow, instrument_rules
 from wallets import selectors, services
@@ -23,6 +24,9 @@ from wallets.domain.status import TradingState
 from wallets.forms import LeverageForm, TicketForm, figure_or_none
 from wallets.models import Order, Wallet
 from wallets.views.base import changed, first_error, instrument_or_404, own_wallet, private, refused, uuid_of
+
+if TYPE_CHECKING:
+    from wallets.selectors.risk_context import WalletWithStates
 
 PREFILLED = ("wallet", "side", "kind", "price", "trigger_price", "size", "slippage")
 CHECKED = ("with_limit", "post_only", "reduce_only")
@@ -62,7 +66,7 @@ class TicketAccount:
 def ticket(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
     """The ticket, prefilled from the query, so that a change of the wallet keeps the input."""
     row = instrument_or_404(venue, symbol)
-    if not request.user.is_authenticated:
+    if not is_signed_in(request):
         return render(request, "orders/ticket_closed.html", {"row": row})
     initial: dict[str, Any] = {name: request.GET[name] for name in PREFILLED if request.GET.get(name)}
     initial |= dict.fromkeys((name for name in CHECKED if request.GET.get(name)), True)
@@ -78,7 +82,7 @@ def _mid_price(row: MarketRow) -> str:
 
 @private
 @require_POST
-def place(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
+def place(request: SignedInHttpRequest, venue: str, symbol: str) -> HttpResponse:
     row = instrument_or_404(venue, symbol)
     form = TicketForm(request.POST)
     if not form.is_valid():
@@ -101,7 +105,7 @@ def place(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
     return _placed(request, row, form, order)
 
 
-def _placed(request: HttpRequest, row: MarketRow, form: TicketForm, order: Order) -> HttpResponse:
+def _placed(request: SignedInHttpRequest, row: MarketRow, form: TicketForm, order: Order) -> HttpResponse:
     if "HX-Request" not in request.headers:
         return redirect("orders:order", order.pk)
     sticky = {name: form.data[name] for name in STICKY_FIELDS if form.data.get(name)}
@@ -111,7 +115,7 @@ def _placed(request: HttpRequest, row: MarketRow, form: TicketForm, order: Order
 
 
 def _render(
-    request: HttpRequest, row: MarketRow, form: TicketForm, *, status: int = 200, **more: Any
+    request: SignedInHttpRequest, row: MarketRow, form: TicketForm, *, status: int = 200, **more: Any
 ) -> HttpResponse:
     own = [
         wallet for wallet in selectors.wallets_of(request.user)
@@ -132,11 +136,11 @@ def _render(
     return render(request, "orders/ticket.html", context, status=status)
 
 
-def _default_wallet(wallets: list[Wallet]) -> Wallet:
+def _default_wallet(wallets: "list[WalletWithStates]") -> "WalletWithStates":
     return min(wallets, key=lambda wallet: wallet.status != Wallet.Status.ACTIVE)
 
 
-def account_of(wallet: Wallet, row: MarketRow) -> TicketAccount:
+def account_of(wallet: "WalletWithStates", row: MarketRow) -> TicketAccount:
     instrument = instrument_rules(row.instrument)
     prices = selectors.prices_of(row.venue.name)
     return TicketAccount(
@@ -147,7 +151,7 @@ def account_of(wallet: Wallet, row: MarketRow) -> TicketAccount:
 # --- while the user types -----------------------------------------------------------------------------
 @private
 @require_GET
-def preview(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
+def preview(request: SignedInHttpRequest, venue: str, symbol: str) -> HttpResponse:
     """Result of the same risk check as for an order; nothing is written."""
     row = instrument_or_404(venue, symbol)
     form = TicketForm(request.GET)
@@ -168,7 +172,7 @@ def preview(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
 
 @private
 @require_GET
-def size_share(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
+def size_share(request: SignedInHttpRequest, venue: str, symbol: str) -> HttpResponse:
     """The size field, filled with a percentage of the maximum order size."""
     row = instrument_or_404(venue, symbol)
     wallet = own_wallet(request, uuid_of(request.GET.get("wallet")))
@@ -191,7 +195,7 @@ def size_share(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
 
 @private
 @require_POST
-def leverage(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
+def leverage(request: SignedInHttpRequest, venue: str, symbol: str) -> HttpResponse:
     form = LeverageForm(request.POST)
     back = reverse("market:instrument", args=(venue, symbol))
     if not form.is_valid():

@@ -1,10 +1,11 @@
 """Wallet pages: account data, trading state, limits, key and archiving of one wallet."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -15,6 +16,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_POST
 from django.views.generic import FormView, TemplateView
 
+from accounts.authentication import SignedInHttpRequest
 from accounts.services import step_up_is_fresh
 from accounts.step_up import request_session, step_up_redirect, step_up_required
 from wallets import selectors, services
@@ -23,6 +25,9 @@ from wallets.domain.wallet_validation import LIMITS
 from wallets.forms import KeyForm, LabelForm, LimitsForm, StateForm
 from wallets.models import Wallet
 from wallets.views.base import first_error, own_fills, own_orders, own_wallet, private
+
+if TYPE_CHECKING:
+    from wallets.selectors.risk_context import WalletWithStates
 
 TABS = {
     "balances": _("Balances"),
@@ -36,19 +41,19 @@ PAGE = 50
 
 @private
 @require_GET
-def wallet(request: HttpRequest, pk: UUID) -> HttpResponse:
+def wallet(request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
     wallet_row = own_wallet(request, pk)
     return render(request, "wallets/wallet.html", _context(request, wallet_row))
 
 
 @private
 @require_GET
-def account_data(request: HttpRequest, pk: UUID) -> HttpResponse:
+def account_data(request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
     """The tables only, for reloads by the page."""
     return render(request, "wallets/account_data.html", _context(request, own_wallet(request, pk)))
 
 
-def _context(request: HttpRequest, wallet_row: Wallet) -> dict[str, Any]:
+def _context(request: SignedInHttpRequest, wallet_row: "WalletWithStates") -> dict[str, Any]:
     tab = request.GET.get("tab", "")
     tab = tab if tab in TABS else "balances"
     return {
@@ -64,7 +69,7 @@ def _context(request: HttpRequest, wallet_row: Wallet) -> dict[str, Any]:
     }
 
 
-def _tab_context(request: HttpRequest, wallet_row: Wallet, tab: str) -> dict[str, Any]:
+def _tab_context(request: SignedInHttpRequest, wallet_row: Wallet, tab: str) -> dict[str, Any]:
     rows: Any
     match tab:
         case "balances":
@@ -82,7 +87,7 @@ def _tab_context(request: HttpRequest, wallet_row: Wallet, tab: str) -> dict[str
 
 @private
 @require_POST
-def rename(request: HttpRequest, pk: UUID) -> HttpResponse:
+def rename(request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
     wallet_row, form = own_wallet(request, pk), LabelForm(request.POST)
     if form.is_valid():
         services.wallet_rename(
@@ -95,7 +100,7 @@ def rename(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @private
 @require_POST
-def state(request: HttpRequest, pk: UUID) -> HttpResponse:
+def state(request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
     """Set the trading state: a stricter one at once, a looser one only after recent authentication."""
     wallet_row, form = own_wallet(request, pk), StateForm(request.POST)
     if not form.is_valid():
@@ -118,10 +123,11 @@ def state(request: HttpRequest, pk: UUID) -> HttpResponse:
 class WalletFormView(FormView):
     """Base of forms for one wallet of the user; an invalid form responds with 422."""
 
+    request: SignedInHttpRequest
     wallet: Wallet
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        self.wallet = own_wallet(request, kwargs["pk"])
+        self.wallet = own_wallet(self.request, kwargs["pk"])
         return super().dispatch(request, *args, **kwargs)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
@@ -130,7 +136,7 @@ class WalletFormView(FormView):
     def get_success_url(self) -> str:
         return reverse("wallets:wallet", args=(self.wallet.pk,))
 
-    def form_invalid(self, form: Any) -> HttpResponse:
+    def form_invalid(self, form: BaseForm) -> HttpResponse:
         response = super().form_invalid(form)
         response.status_code = 422
         return response
@@ -182,6 +188,7 @@ class KeyView(WalletFormView):
 @method_decorator(private, name="dispatch")
 @method_decorator(step_up_required("wallet.archive"), name="dispatch")
 class Archive(TemplateView):
+    request: SignedInHttpRequest
     template_name = "wallets/archive.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
@@ -189,7 +196,7 @@ class Archive(TemplateView):
         live = own_orders(self.request, wallet_id=wallet_row.pk, live=True).count()
         return super().get_context_data(**kwargs, wallet=wallet_row, live=live, here="wallets")
 
-    def post(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+    def post(self, request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
         wallet_row = own_wallet(request, pk)
         try:
             services.wallet_archive(user=request.user, wallet_id=wallet_row.pk, http=request)

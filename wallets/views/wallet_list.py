@@ -2,18 +2,19 @@
 
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
+from accounts.authentication import SignedInHttpRequest
 from wallets import selectors
 from wallets.views.base import own_wallet, private
 
 
 @private
 @require_GET
-def wallets(request: HttpRequest) -> HttpResponse:
+def wallets(request: SignedInHttpRequest) -> HttpResponse:
     """All cards; `?archived=1` includes archived wallets."""
     all_wallets = list(selectors.wallets_of(request.user))
     archived = [wallet for wallet in all_wallets if wallet.status == "archived"]
@@ -30,7 +31,7 @@ def wallets(request: HttpRequest) -> HttpResponse:
 
 @private
 @require_GET
-def card(request: HttpRequest, pk: UUID) -> HttpResponse:
+def card(request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
     """One card, for reloads after a change of its wallet."""
     context = {"card": selectors.card_of(own_wallet(request, pk)), "now": timezone.now()}
     return render(request, "wallets/card.html", context)

@@ -10,6 +10,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET
 from django.views.generic import FormView
 
+from accounts.authentication import SignedInHttpRequest
 from accounts.services import step_up_is_fresh
 from accounts.step_up import request_session, step_up_redirect
 from market.selectors import venue_states
@@ -26,6 +27,7 @@ WAITING = (Wallet.Status.KEY_PENDING, Wallet.Status.APPROVAL_PENDING, Wallet.Sta
 class NewWallet(FormView):
     """Without `?venue=&key_source=` the choice; with both the form. Adding a key requires recent authentication."""
 
+    request: SignedInHttpRequest
     form_class = NewWalletForm
     template_name = "wallets/new.html"
 
@@ -85,7 +87,7 @@ class NewWallet(FormView):
 
 @private
 @require_GET
-def check(request: HttpRequest, pk: UUID) -> HttpResponse:
+def check(request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
     """Progress of the key check; the page reloads until it is finished."""
     wallet = own_wallet(request, pk)
     if wallet.status == Wallet.Status.ARCHIVED:

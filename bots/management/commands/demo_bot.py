@@ -4,7 +4,7 @@ import threading
 import time
 import uuid
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -14,6 +14,9 @@ from bots.domain.requests import BotRequest
 from bots.selectors import bots_of, run_last
 from bots.services import bot_create, bot_start
 from wallets.selectors import wallets_of
+
+if TYPE_CHECKING:
+    from accounts.models import User
 
 SYMBOL = "BTC"
 TIMEOUT, POLL_INTERVAL = 30.0, 0.3
@@ -49,7 +52,7 @@ class Command(BaseCommand):
         except BotError as error:
             raise CommandError(str(error)) from error
 
-    def _wallet(self, user: Any) -> Any:
+    def _wallet(self, user: "User") -> Any:
         """The first simulated wallet; waits while the execution worker checks a new one."""
         deadline, pause = time.monotonic() + TIMEOUT, threading.Event()
         while True:

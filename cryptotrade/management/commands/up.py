@@ -11,6 +11,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -62,7 +63,7 @@ class Command(BaseCommand):
 class LocalStack:
     """Embedded services and processes of one `var/`. `output(name, text)` prints a message of a process."""
 
-    def __init__(self, var: Path, port: int, output: Any) -> None:
+    def __init__(self, var: Path, port: int, output: Callable[[str, str], None]) -> None:
         self.var, self.port, self.output = var, port, output
         self.postgres = None if env.secret("DATABASE_URL") else EmbeddedPostgres(var)
         self.redis = None if env.secret("REDIS_URL") else EmbeddedRedis(var)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid5
@@ -44,7 +44,7 @@ class Owner:
                 self.bots[UUID(response["id"])] = plan
                 await self._command(client, UUID(response["id"]), "start", plan.key)
 
-    async def act(self, actions: Any, mids: dict[str, Decimal]) -> None:
+    async def act(self, actions: Iterable[BotAction], mids: dict[str, Decimal]) -> None:
         """Run the endless sequence of actions, until cancelled."""
         async with ApiClient(self._trader, self._url, self.counts) as client:
             for action in actions:
@@ -87,7 +87,9 @@ class Owner:
                 key = uuid5(plan.key, "last stop")
                 await self._command(client, bot, "stop", key, {"policy": "cancel_own"})
 
-    async def _command(self, client: ApiClient, bot: UUID, verb: str, key: UUID, body: Any = None) -> int:
+    async def _command(
+        self, client: ApiClient, bot: UUID, verb: str, key: UUID, body: Mapping[str, object] | None = None
+    ) -> int:
         status, response = await client.request("POST", f"/bots/{bot}/{verb}", key, body)
         self._count(verb, status, response)
         return status
