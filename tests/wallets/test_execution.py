@@ -19,8 +19,7 @@ from wallets import consumers, services
 from wallets.consumers import ExecutionConsumer
 from wallets.execution import wallet_actor as actor_module
 from wallets.execution import worker as worker_module
-from wallets.execution.clock import VenueClock
-from wallets.execution.stream_slots import slots_assign
+from wallets.execution.venue_connection import VenueClock, slots_assign
 from wallets.models import Order, Wallet
 
 pytestmark = pytest.mark.django_db(transaction=True)

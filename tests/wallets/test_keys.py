@@ -20,7 +20,7 @@ from market.venues.hyperliquid import signing
 from market.venues.hyperliquid.signing import address_of
 from market.venues.hyperliquid.trader import HyperliquidTrader
 from tests.simulator.conftest import Running, small_world, wall_clock
-from wallets.execution.keys import ensure_key, verify_key
+from wallets.execution.wallet_actor import ensure_key, verify_key
 from wallets.models import SealingKey, Wallet, WalletSecret
 from wallets.services import simulated_account_open, wallet_create, wallet_key_replace
 from wallets.services.keys import sealing_key_create

@@ -251,7 +251,7 @@ def test_what_is_no_key_is_refused_and_not_repeated(text):
 def test_a_hardened_process_leaves_no_core_and_cannot_be_dumped():
     """In a process of its own: it cannot be undone."""
     script = (
-        "import ctypes, resource; from wallets.vault.process_hardening import harden; harden();"
+        "import ctypes, resource; from wallets.vault.keyfiles import harden; harden();"
         "print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), resource.getrlimit(resource.RLIMIT_CORE))"
     )
     prelude = "import django; django.setup(); "

@@ -1,7 +1,7 @@
 """Wallet services: create, replace key, rename, set limits, archive. Run in the web, which cannot unseal keys.
 
 A pasted key is sealed in the transaction that stores the wallet; afterwards only the execution worker can
-unseal it, and checks at the venue what the key may do before it trades (`wallets.execution.keys`).
+unseal it, and checks at the venue what the key may do before it trades (`wallets.execution.wallet_actor`).
 """
 
 from collections.abc import Iterator, Mapping
