@@ -177,7 +177,7 @@ class BotSetup:
             fill = VenueFill(
                 symbol=order.instrument.symbol, side=side, price=order.price, size=order.size, time=now,
                 venue_id=order.venue_order_id, trade_id=str(next(self._numbers)),
-                client_id=order.venue_client_id, fee=Decimal(0), fee_asset="USDC", closed_pnl=Decimal(0),
+                client_id=order.venue_client_id, fees=(), closed_pnl=Decimal(0),
                 taker=False,
             )  # fmt: skip
             services.account_events_apply(claim=self._claims[order.wallet_id], facts=[fill])

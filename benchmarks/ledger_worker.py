@@ -68,7 +68,7 @@ class Writer:
             VenueFill(
                 symbol="BTC", side="buy", price=PRICE, size=SIZE, time=1_700_000_000_000 + number,
                 venue_id=order.venue_order_id, trade_id=str(number), client_id=order.venue_client_id,
-                fee=FEE, fee_asset=ASSET, closed_pnl=profit, taker=True,
+                fees=((ASSET, FEE),), closed_pnl=profit, taker=True,
             )
             for number in itertools.islice(self._numbers, BATCH)
         ]  # fmt: skip

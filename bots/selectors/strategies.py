@@ -14,11 +14,7 @@ from bots.sdk import Fees, Strategy, Terms, schema
 from bots.selectors.bots import inputs_of
 from bots.strategies import STRATEGIES
 from market.selectors import instrument_rules
-from wallets.domain.risk import PERP_FEE, SPOT_FEE
-
-# Maker fees of the lowest tier, as in docs/strategies; taker fees as in the wallet's risk check.
-MAKER = {"perp": Decimal("0.00015"), "spot": Decimal("0.0004")}
-TAKER = {"perp": PERP_FEE, "spot": SPOT_FEE}
+from market.venues import venue_adapter
 
 
 def strategy_get(key: str) -> type[Strategy] | None:
@@ -39,7 +35,9 @@ def _module_hash(name: str) -> str:
 def terms_of(instrument: object, budget: Decimal, leverage: int) -> Terms:
     """The terms of a bot. `instrument` is a row of the market app."""
     rules = instrument_rules(instrument)  # type: ignore[arg-type]
-    return Terms(rules, budget, leverage, Fees(MAKER[rules.kind], TAKER[rules.kind]))
+    # Fees of the lowest tier: the terms of a bot must not change when its owner trades more.
+    rates = venue_adapter(rules.venue).fee_rates(rules.kind)
+    return Terms(rules, budget, leverage, Fees(rates.maker, rates.taker))
 
 
 def bot_terms(bot: Bot) -> Terms:

@@ -7,7 +7,7 @@ import pytest
 
 from market.domain.orders import VenueFill, VenueMovement
 from tests.wallets import factories as worlds
-from tests.wallets.factories import NOW, PERP, SPOT
+from tests.wallets.factories import NOW, PERP, SPOT, fees_packed
 from wallets import services
 from wallets.models import Fill, LedgerTransaction, Order, Wallet
 
@@ -133,7 +133,7 @@ def external_fill(world, **changes):
         "symbol": PERP, "side": "buy", "price": D(49_000), "size": D("0.01"), "time": NOW, "venue_id": "99",
         "trade_id": "1", "client_id": None, "fee": D(0), "fee_asset": "USDC", "closed_pnl": D(0), "taker": True,
     }  # fmt: skip
-    return VenueFill(**{**fields, **changes})
+    return VenueFill(**fees_packed({**fields, **changes}))
 
 
 def test_a_fill_before_its_order_adopts_it_and_the_order_corrects_it(world):

@@ -57,6 +57,7 @@ def context(**changes):
         "state": TradingState.ACTIVE, "wallet_status": "active", "limits": limits, "exposure": Exposure(**own),
         "other_exposures": (), "available": {("perp", "USDC"): D(10_000)}, "cash": D(10_000), "bid": D(49_999),
         "ask": D(50_001), "mark_age": 100, "orders_minute": 0, "open_orders": 0, "day_notional": D(0),
+        "taker_fee": D("0.00045"),
     }  # fmt: skip
     return RiskContext(**{**fields, **changes})
 

@@ -11,10 +11,10 @@ from django.db.models import Max
 from core import leases
 from core.leases import LeaseLost
 from core.models import Worker
+from market.domain.keys import KeyVerdict, RegisteredKey
 from market.domain.orders import Accepted, Rejected
 from tests.wallets.factories import MARGIN, PERP, VALIDITY, TradingEnv
 from wallets import services
-from wallets.domain import key_verification
 from wallets.models import LedgerEntry, Order, Submission, Wallet
 from wallets.services.key_verification import KeyCheck
 from wallets.vault import Unsealer
@@ -507,13 +507,13 @@ def every_service(world: TradingEnv, order: Order, submission: int):
         "key_check_store": lambda: services.key_check_store(
             claim=claim,
             key_check=KEY_CHECK,
-            verdict=key_verification.KeyVerdict("rejected", "because"),
+            verdict=KeyVerdict("rejected", "because"),
             now=world.now,
         ),
     }
 
 
-KEY_CHECK = KeyCheck(key_verification.RegisteredKey(account="0x1", signer="0x2", proven=False), before=None)
+KEY_CHECK = KeyCheck(RegisteredKey(account="0x1", key_id="0x2", proven=False), before=None)
 SERVICES = (
     "orders_prepare", "cancels_prepare", "leverage_prepare", "submission_answered", "submission_rejected", "submission_rejected_as_duplicate", "submission_not_sent",
     "submission_unknown", "in_flight_due", "in_flight_resolve", "account_events_apply", "account_reconcile", "wallet_stream_set",

@@ -129,7 +129,7 @@ class WalletBody(serializers.ModelSerializer[Wallet]):
 
 
 class BalanceBody(serializers.Serializer[Fields]):
-    account_type = serializers.ChoiceField(choices=["perp", "spot"])
+    account_type = serializers.ChoiceField(choices=["perp", "spot", "unified"])
     asset = serializers.CharField()
     available = DecimalText()
     reserved = DecimalText()
@@ -173,7 +173,7 @@ class EntryBody(serializers.ModelSerializer[LedgerEntry]):
 
 
 class EntryLineBody(serializers.Serializer[Fields]):
-    account_type = serializers.ChoiceField(choices=["perp", "spot"])
+    account_type = serializers.ChoiceField(choices=["perp", "spot", "unified"])
     asset = serializers.CharField()
     account = serializers.CharField()
     amount = DecimalText()

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.formatting import plain
 from market.domain.instruments import Instrument
-from market.domain.orders import TRIGGERED, AccountType
+from market.domain.orders import TRIGGERED, AccountType, account_type_of
 from wallets.domain import position as positions
 from wallets.domain.denials import Denial
 from wallets.domain.ledger import exact
@@ -19,8 +19,6 @@ from wallets.domain.status import TradingState
 ZERO = Decimal(0)
 STALE_AFTER_MS = 10_000
 MAX_OPEN_ORDERS = 1_000
-PERP_FEE = Decimal("0.00045")
-SPOT_FEE = Decimal("0.0007")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +49,11 @@ class RiskCheck:
     now: RiskContext
     price: Decimal | None
     closable: Decimal
+
+    @property
+    def account_type(self) -> AccountType:
+        """The account type that pays for the order."""
+        return account_type_of(self.now.margin_model, self.instrument.kind)
 
     @property
     def perp(self) -> bool:
@@ -108,15 +111,15 @@ def reservation(case: RiskCheck) -> tuple[AccountType, str, Decimal]:
     size, quote = case.request.size, case.instrument.quote
     if case.perp:
         value = case.opens * case.price
-        return "perp", quote, _up(value / case.now.exposure.leverage + value * PERP_FEE)
+        return case.account_type, quote, _up(value / case.now.exposure.leverage + value * case.now.taker_fee)
     if case.request.side == "buy":
-        return "spot", quote, _up(size * case.price)
-    return "spot", case.instrument.base, exact(size)
+        return case.account_type, quote, _up(size * case.price)
+    return case.account_type, case.instrument.base, exact(size)
 
 
 def fee_estimate(case: RiskCheck) -> Decimal:
     """The taker fee at the worst price, in quote units."""
-    return _up(case.notional * (PERP_FEE if case.perp else SPOT_FEE))
+    return _up(case.notional * case.now.taker_fee)
 
 
 def _up(amount: Decimal) -> Decimal:

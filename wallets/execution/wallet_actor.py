@@ -13,7 +13,6 @@ from market.domain.errors import MarketError
 from market.hub import UserEventPublisher
 from market.venues.base import Signer, Trader
 from wallets import services
-from wallets.domain.key_verification import evaluate_key
 from wallets.execution import expiry
 from wallets.execution.account_sync import AccountSync
 from wallets.execution.pending_work import SYNCED, PendingWork
@@ -38,9 +37,7 @@ async def verify_key(claim: Claim, trader: Trader, unsealer: Unsealer) -> list[E
     key_check, events = await in_thread(key_check_prepare, claim=claim, unsealer=unsealer, now=now)
     if key_check is None:
         return events
-    role = await trader.role(key_check.key.signer)
-    agents = await trader.agents(key_check.key.account) if role.role == "agent" else []
-    verdict = evaluate_key(key_check.key, role, agents, now)
+    verdict = await trader.key_verify(key_check.key, now)
     return await in_thread(key_check_store, claim=claim, key_check=key_check, verdict=verdict, now=now)
 
 
@@ -176,10 +173,11 @@ class WalletActor:
         """Query in-flight orders at the venue once their validity has passed."""
         while task_is_running():
             await self._next_update()
-            if not self._work.in_flight or not self._connection.clock.is_trusted(expiry.VALIDITY):
+            validity = expiry.request_validity(self._connection.venue)
+            if not self._work.in_flight or not self._connection.clock.is_trusted(validity.duration):
                 continue
             try:
-                until = expiry.final_before(self._connection.now())
+                until = expiry.final_before(self._connection.now(), validity.settle)
                 for order in await in_thread(services.in_flight_due, claim=self.claim, now=until, margin=0):
                     await self._sync.resolve_in_flight(order)
             except (MarketError, *DATABASE_ERRORS) as problem:

@@ -2,7 +2,7 @@
 
 from wallets.vault.errors import NoSealingKey, VaultLocked
 from wallets.vault.keyfiles import KeyFiles, harden
-from wallets.vault.seal import Sealed, key_parse, newest_key, seal
+from wallets.vault.seal import Sealed, newest_key, seal
 from wallets.vault.unseal import KeySigner, Unsealer
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "Unsealer",
     "VaultLocked",
     "harden",
-    "key_parse",
     "newest_key",
     "seal",
 ]

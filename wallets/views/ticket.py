@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from accounts.authentication import SignedInHttpRequest, is_signed_in
 from market.domain.instruments import Instrument
+from market.domain.orders import account_type_of
 from market.selectors import MarketRow, instrument_rules
 from wallets import selectors, services
 from wallets.domain.errors import OrderConflict, OrderDenied, OrderError, OrderInvalid
@@ -54,11 +55,15 @@ class TicketAccount:
     @property
     def free(self) -> Decimal:
         """Available amount of the quote asset."""
-        return available_balance(self.now, "spot" if self.spot else "perp", self.instrument.quote)
+        return available_balance(
+            self.now, account_type_of(self.now.margin_model, self.instrument.kind), self.instrument.quote
+        )
 
     @property
     def coins(self) -> Decimal:
-        return available_balance(self.now, "spot", self.instrument.base)
+        return available_balance(
+            self.now, account_type_of(self.now.margin_model, "spot"), self.instrument.base
+        )
 
 
 @never_cache

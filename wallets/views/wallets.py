@@ -19,6 +19,7 @@ from django.views.generic import FormView, TemplateView
 from accounts.authentication import SignedInHttpRequest
 from accounts.services import step_up_is_fresh
 from accounts.step_up import request_session, step_up_redirect, step_up_required
+from market.venues import venue_adapter
 from wallets import selectors, services
 from wallets.domain.status import STRICTNESS, TradingState
 from wallets.domain.wallet_validation import LIMITS
@@ -150,6 +151,9 @@ class LimitsView(WalletFormView):
 
     def get_initial(self) -> dict[str, Any]:
         return {name: getattr(self.wallet, name) for name in LIMITS}
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return {**super().get_form_kwargs(), "asset": venue_adapter(self.wallet.venue_id).collateral}
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(
