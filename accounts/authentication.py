@@ -15,12 +15,13 @@ from rest_framework.request import Request
 from accounts.models import ApiKey, AuthSession, User
 from accounts.selectors import KEY_PREFIX, api_key_find, session_find
 from accounts.services import SID, access_read, api_key_touch, session_touch
+from core.requests import HtmxHttpRequest
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # imports this module
 
 
-class SignedInHttpRequest(HttpRequest):
+class SignedInHttpRequest(HtmxHttpRequest):
     """Type of the request of a page behind `login_required`."""
 
     user: User

@@ -12,6 +12,7 @@ from urllib.parse import urlencode, urlsplit
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.utils.translation import gettext_lazy as _
+from django_htmx.http import HttpResponseClientRedirect
 from rest_framework.exceptions import APIException
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -19,6 +20,7 @@ from rest_framework.request import Request
 from accounts.models import AuthSession
 from accounts.selectors import session_find
 from accounts.services import SID, step_up_is_fresh, step_up_pass
+from core.requests import HtmxHttpRequest
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # imports this module
@@ -81,7 +83,7 @@ def step_up_required(act: str) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def gated(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        def gated(request: HtmxHttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 return redirect_to_login(_return_url(request))
             if step_up_is_fresh(request_session(request)):
@@ -97,19 +99,19 @@ class StepUpRedirect(HttpResponseRedirect):
     """Answer of an action that was not performed: its user must authenticate again first."""
 
 
-def step_up_redirect(request: HttpRequest, act: str) -> HttpResponse:
+def step_up_redirect(request: HtmxHttpRequest, act: str) -> HttpResponse:
     """Redirect to the step-up page, which returns to this page. An htmx request loads it as a full page."""
     target = f"{PAGE}?{urlencode({'next': _return_url(request), 'act': act})}"
-    if request.headers.get("HX-Request"):
-        return HttpResponse(status=204, headers={"HX-Redirect": target})
+    if request.htmx:
+        return HttpResponseClientRedirect(target)
     return StepUpRedirect(target)
 
 
-def _return_url(request: HttpRequest) -> str:
+def _return_url(request: HtmxHttpRequest) -> str:
     """The requested page; for a submitted form the page that contains it."""
-    if request.method in ("GET", "HEAD") and not request.headers.get("HX-Request"):
+    if request.method in ("GET", "HEAD") and not request.htmx:
         return request.get_full_path()
-    page = urlsplit(request.headers.get("HX-Current-URL") or request.headers.get("Referer") or "")
+    page = urlsplit(request.htmx.current_url or request.headers.get("Referer") or "")
     if page.netloc != request.get_host() or not page.path.startswith("/") or page.path.startswith("//"):
         return "/account/"
     return f"{page.path}?{page.query}" if page.query else page.path

@@ -1,7 +1,7 @@
 """One measurement: a new server on one core, clients and feed on the other, one time window."""
 
+import asyncio
 import time
-import urllib.request
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from typing import Any
 from benchmarks.payloads import Load
 from benchmarks.peers import Peer, Ports
 from benchmarks.processes import Bench, BenchError, Child, cpu_ns, free_port, pause, rss_mb
+from core.http import http_get
 
 START_SECONDS = 30.0
 SETTLE_SECONDS = 0.7
@@ -142,11 +143,13 @@ def _slow_closed(peer: Peer, ports: Ports) -> int | None:
     """Number of clients that our hub closed with 1013, by its metrics; None for other servers."""
     if peer.dialect != "hub":
         return None
-    with urllib.request.urlopen(f"http://127.0.0.1:{ports.clients}/metrics", timeout=10) as response:
-        text = response.read().decode()
+    url = f"http://127.0.0.1:{ports.clients}/metrics"
+    result = asyncio.run(http_get(url, timeout_seconds=10))
+    if result.status != 200:
+        raise BenchError(f"{url} returned {result.status}")
     counts = [
         line.split()[1]
-        for line in text.splitlines()
+        for line in result.body.decode().splitlines()
         if line.startswith("cryptotrade_hub_clients_slow_closed_total")
     ]
     return int(float(counts[0])) if counts else None

@@ -1,8 +1,7 @@
 """Orders benchmark: the order API compared with an empty view, and orders through execution, on a real stack."""
 
+import asyncio
 import sys
-import urllib.error
-import urllib.request
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from benchmarks.fanout import Print
 from benchmarks.processes import Bench, BenchError, Child, free_port, pause
 from benchmarks.report import Options, Row, document, median_of, ratio
+from core.http import is_ready
 from cryptotrade.embedded import services_at
 
 DEFAULTS = Options(seconds=60.0, clients=50, topics=0, rate=0.2, runs=1)
@@ -111,17 +111,10 @@ class BenchStack:
 
     def wait_until_ready(self) -> None:
         for _ in range(int(START_SECONDS / 0.5)):
-            if self._ready():
+            if asyncio.run(is_ready(self.url, ignored=frozenset())):
                 return
             pause(0.5)
         raise BenchError(f"the stack was not ready in {START_SECONDS:g} s; see {self._bench.folder}")
-
-    def _ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}/ready", timeout=5) as response:  # noqa: S310  a loopback URL
-                return bool(response.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
 
     def python(self, module: str) -> Child:
         """Run a module of this package in the environment of this stack."""

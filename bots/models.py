@@ -3,6 +3,7 @@
 import uuid
 from typing import Any
 
+import pgtrigger
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -11,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from bots.domain.ledger import LedgerAccount
 from bots.domain.lifecycle import Status, StopPolicy
 from core.models import LeasedModel
+from core.triggers import Guard, append_only, balance_sum, balances_derived, zero_sum
 
 MONEY: dict[str, Any] = {"max_digits": 38, "decimal_places": 18}
 
@@ -163,12 +165,58 @@ class BotJournalEntry(models.Model):
     class Meta:
         constraints = (models.UniqueConstraint(fields=["run", "number"], name="bots_journal_decision_once"),)
         indexes = (models.Index(fields=["bot", "-id"], name="bots_journal_newest"),)
+        triggers = (
+            # Decisions of runs that ended more than a week ago may be deleted.
+            Guard(
+                name="append_only",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update | pgtrigger.Delete,
+                func="""
+                    IF TG_OP = 'DELETE' AND OLD.kind = 'decision' AND EXISTS (
+                      SELECT FROM bots_botrun WHERE id = OLD.run_id AND ended_at < now() - interval '7 days'
+                    ) THEN
+                      RETURN OLD;
+                    END IF;
+                    RAISE EXCEPTION 'the journal is append-only: % refused', TG_OP
+                      USING ERRCODE = 'insufficient_privilege';
+                """,
+            ),
+        )
 
     def __str__(self) -> str:
         return self.text
 
 
 # --- ledger ----------------------------------------------------------------------------------------------
+def position_matches_entries(operation: pgtrigger.Operation, condition: str | None = None) -> Guard:
+    """Refuse, at commit, a position of a bot that differs from its entries, whichever of the two was written."""
+    balance = "SELECT coalesce(sum(amount), 0) FROM bots_botbalance WHERE bot_id = NEW.bot_id AND account = 'position'"
+    return Guard(
+        name="position_matches_entries",
+        when=pgtrigger.After,
+        operation=operation,
+        timing=pgtrigger.Deferred,
+        condition=pgtrigger.Condition(condition) if condition else None,
+        declare=[("off", "record")],
+        func=f"""
+            SELECT position.size - ({balance} AND asset = instrument.base) AS size,
+                position.realised_pnl - position.cost - position.fees + position.funding
+                - ({balance} AND asset = instrument.quote) AS money
+              INTO off FROM bots_holderposition position
+              JOIN market_instrument instrument ON instrument.id = position.instrument_id
+              WHERE position.bot_id = NEW.bot_id;
+            IF NOT FOUND THEN
+              RAISE EXCEPTION 'bot % has entries and no position', NEW.bot_id
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'bots_position_matches_entries';
+            ELSIF off.size <> 0 OR off.money <> 0 THEN
+              RAISE EXCEPTION 'the position of bot % differs from its entries by % and %', NEW.bot_id, off.size, off.money
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'bots_position_matches_entries';
+            END IF;
+            RETURN NULL;
+        """,  # noqa: S608 - no part of it is input
+    )
+
+
 class LedgerCursor(models.Model):
     """Ledger cursor of a wallet: how far its fills and funding were posted. Posting locks the row.
 
@@ -184,6 +232,24 @@ class LedgerCursor(models.Model):
     last_funding_time = models.BigIntegerField(
         default=0, help_text=_("ms; time of the newest posted funding payment")
     )
+
+    class Meta:
+        triggers = (
+            # A cursor that decreased would post again what is posted.
+            Guard(
+                name="cursor_increases",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update | pgtrigger.Delete,
+                func="""
+                    IF TG_OP = 'DELETE' OR NEW.last_fill_id < OLD.last_fill_id
+                        OR NEW.last_funding_id < OLD.last_funding_id THEN
+                      RAISE EXCEPTION 'a cursor only increases: % refused', TG_OP
+                        USING ERRCODE = 'insufficient_privilege';
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
+        )
 
     def __str__(self) -> str:
         return f"fill {self.last_fill_id}"
@@ -226,6 +292,7 @@ class BotLedgerTransaction(models.Model):
                 fields=["payment"], condition=Q(payment__isnull=False), name="bots_transaction_payment"
             ),
         )
+        triggers = (*append_only("ledger"), position_matches_entries(pgtrigger.Insert))
 
     def __str__(self) -> str:
         return self.ref
@@ -245,6 +312,11 @@ class BotLedgerEntry(models.Model):
             models.CheckConstraint(condition=~Q(amount=0), name="bots_entry_amount"),
             models.CheckConstraint(condition=Q(account__in=Accounts.values), name="bots_entry_account"),
         )
+        triggers = (
+            *append_only("ledger"),
+            zero_sum("bots_zero_sum"),
+            balance_sum("bots_botbalance", "bot_id", "account", "asset"),
+        )
 
     def __str__(self) -> str:
         return f"{self.account} {self.amount} {self.asset}"
@@ -260,6 +332,7 @@ class BotBalance(models.Model):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["bot", "account", "asset"], name="bots_balance_key"),)
+        triggers = (balances_derived(),)
 
     def __str__(self) -> str:
         return f"{self.account} {self.amount} {self.asset}"
@@ -300,6 +373,9 @@ class HolderPosition(models.Model):
             models.UniqueConstraint(
                 fields=["cursor", "instrument"], condition=Q(bot=None), name="bots_position_manual"
             ),
+        )
+        triggers = (
+            position_matches_entries(pgtrigger.Insert | pgtrigger.Update, condition="NEW.bot_id IS NOT NULL"),
         )
 
     def __str__(self) -> str:

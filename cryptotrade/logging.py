@@ -6,18 +6,22 @@ import time
 import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
-from datetime import UTC, datetime
 from typing import Any
 
-import orjson
 from django.http import HttpRequest, HttpResponse
+from pythonjsonlogger.core import RESERVED_ATTRS, LogData
+from pythonjsonlogger.orjson import OrjsonFormatter
 
 logger = logging.getLogger(__name__)
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
-EXTRA = (
+_RENAMED = {"asctime": "timestamp", "levelname": "level", "name": "logger", "exc_info": "exception"}
+_HEADER = ("timestamp", "level", "logger")
+_FIELDS = (
+    "message", "request_id",
     "user_id", "order_id", "bot", "duration_ms", "venue", "channel", "topic", "symbol", "worker", "epoch",
     "count", "reason", "delay_s", "service", "status", "path", "method",
     "seq", "hash", "action", "subject",
+    "exception",
 )  # fmt: skip
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 _QUIET = ("/health", "/ready", "/metrics", "/static/")  # polled, or loaded by every page: logged as DEBUG
@@ -69,26 +73,32 @@ def _is_secret(name: object) -> bool:
     return _SECRET_NAME.fullmatch(str(name)) is not None
 
 
-class JsonFormatter(logging.Formatter):
-    """Formatter: one JSON object per line with timestamp, level, logger, message, request_id and `EXTRA`."""
+class JsonFormatter(OrjsonFormatter):
+    """Formatter: one JSON object per line with the fields of `_HEADER` and `_FIELDS` that have a value."""
+
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03d+00:00"
+
+    def __init__(self) -> None:
+        super().__init__(
+            ["asctime", "levelname", "name", "message"],
+            rename_fields=_RENAMED,
+            reserved_attrs=[*RESERVED_ATTRS, *_RENAMED.values()],  # no `extra` replaces them
+        )
+        self.converter = time.gmtime
 
     def format(self, record: logging.LogRecord) -> str:
-        line = {"message": record.getMessage()}
-        if current := request_id.get():
-            line["request_id"] = current
-        line |= {name: value for name in EXTRA if (value := record.__dict__.get(name)) is not None}
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        audit_hash = line.pop("hash", None) if record.name == "accounts.audit" else None
-        redacted = redact(line)  # last, so that every field above passes through it
-        if audit_hash:
-            redacted["hash"] = audit_hash  # 64 hex digits like a private key, but a hash of the audit log
-        return orjson.dumps({**_header(record), **redacted}, default=str).decode()
+        if isinstance(record.msg, dict):  # the library would merge it into the fields, also into the header
+            record = logging.makeLogRecord({**record.__dict__, "msg": str(record.msg)})
+        return super().format(record)
 
-
-def _header(record: logging.LogRecord) -> dict[str, str]:
-    when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-    return {"timestamp": when, "level": record.levelname, "logger": record.name}
+    def process_log_record(self, log_data: LogData) -> LogData:
+        """Keep the known fields, redacted: here, because every field passes through."""
+        log_data["request_id"] = request_id.get()
+        line: LogData = redact({name: value for name in _FIELDS if (value := log_data.get(name)) is not None})
+        if "hash" in line and log_data["logger"] == "accounts.audit":
+            line["hash"] = log_data["hash"]  # 64 hex digits like a private key, but a hash of the audit log
+        return {name: log_data[name] for name in _HEADER} | line
 
 
 class RequestIdMiddleware:

@@ -5,6 +5,7 @@ import tempfile
 from datetime import timedelta
 from pathlib import Path
 
+import pgtrigger
 import pytest
 from django.db import connection
 from django.db.backends.base.creation import TEST_DATABASE_PREFIX
@@ -14,16 +15,11 @@ from accounts.models import User
 from core import leases
 from tests.strict_templates import strict_templates
 
-TRUNCATE_GUARDS = (
-    ("accounts_auditentry", "accounts_audit_no_truncate"),
-    ("accounts_audithead", "accounts_audit_head_no_truncate"),
-    *(
-        (f"wallets_{table}", f"wallets_{table}_no_truncate")
-        for table in ("ledgertransaction", "ledgerentry", "fill")
-    ),
-    *((f"bots_{table}", f"bots_{table}_no_truncate") for table in ("botledgertransaction", "botledgerentry")),
-)
-
+TRUNCATE_GUARDS = [
+    (model._meta.db_table, trigger.get_pgid(model))
+    for model, trigger in pgtrigger.registered()
+    if pgtrigger.Truncate in trigger.operation
+]
 
 # No deadlines: a test must not fail because the machine is busy.
 settings.register_profile("cryptotrade", deadline=None, suppress_health_check=[HealthCheck.too_slow])

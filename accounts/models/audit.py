@@ -1,7 +1,10 @@
 """Models of the audit log. Only `accounts.audit` writes them."""
 
+import pgtrigger
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+from core.triggers import Guard, append_only
 
 
 class AuditHead(models.Model):
@@ -13,6 +16,21 @@ class AuditHead(models.Model):
 
     class Meta:
         constraints = (models.CheckConstraint(condition=models.Q(id=1), name="accounts_audit_one_head"),)
+        triggers = (
+            *append_only("audit trail", refused=pgtrigger.Delete),
+            Guard(
+                name="forward",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                func="""
+                    IF NEW.seq <> OLD.seq + 1 OR NEW.id <> OLD.id THEN
+                      RAISE EXCEPTION 'the head of the audit trail only moves forward'
+                        USING ERRCODE = 'insufficient_privilege';
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.seq}:{self.hash}"
@@ -42,6 +60,7 @@ class AuditEntry(models.Model):
             models.Index(fields=["subject", "-seq"], name="accounts_audit_subject"),
             models.Index(fields=["action", "-seq"], name="accounts_audit_action"),
         )
+        triggers = append_only("audit trail")
 
     def __str__(self) -> str:
         return f"{self.seq} {self.action} {self.subject}"

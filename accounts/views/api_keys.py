@@ -12,6 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 from django.views.generic import FormView
 
+from accounts.authentication import SignedInHttpRequest
 from accounts.forms import ApiKeyForm
 from accounts.selectors import api_key_list
 from accounts.services import TooManyKeys, api_key_create, api_key_revoke
@@ -54,10 +55,10 @@ class NewKey(AccountPage, FormView):
 @never_cache
 @login_required
 @require_POST
-def revoke(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def revoke(request: SignedInHttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Revoke one of the user's keys. Returns the updated list."""
     key = get_object_or_404(api_key_list(user=account_holder(request)), pk=pk)
     api_key_revoke(key=key, actor=account_holder(request), request=request)
-    if request.headers.get("HX-Request"):
+    if request.htmx:
         return render(request, "account/keys_list.html", _context(request))
     return redirect("account:keys")

@@ -10,6 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts import audit
+from accounts.authentication import SignedInHttpRequest
 from accounts.domain.user_agents import describe_user_agent
 from accounts.selectors import session_list
 from accounts.services import (
@@ -45,7 +46,7 @@ def sessions(request: HttpRequest) -> HttpResponse:
 @never_cache
 @login_required
 @require_POST
-def revoke(request: HttpRequest, sid: uuid.UUID) -> HttpResponse:
+def revoke(request: SignedInHttpRequest, sid: uuid.UUID) -> HttpResponse:
     """Revoke one of the user's sessions. Returns the updated list."""
     session = get_object_or_404(session_list(user=account_holder(request)), sid=sid)
     session_revoke(
@@ -57,15 +58,15 @@ def revoke(request: HttpRequest, sid: uuid.UUID) -> HttpResponse:
 @never_cache
 @login_required
 @require_POST
-def revoke_others(request: HttpRequest) -> HttpResponse:
+def revoke_others(request: SignedInHttpRequest) -> HttpResponse:
     user = account_holder(request)
     keep = request.session.get(SID)
     sessions_revoke_all(user=user, reason="ended by its owner", except_sid=keep, actor=user, request=request)
     return _session_list(request)
 
 
-def _session_list(request: HttpRequest) -> HttpResponse:
-    if request.headers.get("HX-Request"):
+def _session_list(request: SignedInHttpRequest) -> HttpResponse:
+    if request.htmx:
         return render(request, "account/sessions_list.html", _context(request))
     return redirect("account:sessions")
 

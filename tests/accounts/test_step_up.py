@@ -10,6 +10,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import HttpResponse
 from django.test import RequestFactory
 from django.utils import timezone
+from django_htmx.middleware import HtmxDetails
 
 from accounts import totp_secrets
 from accounts.models import AuditEntry, AuthSession
@@ -147,7 +148,7 @@ def page_request(alice, client):
 
     def answer(method="get", path="/account/export/?all=1", **headers):
         request = getattr(RequestFactory(), method)(path, headers=headers)
-        request.session, request.user = client.session, alice
+        request.session, request.user, request.htmx = client.session, alice, HtmxDetails(request)
         return _export(request)
 
     return answer
@@ -175,5 +176,5 @@ def test_htmx_redirects_the_whole_page(page_request):
 
 def test_a_visitor_is_never_fresh(db):
     request = RequestFactory().get("/account/export/")
-    request.session, request.user = {}, AnonymousUser()
+    request.session, request.user, request.htmx = {}, AnonymousUser(), HtmxDetails(request)
     assert _export(request).status_code == 302

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cryptotrade.logging import REDACTED, JsonFormatter, redact, redact_text
+from cryptotrade.logging import REDACTED, JsonFormatter, redact, redact_text, request_id
 
 KEY = "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
@@ -111,6 +111,40 @@ def test_hash_of_an_audit_entry_is_no_secret():
 def test_newline_in_a_message_stays_one_line(lines):
     logging.getLogger("tests.redaction").info('one\n{"level": "forged"}')
     assert len(lines()) == 1
+
+
+def test_a_dictionary_is_a_message_and_sets_no_fields(lines):
+    logging.getLogger("tests.redaction").info(
+        {"level": "forged", "request_id": "forged", "password": "hunter2"}
+    )
+    (line,) = lines()
+    assert line["level"] == "INFO"
+    assert "request_id" not in line
+    assert line["message"].startswith("{'level': 'forged'")
+    assert "hunter2" not in line["message"]
+
+
+def test_a_line_has_its_known_fields_in_order_and_no_others(lines):
+    extra = {"order_id": "7", "user_id": None, "unknown": "x", "duration_ms": 1.5, "level": "forged"}
+    token = request_id.set("request-1")
+    try:
+        raise ValueError("x")
+    except ValueError:
+        logging.getLogger("tests.redaction").warning("one", exc_info=True, stack_info=True, extra=extra)
+    finally:
+        request_id.reset(token)
+    (line,) = lines()
+    assert list(line) == [
+        "timestamp", "level", "logger", "message", "request_id", "order_id", "duration_ms", "exception",
+    ]  # fmt: skip
+    assert line["level"] == "WARNING"
+    assert line["request_id"] == "request-1"
+    assert line["order_id"] == "7"
+
+
+def test_the_time_is_utc_in_milliseconds():
+    record = logging.makeLogRecord({"created": 1_700_000_000.0417, "msecs": 41.0})
+    assert json.loads(JsonFormatter().format(record))["timestamp"] == "2023-11-14T22:13:20.041+00:00"
 
 
 def test_each_request_is_one_line_with_who_and_how_long(client, alice, caplog):

@@ -2,6 +2,7 @@
 
 from uuid import uuid4
 
+import pgtrigger
 import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
@@ -19,6 +20,9 @@ KEY = b"07" * 32
 ROLES = ("web", "feed", "execution", "bots")
 DENIED = "permission denied"
 INSUFFICIENT_PRIVILEGE = "42501"
+ZERO_SUM = next(
+    trigger.get_pgid(model) for model, trigger in pgtrigger.registered("wallets.LedgerEntry:zero_sum")
+)
 
 
 @pytest.fixture
@@ -104,7 +108,7 @@ ELSEWHERE = {
     "DELETE FROM accounts_auditentry": (),
     "CREATE TABLE public.mine (id int)": (),
     "ALTER TABLE wallets_ledgerentry DISABLE TRIGGER ALL": (),
-    "DROP TRIGGER wallets_zero_sum ON wallets_ledgerentry": (),
+    f"DROP TRIGGER {ZERO_SUM} ON wallets_ledgerentry": (),
     "SET ROLE postgres": (),
 }
 RIGHTS = {**SECRET, **BOOKS, **ELSEWHERE}

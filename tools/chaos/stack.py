@@ -1,19 +1,19 @@
 """Stack under test: starts, kills, pauses and stops the processes of `manage.py up`."""
 
+import asyncio
 import contextlib
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 from django.conf import settings
+
+from core.http import is_ready
 
 MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
 # Words that identify a process by its command line.
@@ -52,13 +52,7 @@ class ChaosStack:
 
     def is_ready(self) -> bool:
         """Whether `/ready` succeeds; failed CPU and memory checks are ignored, because the chaos test causes them."""
-        try:
-            with urllib.request.urlopen(f"{self.url}/ready", timeout=5) as answer:  # noqa: S310  a loopback URL
-                return bool(answer.status == 200)
-        except urllib.error.HTTPError as error:
-            return error.code == 503 and set(json.load(error).get("failed", ["?"])) <= {"cpu", "memory"}
-        except (urllib.error.URLError, OSError, ValueError):
-            return False
+        return asyncio.run(is_ready(self.url))
 
     def kill(self, kind: str, pick: float = 0.0) -> int | None:
         """Send SIGKILL to one process of that kind. Returns its process id; None when no process can be killed now."""

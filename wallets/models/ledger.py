@@ -1,6 +1,7 @@
 from django.db import models
 from django.db.models import Q
 
+from core.triggers import append_only, balance_sum, balances_derived, zero_sum
 from wallets.domain.ledger import LedgerAccount
 from wallets.models.wallets import MONEY
 
@@ -48,6 +49,7 @@ class LedgerTransaction(models.Model):
                 fields=["wallet", "id"], condition=Q(kind="funding"), name="wallets_transaction_funding"
             ),
         )
+        triggers = append_only("ledger")
 
     def __str__(self) -> str:
         return self.ref
@@ -72,6 +74,11 @@ class LedgerEntry(models.Model):
             models.CheckConstraint(condition=Q(account__in=Accounts.values), name="wallets_entry_account"),
         )
         indexes = (models.Index(fields=["wallet", "-id"], name="wallets_entry_newest"),)
+        triggers = (
+            *append_only("ledger"),
+            zero_sum("wallets_zero_sum"),
+            balance_sum("wallets_balance", "wallet_id", "account_type", "asset", "account"),
+        )
 
     def __str__(self) -> str:
         return f"{self.account} {self.amount} {self.asset}"
@@ -92,6 +99,7 @@ class Balance(models.Model):
                 fields=["wallet", "account_type", "asset", "account"], name="wallets_balance_key"
             ),
         )
+        triggers = (balances_derived(),)
 
     def __str__(self) -> str:
         return f"{self.account} {self.amount} {self.asset}"

@@ -4,6 +4,7 @@ from typing import Any
 from django.db import models
 from django.db.models import Q
 
+from core.triggers import append_only
 from wallets.domain.status import LIVE, OrderStatus
 from wallets.models.wallets import MONEY
 
@@ -209,6 +210,7 @@ class Fill(models.Model):
             models.Index(fields=["wallet", "-time"], name="wallets_fill_newest"),
             models.Index(fields=["wallet", "id"], name="wallets_fill_booked"),  # for fills after a cursor
         )
+        triggers = append_only("ledger")
 
     def __str__(self) -> str:
         return f"{self.side} {self.size} at {self.price}"

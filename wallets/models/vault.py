@@ -1,4 +1,7 @@
+import pgtrigger
 from django.db import models
+
+from core.triggers import DefinerGuard
 
 
 class SealingKey(models.Model):
@@ -23,6 +26,24 @@ class WalletSecret(models.Model):
     suite = models.CharField(max_length=60)
     sealed = models.BinaryField()
     created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        triggers = (
+            # The lock makes `sealing_keys retire` wait for this transaction, or this transaction for it; then
+            # what was committed first counts. With the rights of the owner: no role may lock sealing keys.
+            DefinerGuard(
+                name="sealing_key_active",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert | pgtrigger.Update,
+                func="""
+                    PERFORM 1 FROM wallets_sealingkey WHERE kid = NEW.kid AND retired_at IS NULL FOR SHARE;
+                    IF NOT FOUND THEN
+                      RAISE EXCEPTION 'sealing key % is retired', NEW.kid USING ERRCODE = 'check_violation';
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
+        )
 
     def __str__(self) -> str:
         return "sealed"

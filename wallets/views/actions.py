@@ -7,6 +7,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django_htmx.http import trigger_client_event
 
 from accounts.authentication import SignedInHttpRequest
 from core.formatting import plain
@@ -14,7 +15,7 @@ from wallets import services
 from wallets.domain.errors import OrderConflict, OrderDenied, OrderError, OrderInvalid
 from wallets.forms import CancelAllForm, ChangeForm
 from wallets.models import Order
-from wallets.views.base import changed, is_htmx, own_order, private, refused
+from wallets.views.base import changed, own_order, private, refused
 
 
 @private
@@ -35,7 +36,7 @@ def cancel(request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
         order = services.order_cancel(user=request.user, order_id=pk, http=request)
     except OrderConflict as error:
         return refused(request, error)
-    return _row(request, own_order(request, order.pk)) if is_htmx(request) else redirect("orders:list")
+    return _row(request, own_order(request, order.pk)) if request.htmx else redirect("orders:list")
 
 
 @private
@@ -73,11 +74,9 @@ def change(request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
         return _form(request, old, form, status=422)
     except (OrderDenied, OrderConflict) as error:
         return _form(request, old, form, status=422, refusal=error)
-    if not is_htmx(request):
+    if not request.htmx:
         return redirect("orders:order", new.pk)
-    response = _row(request, own_order(request, new.pk))
-    response["HX-Trigger-After-Swap"] = "me:order"
-    return response
+    return trigger_client_event(_row(request, own_order(request, new.pk)), "me:order", after="swap")
 
 
 def _initial(order: Order) -> dict[str, Any]:

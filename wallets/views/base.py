@@ -1,6 +1,5 @@
 """Shared parts of the views: access, lookups of own objects, and responses for htmx."""
 
-import json
 from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
+from django_htmx.http import trigger_client_event
 
 from accounts.authentication import SignedInHttpRequest
 from market.selectors import MarketRow, instrument_get, market_row
@@ -39,10 +39,6 @@ def private(view: View) -> View:
             raise Http404(NOT_FOUND) from error
 
     return never_cache(login_required(wrapper))
-
-
-def is_htmx(request: SignedInHttpRequest) -> bool:
-    return "HX-Request" in request.headers
 
 
 def instrument_or_404(venue: str, symbol: str) -> MarketRow:
@@ -80,22 +76,21 @@ def own_fills(request: SignedInHttpRequest, **filters: Any) -> QuerySet[Fill]:
 
 def changed(request: SignedInHttpRequest, *topics: str, to: str = "orders:list") -> HttpResponse:
     """Response after a change: makes the fragments that show `topics` (`order`, `balance`…) reload."""
-    if not is_htmx(request):
+    if not request.htmx:
         return redirect(to)
-    return HttpResponse(
-        status=204, headers={"HX-Trigger": json.dumps({f"me:{topic}": {} for topic in topics})}
-    )
+    response = HttpResponse(status=204)
+    for topic in topics:
+        trigger_client_event(response, f"me:{topic}")
+    return response
 
 
 def refused(request: SignedInHttpRequest, error: OrderError, *, to: str = "orders:list") -> HttpResponse:
     """Response after a refused change: a toast shows the reason."""
-    if not is_htmx(request):
+    if not request.htmx:
         messages.error(request, error.sentence)
         return redirect(to)
-    toast = {"toast:show": {"kind": "denied", "title": error.sentence}}
-    return HttpResponse(
-        error.sentence, status=409, content_type="text/plain", headers={"HX-Trigger": json.dumps(toast)}
-    )
+    response = HttpResponse(error.sentence, status=409, content_type="text/plain")
+    return trigger_client_event(response, "toast:show", {"kind": "denied", "title": error.sentence})
 
 
 def first_error(form: BaseForm) -> str:

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST, require_safe
+from django_htmx.http import trigger_client_event
 
 from accounts.authentication import SignedInHttpRequest, is_signed_in
 from market.domain.instruments import Instrument
@@ -111,12 +112,11 @@ def place(request: SignedInHttpRequest, venue: str, symbol: str) -> HttpResponse
 
 
 def _placed(request: SignedInHttpRequest, row: MarketRow, form: TicketForm, order: Order) -> HttpResponse:
-    if "HX-Request" not in request.headers:
+    if not request.htmx:
         return redirect("orders:order", order.pk)
     sticky = {name: form.data[name] for name in STICKY_FIELDS if form.data.get(name)}
     response = _render(request, row, TicketForm.fresh(**sticky), order=order)
-    response["HX-Trigger"] = '{"me:order": {}, "me:balance": {}}'
-    return response
+    return trigger_client_event(trigger_client_event(response, "me:order"), "me:balance")
 
 
 def _render(
@@ -194,8 +194,7 @@ def size_share(request: SignedInHttpRequest, venue: str, symbol: str) -> HttpRes
     step = Decimal(1).scaleb(-row.instrument.size_decimals)
     size = (max_size * min(percent, Decimal(100)) / 100) // step * step
     response = render(request, "orders/size.html", {"size": format(size, "f"), "row": row})
-    response["HX-Trigger"] = "ticket:changed"
-    return response
+    return trigger_client_event(response, "ticket:changed")
 
 
 @private

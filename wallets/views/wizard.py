@@ -45,7 +45,7 @@ class NewWallet(FormView):
             and self.key_source in ("make", "paste")
             and not step_up_is_fresh(request_session(request))
         ):
-            return step_up_redirect(request, "wallet.add")
+            return step_up_redirect(self.request, "wallet.add")
         return super().dispatch(request, *args, **kwargs)
 
     def get_template_names(self) -> list[str]:

@@ -9,8 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -20,6 +18,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from core import env
+from core.http import is_ready
 from cryptotrade.embedded import EmbeddedPostgres, EmbeddedRedis, ServiceUnavailable, services_at
 from cryptotrade.process_supervisor import ProcessSupervisor
 
@@ -29,7 +28,6 @@ SIMULATOR_PORTS = {"SIMULATOR_PORT": 8010, "SIMULATOR_CONTROL_PORT": 8011}
 ROLES = {"web": "web", "feed": "feed", "simulator": "feed", "execution": "execution", "supervisor": "bots"}
 MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
 SERVICE_CHECK_SECONDS = 1.0
-BUSY = {"cpu", "memory"}
 
 
 class Command(BaseCommand):
@@ -164,7 +162,7 @@ class LocalStack:
         """Wait until all processes are ready; print the address and the login link of the demo trader."""
         url = f"http://127.0.0.1:{self.port}"
         link = await self._manage("demo_trader", "--url", url)
-        while not await asyncio.to_thread(_is_ready, url):  # noqa: ASYNC110  another process, over HTTP
+        while not await is_ready(url):  # noqa: ASYNC110  another process, over HTTP
             await asyncio.sleep(0.3)
         if SIMULATED_VENUE in settings.VENUES:
             await self._create_demo()
@@ -183,17 +181,6 @@ class LocalStack:
             await self._manage("demo_bot", "--email", email)
         except CommandError as error:
             self.output("up", str(error))
-
-
-def _is_ready(url: str) -> bool:
-    """Whether the server is ready. Failed CPU or memory checks are ignored: the machine may just be busy."""
-    try:
-        with urllib.request.urlopen(f"{url}/ready", timeout=5) as response:  # noqa: S310  our own address
-            return bool(response.status == 200)
-    except urllib.error.HTTPError as error:
-        return set(json.load(error).get("failed", ["all"])) <= BUSY
-    except (OSError, ValueError):
-        return False
 
 
 @contextlib.contextmanager
