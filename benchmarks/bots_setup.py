@@ -44,8 +44,8 @@ class BotSetup:
         venue = Venue.objects.create(name=VENUE, title="Simulator", simulated=True)
         rows = [
             Instrument.objects.create(
-                venue=venue, symbol=symbol, kind="perp", base=symbol, quote="USDC", size_decimals=5,
-                price_decimals=1, min_notional=10, max_leverage=40,
+                venue=venue, symbol=symbol, kind="perp", base=symbol, quote="USDC", size_step=Decimal("0.00001"),
+                tick_size=Decimal("0.1"), min_notional=10, max_leverage=40,
             )
             for symbol in symbols(instruments)
         ]  # fmt: skip

@@ -180,7 +180,7 @@ def test_an_archived_wallet_keeps_its_records_and_no_key(alice, folder):
 def test_a_wallet_with_a_live_order_is_not_archived(alice, venue):
     wallet = create(alice)
     instrument = Instrument.objects.create(
-        venue=venue, symbol="BTC", kind="perp", base="BTC", quote="USDC", size_decimals=5, price_decimals=1
+        venue=venue, symbol="BTC", kind="perp", base="BTC", quote="USDC", size_step="0.00001", tick_size="0.1"
     )
     order = Order.objects.create(
         wallet=wallet, instrument=instrument, client_id=uuid4(), origin="api", side="buy", kind="limit",

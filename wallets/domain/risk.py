@@ -79,7 +79,7 @@ class RiskCheck:
 
     @property
     def notional(self) -> Decimal:
-        return self.request.size * (self.price or ZERO)
+        return self.instrument.rules.notional(self.price or ZERO, self.request.size)
 
 
 Rule = Callable[[RiskCheck], Denied | None]
@@ -158,10 +158,13 @@ def step_rule(case: RiskCheck) -> Denied | None:
         if price is not None and not rules.price_is_valid(price):
             beside = {"below": rules.round_price(price, "down"), "above": rules.round_price(price, "up")}
             return _denied(case, Denial.PRICE_TICK, price=price, symbol=case.instrument.symbol, **beside)
-    size = case.request.size
+    size, base = case.request.size, case.instrument.base
     if rules.round_size(size) != size:
-        step = Decimal(1).scaleb(-rules.size_decimals)
-        return _denied(case, Denial.SIZE_STEP, size=size, base=case.instrument.base, step=step)
+        return _denied(case, Denial.SIZE_STEP, size=size, base=base, step=rules.size_step)
+    if size < rules.min_size and not case.request.reduce_only:
+        return _denied(case, Denial.MIN_SIZE, size=size, base=base, least=rules.min_size)
+    if rules.max_size is not None and size > rules.max_size:
+        return _denied(case, Denial.MAX_SIZE, size=size, base=base, most=rules.max_size)
     return None
 
 

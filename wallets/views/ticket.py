@@ -191,8 +191,7 @@ def size_share(request: SignedInHttpRequest, venue: str, symbol: str) -> HttpRes
         price=price or row.number("mark"),
         reduce_only=bool(request.GET.get("reduce_only")),
     )
-    step = Decimal(1).scaleb(-row.instrument.size_decimals)
-    size = (max_size * min(percent, Decimal(100)) / 100) // step * step
+    size = instrument_rules(row.instrument).rules.round_size(max_size * min(percent, Decimal(100)) / 100)
     response = render(request, "orders/size.html", {"size": format(size, "f"), "row": row})
     return trigger_client_event(response, "ticket:changed")
 
