@@ -82,7 +82,7 @@ class BotSetup:
         (claim,) = leases.claim(Wallet, self._worker)
         self._claims[wallet.pk] = claim
         money = VenueMovement("1", "deposit", (("perp", "USDC", MONEY),), Decimal(0), "USDC", 1)
-        services.account_events_apply(claim=claim, facts=[money])
+        services.account_events_apply(claim=claim, events=[money])
         return wallet
 
     def _bot(self, user: Any, wallet: Any, symbol: str, number: int) -> Any:
@@ -145,7 +145,7 @@ class BotSetup:
             ]
             services.submission_answered(claim=claim, submission_id=submission.submission_id, answers=answers)
             removed = submission.cancels or [change.target for change in submission.changes]
-            services.account_events_apply(claim=claim, facts=list(_ended(claim, removed, now)))
+            services.account_events_apply(claim=claim, events=list(_ended(claim, removed, now)))
 
     def _renew_forever(self) -> None:
         """Renew the lease, in a thread: it must not expire when the machine is busy."""
@@ -180,7 +180,7 @@ class BotSetup:
                 client_id=order.venue_client_id, fees=(), closed_pnl=Decimal(0),
                 taker=False,
             )  # fmt: skip
-            services.account_events_apply(claim=self._claims[order.wallet_id], facts=[fill])
+            services.account_events_apply(claim=self._claims[order.wallet_id], events=[fill])
 
 
 def _ended(claim: Any, targets: Any, now: int) -> Iterator[Any]:

@@ -72,7 +72,7 @@ class Writer:
             )
             for number in itertools.islice(self._numbers, BATCH)
         ]  # fmt: skip
-        services.account_events_apply(claim=self.claim, facts=facts)
+        services.account_events_apply(claim=self.claim, events=facts)
 
     def insert(self) -> None:
         """Insert the same number of rows into tables without triggers."""

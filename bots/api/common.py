@@ -46,7 +46,7 @@ class BotsAPIView(ErrorMappingView):
             case BotInvalid():
                 return ValidationError({field: [sentence] for field, sentence in exc.errors.items()})
             case BotConflict():
-                return Conflict(exc.sentence)
+                return Conflict(exc.message)
             case BotNotFound():
                 return Http404(NOT_FOUND_MESSAGE)
         return exc

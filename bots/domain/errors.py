@@ -1,12 +1,12 @@
-"""Errors of requests to bots: one exception tree; each carries a sentence for the user."""
+"""Errors of requests to bots: one exception tree; each carries a message for the user."""
 
 
 class BotError(Exception):
-    """Base class of all bot errors. `sentence` is shown to the user."""
+    """Base class of all bot errors. `message` is shown to the user."""
 
-    def __init__(self, sentence: str) -> None:
-        self.sentence = sentence
-        super().__init__(sentence)
+    def __init__(self, message: str) -> None:
+        self.message = message
+        super().__init__(message)
 
 
 class BotInvalid(BotError):

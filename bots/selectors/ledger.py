@@ -9,7 +9,7 @@ from bots.domain.ledger import LedgerAccount
 from bots.domain.pnl import BotPnl
 from bots.models import Bot, BotBalance, HolderPosition, LedgerCursor
 from bots.sdk.context import Position
-from wallets.selectors import wallets_with_news
+from wallets.selectors import wallets_with_unposted_rows
 
 Balances = Mapping[tuple[LedgerAccount, str], Decimal]
 
@@ -46,4 +46,4 @@ def book_read(row: HolderPosition, base: str, quote: str, balances: Balances | N
 def wallets_with_unposted() -> list[UUID]:
     """Wallets of bots with unposted fills or funding. Two queries for any number of wallets."""
     cursors = LedgerCursor.objects.values_list("wallet", "last_fill_id", "last_funding_id")
-    return wallets_with_news(list(cursors))
+    return wallets_with_unposted_rows(list(cursors))

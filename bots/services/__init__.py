@@ -6,7 +6,7 @@ The lock order is wallet, then bot: a service that places orders for a bot locks
 from bots.services.assignments import bot_assignments, bots_claim, bots_heartbeat
 from bots.services.bots import bot_archive, bot_clone, bot_create, bot_inputs_update, bot_preview
 from bots.services.dto import BotAssignment, DecisionBatch, Heartbeat, LoadedRun, OwnFill, OwnOrderState
-from bots.services.ledger import books_post, books_post_all
+from bots.services.ledger import wallet_fills_post, wallet_fills_post_all
 from bots.services.replay import run_replay
 from bots.services.runs import (
     StrategyNotFound,
@@ -27,8 +27,6 @@ __all__ = [
     "OwnFill",
     "OwnOrderState",
     "StrategyNotFound",
-    "books_post",
-    "books_post_all",
     "bot_archive",
     "bot_assignments",
     "bot_clone",
@@ -47,4 +45,6 @@ __all__ = [
     "run_crashed",
     "run_load",
     "run_replay",
+    "wallet_fills_post",
+    "wallet_fills_post_all",
 ]

@@ -233,16 +233,16 @@ POSTING_ERRORS = (IntegrityError, DataError, ArithmeticError)
 logger = logging.getLogger(__name__)
 
 
-def books_post_all() -> None:
+def wallet_fills_post_all() -> None:
     """Post every wallet with unposted rows; two queries when there are none. Safe to run concurrently."""
     for wallet_id in wallets_with_unposted():
         try:
-            books_post(wallet_id=wallet_id)
+            wallet_fills_post(wallet_id=wallet_id)
         except POSTING_ERRORS:  # must not delay the other wallets
             logger.exception("ledger posting failed", extra={"subject": str(wallet_id)})
 
 
-def books_post(*, wallet_id: UUID) -> None:
+def wallet_fills_post(*, wallet_id: UUID) -> None:
     """Post all new rows of this wallet, unless another process is already posting them."""
     has_more = True
     while has_more:
@@ -252,7 +252,7 @@ def books_post(*, wallet_id: UUID) -> None:
             has_more = cursor is not None and LedgerPoster(cursor).post()
 
 
-def books_post_locked(*, wallet_id: UUID) -> LedgerCursor:
+def wallet_fills_post_locked(*, wallet_id: UUID) -> LedgerCursor:
     """Post all new rows of the wallet and keep its cursor locked until this transaction ends."""
     LedgerCursor.objects.get_or_create(wallet_id=wallet_id)
     cursor = LedgerCursor.objects.select_for_update(no_key=True).get(wallet=wallet_id)

@@ -16,7 +16,7 @@ from bots.domain.state_sync import PositionView
 from bots.models import Bot, HolderPosition
 from bots.selectors import attributions_of
 from bots.services.dto import LoadedRun
-from bots.services.ledger import books_post, books_post_locked
+from bots.services.ledger import wallet_fills_post, wallet_fills_post_locked
 from wallets.services import wallet_lock
 
 ZERO = Decimal(0)
@@ -34,7 +34,7 @@ def cap_close_requests(*, loaded: LoadedRun, requests: Sequence[Request]) -> lis
     if not any(isinstance(request, PlaceOrder) and request.closing for request in requests):
         return list(requests)
     wallet_lock(user=loaded.user, wallet_id=loaded.wallet)
-    books_post_locked(wallet_id=loaded.wallet)
+    wallet_fills_post_locked(wallet_id=loaded.wallet)
     remaining = remaining_size(loaded.wallet, Bot.objects.select_related("instrument").get(pk=loaded.bot))
     capped: list[Request] = []
     for request in requests:
@@ -57,7 +57,7 @@ def remaining_position(*, bot_id: UUID) -> tuple[PositionView, int]:
     """The remaining position of the bot and the last fill it includes. The rest is written off."""
     bot = Bot.objects.select_related("instrument").get(pk=bot_id)
     with transaction.atomic():
-        cursor = books_post_locked(wallet_id=bot.wallet_id)
+        cursor = wallet_fills_post_locked(wallet_id=bot.wallet_id)
         remaining = remaining_size(bot.wallet_id, bot)
         size = ZERO if remaining is None else remaining.size if remaining.side == "sell" else -remaining.size
         # Recorded, so that no other bot counts the same missing size as its own loss.
@@ -72,7 +72,7 @@ def remaining_position(*, bot_id: UUID) -> tuple[PositionView, int]:
 def position_view(*, bot_id: UUID, traded: bool) -> PositionView:
     """The bot's position view from the ledger; new fills are posted first when the bot has just `traded`."""
     if traded:
-        books_post(wallet_id=Bot.objects.values_list("wallet", flat=True).get(pk=bot_id))
+        wallet_fills_post(wallet_id=Bot.objects.values_list("wallet", flat=True).get(pk=bot_id))
     return PositionView(_funding(bot_id))
 
 

@@ -124,7 +124,7 @@ def decision_commit(*, claim: Claim, loaded: LoadedRun, made: DecisionBatch) -> 
                 order_command(request) for request in cap_close_requests(loaded=loaded, requests=requests)
             ]
             needs_sync = order_commands_execute(
-                user=loaded.user, wallet_id=loaded.wallet, source=loaded.bot, asks=commands, prices=prices
+                user=loaded.user, wallet_id=loaded.wallet, source=loaded.bot, commands=commands, prices=prices
             )
             needs_sync = needs_sync or len(commands) < len(requests)
         fence(claim)

@@ -95,7 +95,7 @@ class Supervisor:
         self._released.clear()
         await self._sync_orders()
         await self._send_heartbeats()
-        await in_poll_thread(services.books_post_all)  # last: bots continue when ledger posting fails
+        await in_poll_thread(services.wallet_fills_post_all)  # last: bots continue when ledger posting fails
 
     async def _sync_orders(self) -> None:
         """Nudge bots with changed orders for which a nudge may have been lost: one query for all bots."""

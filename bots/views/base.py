@@ -52,5 +52,5 @@ def redirect_with_message(request: SignedInHttpRequest, bot: Bot, sentence: str)
 
 def render_error(request: SignedInHttpRequest, bot: Bot, error: BotError) -> HttpResponse:
     """Redirect to the bot's page with the error as a message; nothing was changed."""
-    messages.error(request, error.sentence)
+    messages.error(request, error.message)
     return redirect("bots:bot", pk=bot.pk)

@@ -104,7 +104,7 @@ def _create(request: SignedInHttpRequest, form: NewBotForm, key: str, *, start: 
         form.add_refusal(invalid.errors)
         return _settings(request, form, key, status=UNPROCESSABLE)
     except BotConflict as conflict:
-        form.add_error(None, conflict.sentence)
+        form.add_error(None, conflict.message)
         return _settings(request, form, key, status=UNPROCESSABLE)
     return (
         _start(request, bot)

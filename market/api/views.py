@@ -163,7 +163,7 @@ def _with_open(results: list[dict[str, Any]], instrument: Instrument, interval: 
     if results:
         row = selectors.topic_or_none(topic)
     else:
-        row = selectors.topic_fresh(topic, instrument.venue.name).whole
+        row = selectors.topic_fresh(topic, instrument.venue.name).value
     if not row or (results and row[0] <= results[-1]["t"]):
         return results
     return [*results, _candle(row, closed=False)]
@@ -183,7 +183,7 @@ class BookDetail(PublicView):
             f"book.{instrument.venue.name}.{instrument.symbol}", instrument.venue.name
         )
         return Response(
-            {**_reference(instrument), "epoch": snapshot.epoch, "seq": snapshot.seq, **snapshot.whole}
+            {**_reference(instrument), "epoch": snapshot.epoch, "seq": snapshot.seq, **snapshot.value}
         )
 
 
@@ -200,6 +200,6 @@ class TradeList(PublicView):
         snapshot = selectors.topic_fresh(
             f"trades.{instrument.venue.name}.{instrument.symbol}", instrument.venue.name
         )
-        results = [dict(zip(("px", "sz", "side", "t", "id"), item, strict=True)) for item in snapshot.whole]
+        results = [dict(zip(("px", "sz", "side", "t", "id"), item, strict=True)) for item in snapshot.value]
         page = {"next": None, "previous": None, "epoch": snapshot.epoch, "seq": snapshot.seq}
         return Response({**_reference(instrument), **page, "results": results})

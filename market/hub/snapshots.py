@@ -1,6 +1,6 @@
 """Snapshots in Redis: the current value of every topic, so that a reader can start without PostgreSQL.
 
-`ct:snap:<venue>` is a hash: topic → `[epoch, seq, whole]`, and `_status` → the status reported by the feed.
+`ct:snap:<venue>` is a hash: topic → `[epoch, seq, value]`, and `_status` → the status reported by the feed.
 `ct:log:<topic>` is a list of `[epoch, seq, item]` for LOG topics. `ct:interest:<venue>` is a sorted set:
 topic → time until which it is watched. Redis is only a cache: after a loss of its data the values are back
 with the feed's next full write, a few seconds later.
@@ -37,11 +37,11 @@ def interest_key(venue: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Full value of a topic as of `seq` of `epoch`. For a LOG topic `whole` is the list of stored items."""
+    """Full value of a topic as of `seq` of `epoch`. For a LOG topic `value` is the list of stored items."""
 
     epoch: int
     seq: int
-    whole: Any
+    value: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ def status_decode(raw: bytes, now_ms: int) -> VenueStatus:
 
 
 def snapshot_decode(raw: bytes) -> Snapshot:
-    epoch, seq, whole = orjson.loads(raw)
-    return Snapshot(epoch, seq, whole)
+    epoch, seq, value = orjson.loads(raw)
+    return Snapshot(epoch, seq, value)
 
 
 def log_decode(rows: Iterable[bytes]) -> Snapshot | None:

@@ -186,7 +186,7 @@ class UpstreamSubscriber:
                 continue
             snapshot = log_decode(raw) if topic.cls is TopicClass.LOG else snapshot_decode(raw)
             if snapshot:
-                topic.replace(epoch=snapshot.epoch, seq=snapshot.seq, whole=snapshot.whole)
+                topic.replace(epoch=snapshot.epoch, seq=snapshot.seq, whole=snapshot.value)
 
     async def read_symbols(self) -> bool:
         """Refresh the symbols that may be subscribed. True when every venue has reported its symbols."""

@@ -32,7 +32,7 @@ def topic_snapshot(topic: str) -> hub.Snapshot | None:
 def ticks_of(venue: str) -> dict[str, dict[str, Any]]:
     """Symbol → tick; empty when there are none. Raises `LiveUnavailable`."""
     snapshot = topic_snapshot(f"ticks.{venue}")
-    return snapshot.whole if snapshot else {}
+    return snapshot.value if snapshot else {}
 
 
 def ticks_or_none(venue: str) -> dict[str, dict[str, Any]]:
@@ -52,7 +52,7 @@ def topic_or_none(topic: str) -> Any:
     except redis.RedisError:
         logger.debug("topic not read", extra={"topic": topic}, exc_info=True)
         return None
-    return snapshot.whole if snapshot else None
+    return snapshot.value if snapshot else None
 
 
 def topic_fresh(topic: str, venue: str, *, wait: float = SNAPSHOT_TIMEOUT) -> hub.Snapshot:
@@ -83,11 +83,11 @@ def topic_fresh(topic: str, venue: str, *, wait: float = SNAPSHOT_TIMEOUT) -> hu
 
 def _lag_ms(snapshot: hub.Snapshot | None, venue: str) -> int | None:
     """Lag of the value behind the venue's newest tick, ms; 0 for logs, None without a value."""
-    if snapshot is None or not snapshot.whole:
+    if snapshot is None or not snapshot.value:
         return None
-    if not isinstance(snapshot.whole, dict):
+    if not isinstance(snapshot.value, dict):
         return 0
-    return max(0, venue_time(ticks_of(venue), snapshot.whole["t"]) - int(snapshot.whole["t"]))
+    return max(0, venue_time(ticks_of(venue), snapshot.value["t"]) - int(snapshot.value["t"]))
 
 
 def venue_time(ticks: dict[str, dict[str, Any]], default: int) -> int:

@@ -393,7 +393,7 @@ async def test_a_bot_receives_only_its_own_share_of_funding(world):
         world.tell(world.fill(order))
         world.tell(world.fill(world.open("v2", size="0.003")))
         world.tell(world.funding("-8", world.now + 100))
-        services.books_post_all()
+        services.wallet_fills_post_all()
 
     await in_thread(paid)
 

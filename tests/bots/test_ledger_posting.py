@@ -68,7 +68,7 @@ class TradingSetup:
         self.world.tell(*facts)
 
     def post(self):
-        services.books_post_all()
+        services.wallet_fills_post_all()
         checked()
 
     def book(self, name):
@@ -110,7 +110,7 @@ def killed_while_posting(env):
 
     def die():
         with transaction.atomic():
-            services.books_post_all()
+            services.wallet_fills_post_all()
             raise Killed
 
     with pytest.raises(Killed):
@@ -283,7 +283,7 @@ def test_without_new_rows_posting_costs_two_queries(env, django_assert_num_queri
     env.tell(env.fill(1, "a", "buy", 100, 1), env.funding("-2", 40))
     env.post()
     with django_assert_num_queries(2):
-        services.books_post_all()
+        services.wallet_fills_post_all()
 
 
 def test_a_long_history_is_posted_in_batches(env, monkeypatch):
@@ -397,7 +397,7 @@ def test_entries_without_a_position_row_are_rejected(env):
 
 
 def test_a_wallet_with_rejected_postings_delays_no_other(env, bob, monkeypatch, caplog):
-    real = services.books_post
+    real = services.wallet_fills_post
     calls = []
 
     def refused_once(*, wallet_id: UUID):
@@ -406,7 +406,7 @@ def test_a_wallet_with_rejected_postings_delays_no_other(env, bob, monkeypatch, 
             raise IntegrityError("off")
         real(wallet_id=wallet_id)
 
-    monkeypatch.setattr("bots.services.ledger.books_post", refused_once)
+    monkeypatch.setattr("bots.services.ledger.wallet_fills_post", refused_once)
     monkeypatch.setattr("bots.services.ledger.wallets_with_unposted", lambda: [uuid4(), env.world.wallet.pk])
     env.tell(env.fill(1, "a", "buy", 100, 1))
     env.post()

@@ -12,7 +12,7 @@ from bots import services
 from bots.domain.lifecycle import StopPolicy
 from bots.domain.requests import BotRequest
 from bots.models import Bot, BotRun
-from bots.services import books_post
+from bots.services import wallet_fills_post
 from tests.wallets.factories import PERP, world_make
 from wallets.models import Order
 
@@ -175,7 +175,7 @@ def filled(world, bot):
     why = {"level": "b1", "n": 7, "inputs": 1, "code": "c0de", "event": {"$": "Started", "now": 1}}
     Order.objects.filter(pk=order.pk).update(source_id=bot.pk, provenance=why, origin="bot")
     world.tell(world.fill(world.again(order)))
-    books_post(wallet_id=world.wallet.pk)
+    wallet_fills_post(wallet_id=world.wallet.pk)
     return order
 
 

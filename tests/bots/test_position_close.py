@@ -125,7 +125,7 @@ class TradingSetup:
         async with asyncio.timeout(WITHIN):
             while not await in_thread(done):
                 await in_thread(worlds.prices, {PERP: str(self.mark)})
-                await in_thread(services.books_post_all)
+                await in_thread(services.wallet_fills_post_all)
                 for bot in bots:
                     await self._drive(bot)
                 await asyncio.sleep(0.02)
@@ -180,7 +180,7 @@ class TradingSetup:
 
     def check(self):
         """Sizes sum to the venue's position, and no bot's size ever passed through zero."""
-        services.books_post_all()
+        services.wallet_fills_post_all()
         (split,) = selectors.attribution_of(Wallet.objects.get(pk=self.world.wallet.pk))
         total = sum((share.position.size for share in split.shares), ZERO)
         assert total + split.manual.size + split.residual.size == split.venue.size == self.at_venue()

@@ -112,7 +112,7 @@ class TradingEnv:
         return VenueOrder(**fields)
 
     def tell(self, *facts: services.AccountEvent) -> list[services.Event]:
-        return services.account_events_apply(claim=self.claim, facts=facts)
+        return services.account_events_apply(claim=self.claim, events=facts)
 
     def deposit(self, amount: str, *, account_type: str = "perp", asset: str = "USDC", ref: str = "") -> None:
         self.tell(movement(amount, account_type=account_type, asset=asset, ref=ref or str(uuid4())))

@@ -89,7 +89,7 @@ def test_ten_moves_of_a_bot_take_hardly_more_statements_than_one(world):
                 user=world.user,
                 wallet_id=world.wallet.pk,
                 source=bot,
-                asks=asks,
+                commands=asks,
                 prices=prices_of("hyperliquid-sim"),
             )
         return len([query for query in queries if "SAVEPOINT" not in query["sql"]])
@@ -122,7 +122,7 @@ def test_a_bot_learns_from_its_commands_whether_there_are_results_to_read(
                 user=world.user,
                 wallet_id=world.wallet.pk,
                 source=bot,
-                asks=asks,
+                commands=asks,
                 prices=prices_of("hyperliquid-sim"),
             )
 
@@ -253,7 +253,7 @@ def test_a_denied_order_is_remembered_and_moves_nothing(world, denial, changes):
         world.place(**changes)
     order = Order.objects.get()
     assert caught.value.order == order
-    assert (order.status, order.code, order.message) == ("denied", denial, caught.value.sentence)
+    assert (order.status, order.code, order.message) == ("denied", denial, caught.value.message)
     assert (order.reserved, world.entries()) == (0, before)
     assert world.take() == []
 

@@ -218,7 +218,7 @@ def test_an_order_that_ended_here_and_is_open_at_the_venue_is_reopened(opened, f
 def test_fields_missing_in_a_stream_are_taken_from_the_open_orders(opened):
     """Streams do not distinguish stop and limit orders."""
     event = opened.venue_order(reduce_only=True, incomplete=True)
-    services.account_events_apply(claim=opened.claim, facts=[event])
+    services.account_events_apply(claim=opened.claim, events=[event])
     opened.wallet.refresh_from_db()
     assert opened.wallet.reconciled_at is None, "a reconciliation is due at once"
     listed = opened.venue_order(kind="stop_market", trigger_price=Decimal(48_000), reduce_only=True)

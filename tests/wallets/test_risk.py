@@ -291,7 +291,7 @@ def test_a_field_that_cannot_be_is_named(field, changes):
     with pytest.raises(OrderInvalid) as caught:
         request_check(request(**changes))
     assert caught.value.field == field
-    assert caught.value.sentence
+    assert caught.value.message
 
 
 def test_market_orders_are_immediate_and_triggers_wait():

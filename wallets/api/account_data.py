@@ -60,8 +60,8 @@ class PositionList(WalletsAPIView):
         return _single_page(_position(row) for row in selectors.positions_of(wallet, marks))
 
 
-def _position(row: selectors.OpenPosition) -> dict[str, Any]:
-    position = row.row
+def _position(row: selectors.PositionRow) -> dict[str, Any]:
+    position = row.position
     return {
         "venue": position.instrument.venue_id,
         "symbol": position.instrument.symbol,

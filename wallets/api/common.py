@@ -46,7 +46,7 @@ class Denied(APIException):
     status_code = 422
 
     def __init__(self, error: OrderDenied) -> None:
-        super().__init__(error.sentence)
+        super().__init__(error.message)
         self.domain_code = error.denial.value
         self.details = {"order_id": str(error.order.pk) if error.order else None}
 
@@ -61,7 +61,7 @@ class WalletsAPIView(ErrorMappingView):
     def translated(self, exc: Exception) -> Exception:
         match exc:
             case OrderInvalid() | WalletInvalid():
-                return ValidationError({API_FIELDS.get(exc.field, exc.field): [exc.sentence]})
+                return ValidationError({API_FIELDS.get(exc.field, exc.field): [exc.message]})
             case OrderDenied():
                 return Denied(exc)
             case OrderConflict() | WalletRejected():

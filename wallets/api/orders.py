@@ -137,8 +137,8 @@ def _result(one: Order | OrderError) -> dict[str, Any]:
         case OrderDenied():
             code, order = one.denial.value, payloads.order_body(one.order) if one.order else None
         case OrderInvalid():
-            code, details = "VALIDATION_ERROR", {one.field: [one.sentence]}
-    return {"order": order, "error": {"code": code, "message": one.sentence, "details": details}}
+            code, details = "VALIDATION_ERROR", {one.field: [one.message]}
+    return {"order": order, "error": {"code": code, "message": one.message, "details": details}}
 
 
 class OrdersCancel(WalletsAPIView):

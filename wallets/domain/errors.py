@@ -9,19 +9,19 @@ if TYPE_CHECKING:
 
 
 class OrderError(Exception):
-    """Base class. `sentence` is the message for users."""
+    """Base class. `message` is shown to the user."""
 
-    def __init__(self, sentence: str) -> None:
-        self.sentence = sentence
-        super().__init__(sentence)
+    def __init__(self, message: str) -> None:
+        self.message = message
+        super().__init__(message)
 
 
 class OrderInvalid(OrderError):
     """A field of the request is invalid; nothing was stored. `field` is its name."""
 
-    def __init__(self, field: str, sentence: str) -> None:
+    def __init__(self, field: str, message: str) -> None:
         self.field = field
-        super().__init__(sentence)
+        super().__init__(message)
 
 
 class OrderDenied(OrderError):
@@ -30,10 +30,10 @@ class OrderDenied(OrderError):
     `order` is the stored row; None when the request has no price that could be stored.
     """
 
-    def __init__(self, denial: Denial, sentence: str, order: "Order | None" = None) -> None:
+    def __init__(self, denial: Denial, message: str, order: "Order | None" = None) -> None:
         self.denial = denial
         self.order = order
-        super().__init__(sentence)
+        super().__init__(message)
 
 
 class OrderConflict(OrderError):
@@ -52,9 +52,9 @@ class IllegalTransition(OrderError):
 class WalletInvalid(OrderError):
     """A field of a wallet request is invalid; nothing was stored. `field` is its name."""
 
-    def __init__(self, field: str, sentence: str) -> None:
+    def __init__(self, field: str, message: str) -> None:
         self.field = field
-        super().__init__(sentence)
+        super().__init__(message)
 
 
 class WalletRejected(OrderError):

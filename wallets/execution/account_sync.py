@@ -111,7 +111,7 @@ class AccountSync:
         while task_is_running():
             batch = batch or await self._next_batch()
             try:
-                events = await in_thread(services.account_events_apply, claim=self._claim, facts=batch)
+                events = await in_thread(services.account_events_apply, claim=self._claim, events=batch)
             except DATABASE_ERRORS as problem:
                 self._warn("account events not applied", problem)
                 await asyncio.sleep(next(pauses))

@@ -20,7 +20,7 @@ from wallets.selectors.ledger_cursor import (
     payments_read,
     positions_at,
     trades_after,
-    wallets_with_news,
+    wallets_with_unposted_rows,
 )
 from wallets.selectors.orders import (
     OrderHistory,
@@ -36,7 +36,6 @@ from wallets.selectors.prices import Prices, prices_of
 from wallets.selectors.risk_context import limits_of, risk_context_of, trading_state, wallets_with_states
 from wallets.selectors.wallets import (
     BalanceRow,
-    OpenPosition,
     PositionRow,
     balances_of,
     ledger_entries_page,
@@ -52,7 +51,6 @@ __all__ = [
     "LOCAL_ORIGINS",
     "BalanceRow",
     "FundingPayment",
-    "OpenPosition",
     "OrderHistory",
     "OrderHistoryEvent",
     "OrderTrace",
@@ -91,6 +89,6 @@ __all__ = [
     "wallet_get",
     "wallet_location",
     "wallets_of",
-    "wallets_with_news",
     "wallets_with_states",
+    "wallets_with_unposted_rows",
 ]

@@ -61,7 +61,7 @@ WHERE mark.wallet = (
 """
 
 
-def wallets_with_news(marks: Sequence[tuple[UUID, int, int]]) -> list[UUID]:
+def wallets_with_unposted_rows(marks: Sequence[tuple[UUID, int, int]]) -> list[UUID]:
     """The wallets of (wallet, fill id, funding transaction id) that have a newer fill or funding payment."""
     if not marks:
         return []

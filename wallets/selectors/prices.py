@@ -48,5 +48,5 @@ def prices_of(venue: str) -> Prices:
     except redis.RedisError as problem:
         logger.debug("prices not available", extra={"venue": venue, "reason": str(problem)[:200]})
         return Prices({}, None)
-    ticks = snapshot.whole if snapshot else {}
+    ticks = snapshot.value if snapshot else {}
     return Prices(ticks, status.age_ms + status.silent_ms if status else None)

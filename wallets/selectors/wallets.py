@@ -11,7 +11,6 @@ from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from accounts.domain.permissions import Action
 from accounts.selectors import user_is_allowed
 from market.selectors import price_decimals
-from wallets.domain import position as positions
 from wallets.domain.ledger import LedgerAccount
 from wallets.domain.position import unrealised_pnl
 from wallets.models import Balance, LedgerEntry, LedgerTransaction, Position, Wallet
@@ -88,49 +87,15 @@ def balances_of(wallet: Wallet) -> list[BalanceRow]:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenPosition:
-    """A position at a mark price; derived values are None without one."""
+class PositionRow:
+    """An open position at the mark price; `mark` is None while no price is known."""
 
-    row: Position
+    position: Position
     mark: Decimal | None
 
     @property
     def notional(self) -> Decimal | None:
-        return None if self.mark is None else abs(self.row.size) * self.mark
-
-    @property
-    def unrealised_pnl(self) -> Decimal | None:
-        return (
-            None if self.mark is None else positions.unrealised_pnl(self.row.size, self.row.cost, self.mark)
-        )
-
-
-def positions_of(wallet: Wallet, marks: Mapping[str, Decimal | None]) -> list[OpenPosition]:
-    """Open positions by symbol; `marks` is by symbol."""
-    rows = Position.objects.filter(wallet=wallet).exclude(size=0).select_related("instrument")
-    return [
-        OpenPosition(row, marks.get(row.instrument.symbol)) for row in rows.order_by("instrument__symbol")
-    ]
-
-
-def ledger_entries_page(user: "User", wallet_id: UUID) -> QuerySet[LedgerEntry]:
-    """Ledger entries of a wallet that the user may read, newest first, with their transactions."""
-    rows = LedgerEntry.objects.filter(_readable(user, "wallet", "wallet__user"), wallet=wallet_id)
-    return rows.select_related("transaction").order_by("-pk")
-
-
-def ledger_transactions_page(user: "User", wallet_id: UUID) -> QuerySet[LedgerTransaction]:
-    """Ledger transactions of a wallet that the user may read, newest first, with their entries."""
-    rows = LedgerTransaction.objects.filter(_readable(user, "wallet", "wallet__user"), wallet=wallet_id)
-    return rows.prefetch_related("entries").order_by("-pk")
-
-
-@dataclass(frozen=True, slots=True)
-class PositionRow:
-    """An open position; `mark` is None while no price is known."""
-
-    position: Position
-    mark: Decimal | None
+        return None if self.mark is None else abs(self.position.size) * self.mark
 
     @property
     def decimals(self) -> int:
@@ -143,10 +108,28 @@ class PositionRow:
         return (self.position.cost / self.position.size).quantize(step, rounding=ROUND_HALF_EVEN)
 
     @property
-    def unrealised(self) -> Decimal | None:
+    def unrealised_pnl(self) -> Decimal | None:
         if self.mark is None:
             return None
         return unrealised_pnl(self.position.size, self.position.cost, self.mark)
+
+
+def positions_of(wallet: Wallet, marks: Mapping[str, Decimal | None]) -> list[PositionRow]:
+    """Open positions by symbol; `marks` is by symbol."""
+    rows = Position.objects.filter(wallet=wallet).exclude(size=0).select_related("instrument")
+    return [PositionRow(row, marks.get(row.instrument.symbol)) for row in rows.order_by("instrument__symbol")]
+
+
+def ledger_entries_page(user: "User", wallet_id: UUID) -> QuerySet[LedgerEntry]:
+    """Ledger entries of a wallet that the user may read, newest first, with their transactions."""
+    rows = LedgerEntry.objects.filter(_readable(user, "wallet", "wallet__user"), wallet=wallet_id)
+    return rows.select_related("transaction").order_by("-pk")
+
+
+def ledger_transactions_page(user: "User", wallet_id: UUID) -> QuerySet[LedgerTransaction]:
+    """Ledger transactions of a wallet that the user may read, newest first, with their entries."""
+    rows = LedgerTransaction.objects.filter(_readable(user, "wallet", "wallet__user"), wallet=wallet_id)
+    return rows.prefetch_related("entries").order_by("-pk")
 
 
 def position_rows(user: "User", *, wallet_id: UUID | None = None) -> list[PositionRow]:

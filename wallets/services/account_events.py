@@ -14,13 +14,13 @@ from wallets.services.unit_of_work import WalletUnitOfWork
 from wallets.services.user_events import wallet_event
 
 
-def account_events_apply(*, claim: Claim, facts: Sequence[AccountEvent]) -> list[Event]:
+def account_events_apply(*, claim: Claim, events: Sequence[AccountEvent]) -> list[Event]:
     """Apply account events (orders, fills, funding, transfers). Repeats and any order are allowed."""
     with transaction.atomic():
         wallet = fenced_wallet(claim)
         books = WalletUnitOfWork(wallet, timezone.now())
         applier = AccountEventApplier(books)
-        applier.apply(facts)
+        applier.apply(events)
         if applier.needs_reconcile:
             reconcile_request(wallet)
         return books.commit()

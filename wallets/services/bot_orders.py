@@ -36,7 +36,7 @@ def wallet_lock(*, user: "User", wallet_id: UUID) -> None:
 
 
 def order_commands_execute(
-    *, user: "User", wallet_id: UUID, source: UUID, asks: Sequence[OrderCommand], prices: Prices
+    *, user: "User", wallet_id: UUID, source: UUID, commands: Sequence[OrderCommand], prices: Prices
 ) -> bool:
     """Execute commands in order, each risk-checked after the ones before it; call it inside a transaction.
 
@@ -49,12 +49,12 @@ def order_commands_execute(
     manager.preload(
         {
             client_id
-            for command in asks
+            for command in commands
             for client_id in (command.replaces, command.order and command.order.client_id)
             if client_id
         }
     )
-    changed = [_execute(manager, command) for command in asks]
+    changed = [_execute(manager, command) for command in commands]
     manager.flush()
     execution_nudge(wallet_id)
     return any(changed)

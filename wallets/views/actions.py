@@ -70,7 +70,7 @@ def change(request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
             size=data["size"] if data["size"] != old.size else None,
         )  # fmt: skip
     except OrderInvalid as error:
-        form.add_error(error.field if error.field in form.fields else None, error.sentence)
+        form.add_error(error.field if error.field in form.fields else None, error.message)
         return _form(request, old, form, status=422)
     except (OrderDenied, OrderConflict) as error:
         return _form(request, old, form, status=422, refusal=error)

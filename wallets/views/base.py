@@ -87,10 +87,10 @@ def changed(request: SignedInHttpRequest, *topics: str, to: str = "orders:list")
 def refused(request: SignedInHttpRequest, error: OrderError, *, to: str = "orders:list") -> HttpResponse:
     """Response after a refused change: a toast shows the reason."""
     if not request.htmx:
-        messages.error(request, error.sentence)
+        messages.error(request, error.message)
         return redirect(to)
-    response = HttpResponse(error.sentence, status=409, content_type="text/plain")
-    return trigger_client_event(response, "toast:show", {"kind": "denied", "title": error.sentence})
+    response = HttpResponse(error.message, status=409, content_type="text/plain")
+    return trigger_client_event(response, "toast:show", {"kind": "denied", "title": error.message})
 
 
 def first_error(form: BaseForm) -> str:

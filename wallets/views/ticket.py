@@ -103,7 +103,7 @@ def place(request: SignedInHttpRequest, venue: str, symbol: str) -> HttpResponse
         )
     except OrderInvalid as error:
         field = FIELDS.get(error.field, error.field)
-        form.add_error(field if field in form.fields else None, error.sentence)
+        form.add_error(field if field in form.fields else None, error.message)
         return _render(request, row, form, status=422)
     except (OrderDenied, OrderConflict) as error:
         # The client id is used: an order was stored under it, possibly a denied one.
@@ -169,7 +169,7 @@ def preview(request: SignedInHttpRequest, venue: str, symbol: str) -> HttpRespon
                 user=request.user, wallet_id=form.cleaned_data["wallet"], request=order_request
             )
         except OrderInvalid as error:
-            context["hint"] = error.sentence
+            context["hint"] = error.message
     else:
         context["hint"] = first_error(form)
     return render(request, "orders/preview.html", context)

@@ -184,7 +184,7 @@ class KeyView(WalletFormView):
                 http=self.request,
             )  # fmt: skip
         except services.WalletInvalid as error:
-            form.add_error(error.field if error.field in form.fields else None, error.sentence)
+            form.add_error(error.field if error.field in form.fields else None, error.message)
             return self.form_invalid(form)
         return redirect("wallets:check", self.wallet.pk)
 

@@ -72,7 +72,7 @@ class NewWallet(FormView):
                 key = data["key"].encode() if data["key_source"] == "paste" else None
                 wallet = services.wallet_create(**common, address=data["address"], key=key)
         except services.WalletInvalid as error:
-            form.add_error(error.field if error.field in form.fields else None, error.sentence)
+            form.add_error(error.field if error.field in form.fields else None, error.message)
             return self.form_invalid(form)
         except services.WalletRejected as error:
             form.add_error(None, str(error))
