@@ -146,9 +146,9 @@ SELECT instrument.symbol, instrument.kind, instrument.max_leverage, placed.side,
        + coalesce(sum((size - filled) * price) FILTER (WHERE of_day AND lives), 0)
 FROM wallets_order placed
 JOIN market_instrument instrument ON instrument.id = placed.instrument_id,
-LATERAL (SELECT status = ANY(%(live)s) AS lives, origin <> %(external)s AS own) it,
+LATERAL (SELECT placed.status = ANY(%(live)s) AS lives, origin <> %(external)s AS own) it,
 LATERAL (SELECT own AND placed.created_at >= %(day)s AND NOT reduce_only AS of_day) money
-WHERE placed.wallet_id = %(wallet)s AND (status = ANY(%(live)s) OR placed.created_at >= %(day)s)
+WHERE placed.wallet_id = %(wallet)s AND (placed.status = ANY(%(live)s) OR placed.created_at >= %(day)s)
 GROUP BY instrument.symbol, instrument.kind, instrument.max_leverage, placed.side
 """
 
