@@ -44,8 +44,8 @@ class BotSetup:
         venue = Venue.objects.create(name=VENUE, title="Simulator", simulated=True)
         rows = [
             Instrument.objects.create(
-                venue=venue, symbol=symbol, kind="perp", base=symbol, quote="USDC", size_decimals=5,
-                price_decimals=1, min_notional=10, max_leverage=40,
+                venue=venue, symbol=symbol, kind="perp", base=symbol, quote="USDC", size_step=Decimal("0.00001"),
+                tick_size=Decimal("0.1"), min_notional=10, max_leverage=40,
             )
             for symbol in symbols(instruments)
         ]  # fmt: skip
@@ -177,7 +177,7 @@ class BotSetup:
             fill = VenueFill(
                 symbol=order.instrument.symbol, side=side, price=order.price, size=order.size, time=now,
                 venue_id=order.venue_order_id, trade_id=str(next(self._numbers)),
-                client_id=order.venue_client_id, fee=Decimal(0), fee_asset="USDC", closed_pnl=Decimal(0),
+                client_id=order.venue_client_id, fees=(), closed_pnl=Decimal(0),
                 taker=False,
             )  # fmt: skip
             services.account_events_apply(claim=self._claims[order.wallet_id], facts=[fill])

@@ -32,8 +32,8 @@ class Writer:
 
         venue = Venue.objects.create(name="hyperliquid-sim", title="Simulator", simulated=True)
         self.instrument = Instrument.objects.create(
-            venue=venue, symbol="BTC", kind="perp", base="BTC", quote=ASSET, size_decimals=5,
-            price_decimals=1, significant_figures=5, min_notional=10, max_leverage=40,
+            venue=venue, symbol="BTC", kind="perp", base="BTC", quote=ASSET, size_step=Decimal("0.00001"),
+            tick_size=Decimal("0.1"), significant_figures=5, min_notional=10, max_leverage=40,
         )  # fmt: skip
         user = get_user_model().objects.create_user("bench@example.org")
         self.wallet = Wallet.objects.create(
@@ -68,7 +68,7 @@ class Writer:
             VenueFill(
                 symbol="BTC", side="buy", price=PRICE, size=SIZE, time=1_700_000_000_000 + number,
                 venue_id=order.venue_order_id, trade_id=str(number), client_id=order.venue_client_id,
-                fee=FEE, fee_asset=ASSET, closed_pnl=profit, taker=True,
+                fees=((ASSET, FEE),), closed_pnl=profit, taker=True,
             )
             for number in itertools.islice(self._numbers, BATCH)
         ]  # fmt: skip

@@ -58,13 +58,10 @@ def _is_open(wallet: Any) -> bool:
 def order_of(user: Any) -> tuple[Decimal, Decimal]:
     """A price below the market and a valid size."""
     from market import selectors
-    from market.domain.instruments import Rules
 
     listed = selectors.instrument_get(VENUE, SYMBOL)
     assert listed is not None
-    rules = Rules(
-        listed.size_decimals, listed.price_decimals, listed.significant_figures, listed.min_notional
-    )
+    rules = selectors.instrument_rules(listed).rules
     price = rules.round_price(Decimal(selectors.ticks_of(VENUE)[SYMBOL]["bid"]) * BELOW, "down")
     return price, rules.round_size(NOTIONAL / price, "up")
 

@@ -114,6 +114,7 @@ def _risk_context() -> Any:
         orders_minute=1,
         open_orders=3,
         day_notional=Decimal(1000),
+        taker_fee=Decimal("0.00045"),
     )
 
 

@@ -13,7 +13,7 @@ from bots.domain.lifecycle import Status, StopPolicy
 from bots.domain.requests import BotRequest
 from bots.models import StopPolicies
 from bots.sdk import Strategy, schema
-from bots.selectors.bot_list import NEEDS_ATTENTION, SORTS, BotFilter
+from bots.selectors.cards import NEEDS_ATTENTION, SORTS, BotFilter
 from bots.selectors.exports import FORMAT, VERSION
 from bots.strategies import STRATEGIES
 

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from bots.views import actions, attribution, bots, wizard
+from bots.views import actions, bots, wizard
 
 BOTS = [
     path("", bots.bots, name="list"),
@@ -10,7 +10,7 @@ BOTS = [
     path("new/", wizard.new, name="new"),
     path("new/<slug:key>/preview/", wizard.preview, name="preview"),
     path("new/load/", wizard.load, name="load"),
-    path("of/<uuid:pk>/attribution/", attribution.attribution, name="attribution"),
+    path("of/<uuid:pk>/attribution/", bots.attribution, name="attribution"),
     path("<uuid:pk>/", bots.bot, name="bot"),
     path("<uuid:pk>/summary/", bots.summary, name="summary"),
     path("<uuid:pk>/history/", bots.history, name="history"),

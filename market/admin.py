@@ -23,6 +23,6 @@ class VenueAdmin(ReadOnlyAdmin):
 class InstrumentAdmin(ReadOnlyAdmin):
     """Read-only admin page of instruments; their values are synchronised from the venue."""
 
-    list_display = ("symbol", "venue", "kind", "base", "quote", "trading", "updated_at")
-    list_filter = ("venue", "kind", "trading")
+    list_display = ("symbol", "venue", "kind", "base", "quote", "status", "updated_at")
+    list_filter = ("venue", "kind", "status")
     search_fields = ("symbol", "base", "quote")

@@ -3,6 +3,7 @@
 from django.db import models
 
 from core.models import LeasedModel
+from market.domain.instruments import decimals_of
 
 
 class Venue(LeasedModel):
@@ -27,24 +28,66 @@ class Instrument(models.Model):
         PERP = "perp"
         SPOT = "spot"
 
+    class Direction(models.TextChoices):
+        LINEAR = "linear"
+        INVERSE = "inverse"
+
+    class Status(models.TextChoices):
+        TRADING = "trading"
+        PRE_LAUNCH = "pre_launch"
+        HALTED = "halted"
+        DELISTED = "delisted"
+
     venue = models.ForeignKey(Venue, on_delete=models.CASCADE, related_name="instruments")
     symbol = models.CharField(max_length=60)
     kind = models.CharField(max_length=8, choices=Kind.choices)
     base = models.CharField(max_length=40)
     quote = models.CharField(max_length=20)
-    size_decimals = models.PositiveSmallIntegerField()
-    price_decimals = models.PositiveSmallIntegerField(help_text="most decimals a price may have")
+    tick_size = models.DecimalField(max_digits=38, decimal_places=18)
+    size_step = models.DecimalField(max_digits=38, decimal_places=18)
     significant_figures = models.PositiveSmallIntegerField(null=True, blank=True)
+    min_size = models.DecimalField(max_digits=38, decimal_places=18, default=0)
+    max_size = models.DecimalField(max_digits=38, decimal_places=18, null=True, blank=True)
     min_notional = models.DecimalField(max_digits=38, decimal_places=18, default=0)
+    contract_size = models.DecimalField(
+        max_digits=38, decimal_places=18, default=1, help_text="base units (linear), quote units (inverse)"
+    )
+    contract_direction = models.CharField(max_length=7, choices=Direction.choices, default=Direction.LINEAR)
+    settle_asset = models.CharField(max_length=20, blank=True, help_text="empty: the quote")
     max_leverage = models.PositiveSmallIntegerField(null=True, blank=True)
-    trading = models.BooleanField(default=True)
+    leverage_tiers = models.JSONField(
+        default=list, blank=True, help_text="[largest notional or null, leverage]"
+    )
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.TRADING)
+    listed_at = models.BigIntegerField(null=True, blank=True, help_text="ms since 1970, UTC")
+    expires_at = models.BigIntegerField(null=True, blank=True, help_text="ms since 1970, UTC")
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
-        constraints = (models.UniqueConstraint(fields=["venue", "symbol"], name="market_instrument_symbol"),)
+        constraints = (
+            models.UniqueConstraint(fields=["venue", "symbol"], name="market_instrument_symbol"),
+            models.CheckConstraint(
+                condition=models.Q(tick_size__gt=0, size_step__gt=0, contract_size__gt=0),
+                name="market_instrument_steps",
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.venue_id} {self.symbol}"
+
+    @property
+    def size_decimals(self) -> int:
+        """The most decimals that a size has."""
+        return decimals_of(self.size_step)
+
+    @property
+    def price_decimals(self) -> int:
+        """The most decimals that a price has."""
+        return decimals_of(self.tick_size)
+
+    @property
+    def trading(self) -> bool:
+        return self.status == self.Status.TRADING
 
 
 class Candle(models.Model):

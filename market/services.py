@@ -13,8 +13,9 @@ from market.models import Instrument as InstrumentRow
 from market.models import Venue
 
 RULE_FIELDS = (
-    "kind", "base", "quote", "size_decimals", "price_decimals", "significant_figures", "min_notional",
-    "max_leverage", "trading",
+    "kind", "base", "quote", "tick_size", "size_step", "significant_figures", "min_notional",
+    "min_size", "max_size", "contract_size", "contract_direction", "settle_asset", "max_leverage", "leverage_tiers",
+    "status", "listed_at", "expires_at",
 )  # fmt: skip
 CANDLE_COLUMNS = ("instrument_id", "interval", "open_time", "open", "high", "low", "close", "volume")
 TRADE_COLUMNS = ("instrument_id", "trade_id", "time", "price", "size", "side")
@@ -29,7 +30,7 @@ def venue_ensure(*, name: str, title: str, simulated: bool) -> Venue:
 def instrument_sync(
     *, venue: str, instruments: Iterable[Instrument], claim: Claim | None = None
 ) -> dict[str, int]:
-    """Synchronise the rows with the venue's list; delisted instruments are kept with `trading=False`.
+    """Synchronise the rows with the venue's list; instruments that it no longer lists are kept as delisted.
 
     Returns ids by symbol. `claim` fences the write by the lease of a feed worker. Raises `LeaseLost`.
     """
@@ -53,12 +54,23 @@ def _values(instrument: Instrument) -> dict[str, Any]:
         "kind": instrument.kind,
         "base": instrument.base,
         "quote": instrument.quote,
-        "size_decimals": rules.size_decimals,
-        "price_decimals": rules.price_decimals,
+        "tick_size": rules.tick_size,
+        "size_step": rules.size_step,
         "significant_figures": rules.significant_figures,
         "min_notional": rules.min_notional,
+        "min_size": rules.min_size,
+        "max_size": rules.max_size,
+        "contract_size": rules.contract_size,
+        "contract_direction": rules.direction,
+        "settle_asset": instrument.settle_asset,
         "max_leverage": instrument.max_leverage,
-        "trading": instrument.trading,
+        "leverage_tiers": [
+            [None if tier.max_notional is None else str(tier.max_notional), tier.max_leverage]
+            for tier in instrument.leverage_tiers
+        ],
+        "status": instrument.status,
+        "listed_at": instrument.listed_at,
+        "expires_at": instrument.expires_at,
     }
 
 
@@ -68,7 +80,7 @@ def _row(instrument: Instrument) -> InstrumentRow:
 
 def _differs(row: InstrumentRow, listed: Instrument | None) -> bool:
     """Update the row in memory; returns True when a field changed."""
-    target = _values(listed) if listed else {"trading": False}
+    target = _values(listed) if listed else {"status": "delisted"}
     if all(getattr(row, name) == value for name, value in target.items()):
         return False
     for name, value in target.items():

@@ -208,7 +208,7 @@ class NewWalletForm(forms.Form):
         data = self.cleaned_data
         source = data.get("key_source")
         if source in ("make", "paste") and not data.get("address") and "address" not in self.errors:
-            self.add_error("address", _("Enter the account address: 0x and 40 hexadecimal digits"))
+            self.add_error("address", _("Enter the account's address at the exchange"))
         if source == "paste" and not data.get("key") and "key" not in self.errors:
             self.add_error("key", _("Enter the API wallet key"))
         return data
@@ -230,20 +230,32 @@ class LabelForm(forms.Form):
 
 
 class LimitsForm(forms.Form):
-    """Trading limits of a wallet. Empty: the default limit."""
+    """Trading limits of a wallet, notionals in `asset`. Empty: the default limit."""
 
-    max_order_notional = AmountField(label=_("Max order value"), affix="USDC")
-    max_daily_notional = AmountField(label=_("Daily limit"), affix="USDC")
-    max_position_notional = AmountField(label=_("Max position value"), affix="USDC")
+    max_order_notional = AmountField(label=_("Max order value"))
+    max_daily_notional = AmountField(label=_("Daily limit"))
+    max_position_notional = AmountField(label=_("Max position value"))
     max_leverage = forms.IntegerField(label=_("Max leverage"), min_value=1, max_value=100, required=False)
     price_band_percent = AmountField(label=_("Max deviation from the mark price"), affix="%")
     orders_per_minute = forms.IntegerField(
         label=_("Max orders per minute"), min_value=1, max_value=10_000, required=False
     )
 
+    NOTIONALS: ClassVar[tuple[str, ...]] = (
+        "max_order_notional",
+        "max_daily_notional",
+        "max_position_notional",
+    )
     POSITIVE: ClassVar[tuple[str, ...]] = (
         "max_order_notional", "max_daily_notional", "max_position_notional", "price_band_percent",
     )  # fmt: skip
+
+    def __init__(self, *args: Any, asset: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in self.NOTIONALS:
+            field = self.fields[name]
+            assert isinstance(field, AmountField)
+            field.affix = asset
 
     def clean(self) -> dict[str, Any]:
         for name in self.POSITIVE:

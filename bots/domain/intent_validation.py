@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bots.sdk.intents import Cancel, CancelAll, Close, Idle, Level, Place, SetOrders
 from bots.sdk.json_codec import json_encode
-from market.domain.instruments import Rules
+from market.domain.instruments import InstrumentRules
 
 MAX_LEVELS = 200
 MAX_REASON_LENGTH = 300
@@ -56,7 +56,7 @@ class ValidIntents:
 NOTHING = ValidIntents((), close=False, idle="")
 
 
-def validate_intents(intents: object, rules: Rules) -> ValidIntents:
+def validate_intents(intents: object, rules: InstrumentRules) -> ValidIntents:
     """The checked intents. Raises `InvalidIntents` for the first invalid one."""
     if not isinstance(intents, list):
         raise InvalidIntents("The intents are not a list.")
@@ -92,7 +92,7 @@ def state_written(state: object) -> str:
     return written
 
 
-def _check_all(levels: Iterable[object], rules: Rules) -> None:
+def _check_all(levels: Iterable[object], rules: InstrumentRules) -> None:
     seen = set()
     for level in levels:
         if type(level) is not Level:  # a subclass could not be stored
@@ -104,7 +104,7 @@ def _check_all(levels: Iterable[object], rules: Rules) -> None:
         seen.add(level.id)
 
 
-def _rules_error(level: Level, rules: Rules) -> str | None:
+def _rules_error(level: Level, rules: InstrumentRules) -> str | None:
     if level.id == RESERVED:
         return f"the level id {RESERVED!r} is reserved for closing the position"
     if not rules.price_is_valid(level.price):

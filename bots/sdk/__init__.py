@@ -23,7 +23,7 @@ from bots.sdk.json_codec import InvalidJsonValue, JsonValue, json_decode, json_e
 from bots.sdk.rng import SeededRandom
 from bots.sdk.strategy import DataRequirements, Strategy
 from market.domain.events import INTERVALS, Candle, Side
-from market.domain.instruments import Instrument, Rules
+from market.domain.instruments import Instrument, InstrumentRules
 
 __all__ = [
     "INTERVALS",
@@ -40,6 +40,7 @@ __all__ = [
     "Fill",
     "Idle",
     "Instrument",
+    "InstrumentRules",
     "Integer",
     "Intent",
     "InvalidInputs",
@@ -52,7 +53,6 @@ __all__ = [
     "OrderUpdate",
     "Place",
     "Position",
-    "Rules",
     "SeededRandom",
     "SetOrders",
     "Side",

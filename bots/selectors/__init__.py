@@ -1,7 +1,6 @@
 """Selectors: read operations on bots for pages, the API, services and the supervisor."""
 
 from bots.selectors.attribution import HolderShare, InstrumentAttribution, attribution_of, attributions_of
-from bots.selectors.bot_list import BotFilter, FilteredBots, bots_listed
 from bots.selectors.bots import (
     bot_find,
     bot_get,
@@ -12,11 +11,18 @@ from bots.selectors.bots import (
     run_last,
     visible_events,
 )
-from bots.selectors.cards import BotCard, cards_of
+from bots.selectors.cards import BotCard, BotFilter, FilteredBots, bots_listed, cards_of
 from bots.selectors.charts import ChartOverlay, chart_overlay, equity_of, sparks_of
-from bots.selectors.inputs import InputChange, InputsVersion, versions_of
 from bots.selectors.ledger import bot_pnl, bots_pnl, wallets_with_unposted
-from bots.selectors.strategies import bot_terms, code_hash, strategy_get, terms_of
+from bots.selectors.strategies import (
+    InputChange,
+    InputsVersion,
+    bot_terms,
+    code_hash,
+    strategy_get,
+    terms_of,
+    versions_of,
+)
 
 __all__ = [
     "BotCard",

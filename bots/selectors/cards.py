@@ -1,18 +1,24 @@
 """Bot cards: a bot with its PnL, live orders and heartbeat status, as pages and the API show it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from bots.domain.lifecycle import TERMINAL, Status
 from bots.domain.pnl import BotPnl
 from bots.models import Bot
+from bots.selectors.bots import bots_of
 from bots.selectors.ledger import bots_pnl
 from bots.selectors.strategies import strategy_get
 from core.formatting import decimal_parse
 from market.selectors import ticks_or_none
 from wallets.selectors import sources_live
+
+if TYPE_CHECKING:
+    from accounts.models import User
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 STATUS_TEXT = {
@@ -132,3 +138,64 @@ def _card(bot: Bot, book: BotPnl, ticks: dict[str, dict[str, str]], live: int, n
         live=live,
         is_stale=is_stale,
     )
+
+
+ALL, NEEDS_ATTENTION = "", "needs"
+LOWEST = Decimal("-Infinity")
+
+
+@dataclass(frozen=True, slots=True)
+class BotFilter:
+    """Filter of the bot list; empty values do not filter. `state` is a status or `needs` (needs attention);
+    `sort` is a key of `SORTS`, with a leading `-` for descending order."""
+
+    state: str = ""
+    wallet: UUID | None = None
+    strategy: str = ""
+    archived: bool = False
+    sort: str = "-created"
+
+
+@dataclass(frozen=True, slots=True)
+class FilteredBots:
+    """Filtered bots. `counts` is the number of bots by state, with only the other filters applied."""
+
+    cards: list[BotCard]
+    counts: dict[str, int]
+
+
+def needs_attention(card: BotCard) -> bool:
+    """Whether the bot is faulted or has no current heartbeat."""
+    return card.bot.status == Status.FAULTED or card.is_stale
+
+
+SORTS: dict[str, Callable[[BotCard], Any]] = {
+    "created": lambda card: card.bot.created_at,
+    "name": lambda card: card.bot.name.casefold(),
+    "profit": lambda card: LOWEST if card.pnl is None else card.pnl,
+    "budget": lambda card: card.bot.budget,
+    "fills": lambda card: card.fills,
+    "state": lambda card: (not needs_attention(card), list(Status).index(Status(card.bot.status))),
+}
+
+
+def bots_listed(user: "User", criteria: BotFilter, now: datetime) -> FilteredBots:
+    """The user's bots that match the criteria, sorted, with counts by state."""
+    rows = bots_of(user, archived=criteria.archived).select_related("wallet__venue", "instrument")
+    if criteria.wallet:
+        rows = rows.filter(wallet=criteria.wallet)
+    if criteria.strategy:
+        rows = rows.filter(strategy=criteria.strategy)
+    cards = cards_of(rows, now)
+    shown = [card for card in cards if _has_state(card, criteria.state)]
+    shown.sort(key=SORTS[criteria.sort.lstrip("-")], reverse=criteria.sort.startswith("-"))
+    return FilteredBots(shown, _counts(cards))
+
+
+def _has_state(card: BotCard, state: str) -> bool:
+    return needs_attention(card) if state == NEEDS_ATTENTION else state in (ALL, card.bot.status)
+
+
+def _counts(cards: Sequence[BotCard]) -> dict[str, int]:
+    states = (ALL, *Status, NEEDS_ATTENTION)
+    return {str(state): sum(_has_state(card, state) for card in cards) for state in states}

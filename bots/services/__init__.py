@@ -4,16 +4,15 @@ The lock order is wallet, then bot: a service that places orders for a bot locks
 """
 
 from bots.services.assignments import bot_assignments, bots_claim, bots_heartbeat
-from bots.services.bots import bot_archive, bot_clone, bot_create, bot_inputs_update
+from bots.services.bots import bot_archive, bot_clone, bot_create, bot_inputs_update, bot_preview
 from bots.services.dto import BotAssignment, DecisionBatch, Heartbeat, LoadedRun, OwnFill, OwnOrderState
 from bots.services.ledger import books_post, books_post_all
-from bots.services.preview import bot_preview
 from bots.services.replay import run_replay
-from bots.services.retention import journal_trim
 from bots.services.runs import (
     StrategyNotFound,
     decision_commit,
     inputs_load,
+    journal_trim,
     own_order_state,
     run_crashed,
     run_load,

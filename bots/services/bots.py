@@ -1,4 +1,4 @@
-"""Bot management by their owners: create, clone, change inputs, archive."""
+"""Bot management by their owners: preview, create, clone, change inputs, archive."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,13 +14,21 @@ from django.utils import timezone
 
 from accounts.audit import AuditAction, record
 from bots.domain.errors import BotConflict, BotInvalid, BotNotFound
+from bots.domain.events import TickReceived
+from bots.domain.preview import StrategyPreview
 from bots.domain.requests import BotRequest
+from bots.domain.runner import RunSpec, preview
 from bots.models import Bot, BotInputs, BotJournalEntry, LedgerCursor
 from bots.sdk import InvalidInputs, Strategy, Terms, dump_inputs, parse_inputs
 from bots.selectors import run_active, strategy_get, terms_of
+from bots.selectors.market_data import candles_stored, tick_read
+from bots.selectors.strategies import code_hash
 from market.selectors import instrument_get
-from wallets.selectors import wallet_get
+from wallets.selectors import prices_of, wallet_get
 from wallets.services import supervisor_nudge
+
+if TYPE_CHECKING:
+    from accounts.models import User
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -207,3 +215,27 @@ def _budget(raw: Decimal | str, errors: dict[str, str]) -> Decimal:
 def bot_record(action: AuditAction, bot: Bot, user: "User", http: HttpRequest | None, **data: Any) -> None:
     """Write an audit log entry about the bot."""
     record(action=action, actor=user, subject=f"bot:{bot.pk}", data=data, request=http)
+
+
+NIL_RUN_ID = UUID(int=0)  # the run id seeds the random numbers: they are the same in every preview
+NO_PRICE = "There is no current price for this instrument, so no orders can be previewed."
+
+
+def bot_preview(*, user: "User", request: BotRequest, now: int) -> StrategyPreview:
+    """The levels that the bot would place now, or the reason for none. Raises `BotInvalid`."""
+    validated = validate_request(user, request)
+    instrument = validated.terms.instrument
+    tick = tick_read(prices_of(instrument.venue), instrument.symbol)
+    if tick is None:
+        return StrategyPreview(validated.terms, (), NO_PRICE, None)
+    spec = _spec(validated)
+    requirements = validated.strategy(spec.inputs).requirements()
+    interval, count = requirements.interval, requirements.candles
+    candles = candles_stored(instrument, interval, count) if interval and count else ()
+    levels, reason = preview(spec, TickReceived(now, tick), candles)
+    return StrategyPreview(validated.terms, levels, reason, tick.last if tick.mark is None else tick.mark)
+
+
+def _spec(validated: ValidatedRequest) -> RunSpec:
+    inputs = parse_inputs(validated.strategy, validated.inputs)
+    return RunSpec(NIL_RUN_ID, validated.strategy, validated.terms, inputs, 1, code_hash(validated.strategy))

@@ -6,7 +6,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from bots.sdk import JsonValue, Rules
+from bots.sdk import InstrumentRules, JsonValue
 
 ZERO = Decimal(0)
 
@@ -37,7 +37,7 @@ def line_price(spacing: Spacing, number: int) -> Decimal:
 
 
 @lru_cache(maxsize=4096)
-def cells_of(spacing: Spacing, first: int, rules: Rules) -> tuple[Cell, ...]:
+def cells_of(spacing: Spacing, first: int, rules: InstrumentRules) -> tuple[Cell, ...]:
     """The cells from number `first` on, at valid prices, without cells that round to 0 or to an empty range."""
     numbers = range(first, first + spacing.cells + 1)
     prices = [(n, line_price(spacing, n)) for n in numbers]

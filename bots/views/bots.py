@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.paginator import Paginator
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -18,10 +18,10 @@ from bots.forms import BotsForm, InputsForm
 from bots.models import Bot, BotJournalEntry
 from bots.selectors import BotCard
 from bots.strategies import STRATEGIES
-from bots.views.base import own_bot, private
+from bots.views.base import NO_SUCH, own_bot, private
 from market.domain.events import INTERVALS
 from market.selectors import candles_before, market_row, price_decimals
-from wallets.selectors import source_fills, source_orders, wallets_of
+from wallets.selectors import source_fills, source_orders, wallet_get, wallets_of
 
 TABS = {"events": _("Events"), "orders": _("Orders"), "fills": _("Fills"), "inputs": _("Inputs")}
 SORTS = {
@@ -193,3 +193,13 @@ def _inputs_form(found: Bot) -> InputsForm | None:
     strategy = selectors.strategy_get(found.strategy)
     newest = selectors.inputs_of(found)[0]
     return InputsForm(strategy, given=newest.inputs) if strategy else None
+
+
+@private
+@require_GET
+def attribution(request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
+    wallet = wallet_get(request.user, pk)
+    if wallet is None or wallet.user_id != request.user.pk:
+        raise Http404(NO_SUCH)
+    splits = selectors.attribution_of(wallet)
+    return render(request, "bots/attribution.html", {"wallet": wallet, "splits": splits})

@@ -71,12 +71,28 @@ class VenueBody(serializers.Serializer[Fields]):
     )
 
 
+def _decimal(text: str, *, allow_null: bool = False) -> serializers.DecimalField:
+    return serializers.DecimalField(
+        max_digits=38, decimal_places=18, normalize_output=True, allow_null=allow_null, help_text=text
+    )
+
+
 class InstrumentBody(serializers.ModelSerializer[Instrument]):
     venue = serializers.SlugField(source="venue_id")
     simulated = serializers.BooleanField(source="venue.simulated")
-    min_notional = serializers.DecimalField(
-        max_digits=38, decimal_places=18, normalize_output=True, help_text="In quote units."
+    size_decimals = serializers.IntegerField(help_text="Most decimals of a size.")
+    price_decimals = serializers.IntegerField(help_text="Most decimals of a price.")
+    tick_size = _decimal("Prices are multiples of it.")
+    size_step = _decimal("Sizes are multiples of it.")
+    min_notional = _decimal("In quote units.")
+    min_size = _decimal("Smallest size of an order.")
+    max_size = _decimal("Largest size of an order; null: none.", allow_null=True)
+    contract_size = _decimal("Size of a contract: in base units (linear) or quote units (inverse).")
+    leverage_tiers = serializers.ListField(
+        child=serializers.ListField(child=serializers.CharField(allow_null=True)),
+        help_text="Pairs of largest notional (null: any) and maximum leverage.",
     )
+    trading = serializers.BooleanField(help_text="True while `status` is `trading`.")
 
     class Meta:
         model = Instrument
@@ -89,10 +105,21 @@ class InstrumentBody(serializers.ModelSerializer[Instrument]):
             "quote",
             "size_decimals",
             "price_decimals",
+            "tick_size",
+            "size_step",
             "significant_figures",
             "min_notional",
+            "min_size",
+            "max_size",
+            "contract_size",
+            "contract_direction",
+            "settle_asset",
             "max_leverage",
+            "leverage_tiers",
+            "status",
             "trading",
+            "listed_at",
+            "expires_at",
         )
 
 

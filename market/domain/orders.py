@@ -9,15 +9,24 @@ from decimal import Decimal
 from typing import Literal
 
 from market.domain.events import Side
+from market.domain.instruments import Kind
 
 OrderKind = Literal["market", "limit", "stop_market", "stop_limit", "take_profit_market", "take_profit_limit"]
 Tif = Literal["gtc", "ioc", "alo"]
 MarginMode = Literal["cross", "isolated"]
 # perp: collateral of perpetuals; spot: tokens. A venue keeps the two apart, even for the same asset.
-AccountType = Literal["perp", "spot"]
+# unified: one balance for both.
+AccountType = Literal["perp", "spot", "unified"]
+# How a venue keeps balances. split: perpetuals and spot apart.
+MarginModel = Literal["split", "unified"]
 TRIGGERED: frozenset[OrderKind] = frozenset(
     {"stop_market", "stop_limit", "take_profit_market", "take_profit_limit"}
 )
+
+
+def account_type_of(model: MarginModel, kind: Kind) -> AccountType:
+    """The account type that pays for orders of a kind of instrument."""
+    return "unified" if model == "unified" else kind
 
 
 # --- requests ----------------------------------------------------------------------------------
@@ -26,7 +35,7 @@ class OrderSpec:
     """One order as it is sent. `price` is the worst accepted price, for market orders too.
 
     A market order is an immediate-or-cancel limit order at that price. Only the kinds in `TRIGGERED` have a
-    `trigger_price`. `client_id` is 0x followed by 32 hexadecimal digits.
+    `trigger_price`. `client_id` is made by `VenueAdapter.client_order_id`.
     """
 
     client_id: str
@@ -111,7 +120,11 @@ class VenueOrder:
 
 @dataclass(frozen=True, slots=True)
 class VenueFill:
-    """One fill of an account. A positive `fee` was paid; `closed_pnl` is before fees, perpetuals only."""
+    """One fill of an account; `closed_pnl` is before fees, perpetuals only.
+
+    `fees` are (asset, amount), one per asset; a positive amount was paid. Venues charge up to two assets for one
+    fill: a token of their own and the received asset, or a fee and a rebate.
+    """
 
     symbol: str
     side: Side
@@ -121,12 +134,15 @@ class VenueFill:
     venue_id: str
     trade_id: str
     client_id: str | None
-    fee: Decimal
-    fee_asset: str
+    fees: tuple[tuple[str, Decimal], ...]
     closed_pnl: Decimal
     taker: bool
     position_before: Decimal | None = None
     liquidation: bool = False
+
+    def fee_in(self, asset: str) -> Decimal:
+        """The fee paid in `asset`."""
+        return sum((amount for charged, amount in self.fees if charged == asset), Decimal(0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Recordings: files of raw frames with their receive times, and a feed that replays them.
 
-A file is gzipped JSON lines. The first line is `{"recording": 1, "venue": …, "instruments": […]}`; the
+A file is gzipped JSON lines. The first line is `{"recording": 2, "venue": …, "instruments": […]}`; the
 others are `{"at": <ns since 1970>, "frame": <text>}`. The older format, lines `<ns> <frame>` without a
 header, is supported too; its instruments are taken from the frames.
 """
@@ -11,22 +11,22 @@ import gzip
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import msgspec
 import orjson
 
 from market.domain.errors import ParseError
 from market.domain.events import Candle, Context, Mids, Trade
-from market.domain.instruments import Instrument, Rules
+from market.domain.instruments import Instrument, InstrumentRules
 from market.domain.orders import AccountMessage
 from market.domain.session import Codec, Refusal, Session, Undecodable
 from market.domain.subscriptions import StreamLimits, Subscription
 from market.venues.base import FeedListener
 
-VERSION = 1
+VERSION = 2  # 1 had the decimals of prices and sizes instead of their steps
 START_DELAY = 0.5  # seconds in which the publisher announces the instruments before the first frame
 
 
@@ -119,12 +119,11 @@ def _symbols(codec: Codec, frame: bytes) -> list[str]:
 
 
 def _instrument(row: dict[str, Any]) -> Instrument:
-    rules = row["rules"] | {"min_notional": Decimal(row["rules"]["min_notional"])}
-    return Instrument(**(row | {"rules": Rules(**rules)}))
+    return msgspec.convert(row, Instrument)
 
 
 def _unknown_instrument(venue: str, symbol: str) -> Instrument:
-    return Instrument(venue, symbol, "perp", symbol, "USDC", Rules(8, 8))
+    return Instrument(venue, symbol, "perp", symbol, "USDC", InstrumentRules.from_decimals(8, 8))
 
 
 class ReplayFeed:

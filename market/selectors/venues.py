@@ -10,8 +10,16 @@ import redis
 from django.db.models import Q, QuerySet
 
 from market import hub
+from market.domain.instruments import (
+    Direction,
+    InstrumentRules,
+    InstrumentStatus,
+    Kind,
+    LeverageTier,
+    as_step,
+    decimals_of,
+)
 from market.domain.instruments import Instrument as DomainInstrument
-from market.domain.instruments import Kind, Rules
 from market.models import Instrument, Venue
 
 logger = logging.getLogger(__name__)
@@ -77,7 +85,9 @@ def instrument_get(venue: str, symbol: str) -> Instrument | None:
 
 def instrument_list(*, venue: str = "", kind: str = "", q: str = "") -> QuerySet[Instrument]:
     """Trading instruments of enabled venues. Each word of `q` is part of the symbol, base or quote."""
-    rows = Instrument.objects.select_related("venue").filter(venue__enabled=True, trading=True)
+    rows = Instrument.objects.select_related("venue").filter(
+        venue__enabled=True, status=Instrument.Status.TRADING
+    )
     if venue:
         rows = rows.filter(venue=venue)
     if kind:
@@ -91,13 +101,20 @@ def price_decimals(instrument: Instrument, last: Decimal | None) -> int:
     """Number of decimals to display for prices of this instrument near `last`."""
     if last is None or last <= 0:
         return instrument.price_decimals
-    rules = Rules(
-        instrument.size_decimals,
-        instrument.price_decimals,
-        instrument.significant_figures,
-        instrument.min_notional,
+    return decimals_of(_rules(instrument).tick_at(last))
+
+
+def _rules(row: Instrument) -> InstrumentRules:
+    return InstrumentRules(
+        tick_size=as_step(row.tick_size),
+        size_step=as_step(row.size_step),
+        significant_figures=row.significant_figures,
+        min_notional=row.min_notional,
+        min_size=row.min_size,
+        max_size=row.max_size,
+        contract_size=as_step(row.contract_size),
+        direction=cast("Direction", row.contract_direction),
     )
-    return max(0, -rules.tick_at(last).normalize().adjusted())
 
 
 def instruments_named(venue: str, symbols: Iterable[str]) -> dict[str, Instrument]:
@@ -108,14 +125,21 @@ def instruments_named(venue: str, symbols: Iterable[str]) -> dict[str, Instrumen
 
 def instrument_rules(row: Instrument) -> DomainInstrument:
     """Convert a row to the domain type."""
-    rules = Rules(row.size_decimals, row.price_decimals, row.significant_figures, row.min_notional)
+    tiers = tuple(
+        LeverageTier(None if notional is None else Decimal(notional), leverage)
+        for notional, leverage in row.leverage_tiers
+    )
     return DomainInstrument(
         venue=row.venue_id,
         symbol=row.symbol,
         kind=cast("Kind", row.kind),
         base=row.base,
         quote=row.quote,
-        rules=rules,
+        rules=_rules(row),
         max_leverage=row.max_leverage,
-        trading=row.trading,
+        status=cast("InstrumentStatus", row.status),
+        settle_asset=row.settle_asset,
+        listed_at=row.listed_at,
+        expires_at=row.expires_at,
+        leverage_tiers=tiers,
     )

@@ -1,6 +1,7 @@
 """Registry of the supported venues by name. A venue's module is imported on first use."""
 
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -8,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from market.domain.session import Codec
-from market.venues.base import Feed, Tap, Trader
+from market.venues.base import Feed, Tap, Trader, VenueAdapter
 from market.venues.rate_limiter import WEIGHT_PER_MINUTE, RateLimiter, RedisRateLimiter
 
 
@@ -20,6 +21,7 @@ class VenueKind:
     """
 
     title: str
+    adapter: str
     feed: str
     codec: str
     trader: str
@@ -28,10 +30,11 @@ class VenueKind:
     simulated: bool = False
 
 
+HYPERLIQUID_ADAPTER = "market.venues.hyperliquid.adapter.HyperliquidAdapter"
 HYPERLIQUID_FEED = "market.venues.hyperliquid.client.HyperliquidFeed"
 HYPERLIQUID_CODEC = "market.venues.hyperliquid.codec.HyperliquidCodec"
 HYPERLIQUID_TRADER = "market.venues.hyperliquid.trader.HyperliquidTrader"
-HYPERLIQUID = (HYPERLIQUID_FEED, HYPERLIQUID_CODEC, HYPERLIQUID_TRADER)
+HYPERLIQUID = (HYPERLIQUID_ADAPTER, HYPERLIQUID_FEED, HYPERLIQUID_CODEC, HYPERLIQUID_TRADER)
 KINDS = {
     "hyperliquid-sim": VenueKind("Hyperliquid Sim", *HYPERLIQUID, "SIMULATOR_URL", simulated=True),
     "hyperliquid": VenueKind("Hyperliquid", *HYPERLIQUID, "HYPERLIQUID_URL", "HYPERLIQUID_NETWORK"),
@@ -46,6 +49,13 @@ def venue_kind(name: str) -> VenueKind:
         return KINDS[name]
     except KeyError:
         raise ImproperlyConfigured(f"no venue {name!r}; known: {', '.join(KINDS)}") from None
+
+
+@cache
+def venue_adapter(name: str) -> VenueAdapter:
+    """The facts of the venue. Raises `ImproperlyConfigured` for an unknown name."""
+    adapter: VenueAdapter = import_string(venue_kind(name).adapter)()
+    return adapter
 
 
 def venue_feed(name: str, *, tap: Tap | None = None) -> Feed:

@@ -1,17 +1,24 @@
-"""Interfaces to a venue: `Feed` delivers market data, `Trader` trades for accounts. One pair per protocol."""
+"""Interfaces to a venue, three per protocol (docs/adding-a-venue.md).
+
+`VenueAdapter` states the facts of the venue that the money path needs, `Feed` delivers market data, `Trader` trades
+for accounts.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal, Protocol
+from uuid import UUID
 
 from market.domain.errors import VenueError
 from market.domain.events import Candle, Context, Event, Trade
-from market.domain.instruments import Instrument
+from market.domain.instruments import Instrument, Kind
+from market.domain.keys import KeyVerdict, RegisteredKey
 from market.domain.orders import (
     AccountState,
-    Agent,
     CancelSpec,
-    KeyRole,
     MarginMode,
+    MarginModel,
     ModifySpec,
     OrderResponse,
     OrderSpec,
@@ -76,12 +83,93 @@ class OutcomeUnknown(VenueError):
 
 
 class Signer(Protocol):
-    """A private key that can sign but not be read. Created by the vault, used only by `execution`."""
+    """A secret that can sign but not be read. Created by the vault, used only by `execution`.
 
-    address: str
+    `key_id` is its public id: the address of the key, or the API key that goes with the secret.
+    """
 
-    def sign(self, digest: bytes) -> dict[str, object]:
-        """The signature (r, s, v) of a 32-byte digest."""
+    key_id: str
+
+    def sign(self, payload: bytes) -> dict[str, object]:
+        """What the venue wants beside the payload: a signature, and for some venues a passphrase."""
+
+
+RequestKind = Literal["place", "modify", "leverage"]
+# Meaning of the rejection of a whole request. reject: final. again: nothing was executed, retry. key_gone: the key may
+# no longer trade. ambiguous: the request may have been executed, so the orders have to be queried.
+RejectionMeaning = Literal["reject", "again", "key_gone", "ambiguous"]
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """How long the venue may execute a request after it was signed. Times are in ms.
+
+    `mechanism`: `expiry` (the request carries the time at which it ends), `receive_window` (it carries its time and a
+    window) or `none` (nothing that the venue enforces: `duration` is then the longest delay that is assumed, and an
+    order without a known result is never sent again). `settle` after the end the venue shows the result.
+    """
+
+    mechanism: Literal["expiry", "receive_window", "none"]
+    duration: int
+    settle: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeeRates:
+    """Fees as a share of the notional; a negative maker fee is a rebate."""
+
+    maker: Decimal
+    taker: Decimal
+
+
+class CredentialScheme(Protocol):
+    """What the credentials of a venue look like. A secret is one sequence of bytes, sealed by the vault as a whole.
+
+    The messages of `ValueError` are shown to the user and never repeat the input.
+    """
+
+    can_generate: bool  # the execution worker can make a key, which the owner then approves at the venue
+
+    def account_parse(self, text: str) -> str:
+        """The normalised id of an account at the venue. Raises `ValueError`."""
+
+    def secret_parse(self, text: str, account: str) -> bytes:
+        """The secret of a pasted key for `account`. Raises `ValueError`."""
+
+    def secret_generate(self) -> bytes:
+        """A new secret. Only where `can_generate`."""
+
+    def key_id(self, secret: bytes) -> str:
+        """The public id of a secret."""
+
+    def sign(self, payload: bytes, secret: bytes) -> dict[str, object]:
+        """As `Signer.sign`."""
+
+
+class VenueAdapter(Protocol):
+    """Facts of a venue, without I/O. Everything above `market/venues/<venue>/` knows a venue by these only."""
+
+    credentials: CredentialScheme
+    collateral: str  # asset of margin, balances and limits
+    margin_model: MarginModel  # split: perpetuals and spot have balances of their own
+    lookup_horizon: (
+        int | None
+    )  # ms after which the venue has forgotten an order that ended unfilled; None: never
+
+    def client_order_id(self, order_id: UUID) -> str:
+        """The client order id at the venue; another order never gets it."""
+
+    def validity(self, request: RequestKind) -> Validity:
+        """Validity of a kind of request. A cancel may be repeated at any time and needs none."""
+
+    def rejection_meaning(self, text: str) -> RejectionMeaning:
+        """What the rejection of a whole request means, by the venue's text."""
+
+    def fee_rates(self, kind: Kind, tier: str = "") -> FeeRates:
+        """The fees of an account's tier, of the lowest tier if it is unknown."""
+
+    async def simulated_account_open(self, amount: Decimal) -> tuple[str, str]:
+        """Open a funded account at a simulated venue: its id and the text of a key. Raises `VenueError`."""
 
 
 class AccountListener(Protocol):
@@ -156,9 +244,8 @@ class Trader(Protocol):
 
     async def account(self, address: str) -> AccountState: ...
 
-    async def role(self, address: str) -> KeyRole: ...
-
-    async def agents(self, address: str) -> list[Agent]: ...
+    async def key_verify(self, key: RegisteredKey, now: int) -> KeyVerdict:
+        """What the key may do, according to the venue; `now` in ms."""
 
     def watch(self, addresses: Iterable[str]) -> None:
         """Replace the set of accounts with private streams; at most `stream_slots`."""

@@ -13,7 +13,7 @@ from bots.domain import events
 from bots.domain.order_planner import CancelOrder, PlaceOrder
 from bots.domain.risk import counted_orders, worst_case_exposure
 from bots.domain.runner import Runner, RunSpec
-from bots.sdk import Candle, Fees, Instrument, Rules, Terms, Tick, parse_inputs
+from bots.sdk import Candle, Fees, Instrument, InstrumentRules, Terms, Tick, parse_inputs
 from market.domain.matching import Cancelled, CancelReason, Filled, NewOrder, OrderBook, Rejected
 
 RUN = UUID("6f1c9f0a-0000-4000-8000-000000000001")
@@ -28,7 +28,7 @@ def instrument(kind="perp", price_decimals=1, size_decimals=5, figures=None, lea
         kind,
         "BTC",
         "USDC",
-        Rules(size_decimals, price_decimals, figures, Decimal(least)),
+        InstrumentRules.from_decimals(size_decimals, price_decimals, figures, Decimal(least)),
     )
 
 

@@ -22,8 +22,8 @@ from bots.supervisor.strategy_executor import StrategyExecutor
 from bots.supervisor.worker import Supervisor
 from core import leases
 from core.leases import LeaseLost
+from core.models import Worker
 from core.threads import in_thread
-from market import models
 from tests.wallets import factories as worlds
 from tests.wallets.factories import PERP, world_make
 from wallets.domain.status import LIVE
@@ -450,7 +450,7 @@ async def test_a_bot_claimed_by_another_supervisor_is_released_and_reclaimed_und
     worker = await in_thread(leases.worker_register, channel="bots-supervisor")
     supervisor = Supervisor(lease_is_safe=lambda: True)
     await supervised(worker, supervisor, lambda: len(_live(bot)) == 2)
-    rival = await models.Worker.objects.acreate(
+    rival = await Worker.objects.acreate(
         channel="bots-supervisor", host="x", pid=1, lease_until=Now()
     )  # its lease has expired
     await Bot.objects.filter(pk=bot.pk).aupdate(owner=rival, owner_epoch=70)

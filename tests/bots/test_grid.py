@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bots.domain import events
 from bots.domain.lifecycle import Status
 from bots.domain.runner import Runner, preview, replay
-from bots.sdk import Fees, Rules, Terms, parse_inputs
+from bots.sdk import Fees, InstrumentRules, Terms, parse_inputs
 from bots.strategies.grid import ClassicGrid
 from bots.strategies.grid_cells import Spacing, cells_of, level_ids, line_price, number_of
 from tests.bots.market_harness import BotHarness, candles_made, candles_read, spec, terms
@@ -35,7 +35,7 @@ def test_lines_are_equally_far_apart_or_in_equal_ratios():
 
 
 def test_cells_lie_on_ticks_and_never_below_the_finest_price():
-    rules = Rules(3, 2, 5, Decimal(10))
+    rules = InstrumentRules.from_decimals(3, 2, 5, Decimal(10))
     cells = cells_of(Spacing(Decimal("333.333"), Decimal(1000), 7, "geometric"), 0, rules)
     assert all(rules.price_is_valid(cell.low) and rules.price_is_valid(cell.high) for cell in cells)
     assert all(cell.low < cell.high for cell in cells)

@@ -58,7 +58,7 @@ class TradingSetup:
     def fill(self, number, holder, side, price, size, fee="0", time=None, asset="USDC"):
         return VenueFill(
             self.symbol, side, D(price), D(size), number if time is None else time, holder, str(number), None,
-            D(fee), asset, ZERO, taker=True,
+            ((asset, D(fee)),), ZERO, taker=True,
         )  # fmt: skip
 
     def funding(self, amount, time):
@@ -123,7 +123,9 @@ def true_book(env, name, facts):
     known = {(fact.venue_id, fact.trade_id): fact for fact in facts if isinstance(fact, VenueFill)}.values()
     orders = dict(Order.objects.values_list("venue_order_id", "pk"))
     mine = [
-        LedgerFill(f"{orders[name]}:{f.trade_id}", f.side, f.price, f.size, f.fee, f.fee_asset, f.time)
+        LedgerFill(
+            f"{orders[name]}:{f.trade_id}", f.side, f.price, f.size, f.fees[0][1], f.fees[0][0], f.time
+        )
         for f in known
         if f.venue_id == name
     ]

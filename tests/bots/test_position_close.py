@@ -206,7 +206,7 @@ def key():
 def world(alice, key, transactional_db):
     world = world_make(alice)
     Wallet.objects.filter(pk=world.wallet.pk).update(
-        orders_per_minute=10_000, address=key.address, signer_address=key.address
+        orders_per_minute=10_000, address=key.key_id, signer_address=key.key_id
     )
     world.wallet.refresh_from_db()
     return world
@@ -216,7 +216,7 @@ def world(alice, key, transactional_db):
 async def env(world, key):
     simulator = Simulator(small_world(now=wall_clock()), Config(port=0, control_port=0))
     await simulator.start()
-    simulator.account_engine.fund(key.address, 10_000 * USD)
+    simulator.account_engine.fund(key.key_id, 10_000 * USD)
     url = f"http://127.0.0.1:{simulator.port}"
     trader = HyperliquidTrader("hyperliquid-sim", url, network="testnet", first_pause=0.001)
     env = TradingSetup(world, simulator)

@@ -13,6 +13,7 @@ from bots.sdk import (
     Candle,
     Choice,
     Instrument,
+    InstrumentRules,
     Integer,
     InvalidInputs,
     InvalidJsonValue,
@@ -20,7 +21,6 @@ from bots.sdk import (
     Number,
     OptionalNumber,
     Position,
-    Rules,
     SeededRandom,
     Strategy,
     Terms,
@@ -232,7 +232,9 @@ def test_trend_score_counts_standard_deviations():
 
 
 # --- small things that money hangs on ------------------------------------------------------------------------
-BTC = Instrument("hyperliquid-sim", "BTC", "perp", "BTC", "USDC", Rules(5, 1, 5, Decimal(10)))
+BTC = Instrument(
+    "hyperliquid-sim", "BTC", "perp", "BTC", "USDC", InstrumentRules.from_decimals(5, 1, 5, Decimal(10))
+)
 
 
 def test_prices_and_sizes_are_fitted_to_the_rules_away_from_trouble():

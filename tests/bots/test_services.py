@@ -86,7 +86,7 @@ def test_decisions_of_runs_that_ended_long_ago_go_and_nothing_else(bot, settings
     old, young, going = (
         _decisions(bot, ended) for ended in (now - timedelta(days=31), now - timedelta(days=29), None)
     )
-    monkeypatch.setattr("bots.services.retention.BATCH_SIZE", 1)
+    monkeypatch.setattr("bots.services.runs.BATCH_SIZE", 1)
     assert [services.journal_trim(now=now) for _ in range(3)] == [1, 1, 0]
     left = BotJournalEntry.objects.filter(bot=bot).order_by("pk").values_list("run", "kind")
     kept = ["decision", "decision", "request"]

@@ -18,7 +18,7 @@ import redis
 from psycopg import sql
 
 from cryptotrade.embedded import services_at
-from market.venues.hyperliquid import signing
+from market.venues.hyperliquid import signing, user_actions
 from tests.e2e.stack import ROOT, Stack, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
@@ -73,11 +73,10 @@ def marked(stack):
     control = f"http://127.0.0.1:{stack.environment['SIMULATOR_CONTROL_PORT']}"
     _post(f"{control}/accounts", {"address": account, "usdc": 1000})
     nonce = time.time_ns() // 1_000_000
-    action = signing.approve_agent_action(
-        agent=signing.address_of(MARKER), name="marker", nonce=nonce, network="testnet"
+    body = user_actions.approve_agent(
+        key=MASTER, agent=signing.address_of(MARKER), name="marker", nonce=nonce, network="testnet"
     )
-    signature = signing.sign(signing.approve_agent_digest(action), MASTER)
-    assert _post(f"{simulator}/exchange", signing.envelope(action, nonce, signature))["status"] == "ok"
+    assert _post(f"{simulator}/exchange", body)["status"] == "ok"
     wallet = Program(stack).post(
         "/api/v1/wallets", venue="hyperliquid-sim", label="marker", address=account, key="0x" + MARKER.hex()
     )

@@ -33,8 +33,8 @@ def instrument_make(
         kind=kind,
         base=base,
         quote="USDC",
-        size_decimals=size_decimals,
-        price_decimals=(6 if kind == "perp" else 8) - size_decimals,
+        size_step=Decimal(1).scaleb(-size_decimals),
+        tick_size=Decimal(1).scaleb(size_decimals - (6 if kind == "perp" else 8)),
         significant_figures=5,
         max_leverage=40 if kind == "perp" else None,
     )

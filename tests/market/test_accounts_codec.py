@@ -135,14 +135,14 @@ def test_an_unknown_id_is_no_order():
 def test_a_fill_keeps_the_signs_of_fee_and_profit():
     assert accounts.fill_read(FILL) == VenueFill(
         symbol="ETH", side="sell", price=D("2986.3"), size=D("0.5"), time=5, venue_id="77", trade_id="9",
-        client_id=None, fee=D("-0.01"), fee_asset="USDC", closed_pnl=D("-3.25"), taker=False,
+        client_id=None, fees=(("USDC", D("-0.01")),), closed_pnl=D("-3.25"), taker=False,
         position_before=D("-26.86"),
     )  # fmt: skip
 
 
 def test_a_spot_fill_pays_in_the_token_it_received():
     fill = accounts.fill_read(FILL | {"coin": "@107", "side": "B", "fee": "0.00035", "feeToken": "HYPE"})
-    assert (fill.symbol, fill.fee, fill.fee_asset) == ("@107", D("0.00035"), "HYPE")
+    assert (fill.symbol, fill.fees) == ("@107", (("HYPE", D("0.00035")),))
 
 
 def test_a_fill_of_a_liquidation_is_marked():

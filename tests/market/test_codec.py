@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from market.domain.errors import ParseError
 from market.domain.events import Book, Candle, Context, Mids, Quote, Trade, Trades
-from market.domain.instruments import Rules
+from market.domain.instruments import InstrumentRules
 from market.domain.session import Ack, Pong, Refusal
 from market.domain.subscriptions import Subscription
 from market.venues.hyperliquid.codec import (
@@ -267,7 +267,7 @@ def test_perpetuals_get_the_rules_of_the_venue():
         "collateralToken": 360,
     }
     bitcoin, index = perps_read("v", meta, {360: {"name": "USDH"}})
-    assert bitcoin.rules == Rules(5, 1, 5, Decimal(10))
+    assert bitcoin.rules == InstrumentRules.from_decimals(5, 1, 5, Decimal(10))
     assert (bitcoin.base, bitcoin.quote, bitcoin.max_leverage, bitcoin.trading) == ("BTC", "USDH", 40, True)
     assert (index.symbol, index.base, index.trading) == ("km:US500", "US500", False)
 
@@ -287,7 +287,7 @@ def test_spot_pairs_keep_the_venues_names():
     purr, hype = spots_read("v", meta)
     assert (purr.symbol, purr.base, purr.quote, purr.kind) == ("PURR/USDC", "PURR", "USDC", "spot")
     assert (hype.symbol, hype.base) == ("@107", "HYPE")
-    assert hype.rules == Rules(2, 6, 5, Decimal(10))
+    assert hype.rules == InstrumentRules.from_decimals(2, 6, 5, Decimal(10))
 
 
 @pytest.mark.parametrize(

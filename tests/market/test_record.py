@@ -148,7 +148,7 @@ def test_a_venue_that_a_worker_drives_is_not_replayed_over(tmp_path):
 
 def test_what_is_no_recording_is_refused(tmp_path):
     path = tmp_path / "x.jsonl.gz"
-    for content in (b'{"a": 1}', b'{"recording": 2, "venue": "v", "instruments": []}', b"{"):
+    for content in (b'{"a": 1}', b'{"recording": 1, "venue": "v", "instruments": []}', b"{"):
         path.write_bytes(gzip.compress(content))
         with pytest.raises(ParseError):
             recording_open(path, "hyperliquid-sim", CODEC)

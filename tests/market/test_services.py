@@ -8,13 +8,22 @@ import pytest
 from core import leases
 from market import models
 from market.domain.events import Candle, Trade
-from market.domain.instruments import Instrument, Rules
+from market.domain.instruments import Instrument, InstrumentRules
 from market.services import candles_store, instrument_sync, trades_store, venue_ensure
 
 pytestmark = pytest.mark.django_db
 
-BTC = Instrument("hyperliquid-sim", "BTC", "perp", "BTC", "USDC", Rules(5, 1, 5, Decimal(10)), 40)
-PURR = Instrument("hyperliquid-sim", "PURR/USDC", "spot", "PURR", "USDC", Rules(0, 8, 5, Decimal(10)))
+BTC = Instrument(
+    "hyperliquid-sim", "BTC", "perp", "BTC", "USDC", InstrumentRules.from_decimals(5, 1, 5, Decimal(10)), 40
+)
+PURR = Instrument(
+    "hyperliquid-sim",
+    "PURR/USDC",
+    "spot",
+    "PURR",
+    "USDC",
+    InstrumentRules.from_decimals(0, 8, 5, Decimal(10)),
+)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hyperliquid.utils import signing as sdk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market.venues.hyperliquid import signing
+from market.venues.hyperliquid import signing, user_actions
 from simulator.hyperliquid.exchange import signature_recovery
 from simulator.hyperliquid.exchange.errors import Refused, Unprocessable
 
@@ -121,8 +121,8 @@ def test_removing_a_scheduled_cancel_signs_as_recorded_on_mainnet():
 @pytest.mark.parametrize(("name", "r", "s"), AGENTS)
 def test_approving_an_agent_signs_as_recorded(name, r, s):
     agent = "0x" + "0" * 39 + "1"
-    action = signing.approve_agent_action(agent=agent, name=name, nonce=NONCE, network="testnet")
-    signature = signing.sign(signing.approve_agent_digest(action), KEY)
+    body = user_actions.approve_agent(key=KEY, agent=agent, name=name, nonce=NONCE, network="testnet")
+    action, signature = body["action"], body["signature"]
     assert signature == {"r": f"0x{r}", "s": f"0x{s}", "v": 28}
     if not name:
         del action["agentName"]
@@ -235,7 +235,8 @@ def test_an_invalid_signature_is_unprocessable(body):
 
 @pytest.mark.parametrize("missing", ["signatureChainId", "nonce", "agentAddress"])
 def test_a_user_signed_action_without_a_field_is_unprocessable(missing):
-    action = signing.approve_agent_action(agent=ADDRESS, name="x", nonce=1, network="testnet")
+    body = user_actions.approve_agent(key=KEY, agent=ADDRESS, name="x", nonce=1, network="testnet")
+    action = body["action"]
     del action[missing]
     kind = signature_recovery.USER_SIGNED["approveAgent"]
     with pytest.raises(Unprocessable):

@@ -12,7 +12,7 @@ from market.domain.errors import VenueError, VenueRejected, VenueUnavailable
 from market.domain.orders import Accepted, CancelSpec, KeyRole, ModifySpec, OrderSpec, Rejected
 from market.venues import trader_for
 from market.venues.base import OutcomeUnknown
-from market.venues.hyperliquid import signing
+from market.venues.hyperliquid import signing, user_actions
 from market.venues.hyperliquid.trader import HyperliquidTrader
 from simulator.hyperliquid.exchange import transfers
 from simulator.hyperliquid.exchange.fees import Rules
@@ -29,7 +29,7 @@ class Key:
 
     def __init__(self):
         self._key = new_key()
-        self.address = signing.address_of(self._key)
+        self.key_id = signing.address_of(self._key)
 
     def sign(self, digest):
         return signing.sign(digest, self._key)
@@ -41,7 +41,7 @@ class AccountClient:
     def __init__(self, simulator, trader):
         self.simulator, self.trader = simulator, trader
         self.signer = Key()
-        self.address = self.signer.address
+        self.address = self.signer.key_id
         self._numbers = 0
         self._nonce = wall_clock()
         simulator.account_engine.fund(self.address, 100_000 * USD)
@@ -74,11 +74,10 @@ class AccountClient:
     def approve(self, agent, name):
         """Let a key trade for this account."""
         nonce = self.send["nonce"]
-        action = signing.approve_agent_action(agent=agent, name=name, nonce=nonce, network="testnet")
-        signature = self.signer.sign(signing.approve_agent_digest(action))
-        reply = self.simulator.account_engine.handle_action(
-            signing.envelope(action, nonce, signature), wall_clock()
+        body = user_actions.approve_agent(
+            key=self.signer._key, agent=agent, name=name, nonce=nonce, network="testnet"
         )
+        reply = self.simulator.account_engine.handle_action(body, wall_clock())
         assert reply.body["status"] == "ok"
 
     def to_spot(self, usdc):
@@ -136,15 +135,15 @@ async def test_a_market_order_is_filled_and_the_account_shows_it_to_the_last_dig
         (answer.venue_id, order.client_id, True)
     }
     state = await client.trader.account(client.address)
-    assert state.cash["perp", "USDC"] == 100_000 - sum(fill.fee for fill in fills)
+    assert state.cash["perp", "USDC"] == 100_000 - sum(fill.fee_in("USDC") for fill in fills)
     [position] = state.positions
     assert position.size == order.size
     assert position.cost == sum(fill.size * fill.price for fill in fills)
 
 
 async def test_key_roles_of_accounts_and_unknown_addresses_differ(client):
-    assert await client.trader.role(client.address) == KeyRole("user")
-    assert await client.trader.role(Key().address) == KeyRole("missing")
+    assert await client.trader._queries.role(client.address) == KeyRole("user")
+    assert await client.trader._queries.role(Key().key_id) == KeyRole("missing")
 
 
 # --- actions -------------------------------------------------------------------------------------
@@ -235,8 +234,8 @@ async def test_spot_transfers_trades_and_fees_are_exact(client):
     cash = (await client.trader.account(client.address)).cash
     assert cash["perp", "USDC"] == 95_000
     assert cash["spot", "USDC"] == 5000 - sum(fill.size * fill.price for fill in fills)
-    assert {fill.fee_asset for fill in fills} == {"HYPE"}
-    assert cash["spot", "HYPE"] == 10 - sum(fill.fee for fill in fills)
+    assert {asset for fill in fills for asset, _ in fill.fees} == {"HYPE"}
+    assert cash["spot", "HYPE"] == 10 - sum(fill.fee_in("HYPE") for fill in fills)
 
 
 async def test_funding_has_its_sign_and_its_own_time(client):
@@ -252,10 +251,10 @@ async def test_funding_has_its_sign_and_its_own_time(client):
 
 async def test_an_agent_has_its_master_and_is_listed_until_it_expires(client):
     agent = Key()
-    client.approve(agent.address, "bot")
-    assert await client.trader.role(agent.address) == KeyRole("agent", client.address)
-    [listed] = await client.trader.agents(client.address)
-    assert (listed.address, listed.name) == (agent.address, "bot")
+    client.approve(agent.key_id, "bot")
+    assert await client.trader._queries.role(agent.key_id) == KeyRole("agent", client.address)
+    [listed] = await client.trader._queries.agents(client.address)
+    assert (listed.address, listed.name) == (agent.key_id, "bot")
     order = client.order()
     await client.trader.place([order], **{**client.send, "signer": agent})
     assert (await client.get(order)).status == "open"

@@ -4,7 +4,7 @@ import pytest
 from eth_account import Account
 from hyperliquid.utils import signing as sdk
 
-from market.venues.hyperliquid import signing
+from market.venues.hyperliquid import signing, user_actions
 from simulator.hyperliquid.exchange.fees import DOCUMENTED_RULES, Rules
 from simulator.hyperliquid.exchange.nonces import NonceWindow
 from tests.simulator.conftest import NOW
@@ -261,10 +261,11 @@ def test_a_builder_takes_only_what_was_approved(venue, alice):
 
 
 def test_a_user_signed_action_repeats_its_nonce(venue, alice):
-    action = signing.approve_agent_action(agent="0x" + "a" * 40, name="", nonce=NOW + 1, network="testnet")
-    signature = signing.sign(signing.approve_agent_digest(action), alice.key)
-    assert venue.act(signing.envelope(action, NOW + 2, signature))["status"] == "err"
-    assert venue.act(signing.envelope(action, NOW + 1, signature))["status"] == "ok"
+    body = user_actions.approve_agent(
+        key=alice.key, agent="0x" + "a" * 40, name="", nonce=NOW + 1, network="testnet"
+    )
+    assert venue.act({**body, "nonce": NOW + 2})["status"] == "err"
+    assert venue.act(body)["status"] == "ok"
 
 
 # --- limits ------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from core.leases import task_is_running
 from core.threads import in_thread
 from market.hub import UserEventPublisher
+from market.venues.base import Validity
 from tests.wallets.fake_trader import FakeTrader
 from wallets.execution import expiry
 from wallets.execution.pending_work import pending_work
@@ -27,9 +28,8 @@ async def until(condition, within=WITHIN):
 
 def hurry(monkeypatch, *, validity, margin=300):
     """Shorten validity and margin (ms), so that tests wait less."""
-    monkeypatch.setattr(expiry, "VALIDITY", validity)
-    monkeypatch.setattr(expiry, "SAFETY_MARGIN", margin)
-    monkeypatch.setattr(expiry.final_before, "__defaults__", (margin,))
+    short = Validity("expiry", duration=validity, settle=margin)
+    monkeypatch.setattr(expiry, "request_validity", lambda venue, request="place": short)
 
 
 def trader_make(world):
@@ -46,7 +46,7 @@ class Opener:
         """All keys are present."""
 
     def signer(self, wallet):
-        return SimpleNamespace(address=wallet.signer_address, sign=None)
+        return SimpleNamespace(key_id=wallet.signer_address, sign=None)
 
 
 class RecordingPublisher(UserEventPublisher):

@@ -25,6 +25,12 @@ VALIDITY = 5_000
 MARGIN = 2_000
 
 
+def fees_packed(fields):
+    """Fields of a fill with `fee` and `fee_asset` as its one entry of `fees`."""
+    asset = fields.pop("fee_asset")
+    return {"fees": ((asset, fields.pop("fee")),), **fields}
+
+
 @dataclass
 class TradingEnv:
     """alice's wallet at the simulator, and the claim of an execution worker on it."""
@@ -83,7 +89,7 @@ class TradingEnv:
             "venue_id": order.venue_order_id, "trade_id": str(self.trades), "client_id": order.venue_client_id,
             "fee": Decimal("0.1"), "fee_asset": "USDC", "closed_pnl": Decimal(0), "taker": False,
         }  # fmt: skip
-        return VenueFill(**{**fields, **changes})
+        return VenueFill(**fees_packed({**fields, **changes}))
 
     def venue_order(self, order: Order | None = None, status: str = "open", **changes: Any) -> VenueOrder:
         """The venue's event of `order`; of an external order when there is none."""

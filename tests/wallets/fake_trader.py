@@ -22,6 +22,7 @@ from market.domain.orders import (
     VenuePosition,
 )
 from market.venues.base import OutcomeUnknown
+from market.venues.hyperliquid.credentials import evaluate_key
 
 FEE = Decimal("0.00045")
 ZERO = Decimal(0)
@@ -136,7 +137,7 @@ class FakeTrader:
     def _arrived(self, act, signer, valid_until):
         if valid_until is not None and self._clock() > valid_until:
             raise VenueRejected(self.venue, "Action already expired")
-        return act(self.accounts[self.masters[signer.address]])
+        return act(self.accounts[self.masters[signer.key_id]])
 
     def _place(self, account, spec):
         if any(order.status == "open" for order in account.by_client(spec.client_id)):
@@ -189,7 +190,7 @@ class FakeTrader:
         fee = (size * price * FEE).quantize(Decimal("0.000001"))
         fill = VenueFill(
             order.symbol, order.side, price, size, self._clock(), order.venue_id, str(next(self._ids)),
-            order.client_id, fee, "USDC", pnl, taker=True, position_before=before,
+            order.client_id, (("USDC", fee),), pnl, taker=True, position_before=before,
         )  # fmt: skip
         account.fills.append(fill)
         account.cash += pnl - fee
@@ -277,3 +278,7 @@ class FakeTrader:
     async def agents(self, address):
         self._query("agents")
         return []
+
+    async def key_verify(self, key, now):
+        role = await self.role(key.key_id)
+        return evaluate_key(key, role, await self.agents(key.account) if role.role == "agent" else [], now)

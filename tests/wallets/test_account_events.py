@@ -1,15 +1,16 @@
 """Account events of the venue: applied once, in any order, whatever the local state."""
 
 import itertools
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from market.domain.orders import VenueFill, VenueMovement
 from tests.wallets import factories as worlds
-from tests.wallets.factories import NOW, PERP, SPOT
+from tests.wallets.factories import NOW, PERP, SPOT, fees_packed
 from wallets import services
-from wallets.models import Fill, LedgerTransaction, Order, Wallet
+from wallets.models import Fill, LedgerTransaction, Order, Position, Wallet
 
 pytestmark = pytest.mark.django_db
 D = Decimal
@@ -133,7 +134,7 @@ def external_fill(world, **changes):
         "symbol": PERP, "side": "buy", "price": D(49_000), "size": D("0.01"), "time": NOW, "venue_id": "99",
         "trade_id": "1", "client_id": None, "fee": D(0), "fee_asset": "USDC", "closed_pnl": D(0), "taker": True,
     }  # fmt: skip
-    return VenueFill(**{**fields, **changes})
+    return VenueFill(**fees_packed({**fields, **changes}))
 
 
 def test_a_fill_before_its_order_adopts_it_and_the_order_corrects_it(world):
@@ -249,3 +250,14 @@ def test_two_wallets_at_one_venue_do_not_mix(world, bob):
     world.tell(world.fill(order))
     assert not other.orders.exists()
     assert not other.balances.exists()
+
+
+def test_a_fill_with_fees_in_two_assets_posts_both(world):
+    order = world.open()
+    fees = (("BNB", D("0.002")), ("USDC", D("-0.5")))
+    world.tell(replace(world.fill(order), fees=fees))
+    assert (world.held("fees"), world.held("fees", asset="BNB")) == (D("-0.5"), D("0.002"))
+    assert world.held(asset="BNB") == D("-0.002")
+    fill = Fill.objects.get(order=order)
+    assert (fill.fee_asset, fill.fee, fill.other_fees) == ("BNB", D("0.002"), [["USDC", "-0.5"]])
+    assert Position.objects.get(wallet=world.wallet).fees == D("-0.5")

@@ -58,7 +58,7 @@ def stack(monkeypatch, tmp_path):
 def test_every_process_connects_as_a_role_of_its_own(stack):
     urls = {name: stack._environment_of(name)["DATABASE_URL"] for name in stack._processes()}
     assert {name: url.partition("://")[2].partition("@")[0] for name, url in urls.items()} == {
-        "hyperliquid-sim": "cryptotrade_feed",
+        "simulator": "cryptotrade_feed",
         "web": "cryptotrade_web",
         "feed": "cryptotrade_feed",
         "execution": "cryptotrade_execution",

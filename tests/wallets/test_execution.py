@@ -9,9 +9,9 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from core import leases
+from core.models import Worker
 from core.nudges import nudge
 from core.threads import in_thread
-from market import models
 from tests.wallets import factories as worlds
 from tests.wallets.actor_harness import Opener, until
 from tests.wallets.fake_trader import FakeTrader
@@ -19,8 +19,7 @@ from wallets import consumers, services
 from wallets.consumers import ExecutionConsumer
 from wallets.execution import wallet_actor as actor_module
 from wallets.execution import worker as worker_module
-from wallets.execution.clock import VenueClock
-from wallets.execution.stream_slots import slots_assign
+from wallets.execution.venue_connection import VenueClock, slots_assign
 from wallets.models import Order, Wallet
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -135,9 +134,7 @@ async def test_an_actor_that_crashes_is_restarted_and_others_keep_running(
 
 async def test_a_wallet_that_another_worker_took_is_released_at_once(worker, two, trader):
     await until(opened)
-    rival = await models.Worker.objects.acreate(
-        channel="wallets-execution", host="x", pid=1, lease_until=Now()
-    )
+    rival = await Worker.objects.acreate(channel="wallets-execution", host="x", pid=1, lease_until=Now())
     await Wallet.objects.filter(pk=two[0].pk).aupdate(owner=rival, owner_epoch=70)
 
     async def claimed_again():  # the rival's lease is over, so it comes back under a newer epoch

@@ -2,17 +2,11 @@
 
 import pytest
 
+from market.domain.keys import KeyVerdict, RegisteredKey
 from market.domain.orders import Agent, KeyRole
+from market.venues.hyperliquid.credentials import evaluate_key
 from market.venues.hyperliquid.signing import address_of
-from wallets.domain.key_verification import (
-    DAY,
-    HOUR,
-    KeyVerdict,
-    RegisteredKey,
-    evaluate_key,
-    expiry_alert,
-    recheck_delay,
-)
+from wallets.domain.key_verification import DAY, HOUR, expiry_alert, recheck_delay
 
 SIGNER, ACCOUNT = address_of(bytes([7]) * 32), address_of(bytes([9]) * 32)
 NOW = 1_763_650_000_000

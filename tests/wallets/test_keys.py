@@ -16,11 +16,11 @@ from core import leases
 from core.leases import LeaseLost
 from market.domain.orders import KeyRole
 from market.models import Venue
-from market.venues.hyperliquid import signing
+from market.venues.hyperliquid import user_actions
 from market.venues.hyperliquid.signing import address_of
 from market.venues.hyperliquid.trader import HyperliquidTrader
 from tests.simulator.conftest import Running, small_world, wall_clock
-from wallets.execution.keys import ensure_key, verify_key
+from wallets.execution.wallet_actor import ensure_key, verify_key
 from wallets.models import SealingKey, Wallet, WalletSecret
 from wallets.services import simulated_account_open, wallet_create, wallet_key_replace
 from wallets.services.keys import sealing_key_create
@@ -95,9 +95,8 @@ def fund(simulator, address):
 
 def approve(simulator, agent, master=MASTER, name="global"):
     nonce = time.time_ns() // 1_000_000
-    action = signing.approve_agent_action(agent=agent, name=name, nonce=nonce, network="testnet")
-    signature = signing.sign(signing.approve_agent_digest(action), master)
-    answer = _post(f"{simulator.url}/exchange", signing.envelope(action, nonce, signature))
+    body = user_actions.approve_agent(key=master, agent=agent, name=name, nonce=nonce, network="testnet")
+    answer = _post(f"{simulator.url}/exchange", body)
     assert answer["status"] == "ok", answer
 
 
@@ -113,7 +112,7 @@ def test_a_requested_key_is_generated_approved_and_active(alice, simulator, main
     wallet = create(alice, key=None)
     (event,) = maintain(wallet)
     assert (wallet.status, event["status"]) == ("approval_pending", "approval_pending")
-    assert unsealer.signer(wallet).address == wallet.signer_address
+    assert unsealer.signer(wallet).key_id == wallet.signer_address
     fund(simulator, ACCOUNT)
     maintain(wallet)
     assert wallet.status == "approval_pending"
@@ -200,14 +199,12 @@ def test_a_verdict_about_a_key_that_was_replaced_meanwhile_is_dropped(alice, sim
 
     async def replaced_while_asking(claim, trader, unsealer):
         class Slow:
-            agents = trader.agents
-
-            async def role(self, address):
-                role_found = await trader.role(address)
+            async def key_verify(self, key, now):
+                verdict = await trader.key_verify(key, now)
                 await database_sync_to_async(wallet_key_replace)(
                     user=alice, wallet_id=wallet.pk, key=OTHER.hex().encode()
                 )
-                return role_found
+                return verdict
 
         return await verify_key(claim, Slow(), unsealer)
 

@@ -25,7 +25,9 @@ A = LedgerAccount
 
 
 def fill(side="buy", price="10", size="2", fee="0.5", fee_asset="USDC", pnl="0"):
-    return VenueFill("X", side, D(price), D(size), 1, "1", "1", None, D(fee), fee_asset, D(pnl), taker=True)
+    return VenueFill(
+        "X", side, D(price), D(size), 1, "1", "1", None, ((fee_asset, D(fee)),), D(pnl), taker=True
+    )
 
 
 def amounts(postings):
@@ -39,19 +41,19 @@ def amounts(postings):
         (ledger.reserve("perp", "USDC", D(5)), {("perp", "USDC", A.RESERVED): 5, ("perp", "USDC", A.AVAILABLE): -5}),
         (ledger.release("perp", "USDC", D(5)), {("perp", "USDC", A.RESERVED): -5, ("perp", "USDC", A.AVAILABLE): 5}),
         (
-            ledger.fill(fill(pnl="3"), account_type="perp", base="X", quote="USDC"),
+            ledger.fill(fill(pnl="3"), account_type="perp", kind="perp", base="X", quote="USDC"),
             {("perp", "USDC", A.AVAILABLE): D("2.5"), ("perp", "USDC", A.REALISED_PNL): -3, ("perp", "USDC", A.FEES): D("0.5")},
         ),
-        (ledger.fill(fill(fee="0"), account_type="perp", base="X", quote="USDC"), {}),
+        (ledger.fill(fill(fee="0"), account_type="perp", kind="perp", base="X", quote="USDC"), {}),
         (
-            ledger.fill(fill(fee="0.1", fee_asset="X"), account_type="spot", base="X", quote="USDC"),
+            ledger.fill(fill(fee="0.1", fee_asset="X"), account_type="spot", kind="spot", base="X", quote="USDC"),
             {
                 ("spot", "X", A.AVAILABLE): D("1.9"), ("spot", "X", A.TRADE_CLEARING): -2, ("spot", "X", A.FEES): D("0.1"),
                 ("spot", "USDC", A.AVAILABLE): -20, ("spot", "USDC", A.TRADE_CLEARING): 20,
             },
         ),
         (
-            ledger.fill(fill("sell", fee="-1"), account_type="spot", base="X", quote="USDC"),
+            ledger.fill(fill("sell", fee="-1"), account_type="spot", kind="spot", base="X", quote="USDC"),
             {
                 ("spot", "X", A.AVAILABLE): -2, ("spot", "X", A.TRADE_CLEARING): 2, ("spot", "USDC", A.AVAILABLE): 21,
                 ("spot", "USDC", A.TRADE_CLEARING): -20, ("spot", "USDC", A.FEES): -1,
@@ -87,8 +89,10 @@ def assert_zero(postings: list[Posting]) -> None:
 @given(st.sampled_from(["buy", "sell"]), numbers, numbers, numbers, numbers, st.sampled_from(["X", "USDC", "Z"]),
        st.sampled_from(["perp", "spot"]))  # fmt: skip
 def test_every_fill_sums_to_zero_per_asset(side, price, size, fee, pnl, fee_asset, account_type):
-    fact = VenueFill("X", side, abs(price), abs(size), 1, "1", "1", None, fee, fee_asset, pnl, taker=True)
-    assert_zero(ledger.fill(fact, account_type=account_type, base="X", quote="USDC"))
+    fact = VenueFill(
+        "X", side, abs(price), abs(size), 1, "1", "1", None, ((fee_asset, fee),), pnl, taker=True
+    )
+    assert_zero(ledger.fill(fact, account_type=account_type, kind=account_type, base="X", quote="USDC"))
 
 
 @given(
@@ -203,7 +207,7 @@ class Books(RuleBasedStateMachine):
             order, str(D(lots) / 100), venue_id=order.venue_order_id or f"v{order.pk}"[:40],
             closed_pnl=D(pnl), fee=D(fee), trade_id=f"t{next(self.numbers)}",
         )  # fmt: skip
-        self.apply(fact, fact.closed_pnl - fact.fee)
+        self.apply(fact, fact.closed_pnl - fact.fee_in("USDC"))
 
     @precondition(any())
     @rule(data=st.data(), status=st.sampled_from(["open", "cancelled", "rejected", "filled"]))

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from market.venues.hyperliquid.responses import rejection_meaning
 from wallets.domain.errors import IllegalTransition
 from wallets.domain.lifecycle import (
     TRANSITIONS,
@@ -14,7 +15,6 @@ from wallets.domain.lifecycle import (
     fill_event,
     fill_flags,
     next_status,
-    refusal_meaning,
 )
 from wallets.domain.status import AT_VENUE, IN_FLIGHT, LIVE, TERMINAL, OrderStatus
 
@@ -74,7 +74,10 @@ def test_local_events_do_not_change_terminal_states(event):
 
 
 def test_unknown_ends_only_through_the_venue():
-    targets = {event: TRANSITIONS[event].get(S.UNKNOWN) for event in set(OrderEvent) - set(VENUE_EVENTS)}
+    # LOST: the venue was asked, and may have forgotten the order.
+    others = set(OrderEvent) - {*VENUE_EVENTS, E.LOST}
+    targets = {event: TRANSITIONS[event].get(S.UNKNOWN) for event in others}
+    assert TRANSITIONS[E.LOST][S.UNKNOWN] == S.EXPIRED
     assert {target for target in targets.values() if target in TERMINAL} == set()
     assert TRANSITIONS[E.EXPIRED_LOCALLY].keys() == TRANSITIONS[E.DENIED].keys() == {S.PENDING}
 
@@ -123,7 +126,7 @@ def test_odd_fills_are_flagged(status, filled, flags):
     ],
 )
 def test_what_a_refusal_means(text, meaning):
-    assert refusal_meaning(text) == meaning
+    assert rejection_meaning(text) == meaning
 
 
 @given(st.decimals("0", "10", places=4))

@@ -61,5 +61,5 @@ async def test_a_storm_of_lost_and_late_requests_doubles_and_loses_nothing(harne
 
 async def test_the_same_storm_without_waiting_out_doubles(harness, monkeypatch):
     """Negative control of the test above."""
-    monkeypatch.setattr(expiry, "final_before", lambda now, margin=0: now + 60_000)
+    monkeypatch.setattr(expiry, "final_before", lambda now, settle: now + 60_000)
     assert await _storm(harness, seed=7) > 0

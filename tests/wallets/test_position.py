@@ -21,13 +21,15 @@ D = Decimal
 
 
 def fill(side, size, price, pnl="0", fee="0"):
-    return VenueFill("BTC", side, D(price), D(size), 1, "1", "1", None, D(fee), "USDC", D(pnl), taker=True)
+    return VenueFill(
+        "BTC", side, D(price), D(size), 1, "1", "1", None, (("USDC", D(fee)),), D(pnl), taker=True
+    )
 
 
 def held(*fills):
     holding = PositionTotals()
     for one in fills:
-        holding = with_fill(holding, one)
+        holding = with_fill(holding, one, "USDC")
     return holding
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market.domain.orders import AccountState, VenueFill, VenueFunding, VenuePosition
-from tests.wallets.factories import NOW, PERP, movement
+from tests.wallets.factories import NOW, PERP, fees_packed, movement
 from wallets import services
 from wallets.domain.reconciliation import (
     ApplyEvent,
@@ -115,7 +115,7 @@ def history_fill(number, side, size, price, *, trade="a", **changes):
         "venue_id": f"h{number}", "trade_id": f"{number}{trade}", "client_id": None, "fee": D("0.1"),
         "fee_asset": "USDC", "closed_pnl": D(0), "taker": True,
     }  # fmt: skip
-    return VenueFill(**{**fields, **changes})
+    return VenueFill(**fees_packed({**fields, **changes}))
 
 
 # --- later reconciliations ----------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market.domain.instruments import Instrument, Rules
+from market.domain.instruments import Instrument, InstrumentRules
 from wallets.domain.denials import REASONS, Denial, document
 from wallets.domain.errors import OrderInvalid
 from wallets.domain.pricing import request_check, worst_price
@@ -19,9 +19,17 @@ from wallets.domain.risk_context import Exposure, RiskContext, TradingLimits
 from wallets.domain.status import TradingState
 
 D = Decimal
-RULES = Rules(size_decimals=5, price_decimals=1, significant_figures=5, min_notional=D(10))
+RULES = replace(
+    InstrumentRules.from_decimals(
+        size_decimals=5, price_decimals=1, significant_figures=5, min_notional=D(10)
+    ),
+    min_size=D("0.0001"),
+    max_size=D(1000),
+)
 BTC = Instrument("hyperliquid-sim", "BTC", "perp", "BTC", "USDC", RULES, max_leverage=40)
-HYPE = Instrument("hyperliquid-sim", "HYPE/USDC", "spot", "HYPE", "USDC", Rules(2, 6, 5, D(10)))
+HYPE = Instrument(
+    "hyperliquid-sim", "HYPE/USDC", "spot", "HYPE", "USDC", InstrumentRules.from_decimals(2, 6, 5, D(10))
+)
 LIMITS = TradingLimits(D(100_000), D(1_000_000), D(500_000), 10, D(10), 120)
 NUMBERS = {"size", "price", "trigger_price", "slippage_percent"}
 
@@ -57,6 +65,7 @@ def context(**changes):
         "state": TradingState.ACTIVE, "wallet_status": "active", "limits": limits, "exposure": Exposure(**own),
         "other_exposures": (), "available": {("perp", "USDC"): D(10_000)}, "cash": D(10_000), "bid": D(49_999),
         "ask": D(50_001), "mark_age": 100, "orders_minute": 0, "open_orders": 0, "day_notional": D(0),
+        "taker_fee": D("0.00045"),
     }  # fmt: skip
     return RiskContext(**{**fields, **changes})
 
@@ -87,6 +96,8 @@ DENIED = [
     (Denial.PRICE_TICK, {"price": "49000.5"}, {}),
     (Denial.PRICE_TICK, {**STOP, "trigger_price": "48000.5"}, LONG),
     (Denial.SIZE_STEP, {"size": "0.012345678"}, {}),
+    (Denial.MIN_SIZE, {"size": "0.00009"}, {}),
+    (Denial.MAX_SIZE, {"size": "1001"}, {}),
     (Denial.NOTHING_TO_REDUCE, {"side": "sell", "price": 51_000, "reduce_only": True}, {}),
     (Denial.NOTHING_TO_REDUCE, {"reduce_only": True}, LONG),
     (Denial.TRIGGER_NOT_REDUCING, {**STOP, "trigger_price": 48_000, "reduce_only": False}, LONG),
@@ -201,7 +212,7 @@ def test_a_spot_sell_goes_out_while_reducing_and_without_a_fresh_price():
 
 
 def test_what_does_not_trade_is_denied():
-    answer = verdict(instrument=replace(BTC, trading=False))
+    answer = verdict(instrument=replace(BTC, status="halted"))
     assert isinstance(answer, Denied)
     assert (answer.denial, answer.message) == (Denial.INSTRUMENT_NOT_TRADING, "BTC is not trading now.")
 

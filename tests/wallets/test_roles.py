@@ -145,12 +145,12 @@ def test_the_web_adds_replaces_and_archives_without_reading_back(become, alice, 
     with pytest.raises(ProgrammingError, match=DENIED), transaction.atomic():
         Unsealer(folder).signer(wallet)
     run("RESET SESSION AUTHORIZATION")
-    assert Unsealer(folder).signer(wallet).address == wallet.signer_address
+    assert Unsealer(folder).signer(wallet).key_id == wallet.signer_address
 
 
 def test_execution_opens_and_seals(become, wallet, folder):
     become("execution")
-    assert Unsealer(folder).signer(wallet).address == wallet.signer_address
+    assert Unsealer(folder).signer(wallet).key_id == wallet.signer_address
     with transaction.atomic():
         Unsealer(folder).check()
 

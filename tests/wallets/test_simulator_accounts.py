@@ -47,11 +47,11 @@ def asked(simulator, **question):
 def test_a_simulated_account_has_play_money_and_an_approved_key(alice, folder, simulator):
     wallet = simulated_account_open(user=alice, client_id=uuid4(), usdc=2_500)
     signer = Unsealer(folder).signer(wallet)
-    role = asked(simulator, type="userRole", user=signer.address)
+    role = asked(simulator, type="userRole", user=signer.key_id)
     assert role == {"role": "agent", "data": {"user": wallet.address}}
     state = asked(simulator, type="clearinghouseState", user=wallet.address)
     assert Decimal(state["withdrawable"]) == 2_500
-    assert (wallet.status, wallet.signer_address) == ("checking", signer.address)
+    assert (wallet.status, wallet.signer_address) == ("checking", signer.key_id)
 
 
 def test_a_simulated_account_that_is_asked_for_twice_is_one(alice, folder, simulator):

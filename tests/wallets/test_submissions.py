@@ -11,10 +11,12 @@ from django.db.models import Max
 from core import leases
 from core.leases import LeaseLost
 from core.models import Worker
+from market.domain.keys import KeyVerdict, RegisteredKey
 from market.domain.orders import Accepted, Rejected
+from market.venues.base import Validity
+from market.venues.hyperliquid.adapter import HyperliquidAdapter
 from tests.wallets.factories import MARGIN, PERP, VALIDITY, TradingEnv
 from wallets import services
-from wallets.domain import key_verification
 from wallets.models import LedgerEntry, Order, Submission, Wallet
 from wallets.services.key_verification import KeyCheck
 from wallets.vault import Unsealer
@@ -266,6 +268,31 @@ def test_never_seen_and_cancelled_meanwhile_ends_cancelled(world):
     assert (order.status, order.reserved) == ("cancelled", 0)
 
 
+@pytest.mark.parametrize(
+    ("changes", "later", "status"),
+    [
+        ({"lookup_horizon": 60_000}, 59_000, "pending"),
+        ({"lookup_horizon": 60_000}, 61_000, "expired"),
+        ({"validity": lambda self, request: Validity("none", 5_000, 3_000)}, 9_000, "expired"),
+    ],
+    ids=["within the horizon", "past the horizon", "without a validity"],
+)
+def test_not_found_proves_nothing_where_the_venue_may_have_forgotten(
+    world, monkeypatch, changes, later, status
+):
+    """Sent again only if "not found" means that the venue never received it. A later fill is still applied."""
+    for name, value in changes.items():
+        monkeypatch.setattr(HyperliquidAdapter, name, value)
+    order = unknown_order(world)
+    resolve(world, order, now=world.now + VALIDITY + later)
+    order = world.again(order)
+    assert (order.status, order.code, bool(order.reserved)) == (
+        (status, "", True) if status == "pending" else (status, "forgotten", False)
+    )
+    world.tell(world.fill(order, "0.01"))
+    assert world.again(order).filled == Decimal("0.01")
+
+
 def test_never_seen_and_too_old_lapses(world):
     order = unknown_order(world)
     resolve(world, order, now=world.now + 11 * 60_000)
@@ -507,13 +534,13 @@ def every_service(world: TradingEnv, order: Order, submission: int):
         "key_check_store": lambda: services.key_check_store(
             claim=claim,
             key_check=KEY_CHECK,
-            verdict=key_verification.KeyVerdict("rejected", "because"),
+            verdict=KeyVerdict("rejected", "because"),
             now=world.now,
         ),
     }
 
 
-KEY_CHECK = KeyCheck(key_verification.RegisteredKey(account="0x1", signer="0x2", proven=False), before=None)
+KEY_CHECK = KeyCheck(RegisteredKey(account="0x1", key_id="0x2", proven=False), before=None)
 SERVICES = (
     "orders_prepare", "cancels_prepare", "leverage_prepare", "submission_answered", "submission_rejected", "submission_rejected_as_duplicate", "submission_not_sent",
     "submission_unknown", "in_flight_due", "in_flight_resolve", "account_events_apply", "account_reconcile", "wallet_stream_set",

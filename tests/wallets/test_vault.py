@@ -13,10 +13,11 @@ from django.db.utils import IntegrityError
 from django.utils import timezone
 
 from market.models import Venue
+from market.venues import venue_adapter
 from market.venues.hyperliquid.signing import address_of
 from wallets.models import SealingKey, Wallet, WalletSecret
 from wallets.services.keys import sealing_key_create, sealing_key_retire, secrets_reseal
-from wallets.vault import KeyFiles, NoSealingKey, Unsealer, VaultLocked, key_parse, seal
+from wallets.vault import KeyFiles, NoSealingKey, Unsealer, VaultLocked, seal
 
 KEY = bytes.fromhex("01" * 31 + "f3")
 DIGEST = bytes(range(32))
@@ -61,7 +62,7 @@ def recovered(signature):
 def test_what_was_sealed_signs_with_the_same_key(wallet, folder):
     put(wallet)
     signer = Unsealer(folder).signer(wallet)
-    assert signer.address == address_of(KEY)
+    assert signer.key_id == address_of(KEY)
     assert recovered(signer.sign(DIGEST)) == PublicKey.from_secret(KEY).format()
 
 
@@ -107,7 +108,7 @@ def test_a_key_other_than_the_one_that_was_approved_does_not_sign(wallet, folder
 def test_keys_of_real_money_stay_shut_in_debug(wallet, folder, settings):
     put(wallet)
     settings.DEBUG = True
-    assert Unsealer(folder).signer(wallet).address == address_of(KEY)
+    assert Unsealer(folder).signer(wallet).key_id == address_of(KEY)
     Venue.objects.update(simulated=False)
     wallet.refresh_from_db()
     with pytest.raises(VaultLocked, match="DEBUG is on"):
@@ -134,7 +135,7 @@ def test_dump_and_key_file_sign_and_the_dump_alone_refuses(wallet, folder, tmp_p
     KeyFiles(elsewhere).path(kid).write_bytes(backup)
     KeyFiles(elsewhere).path(kid).chmod(0o400)
     Unsealer(elsewhere).check()
-    assert Unsealer(elsewhere).signer(wallet).address == address_of(KEY)
+    assert Unsealer(elsewhere).signer(wallet).key_id == address_of(KEY)
 
 
 @pytest.mark.parametrize("mode", [0o440, 0o404, 0o420, 0o644])
@@ -202,7 +203,7 @@ def test_rotation_keeps_every_key_and_retiring_deletes_the_file(
         sealing_key_retire(kid=kid, folder=folder)
     assert not KeyFiles(folder).exists(kid)
     opener = Unsealer(folder)
-    assert [opener.signer(wallet).address for wallet in wallets] == [address_of(key) for key in keys]
+    assert [opener.signer(wallet).key_id for wallet in wallets] == [address_of(key) for key in keys]
 
 
 def test_a_public_key_that_was_slipped_in_is_not_sealed_to(wallet, folder):
@@ -210,7 +211,7 @@ def test_a_public_key_that_was_slipped_in_is_not_sealed_to(wallet, folder):
     SealingKey.objects.create(kid="theirs", public=bytes(range(32)))
     with pytest.raises(VaultLocked, match="kid theirs"):
         secrets_reseal(folder=folder)
-    assert Unsealer(folder).signer(wallet).address == address_of(KEY)
+    assert Unsealer(folder).signer(wallet).key_id == address_of(KEY)
 
 
 def test_nothing_is_sealed_to_a_key_that_has_ended(wallet, kid):
@@ -235,7 +236,7 @@ def test_a_signer_shows_nothing_of_its_key(wallet, folder):
 # --- keys as people paste them ------------------------------------------------------------------------
 @pytest.mark.parametrize("text", [KEY.hex(), "0x" + KEY.hex(), f"  {KEY.hex().upper()}\n"])
 def test_a_pasted_key_is_read(text):
-    assert key_parse(text) == KEY
+    assert venue_adapter("hyperliquid").credentials.secret_parse(text, "") == KEY
 
 
 @pytest.mark.parametrize(
@@ -243,7 +244,7 @@ def test_a_pasted_key_is_read(text):
 )
 def test_what_is_no_key_is_refused_and_not_repeated(text):
     with pytest.raises(ValueError, match="64 hexadecimal digits") as refused:
-        key_parse(text)
+        venue_adapter("hyperliquid").credentials.secret_parse(text, "")
     assert len(text) < 10 or text not in str(refused.value)
 
 
@@ -251,7 +252,7 @@ def test_what_is_no_key_is_refused_and_not_repeated(text):
 def test_a_hardened_process_leaves_no_core_and_cannot_be_dumped():
     """In a process of its own: it cannot be undone."""
     script = (
-        "import ctypes, resource; from wallets.vault.process_hardening import harden; harden();"
+        "import ctypes, resource; from wallets.vault.keyfiles import harden; harden();"
         "print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), resource.getrlimit(resource.RLIMIT_CORE))"
     )
     prelude = "import django; django.setup(); "

@@ -84,7 +84,7 @@ async def test_an_order_that_never_arrived_is_sent_again_under_the_same_id(harne
 
 
 async def test_no_order_is_queried_before_its_validity_is_over(harness, monkeypatch):
-    monkeypatch.setattr(expiry, "VALIDITY", 15_000)
+    hurry(monkeypatch, validity=15_000)
     harness.trader.fates = ["late"]
     order = await harness.place(kind="market", price=None, size="0.01")
     await harness.until_status(order, "unknown")
@@ -97,7 +97,7 @@ async def test_no_order_is_queried_before_its_validity_is_over(harness, monkeypa
 
 async def test_without_waiting_out_a_late_request_is_done_twice(harness, monkeypatch):
     """Negative control: without waiting for the expiry an order is executed twice."""
-    monkeypatch.setattr(expiry, "final_before", lambda now, margin=0: now + 60_000)
+    monkeypatch.setattr(expiry, "final_before", lambda now, settle: now + 60_000)
     harness.trader.fates = ["late"]
     order = await harness.place(kind="market", price=None, size="0.01")
     await until(lambda: len(harness.trader.sent) == 2)  # resolved at once, without waiting for the expiry

@@ -60,7 +60,7 @@ def test_a_pasted_key_is_sealed_and_checked_next(alice, folder):
     wallet = create(alice, key=b" 0x" + KEY.hex().encode() + b"\n")
     assert (wallet.status, wallet.address) == ("checking", ACCOUNT.lower())
     assert wallet.signer_address == address_of(KEY)
-    assert Unsealer(folder).signer(wallet).address == address_of(KEY)
+    assert Unsealer(folder).signer(wallet).key_id == address_of(KEY)
 
 
 def test_a_wallet_without_a_key_waits_for_one(alice):
@@ -158,7 +158,7 @@ def test_another_key_takes_the_place_of_the_old_one(alice, folder):
     Wallet.objects.update(status="active")
     replaced = wallet_key_replace(user=alice, wallet_id=wallet.pk, key=OTHER.hex().encode())
     assert (replaced.status, replaced.signer_address) == ("checking", address_of(OTHER))
-    assert Unsealer(folder).signer(replaced).address == address_of(OTHER)
+    assert Unsealer(folder).signer(replaced).key_id == address_of(OTHER)
     assert create(alice, address="0x" + "3" * 40, key=KEY.hex().encode()).status == "checking"
 
 
@@ -180,7 +180,7 @@ def test_an_archived_wallet_keeps_its_records_and_no_key(alice, folder):
 def test_a_wallet_with_a_live_order_is_not_archived(alice, venue):
     wallet = create(alice)
     instrument = Instrument.objects.create(
-        venue=venue, symbol="BTC", kind="perp", base="BTC", quote="USDC", size_decimals=5, price_decimals=1
+        venue=venue, symbol="BTC", kind="perp", base="BTC", quote="USDC", size_step="0.00001", tick_size="0.1"
     )
     order = Order.objects.create(
         wallet=wallet, instrument=instrument, client_id=uuid4(), origin="api", side="buy", kind="limit",

@@ -70,6 +70,7 @@ def fill_body(fill: Fill) -> dict[str, Any]:
         "size": plain(fill.size),
         "fee": plain(fill.fee),
         "fee_asset": fill.fee_asset,
+        "other_fees": [{"asset": asset, "amount": amount} for asset, amount in fill.other_fees],
         "closed_pnl": plain(fill.closed_pnl),
         "taker": fill.taker,
         "liquidation": fill.liquidation,

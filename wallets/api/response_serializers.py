@@ -48,6 +48,13 @@ class OrderBody(serializers.ModelSerializer[Order]):
         return payloads.order_body(instance)
 
 
+class FeeLeg(serializers.Serializer[Any]):
+    """A fee in one asset."""
+
+    asset = serializers.CharField()
+    amount = DecimalText(help_text="Above zero: paid.")
+
+
 class FillBody(serializers.ModelSerializer[Fill]):
     order = serializers.UUIDField()
     wallet = serializers.UUIDField()
@@ -57,12 +64,13 @@ class FillBody(serializers.ModelSerializer[Fill]):
     price = DecimalText()
     size = DecimalText()
     fee = DecimalText(help_text="Above zero: paid.")
+    other_fees = FeeLeg(many=True, help_text="Fees of the same fill in further assets.")
     closed_pnl = DecimalText(help_text="Before fees.")
 
     class Meta:
         model = Fill
         fields = (
-            "id", "order", "wallet", "venue", "symbol", "side", "price", "size", "fee", "fee_asset",
+            "id", "order", "wallet", "venue", "symbol", "side", "price", "size", "fee", "fee_asset", "other_fees",
             "closed_pnl", "taker", "liquidation", "trade_id", "time",
         )  # fmt: skip
 
@@ -129,7 +137,7 @@ class WalletBody(serializers.ModelSerializer[Wallet]):
 
 
 class BalanceBody(serializers.Serializer[Fields]):
-    account_type = serializers.ChoiceField(choices=["perp", "spot"])
+    account_type = serializers.ChoiceField(choices=["perp", "spot", "unified"])
     asset = serializers.CharField()
     available = DecimalText()
     reserved = DecimalText()
@@ -173,7 +181,7 @@ class EntryBody(serializers.ModelSerializer[LedgerEntry]):
 
 
 class EntryLineBody(serializers.Serializer[Fields]):
-    account_type = serializers.ChoiceField(choices=["perp", "spot"])
+    account_type = serializers.ChoiceField(choices=["perp", "spot", "unified"])
     asset = serializers.CharField()
     account = serializers.CharField()
     amount = DecimalText()

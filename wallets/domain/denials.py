@@ -13,6 +13,8 @@ class Denial(StrEnum):
     INSTRUMENT_NOT_TRADING = "instrument_not_trading"
     PRICE_TICK = "price_tick"
     SIZE_STEP = "size_step"
+    MIN_SIZE = "min_size"
+    MAX_SIZE = "max_size"
     MIN_NOTIONAL = "min_notional"
     STALE_PRICE = "stale_price"
     PRICE_BAND = "price_band"
@@ -63,7 +65,15 @@ REASONS: dict[Denial, Reason] = {
     ),
     Denial.SIZE_STEP: Reason(
         "Size must be a multiple of {step} {base}, not {size}.",
-        "The size has more decimals than the instrument allows.",
+        "The size is not a multiple of the instrument's size step.",
+    ),
+    Denial.MIN_SIZE: Reason(
+        "Size {size} {base} is below the minimum of {least} {base}.",
+        "The size is below the venue's smallest order. Reduce-only orders are exempt.",
+    ),
+    Denial.MAX_SIZE: Reason(
+        "Size {size} {base} is above the maximum of {most} {base}.",
+        "The size is above the venue's largest order: place several.",
     ),
     Denial.MIN_NOTIONAL: Reason(
         "Order value {notional} {quote} is below the minimum of {least} {quote}.",

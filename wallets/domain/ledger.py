@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from enum import StrEnum
 
+from market.domain.instruments import Kind
 from market.domain.orders import AccountType, VenueFill, VenueFunding, VenueMovement
 
 PLACES = Decimal(1).scaleb(-18)  # decimals stored in the database
@@ -60,10 +61,14 @@ def release(account_type: AccountType, asset: str, amount: Decimal) -> list[Post
     return entries_for(account_type, asset, amount, LedgerAccount.AVAILABLE, LedgerAccount.RESERVED)
 
 
-def fill(event: VenueFill, *, account_type: AccountType, base: str, quote: str) -> list[Posting]:
-    """Postings of a fill: realised PnL of a perpetual, or the exchange of two spot assets; and the fee."""
-    fee = entries_for(account_type, event.fee_asset, -event.fee, LedgerAccount.AVAILABLE, LedgerAccount.FEES)
-    if account_type == "perp":
+def fill(event: VenueFill, *, account_type: AccountType, kind: Kind, base: str, quote: str) -> list[Posting]:
+    """Postings of a fill: realised PnL of a perpetual, or the exchange of two spot assets; and the fees."""
+    fee = [
+        posting
+        for asset, amount in event.fees
+        for posting in entries_for(account_type, asset, -amount, LedgerAccount.AVAILABLE, LedgerAccount.FEES)
+    ]
+    if kind == "perp":
         return merged(
             entries_for(
                 account_type, quote, event.closed_pnl, LedgerAccount.AVAILABLE, LedgerAccount.REALISED_PNL
@@ -81,14 +86,14 @@ def fill(event: VenueFill, *, account_type: AccountType, base: str, quote: str) 
     return merged(received + paid + fee)
 
 
-def funding(event: VenueFunding) -> list[Posting]:
+def funding(event: VenueFunding, account_type: AccountType = "perp") -> list[Posting]:
     return merged(
-        entries_for("perp", event.asset, event.amount, LedgerAccount.AVAILABLE, LedgerAccount.FUNDING)
+        entries_for(account_type, event.asset, event.amount, LedgerAccount.AVAILABLE, LedgerAccount.FUNDING)
     )
 
 
-def movement(event: VenueMovement) -> list[Posting]:
-    """Each leg against `TRANSFERS`; the fee is paid from the account type in which the fee's asset moved."""
+def movement(event: VenueMovement, default: AccountType = "perp") -> list[Posting]:
+    """Each leg against `TRANSFERS`; the fee is paid from the account type in which its asset moved, else `default`."""
     legs = [
         posting
         for account_type, asset, amount in event.legs
@@ -97,7 +102,7 @@ def movement(event: VenueMovement) -> list[Posting]:
         )
     ]
     paid_from: AccountType = next(
-        (account_type for account_type, asset, _ in event.legs if asset == event.fee_asset), "perp"
+        (account_type for account_type, asset, _ in event.legs if asset == event.fee_asset), default
     )
     return merged(
         legs

@@ -7,7 +7,6 @@ order, back to pending, from where it is sent again under the same id, cancelled
 from collections.abc import Iterable
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
 
 from wallets.domain.errors import IllegalTransition
 from wallets.domain.status import AT_VENUE, IN_FLIGHT, LIVE, TERMINAL, OrderStatus
@@ -34,7 +33,7 @@ class OrderEvent(StrEnum):
     FILLED = "filled"
     ENDED = "ended"  # cancelled, by any party
     REAPPEARED = "reappeared"  # listed as open although terminal here before the query
-    LOST = "lost"  # accepted before, and no longer found
+    LOST = "lost"  # no longer found: accepted before, or "not found" proves nothing
 
 
 def _to(target: OrderStatus, sources: Iterable[OrderStatus]) -> dict[OrderStatus, OrderStatus]:
@@ -81,7 +80,8 @@ TRANSITIONS: dict[OrderEvent, dict[OrderStatus, OrderStatus]] = {
     OrderEvent.ENDED: {**_to(_S.CANCELLED, LIVE), **_stay(*TERMINAL)},
     # The only way out of a terminal state: an order open at the venue must be cancellable here.
     OrderEvent.REAPPEARED: _to(_S.OPEN, TERMINAL),
-    OrderEvent.LOST: _to(_S.CANCELLED, AT_VENUE),
+    # An order without a known result that the venue cannot be asked about any more: only fills can change it.
+    OrderEvent.LOST: {**_to(_S.CANCELLED, AT_VENUE), **_to(_S.EXPIRED, IN_FLIGHT)},
 }
 
 
@@ -101,26 +101,3 @@ def fill_flags(status: OrderStatus | str, filled: Decimal, size: Decimal) -> lis
     """Flags for a fill that reaches an order in `status` and brings its filled size to `filled`."""
     late = status in TERMINAL and status != OrderStatus.FILLED
     return ["late_fill"] * late + ["overfill"] * (filled > size)
-
-
-# --- rejection of a whole action ----------------------------------------------------------------------
-Meaning = Literal["reject", "again", "key_gone", "ambiguous"]
-
-# "duplicate nonce": nonces are never reused, so the venue has accepted an earlier copy of this request.
-_AMBIGUOUS = ("duplicate nonce",)
-_RETRYABLE = ("invalid nonce", "nonce too", "already expired", "too many cumulative requests", "rate limit")
-_KEY_GONE = ("user or api wallet", "unable to recover signer")
-
-
-def refusal_meaning(text: str) -> Meaning:
-    """The meaning of a rejection text of the venue.
-
-    reject: final. again: nothing was executed, retry. key_gone: the key may no longer trade. ambiguous:
-    the action may have been executed, so the orders have to be queried.
-    """
-    lowered = text.lower()
-    if any(part in lowered for part in _AMBIGUOUS):
-        return "ambiguous"
-    if any(part in lowered for part in _RETRYABLE):
-        return "again"
-    return "key_gone" if any(part in lowered for part in _KEY_GONE) else "reject"

@@ -24,15 +24,18 @@ def signed(side: Side | str, size: Decimal) -> Decimal:
     return size if side == "buy" else -size
 
 
-def with_fill(totals: PositionTotals, fill: VenueFill) -> PositionTotals:
-    """Add a fill. Exact, because the venue's closed PnL is by definition price less cost of the closed size."""
+def with_fill(totals: PositionTotals, fill: VenueFill, quote: str) -> PositionTotals:
+    """Add a fill. Exact, because the venue's closed PnL is by definition price less cost of the closed size.
+
+    Fees in other assets than `quote` are in the ledger only, because there is no price for them here.
+    """
     size = signed(fill.side, fill.size)
     return replace(
         totals,
         size=totals.size + size,
         cost=totals.cost + size * fill.price + fill.closed_pnl,
         realised_pnl=totals.realised_pnl + fill.closed_pnl,
-        fees=totals.fees + fill.fee,
+        fees=totals.fees + fill.fee_in(quote),
     )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from market.domain.instruments import Rules
+from market.domain.instruments import InstrumentRules
 from market.domain.orders import TRIGGERED, Tif
 from wallets.domain.errors import OrderInvalid
 from wallets.domain.requests import OrderRequest
@@ -81,7 +81,7 @@ def slippage_of(request: OrderRequest, band_percent: Decimal) -> Decimal:
 
 def worst_price(
     request: OrderRequest,
-    rules: Rules,
+    rules: InstrumentRules,
     *,
     bid: Decimal | None,
     ask: Decimal | None,

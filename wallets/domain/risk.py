@@ -7,7 +7,7 @@ from typing import Any
 
 from core.formatting import plain
 from market.domain.instruments import Instrument
-from market.domain.orders import TRIGGERED, AccountType
+from market.domain.orders import TRIGGERED, AccountType, account_type_of
 from wallets.domain import position as positions
 from wallets.domain.denials import Denial
 from wallets.domain.ledger import exact
@@ -19,8 +19,6 @@ from wallets.domain.status import TradingState
 ZERO = Decimal(0)
 STALE_AFTER_MS = 10_000
 MAX_OPEN_ORDERS = 1_000
-PERP_FEE = Decimal("0.00045")
-SPOT_FEE = Decimal("0.0007")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +51,11 @@ class RiskCheck:
     closable: Decimal
 
     @property
+    def account_type(self) -> AccountType:
+        """The account type that pays for the order."""
+        return account_type_of(self.now.margin_model, self.instrument.kind)
+
+    @property
     def perp(self) -> bool:
         return self.instrument.kind == "perp"
 
@@ -76,7 +79,7 @@ class RiskCheck:
 
     @property
     def notional(self) -> Decimal:
-        return self.request.size * (self.price or ZERO)
+        return self.instrument.rules.notional(self.price or ZERO, self.request.size)
 
 
 Rule = Callable[[RiskCheck], Denied | None]
@@ -108,15 +111,15 @@ def reservation(case: RiskCheck) -> tuple[AccountType, str, Decimal]:
     size, quote = case.request.size, case.instrument.quote
     if case.perp:
         value = case.opens * case.price
-        return "perp", quote, _up(value / case.now.exposure.leverage + value * PERP_FEE)
+        return case.account_type, quote, _up(value / case.now.exposure.leverage + value * case.now.taker_fee)
     if case.request.side == "buy":
-        return "spot", quote, _up(size * case.price)
-    return "spot", case.instrument.base, exact(size)
+        return case.account_type, quote, _up(size * case.price)
+    return case.account_type, case.instrument.base, exact(size)
 
 
 def fee_estimate(case: RiskCheck) -> Decimal:
     """The taker fee at the worst price, in quote units."""
-    return _up(case.notional * (PERP_FEE if case.perp else SPOT_FEE))
+    return _up(case.notional * case.now.taker_fee)
 
 
 def _up(amount: Decimal) -> Decimal:
@@ -155,10 +158,13 @@ def step_rule(case: RiskCheck) -> Denied | None:
         if price is not None and not rules.price_is_valid(price):
             beside = {"below": rules.round_price(price, "down"), "above": rules.round_price(price, "up")}
             return _denied(case, Denial.PRICE_TICK, price=price, symbol=case.instrument.symbol, **beside)
-    size = case.request.size
+    size, base = case.request.size, case.instrument.base
     if rules.round_size(size) != size:
-        step = Decimal(1).scaleb(-rules.size_decimals)
-        return _denied(case, Denial.SIZE_STEP, size=size, base=case.instrument.base, step=step)
+        return _denied(case, Denial.SIZE_STEP, size=size, base=base, step=rules.size_step)
+    if size < rules.min_size and not case.request.reduce_only:
+        return _denied(case, Denial.MIN_SIZE, size=size, base=base, least=rules.min_size)
+    if rules.max_size is not None and size > rules.max_size:
+        return _denied(case, Denial.MAX_SIZE, size=size, base=base, most=rules.max_size)
     return None
 
 

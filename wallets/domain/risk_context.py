@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from market.domain.events import Side
-from market.domain.orders import AccountType
+from market.domain.orders import AccountType, MarginModel
 from wallets.domain import position as positions
 from wallets.domain.denials import Denial
 from wallets.domain.requests import OrderRequest
@@ -73,13 +73,15 @@ class RiskContext:
     exposure: Exposure
     other_exposures: tuple[Exposure, ...]
     available: dict[tuple[AccountType, str], Decimal]
-    cash: Decimal  # of the perp account type, reserved included
+    cash: Decimal  # collateral of perpetuals, reserved included
     bid: Decimal | None
     ask: Decimal | None
     mark_age: int | None
     orders_minute: int
     open_orders: int
     day_notional: Decimal
+    taker_fee: Decimal  # of the instrument, as a share of the notional
+    margin_model: MarginModel = "split"
     releasable: Decimal = ZERO  # reserved by the order that this one replaces
 
 
@@ -95,7 +97,7 @@ class Reservation:
 def available_balance(context: RiskContext, account_type: AccountType, asset: str) -> Decimal:
     """The amount that can be reserved. Perpetuals: cash and unrealised PnL, less margin and reservations."""
     available = context.available.get((account_type, asset), ZERO) + context.releasable
-    if account_type == "spot":
+    if account_type == "spot":  # no position is margined by it
         return available
     open_positions = [exposure for exposure in (context.exposure, *context.other_exposures) if exposure.size]
     return available + sum((one.pnl - one.margin for one in open_positions), ZERO)

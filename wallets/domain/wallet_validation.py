@@ -1,6 +1,5 @@
-"""Wallet validation: parses and bounds label, address and trading limits."""
+"""Wallet validation: parses and bounds label and trading limits."""
 
-import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -12,7 +11,6 @@ MAX_LABEL_LENGTH = 60
 MAX_AMOUNT = Decimal(10) ** 15
 MAX_LEVERAGE = 100
 MAX_ORDERS = 6_000
-_ADDRESS = re.compile(r"0x[0-9a-f]{40}")
 
 
 def label_parse(text: str) -> str:
@@ -20,14 +18,6 @@ def label_parse(text: str) -> str:
     if not 1 <= len(label) <= MAX_LABEL_LENGTH:
         raise WalletInvalid("label", f"Enter 1 to {MAX_LABEL_LENGTH} characters.")
     return label
-
-
-def address_parse(text: str) -> str:
-    """The address in lower case: upper and lower case mean the same account, here and at the venue."""
-    address = text.strip().lower()
-    if not _ADDRESS.fullmatch(address):
-        raise WalletInvalid("address", "Enter an address: 0x and 40 hexadecimal digits.")
-    return address
 
 
 # --- limits -------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from core.leases import Claim, LeaseLost
 from core.threads import in_thread
 from market.domain.errors import VenueRejected, VenueUnavailable
 from market.domain.orders import Accepted, OrderResponse
-from market.venues.base import OutcomeUnknown, Signer
+from market.venues.base import OutcomeUnknown, RequestKind, Signer, Validity
 from wallets import services
 from wallets.execution import expiry
 from wallets.execution.venue_connection import VenueConnection
@@ -54,10 +54,12 @@ class Sender:
         async with self.busy:
             while not self.closed and self._is_clock_right():
                 await self._cancels(signer)
-                for prepared in await self._prepare(services.leverage_prepare, validity=expiry.VALIDITY):
+                for prepared in await self._prepare(
+                    services.leverage_prepare, validity=self._validity("leverage").duration
+                ):
                     await self._send(prepared, signer)
                 orders = await self._prepare(
-                    services.orders_prepare, validity=expiry.VALIDITY, most=BATCH_SIZE
+                    services.orders_prepare, validity=self._validity("place").duration, most=BATCH_SIZE
                 )
                 for number, prepared in enumerate(orders):
                     if number and self._new_work.is_set():
@@ -70,7 +72,10 @@ class Sender:
 
     async def expire_pending(self) -> None:
         """End pending orders that waited too long, while nothing can be sent."""
-        await self._prepare(services.orders_prepare, validity=expiry.VALIDITY, most=0)
+        await self._prepare(services.orders_prepare, validity=self._validity("place").duration, most=0)
+
+    def _validity(self, request: RequestKind) -> Validity:
+        return expiry.request_validity(self._connection.venue, request)
 
     async def _cancels(self, signer: Signer) -> None:
         for prepared in await self._prepare(services.cancels_prepare, most=BATCH_SIZE):
@@ -82,7 +87,7 @@ class Sender:
         return await in_thread(prepare, claim=self._claim, now=self._connection.now(), **limits)
 
     def _is_clock_right(self) -> bool:
-        if self._connection.clock.is_trusted(expiry.VALIDITY):
+        if self._connection.clock.is_trusted(self._validity("place").duration):
             return True
         logger.error(
             "clock offset too large to send",
@@ -127,7 +132,7 @@ class Sender:
         # A later response is not awaited: from then on the order can be queried.
         if prepared.valid_until is None:
             return CANCEL_TIMEOUT
-        return (prepared.valid_until + expiry.SAFETY_MARGIN // 2 - self._connection.now()) / 1000
+        return (prepared.valid_until + self._validity("place").settle // 2 - self._connection.now()) / 1000
 
     async def _call(self, prepared: PreparedSubmission, signer: Signer) -> list[OrderResponse]:
         trader = self._connection.trader

@@ -4,22 +4,42 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 
+from django.utils import timezone
+
 from core.errors import DATABASE_ERRORS
-from core.leases import LeaseLost, task_is_running
+from core.leases import Claim, LeaseLost, task_is_running
 from core.threads import in_thread
 from market.domain.errors import MarketError
 from market.hub import UserEventPublisher
-from market.venues.base import Signer
+from market.venues.base import Signer, Trader
 from wallets import services
-from wallets.execution import expiry, keys
+from wallets.execution import expiry
 from wallets.execution.account_sync import AccountSync
 from wallets.execution.pending_work import SYNCED, PendingWork
 from wallets.execution.sender import Sender
 from wallets.execution.venue_connection import AccountEvent, VenueConnection
 from wallets.models import Wallet
+from wallets.services import key_check_prepare, key_check_store, key_generate
 from wallets.services.dto import Event
 from wallets.services.user_events import alert_event
 from wallets.vault import Unsealer, VaultLocked
+
+
+async def ensure_key(claim: Claim, trader: Trader, unsealer: Unsealer) -> list[Event]:
+    """Generate or verify the key if due. May be called often. Raises `VenueError`, `LeaseLost`."""
+    made = await in_thread(key_generate, claim=claim, unsealer=unsealer)
+    return made or await verify_key(claim, trader, unsealer)
+
+
+async def verify_key(claim: Claim, trader: Trader, unsealer: Unsealer) -> list[Event]:
+    """Verify the wallet's key at the venue, if due, and store the result."""
+    now = int(timezone.now().timestamp() * 1000)
+    key_check, events = await in_thread(key_check_prepare, claim=claim, unsealer=unsealer, now=now)
+    if key_check is None:
+        return events
+    verdict = await trader.key_verify(key_check.key, now)
+    return await in_thread(key_check_store, claim=claim, key_check=key_check, verdict=verdict, now=now)
+
 
 logger = logging.getLogger(__name__)
 
@@ -153,10 +173,11 @@ class WalletActor:
         """Query in-flight orders at the venue once their validity has passed."""
         while task_is_running():
             await self._next_update()
-            if not self._work.in_flight or not self._connection.clock.is_trusted(expiry.VALIDITY):
+            validity = expiry.request_validity(self._connection.venue)
+            if not self._work.in_flight or not self._connection.clock.is_trusted(validity.duration):
                 continue
             try:
-                until = expiry.final_before(self._connection.now())
+                until = expiry.final_before(self._connection.now(), validity.settle)
                 for order in await in_thread(services.in_flight_due, claim=self.claim, now=until, margin=0):
                     await self._sync.resolve_in_flight(order)
             except (MarketError, *DATABASE_ERRORS) as problem:
@@ -174,7 +195,7 @@ class WalletActor:
             seen = status
             retry_at = now + (KEY_RETRY_INTERVAL if status == Wallet.Status.ACTIVE else KEY_CHECK_INTERVAL)
             try:
-                self._publish(await keys.ensure_key(self.claim, self._connection.trader, self._unsealer))
+                self._publish(await ensure_key(self.claim, self._connection.trader, self._unsealer))
             except (MarketError, *DATABASE_ERRORS) as problem:
                 self._warn("key not checked", problem)
 

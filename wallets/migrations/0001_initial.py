@@ -66,7 +66,8 @@ class Migration(migrations.Migration):
                 ('status', models.CharField(choices=[('key_pending', 'generating key'), ('approval_pending', 'waiting for your approval'), ('checking', 'checking key'), ('active', 'active'), ('rejected', 'rejected'), ('expired', 'key expired'), ('archived', 'archived')], default='key_pending', max_length=16)),
                 ('status_reason', models.CharField(blank=True, max_length=300)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('signer_address', models.CharField(blank=True, max_length=80)),
+                ('signer_address', models.CharField(blank=True, help_text='the public id of the key', max_length=80)),
+                ('fee_tier', models.CharField(blank=True, help_text='at the venue; empty: the lowest', max_length=40)),
                 ('signer_name', models.CharField(blank=True, max_length=40)),
                 ('signer_expires_at', models.DateTimeField(blank=True, null=True)),
                 ('checked_at', models.DateTimeField(blank=True, null=True)),
@@ -130,7 +131,7 @@ class Migration(migrations.Migration):
                 ('reserved', models.DecimalField(decimal_places=18, default=0, help_text='amount still reserved', max_digits=38)),
                 ('initial_reservation', models.DecimalField(decimal_places=18, default=0, help_text='amount reserved while nothing is filled', max_digits=38)),
                 ('reservation_seq', models.PositiveIntegerField(default=0, help_text='sequence number of reservations and releases')),
-                ('reserved_account_type', models.CharField(blank=True, max_length=4)),
+                ('reserved_account_type', models.CharField(blank=True, max_length=7)),
                 ('reserved_asset', models.CharField(blank=True, max_length=40)),
                 ('flags', models.JSONField(blank=True, default=list, help_text='overfill, late_fill, …')),
                 ('cancel_requested_at', models.DateTimeField(blank=True, null=True)),
@@ -188,7 +189,7 @@ class Migration(migrations.Migration):
             name='LedgerEntry',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('account_type', models.CharField(max_length=4)),
+                ('account_type', models.CharField(max_length=7)),
                 ('asset', models.CharField(max_length=40)),
                 ('account', models.CharField(choices=[('available', 'Available'), ('reserved', 'Reserved'), ('fees', 'Fees'), ('funding', 'Funding'), ('realised_pnl', 'Realised Pnl'), ('trade_clearing', 'Trade Clearing'), ('transfers', 'Transfers'), ('external', 'External')], max_length=14)),
                 ('amount', models.DecimalField(decimal_places=18, max_digits=38)),
@@ -206,6 +207,7 @@ class Migration(migrations.Migration):
                 ('size', models.DecimalField(decimal_places=18, max_digits=38)),
                 ('fee', models.DecimalField(decimal_places=18, help_text='above zero: paid', max_digits=38)),
                 ('fee_asset', models.CharField(max_length=40)),
+                ('other_fees', models.JSONField(default=list, help_text='[asset, amount] of fees in further assets')),
                 ('closed_pnl', models.DecimalField(decimal_places=18, help_text='before fees', max_digits=38)),
                 ('taker', models.BooleanField()),
                 ('liquidation', models.BooleanField(default=False)),
@@ -220,7 +222,7 @@ class Migration(migrations.Migration):
             name='Balance',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('account_type', models.CharField(max_length=4)),
+                ('account_type', models.CharField(max_length=7)),
                 ('asset', models.CharField(max_length=40)),
                 ('account', models.CharField(choices=[('available', 'Available'), ('reserved', 'Reserved'), ('fees', 'Fees'), ('funding', 'Funding'), ('realised_pnl', 'Realised Pnl'), ('trade_clearing', 'Trade Clearing'), ('transfers', 'Transfers'), ('external', 'External')], max_length=14)),
                 ('amount', models.DecimalField(decimal_places=18, default=0, max_digits=38)),
@@ -319,7 +321,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='ledgerentry',
-            constraint=models.CheckConstraint(condition=models.Q(('account_type__in', ['perp', 'spot'])), name='wallets_entry_account_type'),
+            constraint=models.CheckConstraint(condition=models.Q(('account_type__in', ['perp', 'spot', 'unified'])), name='wallets_entry_account_type'),
         ),
         migrations.AddConstraint(
             model_name='ledgerentry',

@@ -60,7 +60,7 @@ class LedgerEntry(models.Model):
 
     transaction = models.ForeignKey(LedgerTransaction, on_delete=models.PROTECT, related_name="entries")
     wallet = models.ForeignKey("wallets.Wallet", on_delete=models.PROTECT, related_name="+")
-    account_type = models.CharField(max_length=4)
+    account_type = models.CharField(max_length=7)
     asset = models.CharField(max_length=40)
     account = models.CharField(max_length=14, choices=Accounts.choices)
     amount = models.DecimalField(**MONEY)
@@ -69,7 +69,7 @@ class LedgerEntry(models.Model):
         constraints = (
             models.CheckConstraint(condition=~Q(amount=0), name="wallets_entry_amount"),
             models.CheckConstraint(
-                condition=Q(account_type__in=["perp", "spot"]), name="wallets_entry_account_type"
+                condition=Q(account_type__in=["perp", "spot", "unified"]), name="wallets_entry_account_type"
             ),
             models.CheckConstraint(condition=Q(account__in=Accounts.values), name="wallets_entry_account"),
         )
@@ -88,7 +88,7 @@ class Balance(models.Model):
     """The sum of the entries of one account. Maintained by a trigger of each entry; read-only."""
 
     wallet = models.ForeignKey("wallets.Wallet", on_delete=models.PROTECT, related_name="balances")
-    account_type = models.CharField(max_length=4)
+    account_type = models.CharField(max_length=7)
     asset = models.CharField(max_length=40)
     account = models.CharField(max_length=14, choices=Accounts.choices)
     amount = models.DecimalField(**MONEY, default=0)

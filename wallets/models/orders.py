@@ -123,7 +123,7 @@ class Order(models.Model):
     reservation_seq = models.PositiveIntegerField(
         default=0, help_text="sequence number of reservations and releases"
     )
-    reserved_account_type = models.CharField(max_length=4, blank=True)
+    reserved_account_type = models.CharField(max_length=7, blank=True)
     reserved_asset = models.CharField(max_length=40, blank=True)
     flags = models.JSONField(default=list, blank=True, help_text="overfill, late_fill, …")
 
@@ -194,6 +194,7 @@ class Fill(models.Model):
     size = models.DecimalField(**MONEY)
     fee = models.DecimalField(**MONEY, help_text="above zero: paid")
     fee_asset = models.CharField(max_length=40)
+    other_fees = models.JSONField(default=list, help_text="[asset, amount] of fees in further assets")
     closed_pnl = models.DecimalField(**MONEY, help_text="before fees")
     taker = models.BooleanField()
     liquidation = models.BooleanField(default=False)

@@ -78,7 +78,8 @@ class Wallet(LeasedModel):
     created_at = models.DateTimeField(auto_now_add=True)
 
     # --- the key that trades for it (its secret is in WalletSecret) ---
-    signer_address = models.CharField(max_length=80, blank=True)
+    signer_address = models.CharField(max_length=80, blank=True, help_text="the public id of the key")
+    fee_tier = models.CharField(max_length=40, blank=True, help_text="at the venue; empty: the lowest")
     signer_name = models.CharField(max_length=40, blank=True)
     signer_expires_at = models.DateTimeField(null=True, blank=True)
     checked_at = models.DateTimeField(null=True, blank=True)

@@ -22,17 +22,26 @@ from wallets.selectors.ledger_cursor import (
     trades_after,
     wallets_with_news,
 )
-from wallets.selectors.order_history import OrderHistory, OrderHistoryEvent, order_history
-from wallets.selectors.orders import OrderTrace, fills_page, order_get, order_trace, orders_page
-from wallets.selectors.positions import PositionRow, position_rows
+from wallets.selectors.orders import (
+    OrderHistory,
+    OrderHistoryEvent,
+    OrderTrace,
+    fills_page,
+    order_get,
+    order_history,
+    order_trace,
+    orders_page,
+)
 from wallets.selectors.prices import Prices, prices_of
 from wallets.selectors.risk_context import limits_of, risk_context_of, trading_state, wallets_with_states
 from wallets.selectors.wallets import (
     BalanceRow,
     OpenPosition,
+    PositionRow,
     balances_of,
     ledger_entries_page,
     ledger_transactions_page,
+    position_rows,
     positions_of,
     wallet_get,
     wallet_location,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
+from market.venues import venue_adapter
 from wallets.domain.risk_context import TradingLimits
 from wallets.domain.status import TradingState
 from wallets.models import Wallet
@@ -45,7 +46,7 @@ class WalletCard:
     expiring: bool
     status_style: str
     status_text: str
-    asset: str = "USDC"
+    asset: str  # of the limits and the daily notional
 
 
 def card_of(wallet: "WalletWithStates") -> WalletCard:
@@ -64,6 +65,7 @@ def card_of(wallet: "WalletWithStates") -> WalletCard:
         expiring=expiring,
         status_style=style,
         status_text=text,
+        asset=venue_adapter(wallet.venue_id).collateral,
     )
 
 

@@ -11,7 +11,8 @@ from django.db import connection
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from market.domain.instruments import Instrument
-from market.domain.orders import AccountType
+from market.domain.orders import AccountType, account_type_of
+from market.venues import venue_adapter
 from wallets.domain.denials import Denial
 from wallets.domain.ledger import LedgerAccount
 from wallets.domain.risk_context import Exposure, RiskContext, TradingLimits, default_leverage
@@ -68,6 +69,7 @@ def risk_context_of(
     wallet: "WalletWithStates", instrument: Instrument, prices: Prices, now: datetime
 ) -> RiskContext:
     """The risk context. `wallet` is a row of `wallets_with_states`; the caller locks it to place orders."""
+    adapter = venue_adapter(wallet.venue_id)
     available, cash = _balances(wallet)
     counts = _order_totals(wallet, now)
     exposures = _exposures(wallet, counts, prices)
@@ -76,7 +78,8 @@ def risk_context_of(
         leverage=default_leverage(instrument.max_leverage), mark=mark
     )
     if instrument.kind == "spot":
-        own = _spot_exposure(instrument, counts, cash, mark)
+        coins = cash.get((account_type_of(adapter.margin_model, "spot"), instrument.base), ZERO)
+        own = _spot_exposure(instrument, counts, coins, mark)
     return RiskContext(
         state=trading_state(wallet),
         wallet_status=str(wallet.status),
@@ -84,13 +87,15 @@ def risk_context_of(
         exposure=own,
         other_exposures=tuple(exposures.values()),
         available=available,
-        cash=cash.get(("perp", instrument.quote), ZERO),
+        cash=cash.get((account_type_of(adapter.margin_model, "perp"), instrument.quote), ZERO),
         bid=prices.bid(instrument.symbol),
         ask=prices.ask(instrument.symbol),
         mark_age=prices.age_of(instrument.symbol),
         orders_minute=sum(row.minute for row in counts),
         open_orders=sum(row.live for row in counts),
         day_notional=sum((row.day for row in counts), ZERO),
+        taker_fee=adapter.fee_rates(instrument.kind, wallet.fee_tier).taker,
+        margin_model=adapter.margin_model,
     )
 
 
@@ -177,8 +182,7 @@ def _exposures(wallet: Wallet, counts: list[_OrderTotals], prices: Prices) -> di
 
 
 def _spot_exposure(
-    instrument: Instrument, counts: list[_OrderTotals], cash: Amounts, mark: Decimal | None
+    instrument: Instrument, counts: list[_OrderTotals], coins: Decimal, mark: Decimal | None
 ) -> Exposure:
     left = {row.side: row.remaining for row in counts if row.symbol == instrument.symbol}
-    coins = cash.get(("spot", instrument.base), ZERO)
     return Exposure(coins, ZERO, left.get("buy", ZERO), left.get("sell", ZERO), 1, mark)

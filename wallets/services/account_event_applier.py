@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
 
-from market.domain.orders import VenueFill, VenueFunding, VenueMovement, VenueOrder
+from core.formatting import plain
+from market.domain.instruments import Kind
+from market.domain.orders import (
+    AccountType,
+    VenueFill,
+    VenueFunding,
+    VenueMovement,
+    VenueOrder,
+    account_type_of,
+)
+from market.venues import venue_adapter
 from wallets.domain import ledger, position
 from wallets.domain.lifecycle import OrderEvent, fill_event, fill_flags
 from wallets.domain.position import PositionTotals
@@ -192,6 +202,9 @@ class AccountEventApplier:
         self.books.order_changed(order)
         return order
 
+    def _account_type(self, kind: Kind) -> AccountType:
+        return account_type_of(venue_adapter(self.books.wallet.venue_id).margin_model, kind)
+
     # --- fills ------------------------------------------------------------------------------------
     def fill(self, event: VenueFill) -> None:
         if (event.venue_id, event.trade_id) in self._fills:
@@ -205,7 +218,11 @@ class AccountEventApplier:
         if instrument.kind == "perp":
             self._update_position(instrument, event)
         postings = ledger.fill(
-            event, account_type=instrument.kind, base=instrument.base, quote=instrument.quote
+            event,
+            account_type=self._account_type(instrument.kind),
+            kind=instrument.kind,
+            base=instrument.base,
+            quote=instrument.quote,
         )
         row = LedgerTransaction(
             ref=ref_of(event),
@@ -243,6 +260,7 @@ class AccountEventApplier:
         self.books.order_transition(order, fill_event(order.filled, order.size))
 
     def _fill_row(self, event: VenueFill, order: Order, instrument: "Instrument") -> Fill:
+        (asset, fee), *more = event.fees or ((instrument.quote, ledger.ZERO),)
         return Fill(
             order=order,
             wallet=self.books.wallet,
@@ -251,8 +269,9 @@ class AccountEventApplier:
             side=event.side,
             price=event.price,
             size=event.size,
-            fee=event.fee,
-            fee_asset=event.fee_asset,
+            fee=fee,
+            fee_asset=asset,
+            other_fees=[[name, plain(amount)] for name, amount in more],
             closed_pnl=event.closed_pnl,
             taker=event.taker,
             liquidation=event.liquidation,
@@ -261,7 +280,7 @@ class AccountEventApplier:
 
     def _update_position(self, instrument: "Instrument", event: VenueFill) -> None:
         row = self.books.position(instrument)
-        totals_write(row, position.with_fill(totals_of(row), event))
+        totals_write(row, position.with_fill(totals_of(row), event, instrument.quote))
         self.books.position_changed(row)
 
     # --- money ------------------------------------------------------------------------------------
@@ -275,7 +294,7 @@ class AccountEventApplier:
         transaction = LedgerTransaction(
             ref=ref_of(event), kind=LedgerTransaction.Kind.FUNDING, instrument=instrument, time=event.time
         )
-        self.books.post(transaction, ledger.funding(event))
+        self.books.post(transaction, ledger.funding(event, self._account_type("perp")))
 
     def movement(self, event: VenueMovement) -> None:
         if self._is_new(event):
@@ -285,7 +304,7 @@ class AccountEventApplier:
                 time=event.time,
                 note=event.kind[:200],
             )
-            self.books.post(row, ledger.movement(event))
+            self.books.post(row, ledger.movement(event, self._account_type("perp")))
 
     def _is_new(self, event: AccountEvent) -> bool:
         ref = ref_of(event)

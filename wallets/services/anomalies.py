@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import asdict
-from decimal import Decimal
 from typing import TYPE_CHECKING
 from uuid import uuid5
 
@@ -26,7 +25,7 @@ def external_order(
 ) -> Order:
     """The row of an order that was not placed here; its id is derived from the venue's order id."""
     key = uuid5(wallet.pk, event.venue_id)
-    lot = Decimal(1).scaleb(-instrument.size_decimals)
+    lot = instrument.size_step
     trigger = event.trigger_price if isinstance(event, VenueOrder) else None
     return Order(
         id=key,

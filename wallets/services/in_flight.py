@@ -8,6 +8,7 @@ from django.db import transaction
 
 from core.leases import Claim
 from market.domain.orders import VenueOrder
+from market.venues import venue_adapter
 from wallets.domain.lifecycle import OrderEvent
 from wallets.domain.status import AT_VENUE, IN_FLIGHT
 from wallets.models import Order
@@ -40,7 +41,8 @@ def in_flight_order(order: Order) -> InFlightOrder:
 def in_flight_resolve(*, claim: Claim, order_id: UUID, found: VenueOrder | None, now: int) -> list[Event]:
     """Store the venue's response to an order query. None: it never received the order, or no longer has it.
 
-    An order that it never received is pending again under the same id, unless it was cancelled or is too old.
+    An order that it never received is pending again under the same id, unless it was cancelled or is too old. It
+    ends as lost where "not found" proves nothing: the venue may have forgotten it, or enforces no validity.
     """
     with transaction.atomic():
         wallet = fenced_wallet(claim)
@@ -50,7 +52,10 @@ def in_flight_resolve(*, claim: Claim, order_id: UUID, found: VenueOrder | None,
         if found is not None:
             _apply_found(books, order, found)
         elif order.status in IN_FLIGHT:
-            _not_found(books, order, now)
+            if _not_found_is_proof(order, now):
+                _not_found(books, order, now)
+            else:
+                books.order_transition(order, OrderEvent.LOST, code="forgotten")
         elif order.status in AT_VENUE:
             _no_longer_found(books, order)
         return books.commit()
@@ -67,6 +72,15 @@ def _apply_found(books: WalletUnitOfWork, order: Order, found: VenueOrder) -> No
         books.order_flag(order, "trimmed")
         books.order_unflag(order, FILLS_MISSING)
         books.order_transition(order, OrderEvent.FILLED)
+
+
+def _not_found_is_proof(order: Order, now: int) -> bool:
+    """Whether an order that the venue does not find was never received."""
+    adapter = venue_adapter(order.wallet.venue_id)
+    if adapter.validity("modify" if order.replaces_id else "place").mechanism == "none":
+        return False
+    ended = order.submission.valid_until if order.submission else None
+    return adapter.lookup_horizon is None or ended is None or now - ended < adapter.lookup_horizon
 
 
 def _not_found(books: WalletUnitOfWork, order: Order, now: int) -> None:

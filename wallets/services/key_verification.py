@@ -1,6 +1,5 @@
 """Key verification: the execution worker's services that generate keys and check them at the venue. Fenced."""
 
-import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -9,7 +8,8 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts.audit import AuditAction, record
 from core.leases import Claim, fence
-from market.venues.hyperliquid.signing import address_of
+from market.domain.keys import KeyVerdict, RegisteredKey
+from market.venues import venue_adapter
 from wallets.domain import key_verification
 from wallets.models import Wallet, WalletSecret
 from wallets.services.dto import Event
@@ -28,9 +28,9 @@ AUDIT_ACTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class KeyCheck:
-    """A due query at the venue: is the signer an agent of the account?"""
+    """A due query at the venue: what may the key do?"""
 
-    key: key_verification.RegisteredKey
+    key: RegisteredKey
     before: int | None  # time of the last check, ms
 
 
@@ -45,14 +45,15 @@ def key_generate(*, claim: Claim, unsealer: Unsealer) -> list[Event]:
         wallet = Wallet.objects.get(pk=claim.pk)
         if wallet.status != Status.KEY_PENDING:
             return []
-        key = secrets.token_bytes(32)
+        scheme = venue_adapter(wallet.venue_id).credentials
+        key = scheme.secret_generate()
         try:
             kid, suite, sealed = unsealer.sealed(key, wallet)
         except (NoSealingKey, VaultLocked) as problem:
             return _keep_status(wallet, str(problem))
         WalletSecret.objects.create(wallet=wallet, key_id=kid, suite=suite, sealed=sealed)
         wallet.status, wallet.status_reason = Status.APPROVAL_PENDING, ""
-        wallet.signer_address = address_of(key)
+        wallet.signer_address = scheme.key_id(key)
         wallet.save(update_fields=["status", "status_reason", "signer_address"])
         data = {"signer": wallet.signer_address, "kid": kid}
         record(action=AuditAction.WALLET_KEY_SEALED, actor=None, subject=f"wallet:{wallet.pk}", data=data)
@@ -71,24 +72,20 @@ def key_check_prepare(*, claim: Claim, unsealer: Unsealer, now: int) -> tuple[Ke
         if now - before < key_verification.recheck_delay(wallet.status, waited):
             return None, []
     try:
-        signer = unsealer.signer(wallet).address
+        key_id = unsealer.signer(wallet).key_id
     except VaultLocked as locked:
         with transaction.atomic():
             fence(claim)
             return None, _keep_status(wallet, f"The key cannot be unsealed: {locked.reason}")
-    return KeyCheck(
-        key_verification.RegisteredKey(wallet.address, signer, wallet.status in PROVEN), before
-    ), []
+    return KeyCheck(RegisteredKey(wallet.address, key_id, wallet.status in PROVEN), before), []
 
 
-def key_check_store(
-    *, claim: Claim, key_check: KeyCheck, verdict: key_verification.KeyVerdict, now: int
-) -> list[Event]:
+def key_check_store(*, claim: Claim, key_check: KeyCheck, verdict: KeyVerdict, now: int) -> list[Event]:
     """Store the result of a key check. Nothing changes if the wallet has another key meanwhile."""
     with transaction.atomic():
         fence(claim)
         wallet = Wallet.objects.get(pk=claim.pk)
-        if wallet.signer_address != key_check.key.signer or wallet.status not in CHECKED_STATUSES:
+        if wallet.signer_address != key_check.key.key_id or wallet.status not in CHECKED_STATUSES:
             return []
         before = (wallet.status, wallet.status_reason)
         if verdict.status != "waiting":
@@ -105,7 +102,7 @@ def key_check_store(
         )  # fmt: skip
         changed = wallet.status != before[0]
         if changed:
-            data = {"signer": key_check.key.signer, "reason": verdict.reason}
+            data = {"signer": key_check.key.key_id, "reason": verdict.reason}
             action = AUDIT_ACTIONS[Status(wallet.status)]
             record(action=action, actor=None, subject=f"wallet:{wallet.pk}", data=data)
         events = [wallet_event(wallet)] if changed or wallet.status_reason != before[1] else []

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from market.domain.instruments import Instrument
 from market.selectors import instrument_rules
+from market.venues import venue_adapter
 from wallets.domain.denials import Denial
 from wallets.domain.errors import NotFound, OrderConflict, OrderDenied, OrderInvalid
 from wallets.domain.pricing import request_check
@@ -173,7 +174,7 @@ class OrderManager:
             wallet=self.wallet,
             instrument=row,
             client_id=validated.client_id,
-            venue_client_id=f"0x{key.hex}",
+            venue_client_id=venue_adapter(self.wallet.venue_id).client_order_id(key),
             origin=origin,
             provenance=validated.provenance or {},
             fingerprint=fingerprint(validated),

@@ -42,7 +42,7 @@ from wallets.services.unit_of_work import WalletUnitOfWork
 from wallets.services.user_events import alert_event, wallet_event
 
 ZERO = Decimal(0)
-DUST_USDC = Decimal("0.01")  # of a flat position's cost: the venue rounds its PnL
+DUST = Decimal("0.01")  # in quote units, of a flat position's cost: the venue rounds its PnL
 EVENT_KINDS = (LedgerTransaction.Kind.FILL, LedgerTransaction.Kind.FUNDING, LedgerTransaction.Kind.MOVEMENT)
 RECENT_ORDERS = 50
 CLOCK_TOLERANCE = timedelta(seconds=5)
@@ -233,7 +233,7 @@ def _flat_costs(books: WalletUnitOfWork, rows: Mapping[str, Position]) -> None:
     """Set the cost of flat positions to zero. More than a rounding difference causes an alert."""
     for symbol, row in rows.items():
         if row.size == 0 and row.cost != 0:
-            if abs(row.cost) >= DUST_USDC:
+            if abs(row.cost) >= DUST:
                 text = f"Position {symbol} is flat, but its fills leave a cost of {plain(row.cost)}."
                 books.events.append(alert_event(books.wallet, "warning", text))
             row.cost = ZERO

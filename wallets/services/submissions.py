@@ -16,7 +16,8 @@ from django.utils import timezone
 
 from core.leases import Claim, fence
 from market.domain.orders import Accepted, CancelSpec, OrderResponse
-from wallets.domain.lifecycle import OrderEvent, refusal_meaning
+from market.venues import venue_adapter
+from wallets.domain.lifecycle import OrderEvent
 from wallets.domain.status import AT_VENUE, IN_FLIGHT
 from wallets.models import Order, Submission, Wallet
 from wallets.selectors.risk_context import wallets_with_states
@@ -114,14 +115,14 @@ def submission_answered(*, claim: Claim, submission_id: int, answers: Sequence[O
 
 
 def submission_rejected(*, claim: Claim, submission_id: int, reason: str) -> list[Event]:
-    """Store that the venue rejected the whole action. If `refusal_meaning` is ambiguous: as unknown."""
-    meaning = refusal_meaning(reason)
-    if meaning == "ambiguous":
-        return submission_unknown(claim=claim, submission_id=submission_id)
+    """Store that the venue rejected the whole action. If `rejection_meaning` is ambiguous: as unknown."""
     with transaction.atomic():
         wallet, submission = _submission(claim, submission_id)
         if submission is None:
             return []
+        meaning = venue_adapter(wallet.venue_id).rejection_meaning(reason)
+        if meaning == "ambiguous":
+            return submission_unknown(claim=claim, submission_id=submission_id)
         books = WalletUnitOfWork(wallet, timezone.now())
         if meaning == "again":
             _requeue(books, submission)

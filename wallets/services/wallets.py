@@ -1,7 +1,7 @@
 """Wallet services: create, replace key, rename, set limits, archive. Run in the web, which cannot unseal keys.
 
 A pasted key is sealed in the transaction that stores the wallet; afterwards only the execution worker can
-unseal it, and checks at the venue what the key may do before it trades (`wallets.execution.keys`).
+unseal it, and checks at the venue what the key may do before it trades (`wallets.execution.wallet_actor`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,21 +17,18 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts.audit import AuditAction, record
 from market.selectors import venue_get
-from market.venues.hyperliquid.signing import address_of
+from market.venues import venue_adapter
 from wallets.domain.errors import NotFound, WalletInvalid, WalletRejected
 from wallets.domain.status import LIVE
-from wallets.domain.wallet_validation import MAX_WALLETS, address_parse, label_parse, limits_parse
+from wallets.domain.wallet_validation import MAX_WALLETS, label_parse, limits_parse
 from wallets.models import Order, Wallet, WalletSecret
 from wallets.services.nudges import execution_nudge
-from wallets.vault import NoSealingKey, key_parse, seal
+from wallets.vault import NoSealingKey, seal
 
 if TYPE_CHECKING:
     from accounts.models import User
 
 TERMINAL_STATUSES = (Wallet.Status.ARCHIVED, Wallet.Status.REJECTED)
-MASTER_KEY_ERROR = (
-    "This is the account's own key: it can withdraw. Create an API wallet at the exchange and enter its key."
-)
 UNIQUE_ERRORS = {
     "wallets_one_signer": (
         "key",
@@ -62,10 +59,11 @@ def wallet_create(  # noqa: PLR0913  the fields of a wallet
     `key` is the text of a pasted key; None makes the execution worker generate one. Raises `WalletInvalid`,
     or `WalletRejected` above the maximum number of wallets and for another request under the same id.
     """
-    account, name = address_parse(address), label_parse(label)
+    name = label_parse(label)
     if venue_get(venue) is None:
         raise WalletInvalid("venue", "Unknown exchange.")
-    secret = _secret(key, account)
+    account = _account(venue, address)
+    secret = _secret(venue, key, account)
     with _unique_errors(), transaction.atomic():
         get_user_model().objects.select_for_update(no_key=True).get(
             pk=user.pk
@@ -93,7 +91,7 @@ def wallet_key_replace(
     """
     with _unique_errors(), transaction.atomic():
         wallet = _locked(user, wallet_id)
-        secret = _secret(key, wallet.address)
+        secret = _secret(wallet.venue_id, key, wallet.address)
         WalletSecret.objects.filter(
             wallet=wallet
         ).delete()  # not an update: the web's database role may not update
@@ -154,17 +152,24 @@ def _locked(user: "User", wallet_id: UUID) -> Wallet:
     return wallet
 
 
-@sensitive_variables("key", "secret")
-def _secret(key: bytes | None, account: str) -> bytes | None:
+def _account(venue: str, text: str) -> str:
+    try:
+        return venue_adapter(venue).credentials.account_parse(text)
+    except ValueError as error:
+        raise WalletInvalid("address", str(error)) from None
+
+
+@sensitive_variables("key")
+def _secret(venue: str, key: bytes | None, account: str) -> bytes | None:
+    scheme = venue_adapter(venue).credentials
     if key is None:
+        if not scheme.can_generate:
+            raise WalletInvalid("key", "Enter a key: this exchange creates keys on its own site only.")
         return None
     try:
-        secret = key_parse(key.decode(errors="replace"))
+        return scheme.secret_parse(key.decode(errors="replace"), account)
     except ValueError as error:
         raise WalletInvalid("key", str(error)) from None
-    if address_of(secret) == account:
-        raise WalletInvalid("key", MASTER_KEY_ERROR)
-    return secret
 
 
 @sensitive_variables("secret")
@@ -173,7 +178,9 @@ def _key_put(wallet: Wallet, secret: bytes | None) -> None:
     wallet.status = Wallet.Status.KEY_PENDING if secret is None else Wallet.Status.CHECKING
     wallet.status_reason, wallet.signer_name = "", ""
     wallet.signer_expires_at = wallet.checked_at = None
-    wallet.signer_address = "" if secret is None else address_of(secret)
+    wallet.signer_address = (
+        "" if secret is None else venue_adapter(wallet.venue_id).credentials.key_id(secret)
+    )
     wallet.save()
     if secret is None:
         return

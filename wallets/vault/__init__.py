@@ -1,9 +1,8 @@
 """Vault for wallet keys: any process can seal, only the execution worker can unseal (docs/security.md)."""
 
 from wallets.vault.errors import NoSealingKey, VaultLocked
-from wallets.vault.keyfiles import KeyFiles
-from wallets.vault.process_hardening import harden
-from wallets.vault.seal import Sealed, key_parse, newest_key, seal
+from wallets.vault.keyfiles import KeyFiles, harden
+from wallets.vault.seal import Sealed, newest_key, seal
 from wallets.vault.unseal import KeySigner, Unsealer
 
 __all__ = [
@@ -14,7 +13,6 @@ __all__ = [
     "Unsealer",
     "VaultLocked",
     "harden",
-    "key_parse",
     "newest_key",
     "seal",
 ]

@@ -1,7 +1,10 @@
-"""Private sealing keys: one file per key, in a folder that only the execution worker can read."""
+"""Private sealing keys: one file per key, in a folder that only the execution worker can read; hardening of that process."""
 
+import ctypes
 import os
+import resource
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,3 +80,20 @@ def _served() -> Iterator[Path]:
     for folder in (*listed, settings.STATIC_ROOT, settings.MEDIA_ROOT):
         if folder:
             yield Path(str(folder))
+
+
+PR_SET_DUMPABLE = 4
+
+
+def harden() -> None:
+    """Disable core dumps and (on Linux) access to this process's memory by others of the same user.
+
+    Call it before the first key is unsealed. Raises `OSError` when the kernel refuses: a process with readable
+    memory must not unseal keys.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform != "linux":
+        return
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))

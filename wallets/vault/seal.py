@@ -4,7 +4,6 @@ HPKE (RFC 9180, one shot). User, wallet and venue are bound into `info`: a row t
 wallet, user or venue cannot be unsealed there.
 """
 
-import re
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -12,13 +11,11 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from django.views.decorators.debug import sensitive_variables
 
-from market.venues.hyperliquid.signing import address_of
 from wallets.models import SealingKey
 from wallets.vault.errors import NoSealingKey
 
 NAME: Final = "hpke-x25519-hkdf-sha256-aes-256-gcm"
 SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
-_KEY = re.compile(r"(?:0x)?([0-9a-fA-F]{64})")
 
 
 class Sealed(NamedTuple):
@@ -48,15 +45,3 @@ def seal(secret: bytes, *, user_id: UUID, wallet_id: UUID, venue: str) -> Sealed
     public = X25519PublicKey.from_public_bytes(bytes(key.public))
     context = info(user_id=user_id, wallet_id=wallet_id, venue=venue, suite=NAME)
     return Sealed(key.kid, NAME, SUITE.encrypt(secret, public, info=context))
-
-
-@sensitive_variables("text", "found", "key")
-def key_parse(text: str) -> bytes:
-    """Parse a pasted key. Raises `ValueError`; its message does not repeat the key."""
-    found = _KEY.fullmatch(text.strip())
-    key = bytes.fromhex(found[1]) if found else b""
-    try:
-        address_of(key)
-    except ValueError:
-        raise ValueError("Enter a key: 64 hexadecimal digits, with or without 0x.") from None
-    return key

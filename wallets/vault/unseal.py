@@ -8,7 +8,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from django.conf import settings
 from django.views.decorators.debug import sensitive_variables
 
-from market.venues.hyperliquid.signing import address_of, sign
+from market.venues import venue_adapter
+from market.venues.base import CredentialScheme
 from wallets.models import SealingKey, Wallet, WalletSecret
 from wallets.vault.errors import VaultLocked
 from wallets.vault.keyfiles import KeyFiles
@@ -19,19 +20,19 @@ from wallets.vault.seal import NAME, SUITE, Sealed, info, newest_key, seal
 class KeySigner:
     """Signs with a key that it never reveals: it cannot be printed, pickled, copied or compared."""
 
-    __slots__ = ("__key", "address")
+    __slots__ = ("__scheme", "__secret", "key_id")
 
-    def __init__(self, key: bytes) -> None:
-        self.__key = key
-        self.address = address_of(key)
+    def __init__(self, secret: bytes, scheme: CredentialScheme) -> None:
+        self.__secret, self.__scheme = secret, scheme
+        self.key_id = scheme.key_id(secret)
 
     @sensitive_variables()
-    def sign(self, digest: bytes) -> dict[str, object]:
-        """The signature (r, s, v) of a digest of 32 bytes."""
-        return sign(digest, self.__key)
+    def sign(self, payload: bytes) -> dict[str, object]:
+        """As `market.venues.base.Signer.sign`."""
+        return self.__scheme.sign(payload, self.__secret)
 
     def __repr__(self) -> str:
-        return f"<signer {self.address}>"
+        return f"<signer {self.key_id}>"
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
         raise TypeError("a signer cannot leave its process")
@@ -63,8 +64,8 @@ class Unsealer:
         row = WalletSecret.objects.select_related("key").filter(pk=wallet.pk).first()
         if row is None:
             raise VaultLocked("this wallet has no key")
-        signer = KeySigner(self._open(row, wallet))
-        if wallet.signer_address and signer.address != wallet.signer_address:
+        signer = KeySigner(self._open(row, wallet), venue_adapter(wallet.venue_id).credentials)
+        if wallet.signer_address and signer.key_id != wallet.signer_address:
             raise VaultLocked("the sealed key does not match the wallet's signer address")
         return signer
 

@@ -15,6 +15,7 @@ from django_htmx.http import trigger_client_event
 
 from accounts.authentication import SignedInHttpRequest, is_signed_in
 from market.domain.instruments import Instrument
+from market.domain.orders import account_type_of
 from market.selectors import MarketRow, instrument_rules
 from wallets import selectors, services
 from wallets.domain.errors import OrderConflict, OrderDenied, OrderError, OrderInvalid
@@ -55,11 +56,15 @@ class TicketAccount:
     @property
     def free(self) -> Decimal:
         """Available amount of the quote asset."""
-        return available_balance(self.now, "spot" if self.spot else "perp", self.instrument.quote)
+        return available_balance(
+            self.now, account_type_of(self.now.margin_model, self.instrument.kind), self.instrument.quote
+        )
 
     @property
     def coins(self) -> Decimal:
-        return available_balance(self.now, "spot", self.instrument.base)
+        return available_balance(
+            self.now, account_type_of(self.now.margin_model, "spot"), self.instrument.base
+        )
 
 
 @never_cache
@@ -186,8 +191,7 @@ def size_share(request: SignedInHttpRequest, venue: str, symbol: str) -> HttpRes
         price=price or row.number("mark"),
         reduce_only=bool(request.GET.get("reduce_only")),
     )
-    step = Decimal(1).scaleb(-row.instrument.size_decimals)
-    size = (max_size * min(percent, Decimal(100)) / 100) // step * step
+    size = instrument_rules(row.instrument).rules.round_size(max_size * min(percent, Decimal(100)) / 100)
     response = render(request, "orders/size.html", {"size": format(size, "f"), "row": row})
     return trigger_client_event(response, "ticket:changed")
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from market.domain.errors import ParseError
-from market.domain.instruments import Instrument, Kind, Rules
+from market.domain.instruments import Instrument, InstrumentRules, Kind
 from market.domain.topics import SYMBOL
 from market.venues.hyperliquid.parsing import JsonObject
 
@@ -19,10 +19,10 @@ MIN_NOTIONAL = Decimal(10)
 COLLATERAL = "USDC"
 
 
-def _rules(kind: Kind, size_decimals: object) -> Rules:
+def _rules(kind: Kind, size_decimals: object) -> InstrumentRules:
     if type(size_decimals) is not int or not 0 <= size_decimals <= DECIMALS[kind]:
         raise ParseError("szDecimals out of range", size_decimals)
-    return Rules(size_decimals, DECIMALS[kind] - size_decimals, FIGURES, MIN_NOTIONAL)
+    return InstrumentRules.from_decimals(size_decimals, DECIMALS[kind] - size_decimals, FIGURES, MIN_NOTIONAL)
 
 
 def _symbol(value: object) -> str:
@@ -47,7 +47,7 @@ def _perp(venue: str, wire: JsonObject, quote: str) -> Instrument:
         quote=quote,
         rules=_rules("perp", wire["szDecimals"]),
         max_leverage=wire.get("maxLeverage"),
-        trading=not wire.get("isDelisted"),
+        status="delisted" if wire.get("isDelisted") else "trading",
     )
 
 

@@ -2,6 +2,7 @@
 
 from market.domain.errors import ParseError
 from market.domain.orders import Accepted, OrderResponse, Rejected
+from market.venues.base import RejectionMeaning
 from market.venues.hyperliquid.parsing import JsonObject, identity, quantity
 
 # Prefix of the error message → status of such an order in the venue's order lists.
@@ -67,3 +68,20 @@ def _status(row: JsonObject | str) -> OrderResponse:
     if "resting" in row:
         return Accepted(identity(row["resting"]["oid"]))
     return Accepted(identity(row["filled"]["oid"]), resting=False, filled=quantity(row["filled"]["totalSz"]))
+
+
+# --- rejection of a whole action ----------------------------------------------------------------------
+# "duplicate nonce": nonces are never reused, so the venue has accepted an earlier copy of this request.
+_AMBIGUOUS = ("duplicate nonce",)
+_RETRYABLE = ("invalid nonce", "nonce too", "already expired", "too many cumulative requests", "rate limit")
+_KEY_GONE = ("user or api wallet", "unable to recover signer")
+
+
+def rejection_meaning(text: str) -> RejectionMeaning:
+    """The meaning of a rejection of a whole action, by the venue's text."""
+    lowered = text.lower()
+    if any(part in lowered for part in _AMBIGUOUS):
+        return "ambiguous"
+    if any(part in lowered for part in _RETRYABLE):
+        return "again"
+    return "key_gone" if any(part in lowered for part in _KEY_GONE) else "reject"

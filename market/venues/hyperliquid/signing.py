@@ -22,15 +22,8 @@ Network = Literal["mainnet", "testnet"]
 DECIMALS = 8
 SOURCES: dict[Network, str] = {"mainnet": "a", "testnet": "b"}
 CHAINS: dict[Network, str] = {"mainnet": "Mainnet", "testnet": "Testnet"}
-SIGNATURE_CHAIN = "0x66eee"
 _EXCHANGE = domain_separator("Exchange", 1337)
 _AGENT = (("source", "string"), ("connectionId", "bytes32"))
-_APPROVE_AGENT = (
-    ("hyperliquidChain", "string"),
-    ("agentAddress", "address"),
-    ("agentName", "string"),
-    ("nonce", "uint64"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,18 +118,6 @@ def noop_action() -> dict[str, Any]:
     return {"type": "noop"}
 
 
-def approve_agent_action(*, agent: str, name: str, nonce: int, network: Network) -> dict[str, Any]:
-    """Approve an agent; must be signed by the master account. An unnamed agent has the name ""."""
-    return {
-        "type": "approveAgent",
-        "signatureChainId": SIGNATURE_CHAIN,
-        "hyperliquidChain": CHAINS[network],
-        "agentAddress": agent,
-        "agentName": name,
-        "nonce": nonce,
-    }
-
-
 # --- digests -----------------------------------------------------------------------------------
 def action_hash(
     action: dict[str, Any], nonce: int, *, vault: str | None = None, expires_after: int | None = None
@@ -153,11 +134,6 @@ def l1_digest(connection_id: bytes, network: Network) -> bytes:
     """Digest that agents and master accounts sign for trading actions."""
     values = {"source": SOURCES[network], "connectionId": connection_id}
     return digest(_EXCHANGE, struct_hash("Agent", _AGENT, values))
-
-
-def approve_agent_digest(action: dict[str, Any]) -> bytes:
-    separator = domain_separator("HyperliquidSignTransaction", int(action["signatureChainId"], 16))
-    return digest(separator, struct_hash("HyperliquidTransaction:ApproveAgent", _APPROVE_AGENT, action))
 
 
 # --- signatures --------------------------------------------------------------------------------

@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from market.domain.errors import ParseError, VenueRejected
+from market.domain.keys import KeyVerdict, RegisteredKey
 from market.domain.orders import (
     AccountState,
-    Agent,
     CancelSpec,
-    KeyRole,
     MarginMode,
     ModifySpec,
     OrderResponse,
@@ -22,6 +21,7 @@ from market.venues.base import AccountListener, Signer
 from market.venues.hyperliquid import order_actions, signing
 from market.venues.hyperliquid.action_quotas import ActionQuotas
 from market.venues.hyperliquid.client import stream_url
+from market.venues.hyperliquid.credentials import evaluate_key
 from market.venues.hyperliquid.exchange import ExchangeAction, ExchangeClient
 from market.venues.hyperliquid.parsing import JsonObject
 from market.venues.hyperliquid.private_streams import SLOTS, PrivateStreams
@@ -90,12 +90,12 @@ class HyperliquidTrader:
 
     async def _batch(self, request: ExchangeAction) -> list[OrderResponse]:
         if request.lane != "urgent":
-            await self._quotas.acquire(request.signer.address, request.timeout)
-        self._quotas.record_orders(request.signer.address, request.count)
+            await self._quotas.acquire(request.signer.key_id, request.timeout)
+        self._quotas.record_orders(request.signer.key_id, request.count)
         try:
             return await self._exchange.send(request, lambda response: statuses_read(response, request.count))
         except VenueRejected as rejection:
-            self._quotas.on_rejection(request.signer.address, rejection)
+            self._quotas.on_rejection(request.signer.key_id, rejection)
             raise
 
     def _encoded(self, encode: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -128,11 +128,10 @@ class HyperliquidTrader:
     async def account(self, address: str) -> AccountState:
         return await self._queries.account(address)
 
-    async def role(self, address: str) -> KeyRole:
-        return await self._queries.role(address)
-
-    async def agents(self, address: str) -> list[Agent]:
-        return await self._queries.agents(address)
+    async def key_verify(self, key: RegisteredKey, now: int) -> KeyVerdict:
+        role = await self._queries.role(key.key_id)
+        agents = await self._queries.agents(key.account) if role.role == "agent" else []
+        return evaluate_key(key, role, agents, now)
 
     # --- streams -------------------------------------------------------------------------------
     @property

@@ -22,5 +22,5 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if INSIDE not in os.environ:
             raise CommandError("this worker runs only in the stack of `manage.py chaos`")
-        expiry.final_before = lambda now, margin=0: now + FAR
+        expiry.final_before = lambda now, settle: now + FAR
         call_command("run_worker", options["worker"])

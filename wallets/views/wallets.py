@@ -1,4 +1,4 @@
-"""Wallet pages: account data, trading state, limits, key and archiving of one wallet."""
+"""Wallet pages: list of wallets; account data, trading state, limits, key and archiving of one wallet."""
 
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -19,6 +19,7 @@ from django.views.generic import FormView, TemplateView
 from accounts.authentication import SignedInHttpRequest
 from accounts.services import step_up_is_fresh
 from accounts.step_up import request_session, step_up_redirect, step_up_required
+from market.venues import venue_adapter
 from wallets import selectors, services
 from wallets.domain.status import STRICTNESS, TradingState
 from wallets.domain.wallet_validation import LIMITS
@@ -151,6 +152,9 @@ class LimitsView(WalletFormView):
     def get_initial(self) -> dict[str, Any]:
         return {name: getattr(self.wallet, name) for name in LIMITS}
 
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return {**super().get_form_kwargs(), "asset": venue_adapter(self.wallet.venue_id).collateral}
+
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(
             **kwargs,
@@ -208,3 +212,28 @@ class Archive(TemplateView):
             _("{label} is archived: its key is deleted, its records stay.").format(label=wallet_row.label),
         )
         return redirect("wallets:list")
+
+
+@private
+@require_GET
+def wallets(request: SignedInHttpRequest) -> HttpResponse:
+    """All cards; `?archived=1` includes archived wallets."""
+    all_wallets = list(selectors.wallets_of(request.user))
+    archived = [wallet for wallet in all_wallets if wallet.status == "archived"]
+    with_archived = request.GET.get("archived") == "1"
+    shown = all_wallets if with_archived else [one for one in all_wallets if one not in archived]
+    context = {
+        "cards": [selectors.card_of(wallet) for wallet in shown],
+        "archived": len(archived),
+        "with_archived": len(shown) == len(all_wallets),
+        "now": timezone.now(),
+    }
+    return render(request, "wallets/list.html", context)
+
+
+@private
+@require_GET
+def card(request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
+    """One card, for reloads after a change of its wallet."""
+    context = {"card": selectors.card_of(own_wallet(request, pk)), "now": timezone.now()}
+    return render(request, "wallets/card.html", context)
