@@ -1,65 +1,59 @@
-"""JSON codec of the bot journal: snapshots, events and decisions, encoded and decoded without loss.
+"""JSON codec of the bot journal: snapshots, ticks and events, encoded and decoded without loss (msgspec).
 
-The round trip is exact, so that a journal can be replayed.
+The round trip is exact, so that a journal can be replayed. The fields of a value are encoded by their declared
+types, decimals as text; only the value itself carries the name of its class.
 """
 
-from dataclasses import fields, is_dataclass
-from decimal import Decimal
-from enum import StrEnum
-from typing import Any
-from uuid import UUID
+from dataclasses import replace
+from typing import Any, get_args
 
-from bots.domain import events, orders
-from bots.domain.lifecycle import Status, StopPolicy
-from bots.domain.snapshot import LevelBackoff, Snapshot
-from bots.sdk.context import Position
-from bots.sdk.events import BookSnapshot, Tick
-from bots.sdk.intents import Level
-from market.domain.events import Candle
+import msgspec
+
+from bots.domain import events
+from bots.domain.snapshot import Snapshot
+from bots.sdk.events import Tick
+from bots.sdk.json_codec import json_decode, json_encode
 
 FORMAT = (
-    1  # of the JSON of journal entries and of the provenance of orders; raise it when their shape changes
+    2  # of the JSON of journal entries and of the provenance of orders; raise it when their shape changes
 )
 
-_CLASSES: tuple[type, ...] = (
-    events.Claimed, events.CandlesLoaded, events.Started, events.TickReceived, events.CandleClosed, events.BookUpdated,
-    events.TimerFired, events.InputsChanged, events.StopRequested, events.Crashed, events.OrderUpdated, events.OrderFilled,
-    events.FundingPaid, events.PositionAdjusted, orders.LiveOrder, orders.PlaceAction, orders.CancelAction, orders.ModifyAction,
-    BookSnapshot, Candle, Level, Position, LevelBackoff, Snapshot, Tick,
-)  # fmt: skip
+_CLASSES: tuple[type, ...] = (*get_args(events.Event), Snapshot, Tick)
 _BY_NAME = {cls.__name__: cls for cls in _CLASSES}
-_ENUMS: dict[str, type[StrEnum]] = {cls.__name__: cls for cls in (Status, StopPolicy)}
+_DECODERS: dict[type, msgspec.json.Decoder[Any]] = {cls: msgspec.json.Decoder(cls) for cls in _CLASSES}
 
 
 def encode(value: object) -> Any:
-    """The JSON form of a value of the classes above; lists are decoded as tuples."""
-    if is_dataclass(value) and not isinstance(value, type):
-        if type(value) not in _CLASSES:
-            raise TypeError(f"{type(value).__name__} is not journalled")
-        return {"$": type(value).__name__} | {f.name: encode(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, StrEnum):
-        return {"$": type(value).__name__, "is": value.value}
-    if isinstance(value, Decimal | UUID):
-        return {"$": type(value).__name__, "is": str(value)}
+    """The JSON form of a value of the classes above, of None, or of a sequence of them.
+
+    Raises `TypeError` for a value that would be decoded as another one, such as a number in place of a flag.
+    """
+    if value is None:
+        return None
     if isinstance(value, tuple | list):
         return [encode(item) for item in value]
-    if isinstance(value, dict):
-        return {key: encode(item) for key, item in value.items()}
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    raise TypeError(f"{type(value).__name__} is not journalled")
+    name, decoder = type(value).__name__, _DECODERS.get(type(value))
+    if decoder is None:
+        raise TypeError(f"{name} is not journalled")
+    if isinstance(value, events.InputsChanged):  # its inputs have no declared types
+        value = replace(value, inputs=json_encode(value.inputs, "inputs"))
+    text = msgspec.json.encode(value)
+    try:
+        exact = decoder.decode(text) == value
+    except msgspec.ValidationError as error:
+        raise TypeError(f"{name}: {error}") from error
+    if not exact:
+        raise TypeError(f"{name} would be decoded as another value")
+    return {"$": name} | msgspec.json.decode(text)
 
 
-def decode(value: object) -> Any:
-    """The inverse of `encode`."""
+def decode(value: Any) -> Any:
+    """The inverse of `encode`; lists are decoded as tuples. Raises `msgspec.ValidationError`."""
+    if value is None:
+        return None
     if isinstance(value, list):
         return tuple(decode(item) for item in value)
-    if not isinstance(value, dict):
-        return value
-    if "$" not in value:
-        return {key: decode(item) for key, item in value.items()}
-    name = value["$"]
-    if "is" in value:
-        constructors: dict[str, Any] = {"Decimal": Decimal, "UUID": UUID, **_ENUMS}
-        return constructors[name](value["is"])
-    return _BY_NAME[name](**{key: decode(item) for key, item in value.items() if key != "$"})
+    decoded: Any = msgspec.convert(value, _BY_NAME[value["$"]])
+    if isinstance(decoded, events.InputsChanged):
+        return replace(decoded, inputs=json_decode(decoded.inputs))
+    return decoded

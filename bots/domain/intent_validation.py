@@ -95,7 +95,7 @@ def state_written(state: object) -> str:
 def _check_all(levels: Iterable[object], rules: InstrumentRules) -> None:
     seen = set()
     for level in levels:
-        if not isinstance(level, Level):
+        if type(level) is not Level:  # a subclass could not be stored
             raise InvalidIntents(f"{level!r:.200} is not a level.")
         if problem := level.validation_error() or _rules_error(level, rules):
             raise InvalidIntents(f"Invalid level: {problem}.")

@@ -36,6 +36,9 @@ class Level:
             return f"the level id {identity!r} must be 1 to 32 of a-z, 0-9, '.', '_', '-'"
         if self.side not in ("buy", "sell") or self.style not in ("post_only", "gtc", "ioc"):
             return f"level {self.id} has the side {self.side!r} and the style {self.style!r}"
+        flag: object = self.reduce_only
+        if not isinstance(flag, bool):
+            return f"reduce_only of level {self.id} is {flag!r}; it must be true or false"
         figures: dict[str, object] = {"price": self.price, "size": self.size}
         if self.trigger is not None:
             figures["trigger"] = self.trigger

@@ -373,7 +373,7 @@ async def test_a_fill_moves_the_bots_own_position_once(world):
 
     def received():
         run = BotRun.objects.get(bot=bot)
-        return run.snapshot["position"]["size"]["is"] == "0.001000000000000000"
+        return run.snapshot["position"]["size"] == "0.001000000000000000"
 
     await stage.say(50_000, received)
     await stage.end()
@@ -398,7 +398,7 @@ async def test_a_bot_receives_only_its_own_share_of_funding(world):
     await in_thread(paid)
 
     def received():
-        funding = BotRun.objects.get(bot=bot).snapshot["position"]["funding"]["is"]
+        funding = BotRun.objects.get(bot=bot).snapshot["position"]["funding"]
         return Decimal(funding) == -2
 
     await stage.say(50_000, received)

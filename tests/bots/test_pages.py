@@ -2,16 +2,19 @@
 
 from datetime import timedelta
 from decimal import Decimal
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.urls import reverse
 from django.utils import timezone
 
 from bots import services
+from bots.domain import events
+from bots.domain.codec import encode
 from bots.domain.lifecycle import StopPolicy
 from bots.domain.requests import BotRequest
 from bots.models import Bot, BotRun
+from bots.sdk import Tick
 from bots.services import wallet_fills_post
 from tests.wallets.factories import PERP, world_make
 from wallets.models import Order
@@ -186,6 +189,27 @@ def test_order_details_show_event_inputs_code_checks_and_response(world, bot, cl
     for part in ("Started", "version 1", "c0de", "passed", "Place: ", "Filled"):
         assert part in page
     assert client.get(reverse("bots:order_detail", args=[bot.pk, uuid4()])).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        (events.TickReceived(1, Tick(1, Decimal("99.5"), Decimal("100.5"), Decimal(100))), "99.5 / 100.5"),
+        (
+            events.OrderFilled(
+                1, 2, UUID(int=1), "b1", "r", "sell", Decimal("100.5"), Decimal("0.25"), Decimal(0), "USDC"
+            ),
+            "sell 0.25 at 100.5",
+        ),
+        (events.StopRequested(1, StopPolicy.KEEP, "Stopped by its owner."), "Stopped by its owner."),
+    ],
+)
+def test_order_details_show_the_figures_of_the_event(world, bot, client, event, text):
+    order = filled(world, bot)
+    Order.objects.filter(pk=order.pk).update(provenance={**order.provenance, "event": encode(event)})
+    client.force_login(world.user)
+    page = client.get(reverse("bots:order_detail", args=[bot.pk, order.pk])).content.decode()
+    assert text in page
 
 
 def test_the_page_draws_orders_fills_and_profit(world, bot, client):

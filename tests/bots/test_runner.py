@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bots.domain import events, risk
-from bots.domain.codec import decode, encode
+from bots.domain.codec import FORMAT, decode, encode
 from bots.domain.lifecycle import Status, StopPolicy
 from bots.domain.order_planner import CancelOrder, ModifyOrder, PlaceOrder
 from bots.domain.orders import LiveOrder
@@ -39,6 +39,10 @@ def saying(script, **callbacks):
     return type("Said", (Says,), {"script": staticmethod(script), **callbacks})
 
 
+class OwnLevel(Level):
+    """A subclass of a class that is stored."""
+
+
 def running(strategy, given=None, price=100, **more):
     market = BotHarness(spec(strategy, None, given or terms(), **more))
     market.start(price)
@@ -61,7 +65,7 @@ def test_requests_have_ids_from_run_and_number_and_a_provenance():
     )  # fmt: skip
     assert (order.price, order.size, order.reduce_only) == (99, 1, False)
     why = order.provenance
-    assert why["format"] == 1
+    assert why["format"] == FORMAT == 2
     assert (why["run"], why["inputs"], why["code"], why["level"], why["n"]) == (str(RUN), 1, "c0de", "b0", 1)
     assert decode(why["event"]) == events.TickReceived(market.now, market.tick)
     json.dumps(why)
@@ -222,6 +226,10 @@ class Peculiar:
         (lambda context, tick: context.intents.append(Peculiar()), "peculiar is not an intent."),
         (lambda context, tick: context.idle(7), "Idle(reason=7) is not an intent."),
         (lambda context, tick: context.set_orders([Peculiar()]), "peculiar is not a level."),
+        (
+            lambda context, tick: context.set_orders([OwnLevel("b0", "buy", Decimal(99), Decimal(1))]),
+            "is not a level.",
+        ),
         (lambda context, tick: context.set_orders([level(), level()]), "Duplicate level id 'b0'."),
         (
             lambda context, tick: context.set_orders([level("close")]),
@@ -603,6 +611,37 @@ def test_unknown_classes_are_not_journalled():
         encode(Peculiar())
     with pytest.raises(TypeError, match="Spec is not journalled"):
         encode(spec(Says))
+
+
+def test_the_json_has_no_types_but_the_class_of_the_value():
+    position = Position(Decimal("1.50"), Decimal(-3))
+    order = LiveOrder(UUID(int=7), level("b1", "buy", 99, 1), Decimal("1.0"), "open")
+    written = encode(Snapshot(status=Status.RUNNING, position=position, live=(order,)))
+    assert written["$"] == "Snapshot"
+    assert written["status"] == "running"
+    assert written["position"]["size"] == "1.50"
+    assert written["live"][0]["client_id"] == str(UUID(int=7))
+    assert written["live"][0]["level"]["price"] == "99"
+    assert written == json.loads(json.dumps(written))
+
+
+@pytest.mark.parametrize("value", [Decimal("1.50"), Decimal("1E+3"), "1.50", True, 7, None])
+def test_inputs_keep_their_types_in_the_journal(value):
+    event = events.InputsChanged(9, {"a": value}, 2)
+    (decoded,) = decode(json.loads(json.dumps(encode((event,)))))
+    assert decoded == event
+    assert type(decoded.inputs["a"]) is type(value)
+    assert str(decoded.inputs["a"]) == str(value)
+
+
+def test_a_value_that_would_not_be_decoded_as_itself_is_not_encoded():
+    """It would be found only when the run is restored."""
+    for wrong in (
+        replace(level("b1", "buy", 99, 1), reduce_only=1),
+        OwnLevel("b1", "buy", Decimal(99), Decimal(1)),
+    ):
+        with pytest.raises(TypeError):
+            encode(Snapshot(target=(wrong,)))
 
 
 def test_for_a_modified_level_only_the_new_order_is_reported():

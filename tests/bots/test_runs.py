@@ -172,6 +172,6 @@ async def test_replaying_the_journal_of_a_run_requests_the_same_orders(alice, mo
 
 
 def test_a_journal_of_another_format_is_not_replayed():
-    row = BotJournalEntry(number=3, body={"format": 2, "events": [], "tick": None, "inputs": 1})
-    with pytest.raises(replay.JournalFormatError, match="entry 3 has format 2"):
+    row = BotJournalEntry(number=3, body={"format": 1, "events": [], "tick": None, "inputs": 1})
+    with pytest.raises(replay.JournalFormatError, match="entry 3 has format 1"):
         replay._entry(row)

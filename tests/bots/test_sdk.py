@@ -267,6 +267,7 @@ def test_profit_counts_everything():
         Level("a", "buy", Decimal(0), Decimal(1)),
         Level("a", "buy", Decimal(1), Decimal("NaN")),
         Level("a", "buy", Decimal(1), Decimal(1), trigger=Decimal(-1)),
+        Level("a", "buy", Decimal(1), Decimal(1), reduce_only=1),
     ],
 )
 def test_an_invalid_level_reports_its_error(level):

@@ -120,7 +120,7 @@ def verify_bots(bots: Collection[UUID], wallets: Collection[UUID]) -> BotVerdict
         verdict.snapshots += _snapshot(bot)
     for run in BotRun.objects.filter(bot__in=bots):
         verdict.journal += _journal(run)
-        if run.snapshot.get("status", {}).get("is") == Status.FAULTED:
+        if run.snapshot.get("status") == Status.FAULTED:
             verdict.faulted.append(f"{run.bot_id}: {run.end_reason or 'a fault'}")
     return verdict
 
