@@ -5,15 +5,20 @@ BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
 NPM := $(shell command -v npm 2>/dev/null)
 
-.PHONY: run test coverage check bench format lock clean
+.PHONY: run test proofs coverage check bench format lock clean
 
 run: $(VENV)/.runtime node_modules/.installed
 	@exec $(MANAGE) up
 
-# Distributed by file, not by group: pytest-xdist 3.8 ignores groups under pytest 9.2 (pytest-xdist issue 1386).
+# Distributed as tests/conftest.py says: by file, the longest first.
 test: $(VENV)/.dev node_modules/.installed
 	$(BIN)/python -m tests.browser.chromium
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not proof" $(ARGS)
+
+# Kills, chaos, generated requests: minutes of real processes.
+proofs: $(VENV)/.dev node_modules/.installed
+	$(BIN)/python -m tests.browser.chromium
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m proof $(ARGS)
 
 coverage: $(VENV)/.dev node_modules/.installed
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(ARGS)

@@ -25,12 +25,44 @@ TRUNCATE_GUARDS = [
 settings.register_profile("cryptotrade", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("cryptotrade")
 
-# Tests that mostly wait for real processes start first, so that they run in parallel to CPU-bound tests.
-FIRST = ("test_stack.py", "test_chaos.py")
+ROOT = Path(__file__).resolve().parents[1]
+# The longest first, by measured duration: then no worker is left with a long file at the end.
+FIRST = (
+    "tests/e2e",
+    "tests/browser/test_trading.py",
+    "tests/browser/test_market.py",
+    "tests/accounts/test_route_matrix.py",
+    "tests/simulator/test_run_simulator.py",
+    "tests/cryptotrade/test_schemathesis.py",
+    "tests/benchmarks/test_bench.py",
+    "tests/browser/test_accounts.py",
+    "tests/browser/test_bots.py",
+)
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: item.path.name not in FIRST)
+    items.sort(key=lambda item: _turn(item.path.relative_to(ROOT).as_posix()))
+
+
+def _turn(path):
+    return next((number for number, first in enumerate(FIRST) if path.startswith(first)), len(FIRST))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """By file, but in one process all end-to-end tests that share a running stack.
+
+    Not by `xdist_group`: pytest-xdist 3.8 ignores groups under pytest 9.2 (pytest-xdist issue 1386).
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    class Distribution(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            path = super()._split_scope(nodeid)
+            shared = path.startswith("tests/e2e/") and not path.endswith("test_chaos.py")
+            return "tests/e2e" if shared else path
+
+    return Distribution(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(autouse=True)

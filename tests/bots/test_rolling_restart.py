@@ -121,6 +121,7 @@ def count_in_state(state):
     return sum(live["state"] == state for snapshot in runs for live in snapshot["live"])
 
 
+@pytest.mark.proof
 async def test_a_rolling_restart_of_fifty_bots_cancels_no_order(alice, transactional_db):
     world = await in_thread(world_make, alice)
     await Wallet.objects.filter(pk=world.wallet.pk).aupdate(orders_per_minute=100_000)

@@ -248,6 +248,7 @@ async def test_a_signal_drains_the_process_in_five_seconds(process, venue, signa
     assert not await Worker.objects.aexists()
 
 
+@pytest.mark.proof
 @pytest.mark.slow
 async def test_a_standby_takes_over_after_kill_9(process, venue):
     first = await process()

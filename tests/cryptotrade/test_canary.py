@@ -102,6 +102,7 @@ def visitor_of(db):
     return visitor_of
 
 
+@pytest.mark.proof
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", ["word", "key", "api_key", "token"])
 @pytest.mark.parametrize("signed_in", [False, True], ids=["visitor", "signed in"])

@@ -21,7 +21,7 @@ from accounts.models import User
 from tests.accounts.auth_factories import key_of, program, verified
 from tests.market import factories
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.proof]
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

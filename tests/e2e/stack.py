@@ -125,6 +125,18 @@ class Stack:
                 process.kill()
 
 
+@contextlib.contextmanager
+def running(stack):
+    """The stack, ready, with the demo trader; destroyed at the end."""
+    stack.start()
+    try:
+        stack.wait_until_ready(240)  # a first start fills the history of 45 markets
+        wait_for(lambda: "Ctrl-C stops" in stack.output(), 120, "the demo trader")
+        yield stack
+    finally:
+        stack.destroy()
+
+
 class Watcher:
     """Stream client that asserts continuity: within an epoch no update is skipped or repeated."""
 

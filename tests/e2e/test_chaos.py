@@ -44,6 +44,7 @@ def chaos(open_folder):
     return run
 
 
+@pytest.mark.proof
 def test_sixty_orders_and_six_bots_survive_repeated_process_kills(chaos):
     status, report, output = chaos(
         "--orders", "60", "--action-interval", "1", "--bots", "6", "--kills", "8", "--seed", "29", "--fault-interval", "1",

@@ -19,7 +19,7 @@ from psycopg import sql
 
 from cryptotrade.embedded import services_at
 from market.venues.hyperliquid import signing, user_actions
-from tests.e2e.stack import ROOT, Stack, wait_for
+from tests.e2e.stack import ROOT, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 MASTER, MARKER = secrets.token_bytes(32), secrets.token_bytes(32)
@@ -50,19 +50,6 @@ def _post(url, body, headers=None):
     )
     with urllib.request.urlopen(request, timeout=60) as response:
         return json.loads(response.read() or b"{}")
-
-
-@pytest.fixture(scope="module")
-def stack(open_folder):
-    stack = Stack(open_folder)
-    stack.start()
-    try:
-        stack.wait_until_ready()
-        wait_for(lambda: "Ctrl-C stops" in stack.output(), 120, "the demo trader")
-        yield stack
-        stack.interrupt()
-    finally:
-        stack.destroy()
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +177,7 @@ def test_a_dump_and_the_key_folder_restore_and_the_dump_alone_refuses(stack, mar
     restored = services.database_url.replace("/cryptotrade", "/restored")
     with psycopg.connect(services.database_url, autocommit=True) as database:
         database.execute("CREATE DATABASE restored")
+        sealed = database.execute("SELECT count(*) FROM wallets_walletsecret").fetchone()[0]
     try:
         assert _manage(stack, restored, tmp_path, "migrate", "--verbosity", "0").returncode == 0
         _restore(restored, _dump(stack))
@@ -199,7 +187,8 @@ def test_a_dump_and_the_key_folder_restore_and_the_dump_alone_refuses(stack, mar
         copied = tmp_path / "copied"
         shutil.copytree(stack.var / "secrets" / "execution", copied)
         both = _manage(stack, restored, copied, "sealing_keys", "check")
-        assert both.stdout.strip() == "2 sealed keys open", both.stderr  # the demo user's and the marker
+        assert sealed >= 2  # the demo user's and the marker
+        assert both.stdout.strip() == f"{sealed} sealed keys open", both.stderr
     finally:
         with psycopg.connect(services.database_url, autocommit=True) as database:
             database.execute("DROP DATABASE restored WITH (FORCE)")

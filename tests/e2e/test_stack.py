@@ -8,20 +8,15 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from tests.browser.chromium import FLAGS, chromium_path
-from tests.e2e.stack import ReaderPool, Stack, Watcher, wait_for
+from tests.e2e.stack import ReaderPool, Stack, Watcher, running, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 
 
 @pytest.fixture(scope="module")
-def stack(open_folder):
-    stack = Stack(open_folder)
-    stack.start()
-    try:
-        stack.wait_until_ready()
+def own_stack(open_folder):
+    with running(Stack(open_folder)) as stack:
         yield stack
-    finally:
-        stack.destroy()
 
 
 async def test_thirty_instruments_reach_the_stream(stack):
@@ -67,24 +62,26 @@ def test_the_demo_user_is_generated_with_a_private_password_and_can_log_in(stack
     assert code not in "".join(log.read_text() for log in (stack.var / "log").glob("*.log"))
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("victim", ["run_worker market-feed", "run_simulator"])
-async def test_a_killed_feed_or_venue_is_detected_and_restarted(stack, victim):
-    async with Watcher(stack.stream_url) as watcher:
+async def test_a_killed_feed_or_venue_is_detected_and_restarted(own_stack, victim):
+    async with Watcher(own_stack.stream_url) as watcher:
         await watcher.watch("venues")
         await watcher.watch("ticks.hyperliquid-sim")
         await watcher.until(lambda: watcher.status() == "live", 120, "live before the kill")
-        pid = stack.kill(victim)
+        pid = own_stack.kill(victim)
         await watcher.until(lambda: watcher.status() in ("late", "down"), 15, "noticed")
         await watcher.until(lambda: watcher.status() == "live", 60, "live again")
         epoch, seq = watcher.at["ticks.hyperliquid-sim"]
         await watcher.until(lambda: watcher.at["ticks.hyperliquid-sim"] > (epoch, seq + 3), 30, "moves again")
-    assert stack.child(victim).pid != pid
+    assert own_stack.child(victim).pid != pid
 
 
-async def test_the_stream_continues_after_redis_was_killed(stack):
-    async with Watcher(stack.stream_url) as watcher:
+@pytest.mark.proof
+async def test_the_stream_continues_after_redis_was_killed(own_stack):
+    async with Watcher(own_stack.stream_url) as watcher:
         await watcher.watch("ticks.hyperliquid-sim")
-        stack.kill("redis-server")
+        own_stack.kill("redis-server")
         before = watcher.at["ticks.hyperliquid-sim"]
         await watcher.until(
             lambda: watcher.at["ticks.hyperliquid-sim"] > (before[0], before[1] + 30), 60, "goes on"
@@ -93,14 +90,15 @@ async def test_the_stream_continues_after_redis_was_killed(stack):
         assert watcher.at["ticks.hyperliquid-sim"][0] == before[0]
 
 
-async def test_after_a_killed_web_process_a_client_recovers_by_seq(stack):
-    async with Watcher(stack.stream_url) as watcher:
+@pytest.mark.proof
+async def test_after_a_killed_web_process_a_client_recovers_by_seq(own_stack):
+    async with Watcher(own_stack.stream_url) as watcher:
         await watcher.watch("trades.hyperliquid-sim.BTC")
         await watcher.until(lambda: watcher.at["trades.hyperliquid-sim.BTC"][1] > 0, 120, "trades")
         epoch, seq = watcher.at["trades.hyperliquid-sim.BTC"]
-        stack.kill("manage.py web")
-    await asyncio.to_thread(stack.wait_until_ready, 60)
-    async with Watcher(stack.stream_url) as watcher:
+        own_stack.kill("manage.py web")
+    await asyncio.to_thread(own_stack.wait_until_ready, 60)
+    async with Watcher(own_stack.stream_url) as watcher:
         request = {"op": "subscribe", "topic": "trades.hyperliquid-sim.BTC", "epoch": epoch, "seq": seq}
         await watcher.socket.send(json.dumps(request))
         response = json.loads(await asyncio.wait_for(watcher.socket.recv(), 60))
@@ -109,11 +107,11 @@ async def test_after_a_killed_web_process_a_client_recovers_by_seq(stack):
 
 
 @pytest.fixture(scope="module")
-def page(stack):
+def page(own_stack):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
         page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.goto(f"{stack.url}/market/hyperliquid-sim/BTC/")
+        page.goto(f"{own_stack.url}/market/hyperliquid-sim/BTC/")
         yield page
         browser.close()
 
@@ -133,21 +131,22 @@ def wait_until_fresh(page, seconds):
         pytest.fail(f"stale after {seconds} s: {stale_on(page)}; stream state {message!r}")
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     "victim", ["run_worker market-feed", "manage.py web", "run_simulator", "redis-server"]
 )
 @pytest.mark.browser
-def test_an_open_page_survives_a_kill_under_load(stack, page, victim):
+def test_an_open_page_survives_a_kill_under_load(own_stack, page, victim):
     """With sixty other stream clients, an open page marks stale values and recovers without a reload."""
     ladder = "document.querySelector('.ladder').innerText"
-    with ReaderPool(stack.stream_url, 60) as readers:
+    with ReaderPool(own_stack.stream_url, 60) as readers:
         wait_until_fresh(page, 60)
         wait_for(lambda: readers.frames > 600, 120, "the readers receive frames")
-        stack.kill(victim)
+        own_stack.kill(victim)
         if (
             victim != "redis-server"
         ):  # Redis is back before any value is stale; other processes may be too, then kill again
-            wait_for(lambda: stale_on(page) or (stack.kill(victim) and None), 60, "says what is stale")
+            wait_for(lambda: stale_on(page) or (own_stack.kill(victim) and None), 60, "says what is stale")
         wait_until_fresh(page, 90)
         before = page.evaluate(ladder)
         page.wait_for_function(f"before => {ladder} !== before", arg=before, timeout=60_000)
@@ -155,17 +154,18 @@ def test_an_open_page_survives_a_kill_under_load(stack, page, victim):
         assert readers.breaks == []
 
 
-def test_one_interrupt_leaves_no_process_and_a_second_run_keeps_the_history(stack):
+@pytest.mark.proof
+def test_one_interrupt_leaves_no_process_and_a_second_run_keeps_the_history(own_stack):
     path = "/api/v1/candles?venue=hyperliquid-sim&symbol=BTC&interval=1m&limit=1000"
-    before = wait_for(lambda: (stack.get(path)[1] or {}).get("results"), 120, "candles")
-    assert stack.interrupt() == 0
-    assert stack.processes() == []
-    stack.start()
-    stack.wait_until_ready()
-    after = stack.get(path)[1]["results"]
+    before = wait_for(lambda: (own_stack.get(path)[1] or {}).get("results"), 120, "candles")
+    assert own_stack.interrupt() == 0
+    assert own_stack.processes() == []
+    own_stack.start()
+    own_stack.wait_until_ready()
+    after = own_stack.get(path)[1]["results"]
     common = {c["t"]: c for c in after}.keys() & {c["t"] for c in before}
     assert len(common) >= min(len(before), 900)
     stored = {c["t"]: c for c in before}
     assert all(c == stored[c["t"]] for c in after if c["t"] in common)
-    assert stack.interrupt() == 0
-    assert stack.processes() == []
+    assert own_stack.interrupt() == 0
+    assert own_stack.processes() == []

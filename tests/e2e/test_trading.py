@@ -9,25 +9,13 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from tests.browser.chromium import FLAGS, chromium_path
-from tests.e2e.stack import Stack, wait_for
+from tests.e2e.stack import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 
 BTC = "/market/hyperliquid-sim/BTC/"
 SECONDS = 120
 expect.set_options(timeout=SECONDS * 1000)
-
-
-@pytest.fixture(scope="module")
-def stack(open_folder):
-    stack = Stack(open_folder)
-    stack.start()
-    try:
-        stack.wait_until_ready(240)  # a first start fills the history of 45 markets
-        yield stack
-        stack.interrupt()
-    finally:
-        stack.destroy()
 
 
 @pytest.fixture(scope="module")

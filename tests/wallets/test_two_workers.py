@@ -116,6 +116,7 @@ def placed_at_venue(simulator, wallet):
     return taken
 
 
+@pytest.mark.proof
 async def test_a_worker_that_slept_past_its_lease_sends_and_writes_nothing_more(process, wallet, simulator):
     sleeper = await process()
     await eventually(is_open_for_business, within=60)
