@@ -259,5 +259,5 @@ def test_a_fill_with_fees_in_two_assets_posts_both(world):
     assert (world.held("fees"), world.held("fees", asset="BNB")) == (D("-0.5"), D("0.002"))
     assert world.held(asset="BNB") == D("-0.002")
     fill = Fill.objects.get(order=order)
-    assert (fill.fee_asset, fill.fee, fill.other_fees) == ("BNB", D("0.002"), [["USDC", "-0.5"]])
+    assert (fill.fee_asset, fill.fee, fill.other_fees) == ("USDC", D("-0.5"), [["BNB", "0.002"]])
     assert Position.objects.get(wallet=world.wallet).fees == D("-0.5")

@@ -114,7 +114,7 @@ def positions_at(wallet: UUID, fill: int, payment: int) -> dict[int, PositionTot
         size_then=F("size") - _sum(later, _SIGNED),
         cost_then=F("cost") - _sum(later, _SIGNED * F("price") + F("closed_pnl")),
         realised_pnl_then=F("realised_pnl") - _sum(later, F("closed_pnl")),
-        fees_then=F("fees") - _sum(later, F("fee")),
+        fees_then=F("fees") - _sum(later.filter(fee_asset=F("instrument__quote")), F("fee")),
         funding_then=F("funding") - _sum(paid, F("amount")),
     )
     names = ("size", "cost", "realised_pnl", "fees", "funding")

@@ -260,7 +260,9 @@ class AccountEventApplier:
         self.books.order_transition(order, fill_event(order.filled, order.size))
 
     def _fill_row(self, event: VenueFill, order: Order, instrument: "Instrument") -> Fill:
-        (asset, fee), *more = event.fees or ((instrument.quote, ledger.ZERO),)
+        # The fee in the quote is the one that PnL is computed with: it has the column.
+        fees = sorted(event.fees, key=lambda charge: charge[0] != instrument.quote)
+        (asset, fee), *more = fees or [(instrument.quote, ledger.ZERO)]
         return Fill(
             order=order,
             wallet=self.books.wallet,
