@@ -113,4 +113,6 @@ def _rules_error(level: Level, rules: InstrumentRules) -> str | None:
         return f"the trigger {level.trigger} of level {level.id} is not a multiple of the price tick"
     if level.size != rules.round_size(level.size):
         return f"the size {level.size} of level {level.id} is not a multiple of the size step"
+    if level.size and not rules.size_is_valid(level.size):
+        return f"the size {level.size} of level {level.id} is outside the bounds of the instrument"
     return None

@@ -49,11 +49,14 @@ class Terms:
 
     def round_size_down(self, size: Decimal) -> Decimal:
         """The valid size at or below; zero when there is none."""
-        return self.instrument.rules.round_size(size, "down") if size > 0 else ZERO
+        return self.instrument.rules.fit_size(size)
 
     def is_tradable(self, price: Decimal, size: Decimal) -> bool:
         """Whether the order reaches the venue's minimum size and notional."""
-        return price > 0 and size > 0 and price * size >= self.instrument.rules.min_notional
+        rules = self.instrument.rules
+        if price <= 0 or size <= 0 or size < rules.min_size:
+            return False
+        return rules.notional(price, size) >= rules.min_notional
 
 
 @dataclass(frozen=True, slots=True)

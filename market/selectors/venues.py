@@ -16,7 +16,6 @@ from market.domain.instruments import (
     InstrumentStatus,
     Kind,
     LeverageTier,
-    as_step,
     decimals_of,
 )
 from market.domain.instruments import Instrument as DomainInstrument
@@ -106,13 +105,13 @@ def price_decimals(instrument: Instrument, last: Decimal | None) -> int:
 
 def _rules(row: Instrument) -> InstrumentRules:
     return InstrumentRules(
-        tick_size=as_step(row.tick_size),
-        size_step=as_step(row.size_step),
+        tick_size=row.tick_size,
+        size_step=row.size_step,
         significant_figures=row.significant_figures,
         min_notional=row.min_notional,
         min_size=row.min_size,
         max_size=row.max_size,
-        contract_size=as_step(row.contract_size),
+        contract_size=row.contract_size,
         direction=cast("Direction", row.contract_direction),
     )
 

@@ -16,4 +16,6 @@ def stack():
     folder.chmod(0o755)
     with running(Stack(folder)) as stack:
         yield stack
+        assert stack.interrupt() == 0
+        assert stack.processes() == []
     shutil.rmtree(folder, ignore_errors=True)

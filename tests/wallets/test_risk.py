@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market.domain.instruments import Instrument, InstrumentRules
+from market.domain.instruments import Instrument, InstrumentRules, LeverageTier
 from wallets.domain.denials import REASONS, Denial, document
 from wallets.domain.errors import OrderInvalid
 from wallets.domain.pricing import request_check, worst_price
@@ -322,11 +322,22 @@ def test_nothing_is_approved_that_cannot_be_paid(size, cash):
         assert answer.reserve >= size * 49_000 / 20
 
 
+@pytest.mark.parametrize(("size", "denied"), [("0.01", None), ("0.02", None), ("0.03", Denial.LEVERAGE_TIER)])
+def test_the_leverage_of_a_larger_position_is_bounded_by_its_tier(size, denied):
+    tiers = (LeverageTier(D(1_000), 20), LeverageTier(None, 5))
+    answer = verdict(
+        request(size=D(size)), context(leverage=20), instrument=replace(BTC, leverage_tiers=tiers)
+    )
+    assert getattr(answer, "denial", None) is denied
+    if denied:
+        assert "20x is above 5x" in answer.message
+
+
 # --- documentation ------------------------------------------------------------------------------------
 def test_every_denial_has_its_words_and_a_case():
     assert set(REASONS) == set(Denial)
     assert {denial for denial, *_ in DENIED} >= set(Denial) - {
-        Denial.INSTRUMENT_NOT_TRADING, Denial.SPOT_RULES, Denial.REPLACED_ORDER_CLOSED,
+        Denial.INSTRUMENT_NOT_TRADING, Denial.SPOT_RULES, Denial.REPLACED_ORDER_CLOSED, Denial.LEVERAGE_TIER,
     }  # fmt: skip
 
 

@@ -28,6 +28,7 @@ class Denial(StrEnum):
     DAILY_LIMIT = "daily_limit"
     POSITION_LIMIT = "position_limit"
     LEVERAGE = "leverage"
+    LEVERAGE_TIER = "leverage_tier"
     INSUFFICIENT_FUNDS = "insufficient_funds"
     REPLACED_ORDER_CLOSED = "replaced_order_closed"
 
@@ -129,6 +130,11 @@ REASONS: dict[Denial, Reason] = {
     Denial.LEVERAGE: Reason(
         "Leverage could reach {leverage}x of the equity of {equity}; the max leverage is {limit}x.",
         "The notional of all positions, if every open order were filled, over the equity of the account.",
+    ),
+    Denial.LEVERAGE_TIER: Reason(
+        "Leverage {leverage}x is above {limit}x, the maximum for a position of {notional} {quote}.",
+        "The venue lowers the maximum leverage of larger positions: lower the leverage or the size. All open orders "
+        "of the instrument are counted.",
     ),
     Denial.INSUFFICIENT_FUNDS: Reason(
         "Insufficient funds: {needed} {asset} are needed, {available} available.",

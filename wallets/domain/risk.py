@@ -262,6 +262,18 @@ def leverage_rule(case: RiskCheck) -> Denied | None:
     return _denied(case, Denial.LEVERAGE, leverage=shown, equity=equity, limit=now.limits.leverage)
 
 
+def leverage_tier_rule(case: RiskCheck) -> Denied | None:
+    """Perpetuals only: the leverage of the instrument, against the venue's maximum for the position."""
+    if case.exits or not case.instrument.leverage_tiers:
+        return None
+    notional, leverage = _own_after(case), case.now.exposure.leverage
+    limit = case.instrument.max_leverage_at(notional)
+    if limit is None or leverage <= limit:
+        return None
+    quote = case.instrument.quote
+    return _denied(case, Denial.LEVERAGE_TIER, leverage=leverage, limit=limit, notional=notional, quote=quote)
+
+
 def _own_after(case: RiskCheck) -> Decimal:
     """The notional of the instrument if this order and all open orders of its side were filled."""
     own = case.now.exposure
@@ -281,5 +293,5 @@ def funds_rule(case: RiskCheck) -> Denied | None:
 
 RULES: tuple[Rule, ...] = (
     state_rule, instrument_rule, step_rule, reduce_rule, price_rule, trigger_rule, band_rule,
-    notional_rule, order_rate_rule, size_rule, leverage_rule, funds_rule,
+    notional_rule, order_rate_rule, size_rule, leverage_rule, leverage_tier_rule, funds_rule,
 )  # fmt: skip
