@@ -6,6 +6,7 @@ from tests.test_contracts import PRODUCT, ROOT
 
 # file: function(parameter) → why no type can be written.
 REMAINING = {
+    "bots/domain/codec.py: decode(value)": "the JSON of a value of any class of the journal",
     "market/domain/topic_reader.py: update(body)": "its type depends on the class of the topic",
     "market/domain/topic_reader.py: replace(whole)": "its type depends on the class of the topic",
     "market/domain/typed_data.py: _encoded(value)": "untrusted; the conversion of each Solidity type checks it",

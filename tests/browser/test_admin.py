@@ -14,7 +14,7 @@ from tests.browser.conftest import PATIENCE
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 PAGES = ["", *(f"accounts/{name}/" for name in ("user", "authsession", "apikey", "auditentry"))]
-PAGES += [f"market/{name}/" for name in ("venue", "instrument", "worker")]
+PAGES += ["market/venue/", "market/instrument/", "core/worker/"]
 
 
 @pytest.fixture

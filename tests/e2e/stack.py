@@ -123,6 +123,8 @@ class Stack:
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
                 process.kill()
+        self.process.wait(60)
+        self.log.close()
 
 
 @contextlib.contextmanager

@@ -81,10 +81,21 @@ def test_instrument_carries_its_rules(client, market):
         "quote": "USDC",
         "size_decimals": 5,
         "price_decimals": 1,
+        "tick_size": "0.1",
+        "size_step": "0.00001",
         "significant_figures": 5,
         "min_notional": "0",
+        "min_size": "0",
+        "max_size": None,
+        "contract_size": "1",
+        "contract_direction": "linear",
+        "settle_asset": "",
         "max_leverage": 40,
+        "leverage_tiers": [],
+        "status": "trading",
         "trading": True,
+        "listed_at": None,
+        "expires_at": None,
     }
 
 

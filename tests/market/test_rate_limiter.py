@@ -286,14 +286,14 @@ async def test_orders_are_delayed_by_the_quota_of_the_master_and_exits_are_not()
     await simulator.start()
     trader = HyperliquidTrader("hyperliquid-sim", f"http://127.0.0.1:{simulator.port}", network="testnet")
     client, agent = AccountClient(simulator, trader), Key()
-    client.approve(agent.address, "bot")
+    client.approve(agent.key_id, "bot")
     client.signer = agent
     account = simulator.account_engine.exchange.accounts[client.address]
     account.requests, account.last_request = 10_001, 0
     await client.place(client.order(0.9))  # one in ten seconds passes
     with pytest.raises(VenueRejected, match="Too many cumulative requests"):
         await client.place(client.order(0.9))
-    await until(lambda: trader._quotas._quotas[agent.address].cap == 10_000)
+    await until(lambda: trader._quotas._quotas[agent.key_id].cap == 10_000)
     with pytest.raises(VenueUnavailable, match="almost used up"):
         await client.place(client.order(0.9))
     [open_order] = await trader.orders_open(client.address)
