@@ -9,7 +9,7 @@ ENV PIP_NO_CACHE_DIR=1
 WORKDIR /build
 RUN python -m venv /venv && /venv/bin/pip install --quiet uv
 COPY requirements.lock ./
-RUN VIRTUAL_ENV=/venv /venv/bin/uv pip install --require-hashes -r requirements.lock
+RUN VIRTUAL_ENV=/venv /venv/bin/uv pip install --compile-bytecode --require-hashes -r requirements.lock
 
 FROM python:3.11-slim
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
@@ -19,7 +19,8 @@ WORKDIR /app
 COPY --from=python /venv /venv
 COPY --from=assets /build/node_modules node_modules
 COPY . .
-RUN SECRET_KEY=build JWT_SIGNING_KEY=build MFA_KEY=build python manage.py collectstatic --noinput --verbosity 0
+RUN SECRET_KEY=build JWT_SIGNING_KEY=build MFA_KEY=build python manage.py collectstatic --noinput --verbosity 0 \
+ && python -m compileall -q accounts bots core cryptotrade market wallets
 USER cryptotrade
 VOLUME /data
 EXPOSE 8000

@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
 NPM := $(shell command -v npm 2>/dev/null)
+# Every command here starts many Python processes: with cached bytecode each starts in a third of the time.
+unexport PYTHONDONTWRITEBYTECODE
+UV_INSTALL = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes
 
 .PHONY: run test proofs coverage check bench format lock clean
 
@@ -46,18 +49,18 @@ $(BIN)/uv:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
 $(VENV)/.runtime: requirements.lock | $(BIN)/uv
-	@test -e $(VENV)/.dev || $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@test -e $(VENV)/.dev || $(UV_INSTALL) -r requirements.lock
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock | $(BIN)/uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	$(UV_INSTALL) -r requirements-dev.lock
 	@touch $@ $(VENV)/.runtime
 
 node_modules/.installed: package-lock.json | $(BIN)/uv
 ifdef NPM
 	npm ci --silent --ignore-scripts
 else
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-node.lock
+	$(UV_INSTALL) -r requirements-node.lock
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --silent --ignore-scripts
 endif
 	@touch $@
