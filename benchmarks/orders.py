@@ -93,7 +93,7 @@ class BenchStack:
         self._stack = ExitStack()
 
     def __enter__(self) -> "BenchStack":
-        manage = Path(__file__).resolve().parents[2] / "manage.py"
+        manage = Path(__file__).resolve().parents[1] / "manage.py"
         self._process = self._stack.enter_context(
             self._bench.child(
                 "stack",
