@@ -125,7 +125,6 @@ def _on_core(core: int | None) -> Iterator[None]:
 @contextmanager
 def _services(bench: Bench, number: int) -> Iterator[dict[str, str]]:
     """Start PostgreSQL with a new database; yields the environment for processes that use it."""
-    bench.folder.chmod(0o755)  # PostgreSQL may run as another user
     var = bench.folder / f"bots-{number}"
     var.mkdir(mode=0o755)
     postgres = EmbeddedPostgres(var)

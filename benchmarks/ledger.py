@@ -24,7 +24,6 @@ def run(bench: Bench, options: Options, say: Print) -> Row:
     """Medians over the runs. Clients, topics and peers do not apply."""
     rows: list[Row] = []
     with ExitStack() as stack:
-        bench.folder.chmod(0o755)  # PostgreSQL may run as another user
         postgres = EmbeddedPostgres(bench.folder)
         postgres.start()
         stack.callback(postgres.stop)

@@ -76,7 +76,6 @@ class BenchStack:
         self._bench = bench
         self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
-        bench.folder.chmod(0o755)  # PostgreSQL may run as another user
         var = bench.folder / "stack"
         self.environment = bench.environment | {
             "CRYPTOTRADE_VAR": str(var),

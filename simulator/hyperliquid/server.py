@@ -42,6 +42,7 @@ class Config:
     host: str = LOOPBACK
     port: int = 8010
     control_port: int = 8011
+    control_token: str = ""  # empty: the control plane refuses every request
     limits: VenueLimits = LENIENT
     rules: Rules = LENIENT_RULES
     state: Path | None = None
@@ -80,7 +81,7 @@ class Simulator:
             ]
         )
         self.port = await self._listen(app, self.config.host, self.config.port)
-        control = control_app(self)
+        control = control_app(self, self.config.control_token)
         self.control_port = await self._listen(control, LOOPBACK, self.config.control_port)
         self._spawn(self._run_blocks())
         if self.config.state is not None:

@@ -27,7 +27,7 @@ def _server(folder, name, version):
 
 
 def test_the_newest_redis_is_taken(tmp_path, monkeypatch):
-    old, new = _server(tmp_path, "redis-server", "7.0.1"), _server(tmp_path, "valkey-server", "9.1.0")
+    old, new = _server(tmp_path, "redis-server", "97.0.1"), _server(tmp_path, "valkey-server", "99.1.0")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert embedded.redis_binary() == new
     new.unlink()
@@ -57,17 +57,17 @@ def test_redis_starts_answers_and_stops(tmp_path):
     assert not second.alive()
 
 
-def test_postgres_starts_twice_on_the_same_data_and_keeps_them(open_folder):
+def test_postgres_starts_twice_on_the_same_data_and_keeps_them(stack_folder):
     import psycopg
 
-    url = services_at(open_folder).database_url
-    server = EmbeddedPostgres(open_folder)
+    url = services_at(stack_folder).database_url
+    server = EmbeddedPostgres(stack_folder)
     server.start()
     with psycopg.connect(url) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 7 AS value")
     assert server.alive()
     server.stop()
-    again = EmbeddedPostgres(open_folder)
+    again = EmbeddedPostgres(stack_folder)
     again.start()
     with psycopg.connect(url) as connection:
         assert connection.execute("SELECT value FROM kept").fetchone() == (7,)

@@ -13,7 +13,6 @@ from tests.e2e.stack import Stack, running
 def stack():
     """A stack started as `make run` does, in a folder that PostgreSQL may read as another user."""
     folder = Path(tempfile.mkdtemp(prefix="cryptotrade-test-"))
-    folder.chmod(0o755)
     with running(Stack(folder)) as stack:
         yield stack
         assert stack.interrupt() == 0

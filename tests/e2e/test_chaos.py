@@ -23,14 +23,14 @@ CLEAN = (
 
 
 @pytest.fixture
-def chaos(open_folder):
+def chaos(stack_folder):
     """Run the command in a folder of its own. Returns (exit status, report lines by first word, output)."""
 
     def run(*arguments):
         inherited = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
         process = subprocess.Popen(
             [sys.executable, "manage.py", "chaos", *arguments],
-            cwd=ROOT, env={**inherited, "CRYPTOTRADE_VAR": str(open_folder)},
+            cwd=ROOT, env={**inherited, "CRYPTOTRADE_VAR": str(stack_folder)},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         try:

@@ -20,6 +20,7 @@ from psycopg import sql
 from cryptotrade.embedded import services_at
 from market.venues.hyperliquid import signing, user_actions
 from tests.e2e.stack import ROOT, wait_for
+from tests.simulator.control import CONTROL_HEADERS
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 MASTER, MARKER = secrets.token_bytes(32), secrets.token_bytes(32)
@@ -58,7 +59,7 @@ def marked(stack):
     account = signing.address_of(MASTER)
     simulator = f"http://127.0.0.1:{stack.environment['SIMULATOR_PORT']}"
     control = f"http://127.0.0.1:{stack.environment['SIMULATOR_CONTROL_PORT']}"
-    _post(f"{control}/accounts", {"address": account, "usdc": 1000})
+    _post(f"{control}/accounts", {"address": account, "usdc": 1000}, CONTROL_HEADERS)
     nonce = time.time_ns() // 1_000_000
     body = user_actions.approve_agent(
         key=MASTER, agent=signing.address_of(MARKER), name="marker", nonce=nonce, network="testnet"
@@ -117,7 +118,7 @@ def test_a_key_is_in_no_process_but_execution(stack, marked):
     stack.wait_until_ready(60)
     others = [process for process in stack.processes() if process.pid != execution.pid]
     names = " ".join(" ".join(process.cmdline()) for process in others)
-    for name in ("market-feed", "bots-supervisor", "manage.py web", "run_simulator", "redis-server"):
+    for name in ("market-feed", "bots-supervisor", "manage.py web", "run_simulator", "redis.sock"):
         assert name in names
     assert {process.pid: found for process in others if (found := _found_in(_memory(process)))} == {}
     every = [*others, execution]
@@ -174,7 +175,7 @@ def test_execution_leaves_no_core_and_is_closed_to_its_own_user(stack, marked):
 def test_a_dump_and_the_key_folder_restore_and_the_dump_alone_refuses(stack, marked, tmp_path):
     """The drill of docs/operations.md, in a database of its own."""
     services = services_at(stack.var)
-    restored = services.database_url.replace("/cryptotrade", "/restored")
+    restored = services.database_url.removesuffix("cryptotrade") + "restored"
     with psycopg.connect(services.database_url, autocommit=True) as database:
         database.execute("CREATE DATABASE restored")
         sealed = database.execute("SELECT count(*) FROM wallets_walletsecret").fetchone()[0]
@@ -206,13 +207,21 @@ def _dump(stack):
 
 
 def _restore(url, dumped):
+    """As `pg_restore` does it: the triggers come after the rows."""
+    _each_table(url, dumped, "ALTER TABLE {} DISABLE TRIGGER USER")
     with psycopg.connect(url) as database:
-        database.execute("SET session_replication_role = replica")  # as pg_restore: no trigger runs
         for table, rows in dumped.items():
             name = sql.Identifier(table)
             database.execute(sql.SQL("DELETE FROM {}").format(name))
             with database.cursor().copy(sql.SQL("COPY {} FROM STDIN").format(name)) as copy:
                 copy.write(rows)
+    _each_table(url, dumped, "ALTER TABLE {} ENABLE TRIGGER USER")
+
+
+def _each_table(url, tables, statement):
+    with psycopg.connect(url) as database:
+        for table in tables:
+            database.execute(sql.SQL(statement).format(sql.Identifier(table)))
 
 
 def _manage(stack, database_url, folder, *arguments):

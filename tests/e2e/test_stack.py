@@ -14,8 +14,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 
 
 @pytest.fixture(scope="module")
-def own_stack(open_folder):
-    with running(Stack(open_folder)) as stack:
+def own_stack(stack_folder):
+    with running(Stack(stack_folder)) as stack:
         yield stack
 
 
@@ -81,7 +81,7 @@ async def test_a_killed_feed_or_venue_is_detected_and_restarted(own_stack, victi
 async def test_the_stream_continues_after_redis_was_killed(own_stack):
     async with Watcher(own_stack.stream_url) as watcher:
         await watcher.watch("ticks.hyperliquid-sim")
-        own_stack.kill("redis-server")
+        own_stack.kill("redis.sock")
         before = watcher.at["ticks.hyperliquid-sim"]
         await watcher.until(
             lambda: watcher.at["ticks.hyperliquid-sim"] > (before[0], before[1] + 30), 60, "goes on"
@@ -132,9 +132,7 @@ def wait_until_fresh(page, seconds):
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize(
-    "victim", ["run_worker market-feed", "manage.py web", "run_simulator", "redis-server"]
-)
+@pytest.mark.parametrize("victim", ["run_worker market-feed", "manage.py web", "run_simulator", "redis.sock"])
 @pytest.mark.browser
 def test_an_open_page_survives_a_kill_under_load(own_stack, page, victim):
     """With sixty other stream clients, an open page marks stale values and recovers without a reload."""
@@ -144,7 +142,7 @@ def test_an_open_page_survives_a_kill_under_load(own_stack, page, victim):
         wait_for(lambda: readers.frames > 600, 120, "the readers receive frames")
         own_stack.kill(victim)
         if (
-            victim != "redis-server"
+            victim != "redis.sock"
         ):  # Redis is back before any value is stale; other processes may be too, then kill again
             wait_for(lambda: stale_on(page) or (own_stack.kill(victim) and None), 60, "says what is stale")
         wait_until_fresh(page, 90)

@@ -10,6 +10,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from tests.browser.chromium import FLAGS, chromium_path
 from tests.e2e.stack import wait_for
+from tests.simulator.control import control_request
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 
@@ -46,14 +47,16 @@ def read(page, path):
 def book_of(stack, address):
     """The simulated venue's dump of an account."""
     port = stack.environment["SIMULATOR_CONTROL_PORT"]
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/accounts/{address}", timeout=60) as response:
+    with urllib.request.urlopen(
+        control_request(f"http://127.0.0.1:{port}/accounts/{address}"), timeout=60
+    ) as response:
         return json.load(response)
 
 
 def control(stack, path, method="POST", **body):
     """Send a command to the simulator's control plane."""
     url = f"http://127.0.0.1:{stack.environment['SIMULATOR_CONTROL_PORT']}{path}"
-    request = urllib.request.Request(url, data=json.dumps(body).encode(), method=method)
+    request = control_request(url, json.dumps(body).encode(), method)
     with urllib.request.urlopen(request, timeout=60) as response:
         assert response.status == 200
 

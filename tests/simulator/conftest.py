@@ -12,6 +12,7 @@ from simulator.hyperliquid.server import Config, Simulator, wall_clock
 from simulator.hyperliquid.streams import Session, Streams
 from simulator.markets.universe import UNIVERSE
 from simulator.markets.world import World
+from tests.simulator.control import CONTROL_TOKEN
 
 NOW = 1_763_650_000_000  # 2025-11-20 14:46:40 UTC
 FEW = ("BTC", "ETH", "DOGE", "PURR/USDC", "@107", "HYPE")
@@ -73,7 +74,7 @@ class Running:
     """A simulator with a thread and an event loop of its own."""
 
     def __init__(self, world, **config):
-        self._config = Config(port=0, control_port=0, **config)
+        self._config = Config(**{"port": 0, "control_port": 0, "control_token": CONTROL_TOKEN, **config})
         self.simulator = None
         self._world = world
         self._ready = threading.Event()

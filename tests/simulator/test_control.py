@@ -14,6 +14,7 @@ from simulator.hyperliquid.exchange.account_audit import account_book
 from simulator.hyperliquid.server import wall_clock
 from simulator.markets.world_loader import WorldOptions, state_encode, state_write, world_open
 from tests.simulator.conftest import NOW, Running, small_world
+from tests.simulator.control import CONTROL_HEADERS, control_request
 from tests.simulator.signed_client import VenueClient
 from tests.simulator.test_run_simulator import ROOT
 
@@ -38,7 +39,7 @@ def running():
 
 def control(running, path, **body):
     data = json.dumps(body).encode() if body else b""
-    request = urllib.request.Request(running.control_url + path, data, method="POST")
+    request = control_request(running.control_url + path, data, "POST")
     try:
         with urllib.request.urlopen(request, timeout=60) as response:
             return response.status, json.load(response)
@@ -151,9 +152,8 @@ def test_a_shock_is_confirmed(running):
 def test_an_account_is_shown_with_all_that_a_comparison_needs(running):
     address = "0x" + "34" * 20
     control(running, "/accounts", address=address, usdc=1234.567891)
-    with urllib.request.urlopen(
-        f"{running.control_url}/accounts/{address.upper().replace('X', 'x')}"
-    ) as found:
+    url = f"{running.control_url}/accounts/{address.upper().replace('X', 'x')}"
+    with urllib.request.urlopen(control_request(url)) as found:
         book = json.load(found)
     assert (book["cash"], book["paid_in"]) == ("1234.567891", "1234.567891")
     assert [row["delta"] for row in book["updates"]] == [{"type": "deposit", "usdc": "1234.567891"}]
@@ -177,7 +177,7 @@ def test_the_account_dump_agrees_with_the_info_requests(venue, alice):
 
 def test_an_unknown_address_has_no_account(running):
     with pytest.raises(urllib.error.HTTPError) as refusal:
-        urllib.request.urlopen(f"{running.control_url}/accounts/{UNKNOWN_ADDRESS}")
+        urllib.request.urlopen(control_request(f"{running.control_url}/accounts/{UNKNOWN_ADDRESS}"))
     assert refusal.value.code == 404
     refusal.value.close()
 
@@ -193,3 +193,44 @@ def test_without_coincurve_the_start_fails_with_a_clear_error(tmp_path):
     assert done.returncode == 1
     assert "recovers signers with coincurve" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+# --- access ----------------------------------------------------------------------------------------
+def refused(running, **headers):
+    """Status of a shock that is sent with these headers in place of the usual ones; None removes one."""
+    given = {name: value for name, value in {**CONTROL_HEADERS, **headers}.items() if value is not None}
+    body = b'{"coin": "BTC", "percent": 1}'
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        urllib.request.urlopen(
+            urllib.request.Request(f"{running.control_url}/shock", body, given), timeout=60
+        )
+    refusal.value.close()
+    return refusal.value.code
+
+
+def test_a_web_page_cannot_use_the_control_plane(running):
+    """A page can send a simple request, or any request by a name that resolves to this machine."""
+    assert refused(running, Authorization=None) == 401
+    assert refused(running, Authorization="Bearer wrong") == 401
+    assert refused(running, Authorization="Bearer ") == 401
+    assert refused(running, Host="attacker.example") == 403
+    assert refused(running, Host="127.0.0.1.attacker.example:8011") == 403
+    assert refused(running, Origin="http://127.0.0.1:8000") == 403
+    assert refused(running, Origin="null") == 403
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
+        assert refused(running, **{"Content-Type": kind}) == 415
+    assert running.simulator.world.dump()["shocks"].get("BTC") is None
+
+
+@pytest.mark.parametrize("path", ["/state", "/faults", "/accounts", "/accounts/0x1", "/nothing"])
+def test_no_path_answers_without_the_token(running, path):
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        urllib.request.urlopen(f"{running.control_url}{path}", timeout=60)
+    refusal.value.close()
+    assert refusal.value.code == 401
+
+
+def test_without_a_token_of_its_own_the_control_plane_is_closed():
+    with Running(small_world(now=wall_clock()), control_token="") as closed:
+        assert refused(closed) == 401
+        assert refused(closed, Authorization="Bearer ") == 401

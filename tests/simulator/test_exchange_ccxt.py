@@ -8,6 +8,7 @@ import ccxt
 import pytest
 from eth_account import Account
 
+from tests.simulator.control import control_request
 from tests.simulator.test_ccxt import SYMBOL, addresses
 
 
@@ -22,7 +23,7 @@ class Quiet(ccxt.hyperliquid):
 def exchange(venue):
     wallet = Account.from_key(secrets.token_hex(32))
     body = json.dumps({"address": wallet.address, "usdc": 50_000}).encode()
-    with urllib.request.urlopen(urllib.request.Request(f"{venue.control_url}/accounts", body), timeout=60):
+    with urllib.request.urlopen(control_request(f"{venue.control_url}/accounts", body), timeout=60):
         pass
     exchange = Quiet(
         {

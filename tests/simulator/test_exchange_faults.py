@@ -21,6 +21,7 @@ from market.venues.hyperliquid import signing
 from simulator.hyperliquid.limits import DOCUMENTED
 from simulator.hyperliquid.server import Config, Simulator, wall_clock
 from tests.simulator.conftest import StreamClient, small_world
+from tests.simulator.control import CONTROL_HEADERS, CONTROL_TOKEN, control_request
 from tests.simulator.signed_client import USD, VenueClient, new_key
 from tests.simulator.test_run_simulator import NOWHERE, ROOT
 
@@ -66,13 +67,15 @@ class Client:
             return (await response.json())["status"]
 
     async def fault(self, **fault):
-        async with self.http.post(f"{self.control}/faults", json=fault) as response:
+        async with self.http.post(f"{self.control}/faults", json=fault, headers=CONTROL_HEADERS) as response:
             assert response.status == 200
 
 
 @pytest.fixture
 async def client():
-    simulator = Simulator(small_world(now=wall_clock()), Config(port=0, control_port=0))
+    simulator = Simulator(
+        small_world(now=wall_clock()), Config(port=0, control_port=0, control_token=CONTROL_TOKEN)
+    )
     await simulator.start()
     async with aiohttp.ClientSession() as http:
         yield Client(simulator, http)
@@ -116,7 +119,7 @@ async def test_actions_are_answered_by_status_alone(client, kind, status, body):
     answer = await client.act(client.order(1))
     assert answer[0] == status
     assert body is None or answer[1] == body
-    await client.http.delete(f"{client.control}/faults")
+    await client.http.delete(f"{client.control}/faults", headers=CONTROL_HEADERS)
     assert await client.status(1) == "unknownOid"
 
 
@@ -338,8 +341,9 @@ def running(var):
 
 
 def post(url, body):
-    request = urllib.request.Request(url, json.dumps(body).encode())
-    with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+    with urllib.request.urlopen(
+        control_request(url, json.dumps(body).encode()), timeout=PATIENCE
+    ) as response:
         return json.load(response)
 
 
@@ -384,5 +388,5 @@ def test_an_acknowledged_order_survives_a_kill(tmp_path):
         known = {int(row["cloid"], 16) for row in rows}
         assert set(sender.acknowledged) <= known
         assert known <= set(range(1, sender.sent + 1))
-        with urllib.request.urlopen(f"{control}/accounts", timeout=PATIENCE) as response:
+        with urllib.request.urlopen(control_request(f"{control}/accounts"), timeout=PATIENCE) as response:
             assert json.load(response)["gaps"] == {"cash": 0}

@@ -13,9 +13,11 @@ from hyperliquid.exchange import Exchange
 from hyperliquid.info import Info
 from hyperliquid.utils.types import Cloid
 
+from tests.simulator.control import control_request
+
 
 def post(url, body):
-    request = urllib.request.Request(url, json.dumps(body).encode(), method="POST")
+    request = control_request(url, json.dumps(body).encode(), "POST")
     with urllib.request.urlopen(request, timeout=60) as response:
         return json.load(response)
 
@@ -288,7 +290,7 @@ def subscribed(venue, user):
 
 
 def test_the_sums_of_all_accounts_add_up(venue):
-    with urllib.request.urlopen(f"{venue.control_url}/accounts", timeout=60) as answer:
+    with urllib.request.urlopen(control_request(f"{venue.control_url}/accounts"), timeout=60) as answer:
         assert json.load(answer)["gaps"] == {"cash": 0}
 
 

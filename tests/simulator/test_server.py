@@ -11,6 +11,7 @@ from simulator.hyperliquid import server
 from simulator.hyperliquid.limits import DOCUMENTED, LENIENT, VenueLimits
 from simulator.hyperliquid.server import Config, Simulator, wall_clock
 from tests.simulator.conftest import small_world
+from tests.simulator.control import CONTROL_HEADERS, CONTROL_TOKEN
 
 PATIENCE = 60
 
@@ -39,11 +40,11 @@ class Client:
         return await self.http.ws_connect(f"{self.url}/ws")
 
     async def fault(self, **fault):
-        async with self.http.post(f"{self.control}/faults", json=fault) as response:
+        async with self.http.post(f"{self.control}/faults", json=fault, headers=CONTROL_HEADERS) as response:
             return response.status, await response.json()
 
     async def state(self):
-        async with self.http.get(f"{self.control}/state") as response:
+        async with self.http.get(f"{self.control}/state", headers=CONTROL_HEADERS) as response:
             return await response.json()
 
 
@@ -56,7 +57,8 @@ def limits():
 async def client(limits):
     clock = Clock()
     simulator = Simulator(
-        small_world(now=clock()), Config(port=0, control_port=0, limits=limits, clock=clock)
+        small_world(now=clock()),
+        Config(port=0, control_port=0, control_token=CONTROL_TOKEN, limits=limits, clock=clock),
     )
     await simulator.start()
     async with aiohttp.ClientSession() as http:
@@ -189,7 +191,7 @@ async def test_disconnect_closes_with_its_code(client, code):
 async def test_http_faults_answer_null(client, kind, status):
     await client.fault(kind=kind, seconds=60)
     assert await client.info(type="allMids") == (status, "null")
-    async with client.http.delete(f"{client.control}/faults") as response:
+    async with client.http.delete(f"{client.control}/faults", headers=CONTROL_HEADERS) as response:
         assert response.status == 200
     assert (await client.info(type="allMids"))[0] == 200
 
@@ -229,7 +231,7 @@ async def test_delay_holds_frames_back(client):
 async def test_an_invalid_fault_is_a_400_with_a_reason(client):
     status, body = await client.fault(kind="gap", coin="NOSUCH")
     assert (status, body) == (400, {"error": "coin is not listed"})
-    async with client.http.post(f"{client.control}/faults", data=b"{") as response:
+    async with client.http.post(f"{client.control}/faults", data=b"{", headers=CONTROL_HEADERS) as response:
         assert response.status == 400
 
 
@@ -288,7 +290,8 @@ async def test_the_newest_state_is_saved_when_the_disk_is_slow(tmp_path, monkeyp
     monkeypatch.setattr(server, "state_write", slow)
     clock = Clock()
     simulator = Simulator(
-        small_world(now=clock()), Config(port=0, control_port=0, state=tmp_path, clock=clock)
+        small_world(now=clock()),
+        Config(port=0, control_port=0, control_token=CONTROL_TOKEN, state=tmp_path, clock=clock),
     )
     await simulator.start()
     assert await asyncio.to_thread(begun.wait, PATIENCE)

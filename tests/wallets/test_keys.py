@@ -20,6 +20,7 @@ from market.venues.hyperliquid import user_actions
 from market.venues.hyperliquid.signing import address_of
 from market.venues.hyperliquid.trader import HyperliquidTrader
 from tests.simulator.conftest import Running, small_world, wall_clock
+from tests.simulator.control import control_request
 from wallets.execution.wallet_actor import ensure_key, verify_key
 from wallets.models import SealingKey, Wallet, WalletSecret
 from wallets.services import simulated_account_open, wallet_create, wallet_key_replace
@@ -101,10 +102,7 @@ def approve(simulator, agent, master=MASTER, name="global"):
 
 
 def _post(url, body):
-    request = urllib.request.Request(
-        url, data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(control_request(url, json.dumps(body).encode()), timeout=60) as answer:
         return json.load(answer)
 
 

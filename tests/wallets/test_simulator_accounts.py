@@ -9,6 +9,7 @@ import pytest
 
 from market.models import Venue
 from tests.simulator.conftest import Running, small_world, wall_clock
+from tests.simulator.control import control_request
 from wallets.domain.errors import WalletInvalid, WalletRejected
 from wallets.models import Wallet
 from wallets.services import simulated_account_open
@@ -58,7 +59,7 @@ def test_a_simulated_account_that_is_asked_for_twice_is_one(alice, folder, simul
     client_id = uuid4()
     first, again = (simulated_account_open(user=alice, client_id=client_id) for _ in range(2))
     assert first.pk == again.pk
-    with urllib.request.urlopen(f"{simulator.control_url}/accounts", timeout=60) as answer:
+    with urllib.request.urlopen(control_request(f"{simulator.control_url}/accounts"), timeout=60) as answer:
         assert len(json.load(answer)["accounts"]) == 1
 
 

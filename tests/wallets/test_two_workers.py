@@ -18,6 +18,7 @@ from core.threads import in_thread
 from tests.core.test_run_worker import ROOT, environment, eventually
 from tests.market import factories as market
 from tests.simulator.conftest import Running, small_world, wall_clock
+from tests.simulator.control import control_request
 from tests.wallets import factories as worlds
 from wallets import services
 from wallets.domain.requests import OrderRequest
@@ -81,8 +82,7 @@ async def process(wallet, simulator, tmp_path):
 
 
 def post(url, body):
-    headers = {"Content-Type": "application/json"}
-    with urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode(), headers)) as answer:
+    with urllib.request.urlopen(control_request(url, json.dumps(body).encode())) as answer:
         return json.load(answer)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+from django.conf import settings
 
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=20)
 FAULTS: tuple[dict[str, Any], ...] = (
@@ -80,6 +81,8 @@ class SimulatorClient:
     async def _request(self, method: str, url: str, body: Mapping[str, object] | None = None) -> Any:
         data = None if body is None else orjson.dumps(body)
         headers = {"Content-Type": "application/json"}
+        if url.startswith(self._control):
+            headers["Authorization"] = f"Bearer {settings.SIMULATOR_TOKEN}"
         async with (
             aiohttp.ClientSession(timeout=REQUEST_TIMEOUT) as session,
             session.request(method, url, data=data, headers=headers) as response,

@@ -22,7 +22,7 @@ PROCESS_LABELS = {
     "execution": ("manage.py", "wallets-execution"),
     "supervisor": ("manage.py", "bots-supervisor"),
     "feed": ("manage.py", "market-feed"),
-    "redis": ("redis-server",),
+    "redis": ("redis.sock",),
     "postgres": ("-D", "postgres"),
 }
 SETTLED = 5.0  # s; a younger process is still starting

@@ -21,6 +21,7 @@ from prometheus_client import start_http_server
 
 from core.asgi import Application
 from core.errors import REDIS_ERRORS
+from core.redis_versions import refuse_vulnerable_redis
 
 logger = logging.getLogger(__name__)
 
@@ -118,6 +119,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        refuse_vulnerable_redis()
         channels = worker_channels()
         if options["name"] not in channels:
             raise CommandError(f"no worker {options['name']!r}; known: {', '.join(channels)}")

@@ -20,6 +20,7 @@ from django.core.management.base import BaseCommand, CommandError
 from core import env
 from core.http import is_ready
 from cryptotrade.embedded import EmbeddedPostgres, EmbeddedRedis, ServiceUnavailable, services_at
+from cryptotrade.private_folders import NotPrivate, make_private
 from cryptotrade.process_supervisor import ProcessSupervisor
 
 # Process → database role with minimal rights (cryptotrade/management/commands/db_roles.py).
@@ -36,7 +37,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         var: Path = settings.VAR_DIR
-        var.mkdir(parents=True, exist_ok=True)
+        os.umask(0o077)  # all that the processes write: logs, mail, keys, recordings
+        try:
+            make_private(var)
+        except NotPrivate as problem:
+            raise CommandError(str(problem)) from problem
         Path(settings.STATIC_ROOT).mkdir(
             exist_ok=True
         )  # stays empty: static files are served from their sources
@@ -76,6 +81,7 @@ class LocalStack:
             self.environment["DATABASE_URL"] = services.database_url
         if self.redis:
             self.redis.start()
+            self.output("up", f"Redis: {self.redis.version()}")
             self.environment["REDIS_URL"] = services.redis_url
 
     def stop_services(self) -> None:

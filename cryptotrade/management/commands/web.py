@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from core import env
+from core.redis_versions import refuse_vulnerable_redis
 
 
 class Command(BaseCommand):
@@ -15,6 +16,7 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=env.number("PORT", 8000))
 
     def handle(self, *args: Any, **options: Any) -> None:
+        refuse_vulnerable_redis()
         # Imported here, because loading the application loads every app.
         from cryptotrade.asgi import application
         from cryptotrade.web import serve

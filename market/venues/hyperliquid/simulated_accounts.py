@@ -33,16 +33,19 @@ async def account_open(amount: Decimal) -> tuple[str, str]:
     )
     async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
         control = f"http://127.0.0.1:{settings.SIMULATOR_CONTROL_PORT}/accounts"
-        await _post(session, control, {"address": address, "usdc": str(amount)})
+        await _post(
+            session, control, {"address": address, "usdc": str(amount)}, token=settings.SIMULATOR_TOKEN
+        )
         response = await _post(session, f"{settings.SIMULATOR_URL}/exchange", approval)
     if response.get("status") != "ok":
         raise VenueRejected(VENUE, f"rejected the key: {response.get('response')}")
     return address, agent.hex()
 
 
-async def _post(session: aiohttp.ClientSession, url: str, body: dict[str, Any]) -> Any:
+async def _post(session: aiohttp.ClientSession, url: str, body: dict[str, Any], token: str = "") -> Any:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        async with session.post(url, json=body) as response:
+        async with session.post(url, json=body, headers=headers) as response:
             if response.status >= 400:
                 raise VenueRejected(VENUE, f"responded with error {response.status}")
             return await response.json()

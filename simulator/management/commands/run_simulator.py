@@ -69,6 +69,7 @@ class Command(BaseCommand):
             host=options["host"],
             port=options["port"] or 0,
             control_port=options["control_port"] or 0,
+            control_token=settings.SIMULATOR_TOKEN,
             limits=PROFILES[options["limits"]],
             rules=RULES[options["limits"]],
             state=options["state"],

@@ -22,7 +22,7 @@ from tools.chaos.run import ChaosError, ChaosOptions, chaos
 from tools.chaos.stack import INSIDE, ChaosStack
 
 SAFETY_CHECKS = ("expiry-wait",)
-SECRETS = ("SECRET_KEY", "JWT_SIGNING_KEY", "MFA_KEY")
+SECRETS = ("SECRET_KEY", "JWT_SIGNING_KEY", "MFA_KEY", "SIMULATOR_TOKEN")
 OWN_SETTINGS = ("DATABASE_URL", "REDIS_URL", "SEALING_KEY_DIR", "SIMULATOR_URL", "DJANGO_SETTINGS_MODULE")
 UNLIMITED_RATE = "1000000/60"
 USDC, USDC_OF_A_BOT = 10_000, 2_000
