@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Self, cast
 from uuid import UUID, uuid4
 
 from django import forms
+from django.core.validators import DecimalValidator
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
@@ -16,6 +18,8 @@ from bots.sdk import Strategy, schema
 from bots.selectors.cards import NEEDS_ATTENTION, SORTS, BotFilter
 from bots.selectors.exports import FORMAT, VERSION
 from bots.strategies import STRATEGIES
+from core.formatting import plain
+from wallets.forms import AmountField
 
 if TYPE_CHECKING:
     from wallets.models import Wallet
@@ -44,10 +48,7 @@ def _field(each: dict[str, Any], value: object) -> forms.Field:
         return forms.ChoiceField(choices=choices, **common)
     if each.get("type") == "boolean":
         return forms.BooleanField(**common)
-    field = forms.CharField(max_length=60, **common)
-    field.widget.attrs.update({**NO_AUTOCOMPLETE, "class": "num", "inputmode": "decimal"})
-    field.affix = each.get("x-unit", "")  # type: ignore[attr-defined]
-    return field
+    return AmountField(affix=each.get("x-unit", ""), **common)
 
 
 def _help(each: Mapping[str, Any]) -> str:
@@ -86,6 +87,8 @@ class InputsForm(forms.Form):
 
 
 def _raw(field: forms.Field, value: object) -> Any:
+    if isinstance(field, AmountField):
+        return "" if value is None else plain(cast("Decimal", value))
     return value.strip() if isinstance(field, forms.CharField) and isinstance(value, str) else value
 
 
@@ -97,9 +100,7 @@ class NewBotForm(InputsForm):
     name = forms.CharField(max_length=60, required=False, label=_("Name"))
     wallet = forms.ChoiceField(label=_("Wallet"))
     symbol = forms.CharField(max_length=60, label=_("Instrument"), help_text=_("Symbol on the exchange."))
-    budget = forms.DecimalField(
-        max_digits=20, decimal_places=8, label=_("Budget"), help_text=_("Greater than 0.")
-    )
+    budget = AmountField(required=True, label=_("Budget"), help_text=_("Greater than 0."))
     leverage = forms.IntegerField(min_value=1, max_value=200, initial=1, label=_("Leverage"))
 
     def __init__(
@@ -108,6 +109,11 @@ class NewBotForm(InputsForm):
         super().__init__(strategy, *args, **options)
         choices = [(str(wallet.pk), f"{wallet.label} · {wallet.venue.title}") for wallet in wallets]
         self.fields["wallet"] = forms.ChoiceField(choices=choices, label=_("Wallet"))
+
+    def clean_budget(self) -> Decimal:
+        budget: Decimal = self.cleaned_data["budget"]
+        DecimalValidator(20, 8)(budget)
+        return budget
         for name in ("budget", "leverage"):
             self.fields[name].widget = forms.TextInput(
                 {**NO_AUTOCOMPLETE, "class": "num", "inputmode": "decimal"}

@@ -1,6 +1,5 @@
 """Forms: order ticket, order modification, new wallet, key, label and trading limits."""
 
-import re
 from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import uuid4
@@ -8,62 +7,36 @@ from uuid import uuid4
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from core.formatting import decimal_parse
+from core.numbers import MAX_LENGTH, InvalidNumber, number_typed, price_band
 from wallets.domain.requests import OrderRequest
 from wallets.domain.status import OrderStatus, TradingState
 
-MAX_LENGTH = 60
-GROUPED = re.compile(r"[1-9]\d{0,2}(?:([,.])\d{3})(?:\1\d{3})*(?:(?!\1)[.,]\d+)?")
 INVALID_NUMBER = _("Enter a number, for example 1234.5.")
+TWO_READINGS = _("This can be read in two ways. Enter {thousands} or {decimals}.")
 
 
-class AmbiguousNumber(ValueError):
-    """The text is not a number, or can be read in two ways."""
+def invalid_number_text(error: InvalidNumber) -> str:
+    """The sentence for the user."""
+    if error.readings:
+        return TWO_READINGS.format(thousands=error.readings[0], decimals=error.readings[1])
+    return str(INVALID_NUMBER)
 
 
-def parse_amount(typed: str) -> Decimal:
-    """Parse a number as typed: `71,283.5`, `71283.5`, `0,25`. Raises `AmbiguousNumber`.
-
-    A single comma before exactly three digits may group thousands or start the decimals: it is refused,
-    because a wrong guess would change the order by a factor of a thousand.
-    """
-    text = re.sub(r"\s", "", typed).replace("\N{MINUS SIGN}", "-")
-    separators = re.findall(r"[.,]", text)
-    if len(separators) == 1 and separators[0] == ",":
-        if re.fullmatch(r"-?[1-9]\d{0,2},\d{3}", text):
-            raise AmbiguousNumber(
-                _("This can be read in two ways. Enter {thousands} or {decimals}.").format(
-                    thousands=text.replace(",", ""), decimals=text.replace(",", ".")
-                )
-            )
-        text = text.replace(",", ".")
-    elif len(separators) > 1:
-        if not GROUPED.fullmatch(text.lstrip("-")):
-            raise AmbiguousNumber(INVALID_NUMBER)
-        whole, decimals = text, ""
-        if separators[-1] != separators[0]:
-            whole, _point, decimals = text.rpartition(separators[-1])
-        text = whole.replace(separators[0], "") + (f".{decimals}" if decimals else "")
-    number = decimal_parse(text) if re.fullmatch(r"-?[0-9]*\.?[0-9]*", text) else None
-    if number is None:
-        raise AmbiguousNumber(INVALID_NUMBER)
-    return number
-
-
-def figure_or_none(typed: str) -> Decimal | None:
-    """The typed number if it is valid and greater than 0."""
+def figure_or_none(typed: str, *, mark: Decimal | None = None) -> Decimal | None:
+    """The typed number if it is valid and greater than 0; a price is read with the `mark` price of its instrument."""
     try:
-        number = parse_amount(typed)
-    except AmbiguousNumber:
+        number = number_typed(typed, price_band(mark) if mark else None)
+    except InvalidNumber:
         return None
     return number if number > 0 else None
 
 
 class AmountField(forms.CharField):
-    """A decimal number in the usual notations of users."""
+    """A decimal number in the usual notations of users. `band`: plausible values, which decide an ambiguous comma."""
 
     def __init__(self, *, affix: str = "", **options: Any) -> None:
         self.affix = affix
+        self.band: tuple[Decimal, Decimal] | None = None
         super().__init__(**{"max_length": MAX_LENGTH, "required": False, **options})
 
     def clean(self, value: object) -> Any:
@@ -71,9 +44,9 @@ class AmountField(forms.CharField):
         if not typed:
             return None
         try:
-            return parse_amount(typed)
-        except AmbiguousNumber as error:
-            raise forms.ValidationError(str(error)) from error
+            return number_typed(typed, self.band)
+        except InvalidNumber as error:
+            raise forms.ValidationError(invalid_number_text(error)) from error
 
     def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
         attrs = {"autocomplete": "off", "spellcheck": "false"}
@@ -86,7 +59,17 @@ KINDS = (("limit", _("Limit")), ("market", _("Market")), ("stop", _("Stop")), ("
 SLIPPAGES = (("0.1", "0.1 %"), ("0.5", "0.5 %"), ("1", "1 %"), ("3", "3 %"))
 
 
-class TicketForm(forms.Form):
+class PricedForm(forms.Form):
+    """A form with prices; `mark`, the instrument's mark price, decides how an ambiguous comma in them is read."""
+
+    def __init__(self, *args: Any, mark: Decimal | None = None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for name in ("price", "trigger_price"):
+            if mark and isinstance(field := self.fields.get(name), AmountField):
+                field.band = price_band(mark)
+
+
+class TicketForm(PricedForm):
     """Order ticket. `client_id` is generated at rendering: a form submitted twice places one order."""
 
     client_id = forms.UUIDField(widget=forms.HiddenInput)
@@ -146,7 +129,7 @@ class TicketForm(forms.Form):
         return TicketForm(initial={**defaults, "client_id": uuid4()})
 
 
-class ChangeForm(forms.Form):
+class ChangeForm(PricedForm):
     """Modification of a resting order: price and size."""
 
     client_id = forms.UUIDField(widget=forms.HiddenInput)

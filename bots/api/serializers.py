@@ -9,6 +9,7 @@ from rest_framework import serializers
 from bots.models import Bot, BotJournalEntry, Statuses, StopPolicies
 from bots.selectors import BotCard
 from core.formatting import plain
+from wallets.api.request_serializers import Amount
 
 Fields = dict[str, Any]
 
@@ -199,7 +200,7 @@ class BotCreate(serializers.Serializer[Fields]):
     symbol = serializers.CharField(max_length=60)
     strategy = serializers.CharField(max_length=40)
     name = serializers.CharField(max_length=60, required=False, default="", allow_blank=True)
-    budget = serializers.DecimalField(max_digits=20, decimal_places=8)
+    budget = Amount(help_text="In quote units.")
     leverage = serializers.IntegerField(required=False, default=1, min_value=1, max_value=200)
     inputs = serializers.DictField(required=False, default=dict)
 

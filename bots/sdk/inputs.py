@@ -6,9 +6,10 @@
 `self.dip` is then a Decimal. Numbers are text in JSON, so that no digit is lost.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
+STRICT = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")  # as `number_parse` of core/numbers.py
 NUMBER = r"^-?[0-9]{1,18}(\.[0-9]{1,18})?$"
 Value = Decimal | int | str | bool | None
 
@@ -192,10 +194,9 @@ def check_bounds(label: str, raw: object, minimum: Decimal, maximum: Decimal) ->
     """The number in `raw`, checked against the bounds. Raises ValueError with a sentence for the user."""
     if isinstance(raw, bool) or not isinstance(raw, str | int | Decimal):
         raise ValueError(f'{label}: {raw!r} is not a number; write it as text, for example "0.5".')
-    try:
-        number = Decimal(raw)
-    except InvalidOperation:
-        raise ValueError(f"{label}: {raw!r} is not a number.") from None
+    if isinstance(raw, str) and not STRICT.fullmatch(raw):
+        raise ValueError(f"{label}: {raw!r} is not a number.")
+    number = Decimal(raw)
     if not number.is_finite() or not minimum <= number <= maximum:
         raise ValueError(f"{label}: {raw} is not between {minimum} and {maximum}.")
     exponent = number.as_tuple().exponent

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from bots.sdk import InvalidInputs, Strategy, Terms, dump_inputs, parse_inputs
 from bots.selectors import run_active, strategy_get, terms_of
 from bots.selectors.market_data import candles_stored, tick_read
 from bots.selectors.strategies import code_hash
+from core.numbers import InvalidNumber, number_parse
 from market.selectors import instrument_get
 from wallets.selectors import prices_of, wallet_get
 from wallets.services import supervisor_nudge
@@ -203,8 +204,8 @@ def _strategy_and_instrument(user: "User", request: BotRequest) -> tuple[type[St
 def _budget(raw: Decimal | str, errors: dict[str, str]) -> Decimal:
     """The budget as a number; adds a sentence to `errors` when it is invalid."""
     try:
-        amount = Decimal(raw)
-    except InvalidOperation:
+        amount = number_parse(raw) if isinstance(raw, str) else raw
+    except InvalidNumber:
         errors["budget"] = f"{raw!r} is not a number."
         return Decimal(0)
     if not amount.is_finite() or not 0 < amount <= MAX_BUDGET:

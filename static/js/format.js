@@ -1,7 +1,7 @@
 // Number formatting, the same as core/formatting.py; tests/data/format_cases.json tests both. Decimal
 // strings are rounded as strings: floats would differ in the last digit.
 
-const MINUS = "\u2212";
+export const MINUS = "\u2212";
 const NO_VALUE = "\u2013";
 const UNITS = ["", "K", "M", "B", "T"];
 const NUMBER = /^([+-]?)(\d*)\.?(\d*)(?:[eE]([+-]?\d{1,3}))?$/;

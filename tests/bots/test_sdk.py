@@ -65,7 +65,7 @@ def test_inputs_are_typed_and_defaults_filled_in():
         ({}, "price", "Price: enter a value."),
         ({"price": ""}, "price", "Price: enter a value."),
         ({"price": "many"}, "price", "Price: 'many' is not a number."),
-        ({"price": "NaN"}, "price", "Price: NaN is not between 0.000001 and 1000000."),
+        ({"price": "NaN"}, "price", "Price: 'NaN' is not a number."),
         ({"price": True}, "price", 'Price: True is not a number; write it as text, for example "0.5".'),
         ({"price": 0.1}, "price", 'Price: 0.1 is not a number; write it as text, for example "0.5".'),
         (

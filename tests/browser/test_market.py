@@ -2,6 +2,7 @@
 
 import json
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ PAGES = [
 ]
 WIDTHS = [360, 768, 1024, 1280, 1440, 1920]
 CASES = Path(__file__).resolve().parents[1] / "data" / "format_cases.json"
+NUMBER_CASES = CASES.with_name("number_cases.json")
 BTC = "#board tr[data-symbol=BTC]"
 
 
@@ -355,6 +357,21 @@ def test_numbers_are_written_as_on_the_server(page: Page, feed: Feed):
         cases,
     )
     assert written == [case["text"] for case in cases]
+
+
+def test_typed_numbers_are_read_as_on_the_server(page: Page, feed: Feed):
+    page.goto("/")
+    cases = json.loads(NUMBER_CASES.read_text(encoding="utf-8"))
+    read = page.evaluate(
+        """async (cases) => {
+             const { parseTyped } = await import("/static/js/numbers.js");
+             return cases.map(c => parseTyped(c.typed, c.band ? c.band.map(Number) : null));
+           }""",
+        cases,
+    )
+    for text, case in zip(read, cases, strict=True):
+        expected = None if case["value"] is None else Decimal(case["value"])
+        assert (None if text is None else Decimal(text)) == expected, case
 
 
 def test_page_loads_nothing_from_elsewhere(page: Page, feed: Feed, server: Server):

@@ -198,6 +198,7 @@ def test_a_dump_and_the_key_folder_restore_and_the_dump_alone_refuses(stack, mar
 def _dump(stack):
     """Every table, as `COPY` writes it: `pg_dump` is not everywhere."""
     with psycopg.connect(services_at(stack.var).database_url) as database:
+        database.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ  # one moment, as `pg_dump`
         tables = database.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
         dumped = {}
         for (table,) in tables:

@@ -13,7 +13,7 @@ from accounts.models import AuthSession
 from accounts.services import SID
 from tests.test_design import Reader
 from tests.wallets import factories as worlds
-from wallets.forms import AmbiguousNumber, TicketForm, parse_amount
+from wallets.forms import TicketForm
 from wallets.models import LedgerEntry, Order, Wallet
 
 BTC = "hyperliquid-sim/BTC/"
@@ -52,25 +52,6 @@ def text_of(response):
 
 
 # --- figures as people write them ---------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("typed", "meant"),
-    [
-        ("71,283.5", "71283.5"), ("71283.5", "71283.5"), ("0,25", "0.25"), ("1.234,5", "1234.5"),
-        ("1,234,567", "1234567"), ("1 000.5", "1000.5"), (".5", "0.5"), ("0,123", "0.123"), ("-1", "-1"),
-    ],
-)  # fmt: skip
-def test_a_figure_is_read_as_it_was_meant(typed, meant):
-    assert parse_amount(typed) == Decimal(meant)
-
-
-@pytest.mark.parametrize(
-    "typed", ["1,234", "12,345", "1e5", "NaN", "abc", "1,23,4", "12.345.67", "0x10", "٣"]
-)
-def test_a_figure_that_could_be_two_is_refused(typed):
-    with pytest.raises(AmbiguousNumber):
-        parse_amount(typed)
-
-
 # --- the ticket ---------------------------------------------------------------------------------------
 def test_each_ticket_has_an_id_of_its_own(page):
     ids = {

@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.formatting import decimal_parse, plain
+from core.formatting import plain
+from core.numbers import MAX_LENGTH, InvalidNumber, number_parse
 from wallets.domain.status import OrderStatus, TradingState
 from wallets.models import Order, Wallet
 
 MAX_BATCH = 20
-MAX_TEXT_LENGTH = 60  # characters of a number
 Fields = dict[str, Any]
 KINDS = [choice.value for choice in Order.Kind]
 TIFS = [choice.value for choice in Order.Tif]
@@ -21,7 +21,7 @@ WALLET_STATUSES = [status.value for status in Wallet.Status]
 STATES = [state.value for state in TradingState]
 
 
-@extend_schema_field({"type": "string", "maxLength": MAX_TEXT_LENGTH, "example": "0.25"})
+@extend_schema_field({"type": "string", "maxLength": MAX_LENGTH, "example": "0.25"})
 class Amount(serializers.Field[Decimal, Any, str, Any]):
     """A decimal number as text. JSON numbers lose digits, so only integers are accepted as numbers."""
 
@@ -30,11 +30,10 @@ class Amount(serializers.Field[Decimal, Any, str, Any]):
     }
 
     def to_internal_value(self, data: object) -> Decimal:
-        text = str(data) if isinstance(data, str) or type(data) is int else ""
-        number = decimal_parse(text) if 0 < len(text) <= MAX_TEXT_LENGTH else None
-        if number is None:
+        try:
+            return number_parse(str(data) if isinstance(data, str) or type(data) is int else "")
+        except InvalidNumber:
             self.fail("number")
-        return number
 
     def to_representation(self, value: Decimal) -> str:
         return plain(value)

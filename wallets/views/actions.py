@@ -59,7 +59,7 @@ def change(request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
     old = own_order(request, pk)
     if request.method == "GET":
         return _form(request, old, ChangeForm(initial=_initial(old)))
-    form = ChangeForm(request.POST)
+    form = ChangeForm(request.POST, mark=old.price)
     if not form.is_valid():
         return _form(request, old, form, status=422)
     data = form.cleaned_data

@@ -90,7 +90,7 @@ def _mid_price(row: MarketRow) -> str:
 @require_POST
 def place(request: SignedInHttpRequest, venue: str, symbol: str) -> HttpResponse:
     row = instrument_or_404(venue, symbol)
-    form = TicketForm(request.POST)
+    form = TicketForm(request.POST, mark=row.number("mark"))
     if not form.is_valid():
         return _render(request, row, form, status=422)
     try:
@@ -159,7 +159,7 @@ def account_of(wallet: "WalletWithStates", row: MarketRow) -> TicketAccount:
 def preview(request: SignedInHttpRequest, venue: str, symbol: str) -> HttpResponse:
     """Result of the same risk check as for an order; nothing is written."""
     row = instrument_or_404(venue, symbol)
-    form = TicketForm(request.GET)
+    form = TicketForm(request.GET, mark=row.number("mark"))
     context: dict[str, Any] = {"row": row, "form": form}
     if form.is_valid():
         order_request = form.request(venue=venue, symbol=symbol)
@@ -182,7 +182,8 @@ def size_share(request: SignedInHttpRequest, venue: str, symbol: str) -> HttpRes
     row = instrument_or_404(venue, symbol)
     wallet = own_wallet(request, uuid_of(request.GET.get("wallet")))
     percent = figure_or_none(request.GET.get("share", "")) or Decimal(0)
-    side, price = request.GET.get("side", ""), figure_or_none(request.GET.get("price", ""))
+    side = request.GET.get("side", "")
+    price = figure_or_none(request.GET.get("price", ""), mark=row.number("mark"))
     account = account_of(wallet, row)
     max_size = max_order_size(
         account.instrument,
