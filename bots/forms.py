@@ -109,17 +109,17 @@ class NewBotForm(InputsForm):
         super().__init__(strategy, *args, **options)
         choices = [(str(wallet.pk), f"{wallet.label} · {wallet.venue.title}") for wallet in wallets]
         self.fields["wallet"] = forms.ChoiceField(choices=choices, label=_("Wallet"))
-
-    def clean_budget(self) -> Decimal:
-        budget: Decimal = self.cleaned_data["budget"]
-        DecimalValidator(20, 8)(budget)
-        return budget
         for name in ("budget", "leverage"):
             self.fields[name].widget = forms.TextInput(
                 {**NO_AUTOCOMPLETE, "class": "num", "inputmode": "decimal"}
             )
         self.fields["symbol"].widget = forms.TextInput({**NO_AUTOCOMPLETE, "list": "symbols"})
         self.fields["leverage"].affix = "×"  # type: ignore[attr-defined]
+
+    def clean_budget(self) -> Decimal:
+        budget: Decimal = self.cleaned_data["budget"]
+        DecimalValidator(20, 8)(budget)
+        return budget
 
     @classmethod
     def unsaved_values(

@@ -14,6 +14,7 @@ from django.contrib import admin
 from django.contrib.sessions.models import Session
 from django.core.management import call_command
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts import services
@@ -374,3 +375,67 @@ def test_cleanup_removes_expired_rows_only(alice, bob, capsys):
     assert set(User.objects.values_list("email", flat=True)) == {alice.email, bob.email, waiting.email}
     assert AuditEntry.objects.count() == 1
     call_command("cleanup")
+
+
+# --- look-ups -------------------------------------------------------------------------------------------
+SECRET_WORDS = ("password", "digest", "jti", "fingerprint", "sealed", "hash", "secret", "data", "hint", "key")
+PARTS = (
+    "",
+    "__startswith",
+    "__istartswith",
+    "__contains",
+    "__regex",
+    "__gt",
+    "__lt",
+    "__exact",
+    "__in",
+    "__isnull",
+)
+
+
+def _columns(model, depth=2):
+    """Names of all fields of a model and of the models that it refers to."""
+    for field in model._meta.get_fields():
+        name = field.name
+        yield name
+        if field.is_relation and field.related_model and depth > 1:
+            yield from (f"{name}__{inner}" for inner in _columns(field.related_model, depth - 1))
+
+
+@pytest.mark.parametrize("model", sorted(admin.site._registry, key=lambda model: model._meta.label), ids=str)
+def test_only_fields_of_filters_can_be_looked_up(model, rf):
+    page = admin.site._registry[model]
+    filters = {each[0] if isinstance(each, tuple) else each for each in page.list_filter}
+    for column in _columns(model):
+        for part in PARTS:
+            allowed = page.lookup_allowed(column + part, "x", rf.get("/"))
+            assert allowed is (
+                column in filters and part in ("", "__gt", "__lt", "__exact", "__in", "__isnull")
+            ), column
+    looked_up = {name for name in filters if isinstance(name, str)}
+    assert not {name for name in looked_up if any(word in name.split("__")[-1] for word in SECRET_WORDS)}
+
+
+@pytest.mark.parametrize(
+    ("model", "lookup"),
+    [
+        ("user", "password__startswith"), ("user", "password"), ("user", "password__gt"),
+        ("user", "auth_sessions__refresh_jti__startswith"), ("user", "apikey__digest__regex"),
+        ("authsession", "refresh_jti__startswith"), ("authsession", "password_fingerprint__contains"),
+        ("authsession", "user__password__startswith"), ("apikey", "digest__startswith"),
+        ("apikey", "user__password__regex"), ("auditentry", "hash__startswith"),
+    ],
+)  # fmt: skip
+def test_staff_cannot_read_hashes_letter_by_letter(administrator, objects, model, lookup):
+    """A hit and a miss are the same refusal."""
+    url = reverse(f"admin:accounts_{model}_changelist")
+    answers = {administrator.get(url, {lookup: guess}).status_code for guess in ("bcrypt$", MARKER[:4], "x")}
+    assert answers == {400}
+
+
+def test_the_filters_of_the_lists_still_work(administrator, objects):
+    for model, query in (
+        ("user", {"is_active__exact": "1", "is_staff__exact": "0"}), ("authsession", {"kind__exact": "api"}),
+        ("apikey", {"revoked_at__isnull": "True"}), ("auditentry", {"action__exact": "user.changed"}),
+    ):  # fmt: skip
+        assert administrator.get(reverse(f"admin:accounts_{model}_changelist"), query).status_code == 200
