@@ -87,7 +87,14 @@ class SessionCookieAuthentication(SessionAuthentication):
         session = session_find(request._request.session.get(SID))
         if session is None or session.user_id != result[0].pk:
             return None
-        return session.user, session
+        return session_user(session), session
+
+
+def session_user(session: AuthSession) -> User:
+    """The user of a login session; staff act as such only if the session has a verified second factor."""
+    user: User = session.user
+    user.second_factor_verified = session.second_factor_at is not None
+    return user
 
 
 def _by_token(token: str, request: Request) -> AuthResult:
@@ -96,7 +103,7 @@ def _by_token(token: str, request: Request) -> AuthResult:
         raise AuthenticationFailed(INVALID_CREDENTIALS)
     session, _ = token_session
     session_touch(sid=session.sid, request=request._request)
-    return session.user, session
+    return session_user(session), session
 
 
 def _by_key(secret: str, request: Request) -> AuthResult:

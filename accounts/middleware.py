@@ -1,12 +1,15 @@
-"""Session middleware: signs out browser sessions that were revoked, before any view reads the user."""
+"""Session middleware: signs out revoked browser sessions, and sets whether staff have passed a second factor."""
 
 from collections.abc import Callable
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
+from django.utils.functional import SimpleLazyObject
 
+from accounts.selectors import session_find
 from accounts.services import SID, session_is_active, session_touch
 
 
@@ -28,6 +31,16 @@ class SessionMiddleware:
         sid = request.session.get(SID)
         if sid and session_is_active(sid):
             session_touch(sid=sid, request=request)
+            signed_in: Any = request.user
+            request.user = SimpleLazyObject(lambda: _with_second_factor(signed_in, sid))  # type: ignore[assignment]
             return
         request.session.flush()
         request.user = AnonymousUser()
+
+
+def _with_second_factor(user: Any, sid: str) -> Any:
+    """The user of a page; for staff the session is read, because their role needs its second factor."""
+    if user.is_authenticated and user.is_staff:
+        session = session_find(sid)
+        user.second_factor_verified = session is not None and session.second_factor_at is not None
+    return user

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from accounts.domain.permissions import Action, Role, is_allowed
+from accounts.domain.permissions import STAFF_ROLES, Action, Role, is_allowed
 from accounts.models import ApiKey, AuthSession, User
 
 GROUP_ROLES = (Role.ADMINISTRATOR, Role.SUPPORT)  # the strongest first
@@ -103,9 +103,22 @@ def role_of(user: User | AnonymousUser | None) -> Role:
     return next((role for role in GROUP_ROLES if role in groups), Role.TRADER)
 
 
+def acting_role(user: User | AnonymousUser | None) -> Role:
+    """The role that counts for this request: staff without a verified second factor act as traders.
+
+    The authentication of pages and of the API sets `second_factor_verified`; an API key never has one.
+    """
+    role = role_of(user)
+    if role in STAFF_ROLES and not (isinstance(user, User) and user.second_factor_verified):
+        return Role.TRADER
+    return role
+
+
 def user_is_allowed(
     *, user: User | AnonymousUser | None, act: Action, kind: str, owner: uuid.UUID | str | None
 ) -> bool:
     """`accounts.domain.permissions.is_allowed` for the user of a request; `owner` is a user id or None."""
     own = str(user.pk) if user and user.is_authenticated else None
-    return is_allowed(role=role_of(user), act=act, kind=kind, owner=str(owner) if owner else None, user=own)
+    return is_allowed(
+        role=acting_role(user), act=act, kind=kind, owner=str(owner) if owner else None, user=own
+    )

@@ -31,6 +31,7 @@ __all__ = [
     "StepUpRequired",
     "StepUpRequiredError",
     "request_session",
+    "step_up_check",
     "step_up_pass",
     "step_up_required",
 ]
@@ -75,6 +76,13 @@ def request_session(request: HttpRequest | Request) -> AuthSession | None:
         return None
     session = session_find(request.session.get(SID)) if hasattr(request, "session") else None
     return session if session and session.user_id == request.user.pk else None
+
+
+def step_up_check(request: HttpRequest | Request, act: str) -> None:
+    """Raises `StepUpRequiredError` without recent authentication, `KeyError` for an act outside the table."""
+    STEP_UP_ACTIONS[act]
+    if not step_up_is_fresh(request_session(request)):
+        raise StepUpRequiredError
 
 
 def step_up_required(act: str) -> Callable[[View], View]:
@@ -125,7 +133,5 @@ class StepUpRequired(BasePermission):
         act = acts.get(request.method) if isinstance(acts, dict) else acts
         if act is None:
             return True
-        STEP_UP_ACTIONS[act]
-        if not step_up_is_fresh(request_session(request)):
-            raise StepUpRequiredError
+        step_up_check(request, act)
         return True

@@ -15,7 +15,7 @@ from unfold import decorators
 from accounts.admin import RoleModelAdmin, requires_step_up
 from accounts.authentication import SignedInHttpRequest
 from accounts.domain.permissions import Role
-from accounts.selectors import role_of
+from accounts.selectors import acting_role
 from bots import models
 from bots.domain.lifecycle import TERMINAL
 from bots.selectors.cards import HEARTBEAT_TIMEOUT
@@ -38,7 +38,7 @@ class ReadOnlyBotAdmin(RoleModelAdmin):
     show_full_result_count = False
 
     def has_act_permission(self, request: HttpRequest) -> bool:
-        return role_of(request.user) is Role.ADMINISTRATOR
+        return acting_role(request.user) is Role.ADMINISTRATOR
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         return [field.name for field in self.model._meta.fields]

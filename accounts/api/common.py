@@ -13,6 +13,7 @@ from accounts.domain.permissions import Action
 from accounts.models import ApiKey, AuthSession, User
 from accounts.selectors import user_is_allowed
 from accounts.services import LimitReached
+from accounts.step_up import step_up_check
 from core.api import NOT_FOUND_MESSAGE
 
 OwnedObject = TypeVar("OwnedObject", ApiKey, AuthSession)
@@ -54,8 +55,13 @@ def signed_in_user(request: Request) -> User:
 
 
 def object_or_404(request: Request, found: OwnedObject | None, *, kind: str) -> OwnedObject:
-    """`found` if this user may read or change it; objects of other users are a 404 as well."""
+    """`found` if this user may read or change it; objects of other users are a 404 as well.
+
+    Raises `StepUpRequiredError` when staff change an object of another user without recent authentication.
+    """
     act = Action.READ if request.method in SAFE_METHODS else Action.CHANGE
     if found is None or not user_is_allowed(user=request.user, act=act, kind=kind, owner=found.user_id):
         raise Http404(NOT_FOUND_MESSAGE)
+    if act is Action.CHANGE and found.user_id != request.user.pk:
+        step_up_check(request, "admin.session")
     return found

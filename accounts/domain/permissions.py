@@ -13,6 +13,9 @@ class Role(StrEnum):
     ADMINISTRATOR = "administrator"
 
 
+STAFF_ROLES = frozenset({Role.SUPPORT, Role.ADMINISTRATOR})
+
+
 class Action(StrEnum):
     """Kind of access that is checked."""
 

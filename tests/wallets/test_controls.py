@@ -16,6 +16,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def carol(bob):
     role_set(user=bob, role=Role.ADMINISTRATOR, actor=None)
+    bob.second_factor_verified = True  # as the authentication of a request sets it
     return bob
 
 
@@ -69,6 +70,15 @@ def test_an_administrator_halts_and_resumes_everything(world, carol, scope):
     set_state(carol, scope, target, "active")
     assert world.place().status == "pending"
     assert AuditEntry.objects.filter(action="trading_state.changed").count() == 2
+
+
+def test_an_administrator_without_a_second_factor_halts_nothing(world, carol):
+    carol.second_factor_verified = False
+    for scope, target in (("user", world.user), ("global", None)):
+        with pytest.raises(PermissionDenied):
+            set_state(carol, scope, target)
+    with pytest.raises(services.NotFound):
+        set_state(carol, "wallet", world.wallet)
 
 
 def test_an_owner_cannot_undo_a_halt_of_the_user_by_an_administrator(world, carol):

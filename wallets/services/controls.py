@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from accounts.audit import AuditAction, record
 from accounts.domain.permissions import Role
-from accounts.selectors import role_of
+from accounts.selectors import acting_role
 from wallets.domain.errors import NotFound, WalletRejected
 from wallets.domain.status import STRICTNESS, TradingState
 from wallets.models import GlobalTradingControl, UserTradingControl, Wallet
@@ -98,7 +98,7 @@ def _state_of(control: UserTradingControl | GlobalTradingControl | None) -> str:
 
 
 def _is_administrator(actor: "User") -> bool:
-    return role_of(actor) is Role.ADMINISTRATOR
+    return acting_role(actor) is Role.ADMINISTRATOR
 
 
 def _check_administrator(actor: "User") -> None:
