@@ -156,6 +156,7 @@ def test_fill_and_order_in_one_batch_are_one_order(world):
 
 def test_two_orders_with_one_client_id_cause_a_critical_alert(world):
     order = world.open(venue_id="1")
+    world.tell(world.fill(order))
     events = world.tell(world.venue_order(order, venue_id="2"))
     assert ("alert", "critical") in {(event["type"], event.get("level")) for event in events}
     assert world.again(order).flags == ["doubled"]

@@ -209,12 +209,11 @@ class AccountSync:
 
     async def resolve_in_flight(self, order: InFlightOrder) -> None:
         """Query this order at the venue and store the result. Raises `VenueError` when the query fails."""
-        ids = (
-            {"venue_id": order.venue_order_id}
-            if order.venue_order_id
-            else {"client_id": order.venue_client_id}
-        )
-        found = await self._connection.trader.order_get(self._address, **ids)
+        find = partial(self._connection.trader.order_get, self._address)
+        found = await find(venue_id=order.venue_order_id) if order.venue_order_id else None
+        if order.venue_client_id and (found is None or found.status == "cancelled"):
+            # An order that was replaced at the venue has another id there, under the same client order id.
+            found = await find(client_id=order.venue_client_id) or found
         resolved = partial(
             services.in_flight_resolve, claim=self._claim, order_id=order.order_id, found=found
         )

@@ -1,6 +1,8 @@
 import uuid
 from typing import Any
 
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 
@@ -91,7 +93,19 @@ class Order(models.Model):
     venue_client_id = models.CharField(
         max_length=40, blank=True, help_text="0x…: client order id at the venue"
     )
-    venue_order_id = models.CharField(max_length=40, blank=True)
+    venue_order_id = models.CharField(max_length=40, blank=True, help_text="of the newest order at the venue")
+    venue_time = models.BigIntegerField(
+        null=True, blank=True, help_text="ms: when the venue placed its newest order"
+    )
+    former_venue_ids = ArrayField(
+        models.CharField(max_length=40),
+        default=list,
+        blank=True,
+        help_text="replaced at the venue under the same client order id",
+    )
+    venue_replacements = models.JSONField(
+        default=list, blank=True, help_text="former venue orders: id, price, size, filled, ms of replacement"
+    )
     origin = models.CharField(max_length=8, choices=Origin.choices)
     source_id = models.UUIDField(null=True, blank=True, help_text="the bot that placed it, if any")
     provenance = models.JSONField(
@@ -166,6 +180,11 @@ class Order(models.Model):
                 name="wallets_order_live",
             ),
             models.Index(fields=["wallet", "-created_at"], name="wallets_order_newest"),
+            GinIndex(
+                fields=["former_venue_ids"],
+                condition=~Q(former_venue_ids=[]),
+                name="wallets_order_former_ids",
+            ),
             models.Index(
                 fields=["source_id", "-created_at"],
                 condition=Q(source_id__isnull=False),

@@ -58,7 +58,7 @@ def account_reconcile(*, claim: Claim, snapshot: VenueSnapshot) -> ReconcileResu
         wallet = fenced_wallet(claim)
         books = WalletUnitOfWork(wallet, timezone.now())
         live = {order.pk: order for order in books.track_orders(_live(wallet))}
-        applier = AccountEventApplier(books)
+        applier = AccountEventApplier(books, [order.venue_id for order in snapshot.open_orders])
         to_query = _apply_actions(books, applier, live, snapshot)
         _end_history(books, applier, snapshot)
         newest = max([_newest(wallet), *(event.time for event in _events(snapshot))])

@@ -25,6 +25,7 @@ from wallets.services.dto import Event, PreparedSubmission
 from wallets.services.submission_builder import SubmissionBuilder
 from wallets.services.unit_of_work import WalletUnitOfWork
 from wallets.services.user_events import alert_event, wallet_event
+from wallets.services.venue_order_ids import former_add
 
 if TYPE_CHECKING:
     from wallets.selectors.risk_context import WalletWithStates
@@ -218,6 +219,8 @@ def _apply_order_response(
     if isinstance(response, Accepted):
         if response.venue_id and not order.venue_order_id:
             order.venue_order_id = response.venue_id
+        elif response.venue_id and response.venue_id not in (order.venue_order_id, *order.former_venue_ids):
+            former_add(books, order, response.venue_id)  # replaced at the venue before this response arrived
         books.order_transition(order, OrderEvent.ACCEPTED)
     elif _is_current(order, submission):
         books.order_transition(
