@@ -28,10 +28,15 @@ def venue_ensure(*, name: str, title: str, simulated: bool) -> Venue:
 
 
 def instrument_sync(
-    *, venue: str, instruments: Iterable[Instrument], claim: Claim | None = None
+    *,
+    venue: str,
+    instruments: Iterable[Instrument],
+    claim: Claim | None = None,
+    complete: bool = True,
 ) -> dict[str, int]:
     """Synchronise the rows with the venue's list; instruments that it no longer lists are kept as delisted.
 
+    A list that is not `complete`, because rows of it could not be decoded, delists nothing.
     Returns ids by symbol. `claim` fences the write by the lease of a feed worker. Raises `LeaseLost`.
     """
     listed = {instrument.symbol: instrument for instrument in instruments}
@@ -42,7 +47,8 @@ def instrument_sync(
         InstrumentRow.objects.bulk_create(
             _row(instrument) for symbol, instrument in listed.items() if symbol not in rows
         )
-        changed = [row for symbol, row in rows.items() if _differs(row, listed.get(symbol))]
+        compared = rows if complete else rows.keys() & listed.keys()
+        changed = [rows[symbol] for symbol in compared if _differs(rows[symbol], listed.get(symbol))]
         InstrumentRow.objects.bulk_update(changed, [*RULE_FIELDS, "updated_at"], batch_size=500)
         existing = InstrumentRow.objects.filter(venue_id=venue, symbol__in=listed)
         return dict(existing.values_list("symbol", "pk"))

@@ -73,6 +73,13 @@ def test_what_is_listed_no_more_stops_trading_but_stays(claim):
     assert models.Instrument.objects.get(symbol="PURR/USDC").trading is False
 
 
+def test_an_incomplete_list_delists_nothing(claim):
+    instrument_sync(venue="hyperliquid-sim", instruments=[BTC, PURR], claim=claim)
+    ids = instrument_sync(venue="hyperliquid-sim", instruments=[BTC], claim=claim, complete=False)
+    assert ids.keys() == {"BTC"}
+    assert models.Instrument.objects.get(symbol="PURR/USDC").status == "trading"
+
+
 def test_candles_are_written_once_and_revised_by_a_later_word(claim):
     ids = instrument_sync(venue="hyperliquid-sim", instruments=[BTC])
     assert candles_store(claim=claim, ids=ids, candles=[candle(), candle(120_000), candle(close="2.5")]) == 2

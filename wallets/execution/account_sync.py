@@ -16,9 +16,10 @@ from uuid import UUID
 from core.errors import DATABASE_ERRORS
 from core.leases import Claim, task_is_running
 from core.threads import in_thread
-from market.domain.errors import MarketError
+from market.domain.errors import MarketError, VenueUnreadable
 from market.domain.orders import AccountState
 from market.domain.subscriptions import backoff
+from market.venues.rows import rejected_of, rejected_text
 from wallets import services
 from wallets.domain.ledger import LedgerAccount
 from wallets.execution.pending_work import PendingWork
@@ -192,19 +193,34 @@ class AccountSync:
             Wallet.objects.values_list("events_synced_until", flat=True).get, pk=self._claim.pk
         )
         since = max(0, until - OVERLAP_MS)
+        orders, fills = await trader.orders_open(address), await trader.fills(address, since)
+        fundings, movements = (
+            await trader.fundings(address, since), await trader.movements(address, since)
+        )  # fmt: skip
+        after = await self._connection.account(address)
+        events = (("Fills", fills), ("Funding payments", fundings), ("Transfers", movements))
+        state = (
+            rejected_text("Open orders", rejected_of(orders)),
+            rejected_text("Account", (*before.rejected, *after.rejected)),
+        )
         snapshot = VenueSnapshot(
             before=before,
             since=since,
-            open_orders=await trader.orders_open(address),
-            fills=await trader.fills(address, since),
-            fundings=await trader.fundings(address, since),
-            movements=await trader.movements(address, since),
-            after=await self._connection.account(address),
+            open_orders=orders,
+            fills=fills,
+            fundings=fundings,
+            movements=movements,
+            after=after,
+            rejected_events=" ".join(filter(None, (rejected_text(w, rejected_of(r)) for w, r in events))),
+            rejected_state=" ".join(filter(None, state)),
         )
         done = await in_thread(services.account_reconcile, claim=self._claim, snapshot=snapshot)
         self._publish(done.events)
         for order in done.to_query:
-            await self.resolve_in_flight(order)
+            try:
+                await self.resolve_in_flight(order)
+            except VenueUnreadable as problem:  # one order that cannot be decoded must not stop the others
+                self._warn("order not decoded", problem)
         return done.stable
 
     async def resolve_in_flight(self, order: InFlightOrder) -> None:

@@ -70,11 +70,13 @@ class Order(models.Model):
         STOP_LIMIT = "stop_limit", "stop limit"
         TAKE_PROFIT_MARKET = "take_profit_market", "take profit"
         TAKE_PROFIT_LIMIT = "take_profit_limit", "take profit limit"
+        OTHER = "other"  # of an external order, in a word of the venue that is not known here
 
     class Tif(models.TextChoices):
         GTC = "gtc", "good till cancelled"
         IOC = "ioc", "immediate or cancel"
         ALO = "alo", "post-only"
+        OTHER = "other"
 
     class Side(models.TextChoices):
         BUY = "buy"
@@ -117,7 +119,7 @@ class Order(models.Model):
 
     side = models.CharField(max_length=4, choices=Side.choices)
     kind = models.CharField(max_length=18, choices=Kind.choices)
-    tif = models.CharField(max_length=3, choices=Tif.choices)
+    tif = models.CharField(max_length=5, choices=Tif.choices)
     reduce_only = models.BooleanField(default=False)
     price = models.DecimalField(**MONEY, help_text="worst accepted price")
     trigger_price = models.DecimalField(**MONEY, null=True, blank=True)

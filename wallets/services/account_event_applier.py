@@ -184,6 +184,8 @@ class AccountEventApplier:
             self.books.order_transition(order, OrderEvent.ACCEPTED)
             self.needs_reconcile |= FILLS_MISSING not in order.flags
             self.books.order_flag(order, FILLS_MISSING)
+        elif event.status == "other":
+            self.books.order_transition(order, OrderEvent.ACCEPTED, code=event.raw_status)
         else:
             self.books.order_transition(order, OrderEvent.ACCEPTED)
 
@@ -219,10 +221,16 @@ class AccountEventApplier:
             return
         for name in ("side", "kind", "tif", "trigger_price", "reduce_only"):
             setattr(order, name, getattr(event, name))
+        self._flag_unknown(order, event)
         self._terms_apply(order, event)  # a venue reports size 0 for "the whole position"
         for flag in (ADOPTED_FROM_FILL, PARTIAL):
             self.books.order_unflag(order, flag)
         self.books.order_changed(order)
+
+    def _flag_unknown(self, order: Order, event: VenueOrder) -> None:
+        """Keep the venue's own words for what is not known here."""
+        if event.unknown_words:
+            self.books.order_flag(order, event.unknown_words)
 
     def _terms_apply(self, order: Order, event: VenueOrder) -> None:
         size = venue_order_ids.carried(order) + event.size
@@ -237,6 +245,7 @@ class AccountEventApplier:
         order = self._external(event, instrument, tif=event.tif, kind=event.kind)
         order.reduce_only, order.trigger_price = event.reduce_only, event.trigger_price
         order.accepted_at = datetime.fromtimestamp(event.time / 1000, UTC)
+        self._flag_unknown(order, event)
         if event.incomplete:
             self.books.order_flag(order, PARTIAL)
             self.needs_reconcile = True

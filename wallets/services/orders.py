@@ -188,6 +188,10 @@ def replacement_place(
 def _check_changeable(manager: OrderManager, old: Order) -> None:
     if old.kind != Order.Kind.LIMIT:
         raise OrderConflict("Only limit orders can be modified. Cancel this order and place a new one.")
+    if old.tif == Order.Tif.OTHER:
+        raise OrderConflict(
+            "The time in force of this order is not supported. Cancel it and place a new one."
+        )
     if old.status in TERMINAL:
         raise OrderConflict(f"This order is already {old.status}.")
     if old.cancel_requested_at is not None:
