@@ -125,6 +125,9 @@ class Order(models.Model):
     trigger_price = models.DecimalField(**MONEY, null=True, blank=True)
     size = models.DecimalField(**MONEY)
     mark_price = models.DecimalField(**MONEY, null=True, blank=True, help_text="at placement")
+    replaced_filled = models.DecimalField(
+        **MONEY, default=0, help_text="filled size of the replaced order that the requester knew"
+    )
     replaces = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
 
     status = models.CharField(max_length=16, choices=Statuses.choices, default=Statuses.PENDING)

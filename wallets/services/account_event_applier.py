@@ -27,7 +27,7 @@ from wallets.domain import ledger, position
 from wallets.domain.lifecycle import OrderEvent, fill_event, fill_flags
 from wallets.domain.position import PositionTotals
 from wallets.domain.reconciliation import AccountEvent, ref_of
-from wallets.domain.status import TERMINAL
+from wallets.domain.status import TERMINAL, OrderStatus
 from wallets.models import Fill, LedgerTransaction, Order, Position
 from wallets.services import venue_order_ids
 from wallets.services.anomalies import (
@@ -36,6 +36,7 @@ from wallets.services.anomalies import (
     alert_unknown,
     external_order,
     is_trade,
+    loss_record,
 )
 from wallets.services.unit_of_work import WalletUnitOfWork
 
@@ -178,6 +179,7 @@ class AccountEventApplier:
         ended = "" if event.raw_status in _PLAIN_ENDS else event.raw_status
         if event.status == "cancelled":
             self.books.order_transition(order, OrderEvent.ENDED, code=ended)
+            self._explain_end(order)
         elif event.status == "rejected":
             self.books.order_transition(order, OrderEvent.REJECTED, code=ended or "rejected", message=ended)
         elif event.status == "filled" and order.filled < order.size:
@@ -188,6 +190,13 @@ class AccountEventApplier:
             self.books.order_transition(order, OrderEvent.ACCEPTED, code=event.raw_status)
         else:
             self.books.order_transition(order, OrderEvent.ACCEPTED)
+
+    def _explain_end(self, order: Order) -> None:
+        """Say that the order was lost, if the venue ended it because it rejected its change."""
+        if order.cancel_requested_at is None and not order._state.adding:
+            rejected = Order.objects.filter(replaces=order, status=OrderStatus.REJECTED).first()
+            if rejected is not None:
+                loss_record(self.books, order, rejected.message)
 
     def reopen(self, event: VenueOrder) -> None:
         """Reopen a terminal order that the venue lists as open, and reserve its funds again."""
