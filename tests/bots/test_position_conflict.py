@@ -157,7 +157,7 @@ def test_no_bot_holds_the_side_that_its_direction_forbids_while_a_person_trades_
         venue.invariants()
 
 
-def test_a_long_grid_whose_position_was_sold_by_hand_opens_no_short_when_the_price_rises():
+def test_a_long_grid_with_a_position_that_was_sold_by_hand_opens_no_short_on_a_rise():
     """The instance that was reported: sold by hand, then + 5 %."""
     venue = NettingVenue(*BOTS["long grid"])
     venue.move(D(960))
