@@ -322,7 +322,11 @@ class AccountEventApplier:
             order.size = max(order.size, order.filled)
             self.books.order_transition(order, OrderEvent.PARTIALLY_FILLED)
             return
-        self.books.order_flag(order, *fill_flags(order.status, order.filled, order.size))
+        flags = fill_flags(order.status, order.filled, order.size)
+        if order.reduce_only and order.status == OrderStatus.CANCELLED and order.cancel_requested_at is None:
+            # The venue trims a reduce-only order to the position and ends it: its fills may arrive after that.
+            flags = [flag for flag in flags if flag != "late_fill"]
+        self.books.order_flag(order, *flags)
         remaining_now = order.size - order.filled
         if remaining_now <= 0:
             self.books.order_unflag(order, FILLS_MISSING)
