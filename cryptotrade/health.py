@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 from redis.exceptions import RedisError
 
-from market.selectors import venue_ages
+from market.selectors import venue_ages, venue_problems
 
 logger = logging.getLogger(__name__)
 
@@ -28,13 +28,17 @@ def health(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def ready(request: HttpRequest) -> HttpResponse:
-    """Readiness: 200 when every check passes, else 503 with the names of the failed checks."""
+    """Readiness: 200 when every check passes, else 503 with the names of the failed checks.
+
+    `warnings` has what is left out of a venue's data, because rows of it could not be decoded.
+    """
     results = {name: check() for name, check in CHECKS.items()}
     failed = sorted(name for name, problem in results.items() if problem)
     body = {
         "status": "unavailable" if failed else "ok",
         "failed": failed,
         "checks": {name: problem or "ok" for name, problem in results.items()},
+        "warnings": _warnings(),
     }
     return JsonResponse(body, status=503 if failed else 200)
 
@@ -65,6 +69,14 @@ def _venues() -> str | None:
         return "unknown"
     stale = [name for name in settings.VENUES if ages.get(name, VENUE_STALE_MS) >= VENUE_STALE_MS]
     return f"no data from {', '.join(stale)}" if stale else None
+
+
+def _warnings() -> dict[str, str]:
+    """What works only in part, by venue: it is no reason to take this process out of service."""
+    try:
+        return venue_problems()
+    except RedisError:
+        return {}
 
 
 def _memory() -> str | None:

@@ -1,6 +1,8 @@
 """Services that write market data. Each function is synchronous and runs in one transaction."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from django.db import connection, transaction
@@ -11,7 +13,11 @@ from market.domain.events import Candle, Trade
 from market.domain.instruments import Instrument
 from market.models import Instrument as InstrumentRow
 from market.models import Venue
+from market.venues.rows import REJECTED
 
+logger = logging.getLogger(__name__)
+
+COLUMN_LIMIT = Decimal(10) ** 20  # of a number with 38 digits, 18 of them decimals
 RULE_FIELDS = (
     "kind", "base", "quote", "tick_size", "size_step", "significant_figures", "min_notional",
     "min_size", "max_size", "contract_size", "contract_direction", "settle_asset", "max_leverage", "leverage_tiers",
@@ -28,10 +34,15 @@ def venue_ensure(*, name: str, title: str, simulated: bool) -> Venue:
 
 
 def instrument_sync(
-    *, venue: str, instruments: Iterable[Instrument], claim: Claim | None = None
+    *,
+    venue: str,
+    instruments: Iterable[Instrument],
+    claim: Claim | None = None,
+    complete: bool = True,
 ) -> dict[str, int]:
     """Synchronise the rows with the venue's list; instruments that it no longer lists are kept as delisted.
 
+    A list that is not `complete`, because rows of it could not be decoded, delists nothing.
     Returns ids by symbol. `claim` fences the write by the lease of a feed worker. Raises `LeaseLost`.
     """
     listed = {instrument.symbol: instrument for instrument in instruments}
@@ -42,7 +53,8 @@ def instrument_sync(
         InstrumentRow.objects.bulk_create(
             _row(instrument) for symbol, instrument in listed.items() if symbol not in rows
         )
-        changed = [row for symbol, row in rows.items() if _differs(row, listed.get(symbol))]
+        compared = rows if complete else rows.keys() & listed.keys()
+        changed = [rows[symbol] for symbol in compared if _differs(rows[symbol], listed.get(symbol))]
         InstrumentRow.objects.bulk_update(changed, [*RULE_FIELDS, "updated_at"], batch_size=500)
         existing = InstrumentRow.objects.filter(venue_id=venue, symbol__in=listed)
         return dict(existing.values_list("symbol", "pk"))
@@ -98,7 +110,9 @@ def candles_store(*, claim: Claim, ids: Mapping[str, int], candles: Iterable[Can
     rows = [
         (ids[c.symbol], c.interval, c.open_time, c.open, c.high, c.low, c.close, c.volume)
         for c in latest.values()
+        if _fits(c.open, c.high, c.low, c.close, c.volume)
     ]
+    _left_out(claim, "candles", len(latest) - len(rows))
     conflict = (
         "(instrument_id, interval, open_time) DO UPDATE SET open = EXCLUDED.open, high = EXCLUDED.high, "
         "low = EXCLUDED.low, close = EXCLUDED.close, volume = EXCLUDED.volume"
@@ -108,8 +122,25 @@ def candles_store(*, claim: Claim, ids: Mapping[str, int], candles: Iterable[Can
 
 def trades_store(*, claim: Claim, ids: Mapping[str, int], trades: Iterable[Trade]) -> int:
     """Insert public trades; existing ones are kept. Returns rows written. Raises `LeaseLost`."""
-    rows = [(ids[t.symbol], t.id, t.time, t.price, t.size, t.side) for t in trades if t.symbol in ids]
+    known = [t for t in trades if t.symbol in ids]
+    rows = [
+        (ids[t.symbol], t.id, t.time, t.price, t.size, t.side)
+        for t in known
+        if _fits(Decimal(t.price), Decimal(t.size))
+    ]
+    _left_out(claim, "trades", len(known) - len(rows))
     return _copy(claim, "market_trade", TRADE_COLUMNS, rows, "(instrument_id, time, trade_id) DO NOTHING")
+
+
+def _fits(*numbers: Decimal) -> bool:
+    """Whether the numbers fit their columns. One that does not would fail all rows of the statement."""
+    return all(number.is_finite() and abs(number) < COLUMN_LIMIT for number in numbers)
+
+
+def _left_out(claim: Claim, what: str, count: int) -> None:
+    if count:
+        REJECTED.labels(str(claim.pk), what).inc(count)
+        logger.warning("rows left out: too large to store", extra={"venue": str(claim.pk), "count": count})
 
 
 def _copy(
@@ -125,7 +156,11 @@ def _copy(
         cursor.execute(
             f"CREATE TEMPORARY TABLE incoming ON COMMIT DROP AS SELECT {names} FROM {table} WITH NO DATA"  # noqa: S608
         )
-        with cursor.copy(f"COPY incoming ({names}) FROM STDIN") as copy:
+        # Django does not wrap the errors of `copy`: a connection that ends here is an `OperationalError` of Django.
+        with (
+            connection.wrap_database_errors,
+            cursor.copy(f"COPY incoming ({names}) FROM STDIN") as copy,
+        ):
             for row in rows:
                 copy.write_row(row)
         cursor.execute(

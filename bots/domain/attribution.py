@@ -66,6 +66,18 @@ class Attribution:
         return self.venue - self.manual - sum(self.bots.values(), ZERO)
 
 
+def missing_size(bot: str, attribution: Attribution) -> Decimal:
+    """How much of the bot's own position the venue's net position does not cover, beside the other bots.
+
+    Above zero, the bot's position and the venue's cannot both be true: somewhere else, by hand or at the venue itself,
+    the opposite was traded. Orders that close the bot's position could then open the opposite one.
+    """
+    own = attribution.bots[bot]
+    beside = attribution.venue - sum(attribution.bots.values(), ZERO) + own
+    covered = min(abs(beside), abs(own)) if beside * own > 0 else ZERO
+    return abs(own) - covered
+
+
 @dataclass(frozen=True, slots=True)
 class CloseOrder:
     """Order that closes a bot's own position; `reduce_only` is set where the venue would accept it."""

@@ -68,6 +68,14 @@ class TimerFired:
 
 
 @dataclass(frozen=True, slots=True)
+class PositionChecked:
+    """The bot's position was compared with the wallet's: `conflict` says why both cannot be true; empty if they can."""
+
+    now: int
+    conflict: str
+
+
+@dataclass(frozen=True, slots=True)
 class InputsChanged:
     """New inputs, as parsed by `parse_inputs`. (New code needs a new runner, on the old one's snapshot.)"""
 
@@ -154,6 +162,7 @@ Event = (
     | CandleClosed
     | BookUpdated
     | TimerFired
+    | PositionChecked
     | InputsChanged
     | StopRequested
     | Crashed

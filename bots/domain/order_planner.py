@@ -38,11 +38,15 @@ class CancelOrder:
 
 @dataclass(frozen=True, slots=True)
 class ModifyOrder:
-    """Request to replace the order `client_id` by `order`, which has its own client id, price and size."""
+    """Request to replace the order `client_id` by `order`, which has its own client id, price and size.
+
+    `known_filled` of the replaced order was filled when this was decided; later fills are deducted from the size.
+    """
 
     client_id: UUID
     level_id: str
     order: OrderRequest
+    known_filled: Decimal = Decimal(0)
 
 
 Request = PlaceOrder | CancelOrder | ModifyOrder
@@ -66,6 +70,8 @@ class OrderPlanner:
         if self.snapshot.status in ACTIVE:
             if self.snapshot.closing:
                 self._close(now)
+            elif self.snapshot.conflict:
+                self._converge((), self.snapshot.live, now)
             else:
                 self._converge(self.snapshot.target, self.snapshot.live, now)
         elif self.snapshot.status in (Status.STOPPING, Status.FAULTED):
@@ -167,8 +173,10 @@ class OrderPlanner:
         if replaces is None:
             self.requests.append(PlaceOrder(level.id, order, closing=level.id == CLOSE))
         else:
+            former = self.snapshot.order(replaces)
+            filled = former.level.size - former.remaining if former else Decimal(0)
             self._mark_cancelling(replaces)
-            self.requests.append(ModifyOrder(replaces, level.id, order))
+            self.requests.append(ModifyOrder(replaces, level.id, order, filled))
         self._change(order_count=number, live=(*self.snapshot.live, new))
         return None
 

@@ -21,6 +21,8 @@ def apply_event(snapshot: Snapshot, event: events.Event, instrument: Instrument)
     match event:
         case events.TickReceived():
             return replace(snapshot, tick=event.tick)
+        case events.PositionChecked():
+            return replace(snapshot, conflict=event.conflict)
         case events.OrderUpdated() | events.OrderFilled() | events.FundingPaid() | events.PositionAdjusted():
             snapshot = replace(_apply_own_event(snapshot, event, instrument), last_seq=event.seq)
             closed = snapshot.closing and not snapshot.position.size and not snapshot.live

@@ -112,6 +112,8 @@ class Runner:
                 self._call(event.now, "on_start")
             case events.StopRequested():
                 self._stop(event)
+            case events.PositionChecked() if self.snapshot.status in ACTIVE:
+                self._pause_or_resume(event)
             case events.Crashed():
                 self._fault(event.now, event.reason, "")
             case _:
@@ -137,7 +139,7 @@ class Runner:
             case events.OrderFilled(level_id=level_id, side=side, price=price, size=size):
                 fill = Fill(level_id, side, price, size, event.fee, event.fee_asset, event.now)
                 self._call(event.now, "on_fill", fill)
-            case _ if self.snapshot.status in ACTIVE:
+            case _ if self.snapshot.status in ACTIVE and not self.snapshot.conflict:
                 self._dispatch_market(event)
 
     def _replaced(self, event: events.OrderUpdated) -> bool:
@@ -167,6 +169,14 @@ class Runner:
         reason = self.snapshot.reason if self.snapshot.status == Status.FAULTED else event.reason
         self._change(policy=event.policy, closing=close, target=(), reason=reason, reason_at=event.now)
         self._signal(Transition.STOP)
+
+    def _pause_or_resume(self, event: events.PositionChecked) -> None:
+        """Rest while the bot's position and the wallet's cannot both be true; then start the strategy again."""
+        if event.conflict:
+            self._signal(Transition.REST, reason=event.conflict, reason_at=event.now)
+        else:
+            self._signal(Transition.WORK, reason="", reason_at=event.now)
+            self._call(event.now, "on_start")
 
     def _fault(self, now: int, reason: str, trace: str) -> None:
         if self.snapshot.status in TERMINAL:
@@ -241,7 +251,7 @@ class Runner:
             self._change(closing=True, target=())
         elif not self.snapshot.closing and target != self.snapshot.target:
             self._change(target=target)
-        if self.snapshot.status not in ACTIVE:
+        if self.snapshot.status not in ACTIVE or self.snapshot.conflict:
             return
         if intents.idle:
             self._signal(Transition.REST, reason=intents.idle, reason_at=now)
@@ -262,6 +272,7 @@ class Runner:
         """Whether orders must be planned. Most ticks change nothing, and then no diff is computed."""
         now = self.snapshot
         same = now.target is before.target and now.live is before.live and now.closing == before.closing
+        same = same and now.conflict == before.conflict
         unchanged = same and now.status in ACTIVE and not now.blocked_reason and not now.closing
         return not unchanged or isinstance(event, events.Started | events.InputsChanged)
 

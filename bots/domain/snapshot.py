@@ -27,7 +27,8 @@ class Snapshot:
     `order_count` is the number of the last order request, `last_seq` that of the last own event. `state` is
     the strategy's own state, as JSON text. `target` is the set of levels that should be live; a level that
     fills or is rejected leaves it until the strategy sets it again. `reduce_only_possible` comes from the
-    last `PositionAdjusted`: whether the venue would accept a reduce-only order for the position.
+    last `PositionAdjusted`: whether the venue would accept a reduce-only order for the position. `conflict` says why
+    the bot is paused: its position and the wallet's cannot both be true.
     """
 
     status: Status = Status.STARTING
@@ -47,6 +48,7 @@ class Snapshot:
     refusals: tuple[LevelBackoff, ...] = ()
     blocked_reason: str = ""
     reduce_only_possible: bool = True
+    conflict: str = ""
 
     def order(self, client_id: UUID) -> LiveOrder | None:
         return next((order for order in self.live if order.client_id == client_id), None)

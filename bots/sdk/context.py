@@ -39,6 +39,11 @@ class Terms:
         """Maximum exposure, long or short, in quote units."""
         return self.budget * self.leverage
 
+    @property
+    def can_reduce_only(self) -> bool:
+        """Whether the venue has reduce-only orders for the instrument; spot sells can only reduce anyway."""
+        return self.instrument.kind == "perp"
+
     def round_price_down(self, price: Decimal) -> Decimal:
         """The valid price at or below; zero when there is none."""
         return self.instrument.rules.round_price(price, "down") if price > 0 else ZERO

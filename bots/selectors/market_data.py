@@ -26,9 +26,4 @@ def candles_stored(instrument: Instrument, interval: str, count: int) -> tuple[C
     row = instrument_get(instrument.venue, instrument.symbol)
     if row is None:
         return ()
-    return tuple(
-        Candle(
-            instrument.symbol, interval, one.open_time, one.open, one.high, one.low, one.close, one.volume
-        )
-        for one in candles_before(row, interval, limit=count)
-    )  # fmt: skip
+    return tuple(candles_before(row, interval, limit=count))

@@ -7,6 +7,7 @@ from bots.services.assignments import bot_assignments, bots_claim, bots_heartbea
 from bots.services.bots import bot_archive, bot_clone, bot_create, bot_inputs_update, bot_preview
 from bots.services.dto import BotAssignment, DecisionBatch, Heartbeat, LoadedRun, OwnFill, OwnOrderState
 from bots.services.ledger import wallet_fills_post, wallet_fills_post_all
+from bots.services.position_close import position_conflict
 from bots.services.replay import run_replay
 from bots.services.runs import (
     StrategyNotFound,
@@ -42,6 +43,7 @@ __all__ = [
     "inputs_load",
     "journal_trim",
     "own_order_state",
+    "position_conflict",
     "run_crashed",
     "run_load",
     "run_replay",

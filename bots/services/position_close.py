@@ -10,13 +10,15 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F
 
-from bots.domain.attribution import CloseOrder, close_order
-from bots.domain.order_planner import PlaceOrder, Request
+from bots.domain.attribution import CloseOrder, close_order, missing_size
+from bots.domain.order_planner import ModifyOrder, PlaceOrder, Request
 from bots.domain.state_sync import PositionView
 from bots.models import Bot, HolderPosition
 from bots.selectors import attributions_of
 from bots.services.dto import LoadedRun
 from bots.services.ledger import wallet_fills_post, wallet_fills_post_locked
+from core.formatting import plain
+from wallets.selectors import net_position
 from wallets.services import wallet_lock
 
 ZERO = Decimal(0)
@@ -67,6 +69,56 @@ def remaining_position(*, bot_id: UUID) -> tuple[PositionView, int]:
         funding = _funding(bot_id)
     covered = remaining is None or remaining.reduce_only or bot.instrument.kind == "spot"
     return PositionView(funding, size, covered), cursor.last_fill_id
+
+
+def position_conflict(*, bot_id: UUID) -> str:
+    """Why the bot's position and the wallet's net position cannot both be true, in a sentence; empty if they can."""
+    bot = Bot.objects.select_related("instrument").get(pk=bot_id)
+    wallet_fills_post(wallet_id=bot.wallet_id)
+    for split in attributions_of(bot.wallet_id, bot.instrument.base):
+        if any(share.bot == bot.pk for share in split.shares):
+            own, missing = split.sizes.bots[str(bot.pk)], missing_size(str(bot.pk), split.sizes)
+            if missing < bot.instrument.size_step:
+                return ""
+            base, traded, back = (bot.instrument.base, *(("sold", "buy") if own > 0 else ("bought", "sell")))
+            return (
+                f"Paused: this bot holds {plain(abs(own))} {base}, but {plain(missing)} of it were {traded} by hand or at "
+                f"the exchange. Its orders are cancelled. Stop the bot, or {back} {plain(missing)} {base} back."
+            )
+    return ""
+
+
+def reduce_only_requests(
+    *, loaded: LoadedRun, position: Decimal, requests: Sequence[Request]
+) -> list[Request]:
+    """The requests, with reduce-only orders as plain ones where only other bots' opposite positions hide the bot's own.
+
+    The venue nets the positions of all bots and would reject them. What a person traded against the bot changes nothing:
+    the order stays reduce-only, and the bot pauses (`position_conflict`). Call it in the transaction that places them.
+    """
+    if not any(_is_reducing(request) for request in requests):
+        return list(requests)
+    net = net_position(loaded.wallet, loaded.instrument_id)
+    if net * position > 0 and abs(net) >= abs(position):
+        return list(requests)
+    wallet_lock(user=loaded.user, wallet_id=loaded.wallet)
+    wallet_fills_post_locked(wallet_id=loaded.wallet)
+    bot = Bot.objects.select_related("instrument").get(pk=loaded.bot)
+    for split in attributions_of(loaded.wallet, bot.instrument.base):
+        if any(share.bot == bot.pk for share in split.shares) and not missing_size(str(bot.pk), split.sizes):
+            return [_plain(request) if _is_reducing(request) else request for request in requests]
+    return list(requests)
+
+
+def _is_reducing(request: Request) -> bool:
+    if isinstance(request, PlaceOrder):
+        return request.order.reduce_only and not request.closing
+    return isinstance(request, ModifyOrder) and request.order.reduce_only
+
+
+def _plain(request: Request) -> Request:
+    assert isinstance(request, PlaceOrder | ModifyOrder), "a cancel has no order"
+    return replace(request, order=replace(request.order, reduce_only=False))
 
 
 def position_view(*, bot_id: UUID, traded: bool) -> PositionView:

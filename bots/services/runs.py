@@ -23,7 +23,12 @@ from bots.sdk import Side, parse_inputs
 from bots.selectors import bot_terms, code_hash, strategy_get
 from bots.services.bots import journal
 from bots.services.dto import CommitResult, DecisionBatch, LoadedRun, OwnFill, OwnOrderState
-from bots.services.position_close import cap_close_requests, position_view, remaining_position
+from bots.services.position_close import (
+    cap_close_requests,
+    position_view,
+    reduce_only_requests,
+    remaining_position,
+)
 from core.leases import Claim, LeaseLost, fence
 from wallets.domain.status import OrderStatus
 from wallets.selectors import prices_of, source_fills_after, source_orders_by_client_id
@@ -120,9 +125,11 @@ def decision_commit(*, claim: Claim, loaded: LoadedRun, made: DecisionBatch) -> 
     needs_sync = False
     with transaction.atomic():
         if prices is not None:
-            commands = [
-                order_command(request) for request in cap_close_requests(loaded=loaded, requests=requests)
-            ]
+            capped = cap_close_requests(loaded=loaded, requests=requests)
+            placed = reduce_only_requests(
+                loaded=loaded, position=made.snapshot.position.size, requests=capped
+            )
+            commands = [order_command(request) for request in placed]
             needs_sync = order_commands_execute(
                 user=loaded.user, wallet_id=loaded.wallet, source=loaded.bot, commands=commands, prices=prices
             )
@@ -161,7 +168,9 @@ def order_command(request: Request) -> OrderCommand:
         case PlaceOrder():
             return OrderCommand(order=request.order)
         case ModifyOrder():
-            return OrderCommand(order=request.order, replaces=request.client_id)
+            return OrderCommand(
+                order=request.order, replaces=request.client_id, known_filled=request.known_filled
+            )
         case CancelOrder():
             return OrderCommand(replaces=request.client_id)
 

@@ -5,7 +5,7 @@ same inputs have the same meaning on every instrument.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from bots.sdk import (
@@ -279,6 +279,10 @@ class ASGrid(Strategy):
         if reducing:
             buys = _Side("buy", buys.price, each, max(-held, ZERO))
             sells = _Side("sell", sells.price, each, max(held, ZERO))
+        closing = {"long": "sell", "short": "buy"}.get(self.direction)
+        if context.terms.can_reduce_only:
+            buys = replace(buys, reduce_only=reducing or closing == "buy")
+            sells = replace(sells, reduce_only=reducing or closing == "sell")
         distance = tick.mid * self.step / BP
         return [*self._ladder(context, buys, distance), *self._ladder(context, sells, distance)]
 
@@ -302,17 +306,21 @@ class ASGrid(Strategy):
             budget -= max(size - free, ZERO) * price
             free = max(free - size, ZERO)
             room, last = room - size, price
-            yield Level(f"{side.side[0]}{n}", side.side, price, size)
+            yield Level(f"{side.side[0]}{n}", side.side, price, size, reduce_only=side.reduce_only)
 
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """One side of the grid: innermost price, size of each level, and the maximum total size (`room`)."""
+    """One side of the grid: innermost price, size of each level, and the maximum total size (`room`).
+
+    `reduce_only`: the side can only close the position.
+    """
 
     side: Side
     price: Decimal
     each: Decimal
     room: Decimal
+    reduce_only: bool = False
 
 
 def _number(value: object) -> Decimal:

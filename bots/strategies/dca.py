@@ -178,7 +178,7 @@ class DCA(Strategy):
         target = context.position.entry_price * (1 + self._sign * self.take_profit / 100)
         price = terms.round_price_up(target) if closing == "sell" else terms.round_price_down(target)
         if size := self._held(context):
-            yield Level(PROFIT, closing, price, size, "gtc")
+            yield Level(PROFIT, closing, price, size, "gtc", reduce_only=terms.can_reduce_only)
         entry, filled = context.state["entry"], context.state["got"]
         assert isinstance(entry, Decimal)
         assert isinstance(filled, dict)

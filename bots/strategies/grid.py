@@ -224,7 +224,9 @@ class ClassicGrid(Strategy):
         if level_id in context.orders:
             price = context.orders[level_id].level.price
         size = context.terms.round_size_down(CellInventory(context.state).held_at(cell.number))
-        return Level(level_id, side, price, size) if context.terms.is_tradable(price, size) else None
+        if not context.terms.is_tradable(price, size):
+            return None
+        return Level(level_id, side, price, size, reduce_only=context.terms.can_reduce_only)
 
     def _book_fill(self, context: Context, fill: Fill) -> None:
         """Book a fill into its cells. A fee in the base asset reduces the inventory."""

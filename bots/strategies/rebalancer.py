@@ -76,7 +76,7 @@ class Rebalancer(Strategy):
         else:
             price = terms.round_price_up(tick.bid * (1 - self.slip / 100))
             size = terms.round_size_down(min(amount / tick.bid, context.position.size))
-            level = Level(TRADE, "sell", price, size, "ioc")
+            level = Level(TRADE, "sell", price, size, "ioc", reduce_only=terms.can_reduce_only)
         if not terms.is_tradable(level.price, level.size):
             context.idle(f"A trade of {amount:.2f} is below the minimum order size, or beyond the budget.")
             return

@@ -18,7 +18,9 @@ from bots.supervisor.clock import now_ms, steady
 from bots.supervisor.context import SupervisorContext
 from bots.supervisor.strategy_executor import CallbackTimeout, StrategyCall, Watchdog
 from core.leases import LeaseLost, task_is_running
+from wallets.domain.status import TERMINAL
 
+POSITION_CHECK = 60.0  # s between comparisons of the bot's position with the wallet's
 CANDLE_TIMEOUT = 30.0  # s, for candles that the feed worker may still be fetching
 NO_PRICES = "No current prices from the exchange."
 
@@ -45,7 +47,7 @@ class BotActor:
         self._requirements = DataRequirements()
         self._loaded_candles: tuple[Candle, ...] = ()
         self._last_candle = 0
-        self._started_at = 0.0
+        self._started_at = self._position_checked_at = 0.0
         self._published: tuple[str, str] | None = None
         # `_tick_pending`: while this actor is idle, the executor decides a tick for it.
         self._is_idle = self._tick_pending = self._woken_meanwhile = False
@@ -57,6 +59,8 @@ class BotActor:
         self._assignment = assignment
         if changed:
             self._woken.set()
+        elif self._is_idle and self._position_check_due():
+            self.nudge()
         elif self._is_idle and self._candle_due():
             self._context.candle_limiter.acquire(self, self._woken.set)
 
@@ -105,6 +109,7 @@ class BotActor:
         self._stored: Snapshot = self._loaded.snapshot
         self._number, self._last_fill_id = self._loaded.last_decision, self._loaded.last_fill_id
         self._run_ended, self._started_at = False, steady()
+        self._position_checked_at = self._started_at
         await self._step(events.Claimed(now_ms()))
         if self._give_up:
             await self._step(events.Crashed(now_ms(), self._give_up))
@@ -255,7 +260,22 @@ class BotActor:
         if fills:
             await self._step(*fills, last_fill_id=own_state.fills[-1].pk)
         await self._step(*missing_position_updates(self.snapshot, own_state.position, now_ms()))
+        ended = any(view.status in TERMINAL for view in own_state.order_views.values())
+        if fills or ended or self._position_check_due():
+            await self._check_position()
         await self._step(*missing_order_updates(self.snapshot, client_ids, own_state.order_views, now_ms()))
+
+    def _position_check_due(self) -> bool:
+        return self.snapshot.status in ACTIVE and steady() - self._position_checked_at >= POSITION_CHECK
+
+    async def _check_position(self) -> None:
+        """Compare the bot's position with the wallet's, and pause while both cannot be true."""
+        if self._run_ended or self.snapshot.status not in ACTIVE:
+            return
+        conflict = await self._context.in_thread(services.position_conflict, bot_id=self.claim.pk)
+        self._position_checked_at = steady()
+        if conflict != self.snapshot.conflict:
+            await self._step(events.PositionChecked(now_ms(), conflict))
 
     # --- desired state ---------------------------------------------------------------------------------
     async def _apply_desired_state(self) -> None:

@@ -1,7 +1,7 @@
 """Candle aggregation: from trades to candles, from 1m candles to longer intervals, and gap detection."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -41,6 +41,33 @@ def candle_of_trades(trades: Iterable[Trade], interval: str, part: Candle | None
         else:
             candles.append(addition)
     return candles
+
+
+def gaps_filled(candles: Sequence[Candle], most: int) -> list[Candle]:
+    """The newest `most` candles, with a flat one for each interval without trades between two of them.
+
+    A flat candle has the last close in all prices and the volume 0. This is the one rule for gaps: charts, the API, the
+    warm-up of bots and their live candles follow it. After the newest candle nothing is added: trades may be on their
+    way.
+    """
+    filled: list[Candle] = []
+    for index in range(len(candles) - 1, -1, -1):
+        if len(filled) >= most:
+            break
+        filled.append(candles[index])
+        if index:
+            filled += _flat_between(candles[index - 1], candles[index], most - len(filled))
+    return filled[:most][::-1]
+
+
+def _flat_between(before: Candle, after: Candle, most: int) -> Iterator[Candle]:
+    """Flat candles between two candles, newest first, at most so many."""
+    width, close = INTERVALS[before.interval], before.close
+    times = range(after.open_time - width, before.open_time, -width)
+    for open_time in times[: max(0, most)]:
+        yield replace(
+            before, open_time=open_time, open=close, high=close, low=close, close=close, volume=Decimal(0)
+        )
 
 
 def first_gap(existing: Iterable[int], interval: str, start: int, end: int) -> int | None:

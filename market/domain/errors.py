@@ -35,3 +35,7 @@ class VenueRejected(VenueError):
 
 class VenueUnavailable(VenueError):
     """The venue is unreachable or rate-limits the client; a later retry may help."""
+
+
+class VenueUnreadable(VenueUnavailable):
+    """The venue answered with data that cannot be decoded as a whole."""

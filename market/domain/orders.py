@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+from market.domain.errors import ParseError
 from market.domain.events import Side
 from market.domain.instruments import Kind
 
-OrderKind = Literal["market", "limit", "stop_market", "stop_limit", "take_profit_market", "take_profit_limit"]
-Tif = Literal["gtc", "ioc", "alo"]
+# other: a word of the venue that is not known here; never sent.
+OrderKind = Literal[
+    "market", "limit", "stop_market", "stop_limit", "take_profit_market", "take_profit_limit", "other"
+]
+Tif = Literal["gtc", "ioc", "alo", "other"]
 MarginMode = Literal["cross", "isolated"]
 # perp: collateral of perpetuals; spot: tokens. A venue keeps the two apart, even for the same asset.
 # unified: one balance for both.
@@ -88,8 +92,8 @@ OrderResponse = Accepted | Rejected
 
 
 # --- account events ----------------------------------------------------------------------------
-# Normalised status of an order at the venue.
-VenueStatus = Literal["open", "triggered", "filled", "cancelled", "rejected"]
+# Normalised status of an order at the venue; other: a word that is not known here.
+VenueStatus = Literal["open", "triggered", "filled", "cancelled", "rejected", "other"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,7 @@ class VenueOrder:
     reduce_only: bool = False
     trigger_price: Decimal | None = None
     incomplete: bool = False
+    unknown_words: str = ""  # the venue's own words for fields that are `other`
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +215,7 @@ class AccountState:
     equity: Decimal  # of the perp account, unrealised PnL included
     withdrawable: Decimal
     leverages: dict[str, int] | None = None
+    rejected: tuple[ParseError, ...] = ()  # of positions and balances that were left out
 
 
 # --- keys --------------------------------------------------------------------------------------

@@ -40,12 +40,12 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Undecodable:
-    """A frame that the codec rejected. The session continues."""
+    """A frame, or a row of one, that the codec rejected. The session continues."""
 
     error: ParseError
 
 
-Message = Event | AccountMessage | Ack | Pong | Refusal
+Message = Event | AccountMessage | Ack | Pong | Refusal | Undecodable
 Received = Event | AccountMessage | Refusal | Undecodable
 
 
@@ -116,6 +116,8 @@ class Session:
                 self._ack(message, now)
             elif isinstance(message, Refusal):
                 self._on_refusal(message, now)
+                events.append(message)
+            elif isinstance(message, Undecodable):
                 events.append(message)
             elif not isinstance(message, Pong):
                 self.data_at = self._progress_at[kind_of(message)] = now

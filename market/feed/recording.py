@@ -25,6 +25,7 @@ from market.domain.orders import AccountMessage
 from market.domain.session import Codec, Refusal, Session, Undecodable
 from market.domain.subscriptions import StreamLimits, Subscription
 from market.venues.base import FeedListener
+from market.venues.rows import Rows
 
 VERSION = 2  # 1 had the decimals of prices and sizes instead of their steps
 START_DELAY = 0.5  # seconds in which the publisher announces the instruments before the first frame
@@ -139,17 +140,17 @@ class ReplayFeed:
         self._speed = speed
         self._desired = asyncio.Event()
 
-    async def instruments(self) -> list[Instrument]:
-        return list(self._recording.instruments)
+    async def instruments(self) -> Rows[Instrument]:
+        return Rows(self._recording.instruments)
 
-    async def contexts(self) -> list[Context]:
-        return []
+    async def contexts(self) -> Rows[Context]:
+        return Rows()
 
-    async def candles(self, symbol: str, interval: str, start: int, end: int) -> list[Candle]:
-        return []
+    async def candles(self, symbol: str, interval: str, start: int, end: int) -> Rows[Candle]:
+        return Rows()
 
-    async def recent_trades(self, symbol: str) -> list[Trade]:
-        return []
+    async def recent_trades(self, symbol: str) -> Rows[Trade]:
+        return Rows()
 
     def set_subscriptions(self, subscriptions: Iterable[Subscription]) -> Sequence[Subscription]:
         self._desired.set()

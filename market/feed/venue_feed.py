@@ -18,6 +18,7 @@ from market.feed.backfill import Backfill
 from market.hub import Publisher
 from market.services import candles_store, instrument_sync, trades_store
 from market.venues.base import Feed
+from market.venues.rows import Rows, rejected_of, rejected_text
 
 logger = logging.getLogger(__name__)
 
@@ -114,14 +115,22 @@ class VenueFeed:
         instruments = await self._feed.instruments()
         if self._store:
             self._backfill.ids = await in_thread(
-                instrument_sync, venue=self._venue, instruments=instruments, claim=self._claim
+                instrument_sync,
+                venue=self._venue,
+                instruments=instruments,
+                claim=self._claim,
+                complete=not rejected_of(instruments),
             )
         self.aggregator.announce(instruments)
+        problems = [rejected_text("Instruments", rejected_of(instruments))]
         try:
-            for context in await self._feed.contexts():
+            contexts = await self._feed.contexts()
+            for context in contexts:
                 self.aggregator.event(context)
+            problems.append(rejected_text("Asset contexts", rejected_of(contexts)))
         except MarketError as problem:  # optional: the stream sends the same contexts one by one
             logger.info("contexts not read", extra={"venue": self._venue, "reason": str(problem)})
+        self._publisher.problem = " ".join(filter(None, problems))
         self.aggregator.rank()
         if not self._store:
             for symbol in self.aggregator.symbols:
@@ -166,7 +175,7 @@ class VenueFeed:
                         "recent trades not read",
                         extra={"venue": self._venue, "symbol": symbol, "reason": str(problem)},
                     )
-                    missing = []
+                    missing = Rows()
                 self.aggregator.fill(symbol, missing)
 
     # --- output to Redis -----------------------------------------------------------------------------

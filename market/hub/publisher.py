@@ -91,6 +91,7 @@ class Publisher:
         self.venue = venue
         self.epoch = epoch
         self.simulated = simulated
+        self.problem = ""  # what of the venue's data is left out; published with the status
         self._topics: dict[str, _PublishedTopic] = {}
         self._symbols: list[str] = []
         self._flushes = 0
@@ -146,6 +147,8 @@ class Publisher:
         self._flushes += 1
         now = time.time()
         status_body = {"status": status, "age_ms": age_ms, "at": int(now * 1000), "simulated": self.simulated}
+        if self.problem:
+            status_body["problem"] = self.problem
         try:
             await self._save([topic for topic, *_ in updates], status_body, now)
         except BaseException:

@@ -56,11 +56,15 @@ class VenueStatus:
     age_ms: int
     silent_ms: int
     simulated: bool
+    problem: str = ""  # what of the venue's data is left out
 
 
 def status_decode(raw: bytes, now_ms: int) -> VenueStatus:
     status = orjson.loads(raw)
-    return VenueStatus(status["status"], status["age_ms"], max(0, now_ms - status["at"]), status["simulated"])
+    silent_ms = max(0, now_ms - status["at"])
+    return VenueStatus(
+        status["status"], status["age_ms"], silent_ms, status["simulated"], status.get("problem", "")
+    )
 
 
 def snapshot_decode(raw: bytes) -> Snapshot:

@@ -21,6 +21,7 @@ from market.selectors.venues import (
     price_decimals,
     venue_ages,
     venue_get,
+    venue_problems,
     venue_states,
 )
 
@@ -49,6 +50,7 @@ __all__ = [
     "topic_snapshot",
     "venue_ages",
     "venue_get",
+    "venue_problems",
     "venue_states",
     "venue_time",
 ]

@@ -7,7 +7,10 @@ from django.db.models import FloatField
 from django.db.models.functions import Cast
 
 from core.formatting import plain
-from market.models import Candle, Instrument
+from market.domain.candles import gaps_filled
+from market.domain.events import INTERVALS, Candle
+from market.models import Candle as CandleRow
+from market.models import Instrument
 
 DAY_MS = 24 * 3600 * 1000
 SPARK_INTERVAL = "15m"
@@ -17,11 +20,28 @@ SPARK_POINTS = 40
 def candles_before(
     instrument: Instrument, interval: str, *, before: int | None = None, limit: int = 500
 ) -> list[Candle]:
-    """Closed candles that open before `before` (ms): the newest `limit` of them, ascending."""
-    rows = Candle.objects.filter(instrument=instrument, interval=interval)
-    if before is not None:
-        rows = rows.filter(open_time__lt=before)
-    return list(rows.order_by("-open_time")[:limit])[::-1]
+    """Closed candles that open before `before` (ms): the newest `limit` of them, ascending, gaps filled.
+
+    Intervals without trades have flat candles (`gaps_filled`), also between the newest one before `before` and the next.
+    """
+    rows = CandleRow.objects.filter(instrument=instrument, interval=interval).order_by("-open_time")
+    older = rows if before is None else rows.filter(open_time__lt=before)
+    found = [_candle(row, instrument.symbol) for row in older[:limit]][::-1]
+    if before is None:
+        return gaps_filled(found, limit)
+    # The next one shows that the intervals up to it had no trades.
+    after = [_candle(row, instrument.symbol) for row in rows.filter(open_time__gte=before).reverse()[:1]]
+    filled = gaps_filled([*found, *after], limit + _intervals_from(before, after, interval))
+    return [candle for candle in filled if candle.open_time < before][-limit:]
+
+
+def _intervals_from(before: int, after: list[Candle], interval: str) -> int:
+    """How many candles there are from `before` to the one after it."""
+    return (after[0].open_time - before) // INTERVALS[interval] + 1 if after else 0
+
+
+def _candle(row: CandleRow, symbol: str) -> Candle:
+    return Candle(symbol, row.interval, row.open_time, row.open, row.high, row.low, row.close, row.volume)
 
 
 def candle_row(candle: Candle) -> list[Any]:
@@ -33,7 +53,7 @@ def candle_row(candle: Candle) -> list[Any]:
 def sparklines(instruments: Iterable[int], now_ms: int) -> dict[int, list[float]]:
     """Instrument id → at most 40 closing prices of the 24 h before `now_ms`, oldest first."""
     closes: dict[int, list[float]] = {}
-    rows = Candle.objects.filter(
+    rows = CandleRow.objects.filter(
         instrument__in=list(instruments),
         interval=SPARK_INTERVAL,
         open_time__gte=now_ms - DAY_MS,

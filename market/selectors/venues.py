@@ -38,6 +38,7 @@ class VenueState:
     simulated: bool
     status: str
     age_ms: int | None
+    problem: str = ""  # what of the venue's data is left out
 
     @property
     def stale(self) -> bool:
@@ -47,6 +48,11 @@ class VenueState:
 def venue_ages() -> dict[str, int]:
     """Venue name → milliseconds since the last report of its feed worker."""
     return {name: status.silent_ms for name, status in hub.venue_statuses().items()}
+
+
+def venue_problems() -> dict[str, str]:
+    """Venue name → what of its data is left out, for venues where something is. Raises `redis.RedisError`."""
+    return {name: status.problem for name, status in hub.venue_statuses().items() if status.problem}
 
 
 def venue_get(name: str) -> Venue | None:
@@ -73,7 +79,8 @@ def _state(venue: Venue, report: hub.VenueStatus | None) -> VenueState:
         return VenueState(venue.name, venue.title, venue.simulated, "down", None)
     status = report.status if report.silent_ms <= STALE_MS else "down"
     simulated = venue.simulated or report.simulated
-    return VenueState(venue.name, venue.title, simulated, status, report.age_ms + report.silent_ms)
+    age_ms = report.age_ms + report.silent_ms
+    return VenueState(venue.name, venue.title, simulated, status, age_ms, report.problem)
 
 
 def instrument_get(venue: str, symbol: str) -> Instrument | None:

@@ -28,6 +28,7 @@ from market.domain.orders import (
     VenueOrder,
 )
 from market.domain.subscriptions import Subscription
+from market.venues.rows import Rows
 
 
 class FeedListener(Protocol):
@@ -47,20 +48,23 @@ Tap = Callable[[bytes, int], None]  # raw frame, receive time in ns since 1970
 
 
 class Feed(Protocol):
-    """Public market data of one venue. Requests raise `VenueError` or `ParseError`."""
+    """Public market data of one venue. Requests raise `VenueError` or `ParseError`.
+
+    Lists are decoded row by row (`market.venues.rows`): a row that cannot be decoded is left out and reported.
+    """
 
     venue: str
 
-    async def instruments(self) -> list[Instrument]:
+    async def instruments(self) -> Rows[Instrument]:
         """All listed instruments, including those that are no longer trading."""
 
-    async def contexts(self) -> list[Context]:
+    async def contexts(self) -> Rows[Context]:
         """Asset contexts of all instruments (mark, volume, previous day's price)."""
 
-    async def candles(self, symbol: str, interval: str, start: int, end: int) -> list[Candle]:
+    async def candles(self, symbol: str, interval: str, start: int, end: int) -> Rows[Candle]:
         """Candles with open time in [start, end] (ms), oldest first, as far as the venue has them."""
 
-    async def recent_trades(self, symbol: str) -> list[Trade]:
+    async def recent_trades(self, symbol: str) -> Rows[Trade]:
         """The newest trades, oldest first."""
 
     def set_subscriptions(self, subscriptions: Iterable[Subscription]) -> Sequence[Subscription]:
@@ -198,7 +202,8 @@ class Trader(Protocol):
 
     `place`, `cancel`, `modify` and `leverage` send exactly once and never retry: they raise
     `OutcomeUnknown`, `VenueRejected` (not executed, with the venue's text) or `VenueUnavailable` (not
-    sent). Queries retry and raise `VenueRejected` or `VenueUnavailable`. `address` is the account;
+    sent). Queries retry and raise `VenueRejected` or `VenueUnavailable` (`VenueUnreadable` for an answer that cannot be
+    decoded); their lists are decoded row by row. `address` is the account;
     `nonce` and `valid_until` are ms and must be stored before the call.
     """
 
@@ -232,15 +237,15 @@ class Trader(Protocol):
     ) -> VenueOrder | None:
         """The newest order with that id, or None when the venue has none."""
 
-    async def orders_open(self, address: str) -> list[VenueOrder]:
+    async def orders_open(self, address: str) -> Rows[VenueOrder]:
         """All open orders, including untriggered ones."""
 
-    async def fills(self, address: str, since: int) -> list[VenueFill]:
+    async def fills(self, address: str, since: int) -> Rows[VenueFill]:
         """All fills with time >= `since`, oldest first; handles pagination."""
 
-    async def fundings(self, address: str, since: int) -> list[VenueFunding]: ...
+    async def fundings(self, address: str, since: int) -> Rows[VenueFunding]: ...
 
-    async def movements(self, address: str, since: int) -> list[VenueMovement]: ...
+    async def movements(self, address: str, since: int) -> Rows[VenueMovement]: ...
 
     async def account(self, address: str) -> AccountState: ...
 

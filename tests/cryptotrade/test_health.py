@@ -3,6 +3,8 @@ import pytest
 import redis
 from django.conf import settings
 
+from tests.market.factories import publish, venue_make
+
 
 @pytest.fixture(autouse=True)
 def _no_feed_data():
@@ -34,3 +36,18 @@ def test_ready_says_when_the_cores_are_full(client, db, load):
     answer = client.get("/ready").json()
     assert answer["failed"] == ["cpu", "venues"]
     assert answer["checks"]["cpu"] == "load 405 % of the cores"
+
+
+def test_ready_says_what_of_a_venue_is_left_out(client, db):
+    publish(
+        offer=lambda publisher: setattr(publisher, "problem", "Instruments: 1 row was left out (S&P500).")
+    )
+    answer = client.get("/ready").json()
+    assert answer["warnings"] == {"hyperliquid-sim": "Instruments: 1 row was left out (S&P500)."}
+    assert answer["checks"]["venues"] == "ok"
+
+
+def test_the_status_page_says_what_of_a_venue_is_left_out(client, db):
+    venue_make()
+    publish(offer=lambda publisher: setattr(publisher, "problem", "Instruments: 1 row was left out."))
+    assert "Instruments: 1 row was left out." in client.get("/status/").content.decode()

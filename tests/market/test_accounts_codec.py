@@ -119,8 +119,15 @@ def test_every_venue_status_is_mapped(raw, status):
     assert accounts.status_read(raw) == status
 
 
-@pytest.mark.parametrize("raw", ["", "frozen", None, 3])
-def test_an_unknown_status_is_a_parse_error(raw):
+def test_unknown_words_are_other_and_kept():
+    order = accounts.open_order_read(FOO | {"orderType": "Scale", "tif": "Fok"})
+    assert (order.kind, order.tif, order.unknown_words) == ("other", "other", "orderType Scale, tif Fok")
+    update = accounts.update_read({"order": OO, "status": "frozen", "statusTimestamp": 2000})
+    assert (update.status, update.raw_status) == ("other", "frozen")
+
+
+@pytest.mark.parametrize("raw", ["", None, 3])
+def test_a_status_that_is_no_word_is_a_parse_error(raw):
     with pytest.raises(ParseError):
         accounts.status_read(raw)
 
@@ -150,9 +157,17 @@ def test_a_fill_of_a_liquidation_is_marked():
     assert accounts.fill_read(FILL | {"liquidation": marked}).liquidation
 
 
-def test_a_fill_that_cannot_be_read_is_not_left_out():
-    with pytest.raises(ParseError):
-        accounts.fills_read([FILL, FILL | {"sz": "1e3"}])
+def test_a_fill_that_cannot_be_decoded_is_reported_beside_the_others():
+    fills = accounts.fills_read([FILL, FILL | {"sz": "1e3"}])
+    assert (len(fills), len(fills.rejected)) == (1, 1)
+
+
+def test_a_position_that_cannot_be_decoded_leaves_the_cash_of_the_perp_account_unknown():
+    spot = {"balances": [{"coin": "PURR", "total": "3.5"}, {"coin": "USDC", "total": None}]}
+    found = accounts.account_read(state(position(), position(szi="1e-8")), spot)
+    assert len(found.positions) == 1
+    assert found.cash == {("spot", "PURR"): D("3.5")}
+    assert len(found.rejected) == 2
 
 
 def test_funding_is_read_alike_from_the_answer_and_from_the_stream():
@@ -163,8 +178,9 @@ def test_funding_is_read_alike_from_the_answer_and_from_the_stream():
 
 # --- movements -----------------------------------------------------------------------------------
 def moved(delta, account=OWN):
-    [movement], bad = movements_read([{"time": 3, "hash": "0xf", "delta": delta}], account)
-    assert bad == []
+    movements = movements_read([{"time": 3, "hash": "0xf", "delta": delta}], account)
+    assert movements.rejected == ()
+    [movement] = movements
     return movement
 
 
@@ -221,8 +237,8 @@ def test_sender_debit_equals_receiver_credit_and_the_sender_pays_the_fee(kind):
 def test_identical_rows_are_separate_movements():
     rows = [{"time": 3, "hash": "0x0", "delta": {"type": "deposit", "usdc": "1.0"}}] * 2
     other = {"time": 3, "hash": "0x0", "delta": {"type": "deposit", "usdc": "2.0"}}
-    good, _ = movements_read([*rows, other], OWN)
-    again, _ = movements_read([other, *rows], OWN)
+    good = movements_read([*rows, other], OWN)
+    again = movements_read([other, *rows], OWN)
     assert len({movement.ref for movement in good}) == 3
     assert {movement.ref for movement in again} == {movement.ref for movement in good}
     assert max(len(movement.ref) for movement in good) < 120
@@ -238,9 +254,9 @@ def test_an_unknown_movement_is_returned_as_an_error_beside_the_others(delta):
         {"time": 3, "hash": "0x0", "delta": delta},
         {"time": 4, "hash": "0x0", "delta": {"type": "deposit", "usdc": "1.0"}},
     ]
-    good, bad = movements_read(rows, OWN)
+    good = movements_read(rows, OWN)
     assert [movement.time for movement in good] == [4]
-    [problem] = bad
+    [problem] = good.rejected
     assert isinstance(problem, ParseError)
 
 
@@ -423,8 +439,8 @@ def test_any_venue_data_becomes_an_event_or_a_parse_error(case, junk):
 )
 def test_any_movement_has_exact_legs_or_is_a_parse_error(kind, fields):
     rows = [{"time": 1, "hash": "0x0", "delta": {"type": kind} | fields}]
-    good, bad = movements_read(rows, OWN)
-    assert len(good) + len(bad) == 1
+    good = movements_read(rows, OWN)
+    assert len(good) + len(good.rejected) == 1
     for amount in itertools.chain.from_iterable((leg[2] for leg in movement.legs) for movement in good):
         assert isinstance(amount, Decimal)
         assert amount

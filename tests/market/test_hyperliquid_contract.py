@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import orjson
 import pytest
 
 from market.venues import venue_adapter
@@ -38,12 +39,21 @@ async def venue():
     def market_now():
         return simulator.world.now
 
+    def damage_lists():
+        post = trader._rest.post
+
+        async def damaged(request, **options):
+            body = orjson.loads(await post(request, **options))
+            return orjson.dumps([*body, {"coin": "S&P500"}] if isinstance(body, list) else body)
+
+        trader._rest.post = damaged
+
     yield VenueUnderTest(
         adapter=venue_adapter("hyperliquid-sim"), trader=trader, account=account, secret=agent,
         secret_text="0x" + agent.hex(), symbol="BTC",
         price=lambda: Decimal(market.listing.price_text(market.listing.floor(round(market.mark)))),
         round_price=lambda price: Decimal(round(price)), size=Decimal("0.01"), now=wall_clock,
-        lose_next_response=lose_next_response,
+        lose_next_response=lose_next_response, damage_lists=damage_lists,
     )  # fmt: skip
     await trader.close()
     await simulator.stop()

@@ -22,6 +22,7 @@ from market.domain.orders import Accepted, AccountState, Rejected, VenueFill, Ve
 from market.models import Venue
 from market.venues import KINDS, VenueKind, venue_adapter
 from market.venues.base import FeeRates, OutcomeUnknown, Validity
+from market.venues.rows import rows_decode
 from tests.market.venue_contract import VenueContract, VenueUnderTest
 from wallets.services import wallet_create
 from wallets.services.keys import sealing_key_create
@@ -142,7 +143,7 @@ class MinimalTrader:
         return self._order(row) if row else None
 
     async def orders_open(self, address):
-        return [self._order(row) for row in await self._ask("/open")]
+        return rows_decode(await self._ask("/open"), self._order)
 
     def _order(self, row):
         size, filled = D(row["size"]), D(row["filled"])
@@ -152,13 +153,13 @@ class MinimalTrader:
         )  # fmt: skip
 
     async def fills(self, address, since):
-        return [
-            VenueFill(
-                row["symbol"], row["side"], D(row["price"]), D(row["size"]), row["time"], row["oid"], row["tid"],
-                row["id"], tuple((asset, D(amount)) for asset, amount in row["fees"]), D(0), taker=True,
-            )
-            for row in await self._ask("/fills", since=str(since))
-        ]  # fmt: skip
+        return rows_decode(await self._ask("/fills", since=str(since)), self._fill)
+
+    def _fill(self, row):
+        return VenueFill(
+            row["symbol"], row["side"], D(row["price"]), D(row["size"]), row["time"], row["oid"], row["tid"],
+            row["id"], tuple((asset, D(amount)) for asset, amount in row["fees"]), D(0), taker=True,
+        )  # fmt: skip
 
     async def account(self, address):
         row = await self._ask("/account")
@@ -182,15 +183,15 @@ class MinimalServer:
 
     def __init__(self):
         self.orders, self.fills, self.balances = {}, [], {"USDT": D(100_000), "BTC": D(0), "MIN": D(10)}
-        self.lose_next, self._ids = False, count(1)
+        self.lose_next, self.damaged, self._ids = False, [], count(1)
 
     def app(self):
         app = web.Application()
         app.add_routes([web.post("/orders", self.place), web.post("/cancels", self.cancel)])
         for path, ask in {
             "/order": lambda query: self.orders.get(query["id"]),
-            "/open": lambda query: [one for one in self.orders.values() if one["status"] == "open"],
-            "/fills": lambda query: [one for one in self.fills if one["time"] >= int(query["since"])],
+            "/open": lambda query: [one for one in self.orders.values() if one["status"] == "open"] + self.damaged,
+            "/fills": lambda query: [one for one in self.fills if one["time"] >= int(query["since"])] + self.damaged,
             "/account": lambda query: {
                 "time": now_ms(), "balances": {asset: str(amount) for asset, amount in self.balances.items()}
             },
@@ -278,6 +279,7 @@ async def venue():
         adapter=adapter, trader=trader, account=ACCOUNT, secret=adapter.credentials.secret_parse(text, ACCOUNT),
         secret_text=text, symbol="BTCUSDT", price=lambda: PRICE, round_price=lambda price: price.quantize(D("0.01")),
         size=LOT, now=now_ms, lose_next_response=lose_next_response,
+        damage_lists=lambda: server.damaged.append({"symbol": "S&P500"}),
     )  # fmt: skip
     await trader.close()
     await runner.cleanup()

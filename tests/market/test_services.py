@@ -4,9 +4,11 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from django.db import OperationalError, connection
 
 from core import leases
 from market import models
+from market import services as market_services
 from market.domain.events import Candle, Trade
 from market.domain.instruments import Instrument, InstrumentRules
 from market.services import candles_store, instrument_sync, trades_store, venue_ensure
@@ -73,12 +75,51 @@ def test_what_is_listed_no_more_stops_trading_but_stays(claim):
     assert models.Instrument.objects.get(symbol="PURR/USDC").trading is False
 
 
+def test_an_incomplete_list_delists_nothing(claim):
+    instrument_sync(venue="hyperliquid-sim", instruments=[BTC, PURR], claim=claim)
+    ids = instrument_sync(venue="hyperliquid-sim", instruments=[BTC], claim=claim, complete=False)
+    assert ids.keys() == {"BTC"}
+    assert models.Instrument.objects.get(symbol="PURR/USDC").status == "trading"
+
+
 def test_candles_are_written_once_and_revised_by_a_later_word(claim):
     ids = instrument_sync(venue="hyperliquid-sim", instruments=[BTC])
     assert candles_store(claim=claim, ids=ids, candles=[candle(), candle(120_000), candle(close="2.5")]) == 2
     assert candles_store(claim=claim, ids=ids, candles=[candle(close="2.75")]) == 1
     rows = models.Candle.objects.order_by("open_time").values_list("open_time", "close", "volume")
     assert list(rows) == [(60_000, Decimal("2.75"), Decimal("7.25")), (120_000, Decimal(2), Decimal("7.25"))]
+
+
+def test_a_number_too_large_for_its_column_is_left_out_beside_the_others(claim):
+    ids = instrument_sync(venue="hyperliquid-sim", instruments=[BTC], claim=claim)
+    huge = replace(candle(120_000), volume=Decimal(10) ** 21)
+    assert candles_store(claim=claim, ids=ids, candles=[huge, candle()]) == 1
+    trades = [
+        Trade("BTC", price, "1", "buy", 5, f"t{number}")
+        for number, price in enumerate(("1" + "0" * 20, "2.5"))
+    ]
+    assert trades_store(claim=claim, ids=ids, trades=trades) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_ends_during_copy_is_a_database_error_of_django(claim):
+    ids = instrument_sync(venue="hyperliquid-sim", instruments=[BTC], claim=claim)
+
+    connection.ensure_connection()
+    pid = connection.connection.info.backend_pid
+
+    def rows():
+        """The connection ends after COPY has begun."""
+        other = connection.copy()
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
+        other.close()
+        for open_time in range(100_000):
+            yield ids["BTC"], "1m", open_time, 1, 1, 1, 1, 1
+
+    with pytest.raises(OperationalError):
+        market_services._copy(claim, "market_candle", market_services.CANDLE_COLUMNS, rows(), "DO NOTHING")
+    connection.close()
 
 
 def test_candles_of_unknown_instruments_are_left_out(claim):

@@ -18,6 +18,7 @@ from market.domain.errors import VenueRejected, VenueUnavailable
 from market.domain.keys import RegisteredKey
 from market.domain.orders import Accepted, CancelSpec, OrderSpec, Rejected
 from market.venues.base import OutcomeUnknown, Trader, VenueAdapter
+from market.venues.rows import rejected_of
 from wallets.models import Order, Wallet
 
 ZERO = Decimal(0)
@@ -41,7 +42,7 @@ class VenueUnderTest:
     """A venue with one funded account. `price` is near the market's, `size` a valid size worth less than the funds.
 
     `now` is the venue's time in ms. `lose_next_response` makes the server execute the next trading request and close
-    the connection without a response.
+    the connection without a response; `damage_lists` adds a row that cannot be decoded to every list from then on.
     """
 
     adapter: VenueAdapter
@@ -55,6 +56,7 @@ class VenueUnderTest:
     size: Decimal
     now: Callable[[], int]
     lose_next_response: Callable[[], None]
+    damage_lists: Callable[[], None]
 
     def __post_init__(self) -> None:
         self.signer = SecretSigner(self.adapter, self.secret)
@@ -162,6 +164,17 @@ class VenueContract:
         assert all(fill.price <= order.price and fill.time >= before.time for fill in fills)
         assert all(fill.fees and isinstance(amount, Decimal) for fill in fills for _, amount in fill.fees)
         assert await venue.trader.fills(venue.account, fills[-1].time + 1) == []
+
+    async def test_a_row_that_cannot_be_decoded_is_left_out_and_reported(self, venue):
+        order, bought = venue.order("0.9"), venue.order("1.05", tif="ioc", kind="market")
+        await venue.trader.place([order, bought], **venue.auth())
+        venue.damage_lists()
+        for rows, ours in (
+            (await venue.trader.orders_open(venue.account), order),
+            (await venue.trader.fills(venue.account, 0), bought),
+        ):
+            assert {row.client_id for row in rows} == {ours.client_id}
+            assert len(rejected_of(rows)) == 1
 
     async def test_a_request_after_its_validity_is_not_executed(self, venue):
         if venue.adapter.validity("place").mechanism == "none":

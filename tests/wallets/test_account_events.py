@@ -72,6 +72,15 @@ def test_a_late_fill_of_a_cancelled_order_is_applied_and_flagged(world):
     assert world.held("reserved") == 0
 
 
+def test_the_fill_of_a_reduce_only_order_that_the_venue_trimmed_is_not_flagged_as_late(world):
+    world.tell(world.fill(world.open(venue_id="1", size="0.004")))
+    order = world.open(venue_id="2", side="sell", price=48_000, size="0.01", reduce_only=True)
+    world.tell(world.venue_order(order, "cancelled", raw_status="reduceOnlyCanceled"))
+    world.tell(world.fill(order, "0.004"))
+    order = world.again(order)
+    assert (order.filled, order.flags) == (D("0.004"), [])
+
+
 def test_a_fill_of_an_order_that_was_cancelled_locally_is_applied(world):
     order = world.cancel(world.place())
     world.tell(world.fill(order, venue_id="7"))
@@ -156,6 +165,7 @@ def test_fill_and_order_in_one_batch_are_one_order(world):
 
 def test_two_orders_with_one_client_id_cause_a_critical_alert(world):
     order = world.open(venue_id="1")
+    world.tell(world.fill(order))
     events = world.tell(world.venue_order(order, venue_id="2"))
     assert ("alert", "critical") in {(event["type"], event.get("level")) for event in events}
     assert world.again(order).flags == ["doubled"]

@@ -45,6 +45,14 @@ def request(**changes):
     return OrderRequest(**fields)
 
 
+def test_the_denial_of_a_dust_position_says_that_reduce_only_closes_it():
+    def message(**changes):
+        return check(request(side="sell", size="0.0001"), BTC, context(**changes)).message
+
+    assert message(size="0.0001", cost="5").endswith("A reduce-only order closes the position.")
+    assert message().endswith("USDC.")
+
+
 def context(**changes):
     own = {
         "mark": D(50_000),

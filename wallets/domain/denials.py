@@ -77,8 +77,9 @@ REASONS: dict[Denial, Reason] = {
         "The size is above the venue's largest order: place several.",
     ),
     Denial.MIN_NOTIONAL: Reason(
-        "Order value {notional} {quote} is below the minimum of {least} {quote}.",
-        "Size times price is below the venue's minimum order value. Reduce-only orders are exempt.",
+        "Order value {notional} {quote} is below the minimum of {least} {quote}.{hint}",
+        "Size times price is below the venue's minimum order value. Reduce-only orders are exempt; the hint says so when the order would close a "
+        "position.",
     ),
     Denial.STALE_PRICE: Reason(
         "Market data of {symbol} is older than {limit} s, and this order would open a position.",

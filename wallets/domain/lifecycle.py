@@ -101,3 +101,8 @@ def fill_flags(status: OrderStatus | str, filled: Decimal, size: Decimal) -> lis
     """Flags for a fill that reaches an order in `status` and brings its filled size to `filled`."""
     late = status in TERMINAL and status != OrderStatus.FILLED
     return ["late_fill"] * late + ["overfill"] * (filled > size)
+
+
+def replacement_size(size: Decimal, late: Decimal) -> Decimal:
+    """The size of a replacement of `size`, after `late` more of the replaced order was filled than was known."""
+    return max(Decimal(0), size - max(Decimal(0), late))

@@ -51,3 +51,12 @@ def reducible_size(side: Side | str, position: Decimal, waiting: Decimal) -> Dec
     """The size that an order of `side` can close, when open orders of that side already close `waiting`."""
     opposite = -position if side == "buy" else position
     return max(ZERO, opposite - waiting)
+
+
+def taken_from_bots(side: str, size: Decimal, *, net: Decimal, bots: Decimal) -> Decimal:
+    """How much of an order by hand would close what the wallet's bots hold, and not what is held by hand."""
+    sign = 1 if side == "sell" else -1
+    held_by_bots, held_by_hand = bots * sign, (net - bots) * sign
+    if held_by_bots <= 0:
+        return Decimal(0)
+    return min(held_by_bots, max(Decimal(0), size - max(Decimal(0), held_by_hand)))

@@ -31,6 +31,13 @@ class VenueSnapshot:
     fundings: Sequence[VenueFunding]
     movements: Sequence[VenueMovement]
     after: AccountState
+    rejected_events: str = ""  # what was left out of the lists of fills, payments and transfers
+    rejected_state: str = ""  # what was left out of the list of open orders and of the account
+
+    @property
+    def problem(self) -> str:
+        """What could not be decoded, in sentences; empty when everything was."""
+        return " ".join(filter(None, (self.rejected_events, self.rejected_state)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +169,8 @@ def is_stable(snapshot: VenueSnapshot, newest: int) -> bool:
     """
     before, after = snapshot.before, snapshot.after
     same_cash = _nonzero(before.cash) == _nonzero(after.cash)
-    return same_cash and sizes(before) == sizes(after) and newest <= before.time
+    is_complete = not (before.rejected or after.rejected)
+    return is_complete and same_cash and sizes(before) == sizes(after) and newest <= before.time
 
 
 def _nonzero(cash: Balances) -> dict[tuple[AccountType, str], Decimal]:

@@ -213,7 +213,8 @@ def band_rule(case: RiskCheck) -> Denied | None:
 def notional_rule(case: RiskCheck) -> Denied | None:
     least, quote = case.instrument.rules.min_notional, case.instrument.quote
     if case.notional < least and not case.request.reduce_only:
-        return _denied(case, Denial.MIN_NOTIONAL, notional=case.notional, quote=quote, least=least)
+        hint = " A reduce-only order closes the position." if case.perp and case.exits else ""
+        return _denied(case, Denial.MIN_NOTIONAL, notional=case.notional, quote=quote, least=least, hint=hint)
     return None
 
 

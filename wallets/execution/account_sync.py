@@ -16,9 +16,10 @@ from uuid import UUID
 from core.errors import DATABASE_ERRORS
 from core.leases import Claim, task_is_running
 from core.threads import in_thread
-from market.domain.errors import MarketError
+from market.domain.errors import MarketError, VenueUnreadable
 from market.domain.orders import AccountState
 from market.domain.subscriptions import backoff
+from market.venues.rows import rejected_of, rejected_text
 from wallets import services
 from wallets.domain.ledger import LedgerAccount
 from wallets.execution.pending_work import PendingWork
@@ -192,29 +193,43 @@ class AccountSync:
             Wallet.objects.values_list("events_synced_until", flat=True).get, pk=self._claim.pk
         )
         since = max(0, until - OVERLAP_MS)
+        orders, fills = await trader.orders_open(address), await trader.fills(address, since)
+        fundings, movements = (
+            await trader.fundings(address, since), await trader.movements(address, since)
+        )  # fmt: skip
+        after = await self._connection.account(address)
+        events = (("Fills", fills), ("Funding payments", fundings), ("Transfers", movements))
+        state = (
+            rejected_text("Open orders", rejected_of(orders)),
+            rejected_text("Account", (*before.rejected, *after.rejected)),
+        )
         snapshot = VenueSnapshot(
             before=before,
             since=since,
-            open_orders=await trader.orders_open(address),
-            fills=await trader.fills(address, since),
-            fundings=await trader.fundings(address, since),
-            movements=await trader.movements(address, since),
-            after=await self._connection.account(address),
+            open_orders=orders,
+            fills=fills,
+            fundings=fundings,
+            movements=movements,
+            after=after,
+            rejected_events=" ".join(filter(None, (rejected_text(w, rejected_of(r)) for w, r in events))),
+            rejected_state=" ".join(filter(None, state)),
         )
         done = await in_thread(services.account_reconcile, claim=self._claim, snapshot=snapshot)
         self._publish(done.events)
         for order in done.to_query:
-            await self.resolve_in_flight(order)
+            try:
+                await self.resolve_in_flight(order)
+            except VenueUnreadable as problem:  # one order that cannot be decoded must not stop the others
+                self._warn("order not decoded", problem)
         return done.stable
 
     async def resolve_in_flight(self, order: InFlightOrder) -> None:
         """Query this order at the venue and store the result. Raises `VenueError` when the query fails."""
-        ids = (
-            {"venue_id": order.venue_order_id}
-            if order.venue_order_id
-            else {"client_id": order.venue_client_id}
-        )
-        found = await self._connection.trader.order_get(self._address, **ids)
+        find = partial(self._connection.trader.order_get, self._address)
+        found = await find(venue_id=order.venue_order_id) if order.venue_order_id else None
+        if order.venue_client_id and (found is None or found.status == "cancelled"):
+            # An order that was replaced at the venue has another id there, under the same client order id.
+            found = await find(client_id=order.venue_client_id) or found
         resolved = partial(
             services.in_flight_resolve, claim=self._claim, order_id=order.order_id, found=found
         )

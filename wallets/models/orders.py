@@ -1,6 +1,8 @@
 import uuid
 from typing import Any
 
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 
@@ -68,11 +70,13 @@ class Order(models.Model):
         STOP_LIMIT = "stop_limit", "stop limit"
         TAKE_PROFIT_MARKET = "take_profit_market", "take profit"
         TAKE_PROFIT_LIMIT = "take_profit_limit", "take profit limit"
+        OTHER = "other"  # of an external order, in a word of the venue that is not known here
 
     class Tif(models.TextChoices):
         GTC = "gtc", "good till cancelled"
         IOC = "ioc", "immediate or cancel"
         ALO = "alo", "post-only"
+        OTHER = "other"
 
     class Side(models.TextChoices):
         BUY = "buy"
@@ -91,7 +95,19 @@ class Order(models.Model):
     venue_client_id = models.CharField(
         max_length=40, blank=True, help_text="0x…: client order id at the venue"
     )
-    venue_order_id = models.CharField(max_length=40, blank=True)
+    venue_order_id = models.CharField(max_length=40, blank=True, help_text="of the newest order at the venue")
+    venue_time = models.BigIntegerField(
+        null=True, blank=True, help_text="ms: when the venue placed its newest order"
+    )
+    former_venue_ids = ArrayField(
+        models.CharField(max_length=40),
+        default=list,
+        blank=True,
+        help_text="replaced at the venue under the same client order id",
+    )
+    venue_replacements = models.JSONField(
+        default=list, blank=True, help_text="former venue orders: id, price, size, filled, ms of replacement"
+    )
     origin = models.CharField(max_length=8, choices=Origin.choices)
     source_id = models.UUIDField(null=True, blank=True, help_text="the bot that placed it, if any")
     provenance = models.JSONField(
@@ -103,12 +119,15 @@ class Order(models.Model):
 
     side = models.CharField(max_length=4, choices=Side.choices)
     kind = models.CharField(max_length=18, choices=Kind.choices)
-    tif = models.CharField(max_length=3, choices=Tif.choices)
+    tif = models.CharField(max_length=5, choices=Tif.choices)
     reduce_only = models.BooleanField(default=False)
     price = models.DecimalField(**MONEY, help_text="worst accepted price")
     trigger_price = models.DecimalField(**MONEY, null=True, blank=True)
     size = models.DecimalField(**MONEY)
     mark_price = models.DecimalField(**MONEY, null=True, blank=True, help_text="at placement")
+    replaced_filled = models.DecimalField(
+        **MONEY, default=0, help_text="filled size of the replaced order that the requester knew"
+    )
     replaces = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
 
     status = models.CharField(max_length=16, choices=Statuses.choices, default=Statuses.PENDING)
@@ -166,6 +185,11 @@ class Order(models.Model):
                 name="wallets_order_live",
             ),
             models.Index(fields=["wallet", "-created_at"], name="wallets_order_newest"),
+            GinIndex(
+                fields=["former_venue_ids"],
+                condition=~Q(former_venue_ids=[]),
+                name="wallets_order_former_ids",
+            ),
             models.Index(
                 fields=["source_id", "-created_at"],
                 condition=Q(source_id__isnull=False),

@@ -75,6 +75,9 @@ class Wallet(LeasedModel):
     address = models.CharField(max_length=80, help_text="the account at the venue, in lower case")
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.KEY_PENDING)
     status_reason = models.CharField(max_length=300, blank=True)
+    venue_problem = models.CharField(
+        max_length=300, blank=True, help_text="what of the venue's account data could not be decoded"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     # --- the key that trades for it (its secret is in WalletSecret) ---

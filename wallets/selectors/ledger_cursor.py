@@ -142,3 +142,18 @@ def coins_at(wallet: UUID, fill: int) -> dict[str, Decimal]:
 def _sum(rows: QuerySet[Any], amount: Expression | F) -> Coalesce:
     total = rows.order_by().values("wallet").annotate(total=Sum(amount, output_field=_MONEY)).values("total")
     return Coalesce(Subquery(total, output_field=_MONEY), Value(ZERO, output_field=_MONEY))
+
+
+# --- now ----------------------------------------------------------------------------------------------
+def net_position(wallet_id: UUID, instrument_id: int) -> Decimal:
+    """The wallet's position in a perpetual, all holders together."""
+    sizes = Position.objects.filter(wallet=wallet_id, instrument=instrument_id).values_list("size", flat=True)
+    return sizes.first() or ZERO
+
+
+def bots_position(wallet_id: UUID, instrument_id: int) -> Decimal:
+    """What all bots of the wallet have bought less what they have sold in an instrument."""
+    orders = Order.objects.filter(wallet=wallet_id, instrument=instrument_id, source_id__isnull=False)
+    signed = Case(When(side="buy", then=F("filled")), default=-F("filled"), output_field=_MONEY)
+    held: Decimal = orders.aggregate(size=Coalesce(Sum(signed), Value(ZERO), output_field=_MONEY))["size"]
+    return held

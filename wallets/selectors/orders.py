@@ -100,6 +100,7 @@ def order_history(order: Order) -> OrderHistory:
     """The history of an order. The caller has checked that the user may read it (`order_get`)."""
     trace = order_trace(order)
     events = [*_moments(order), *_sent(trace.submissions), *(_filled(fill) for fill in trace.fills)]
+    events += [_replaced(row) for row in order.venue_replacements]
     return OrderHistory(sorted(events, key=lambda event: event.at), trace)
 
 
@@ -124,3 +125,7 @@ def _sent(submissions: list[Submission]) -> list[OrderHistoryEvent]:
 
 def _filled(fill: Fill) -> OrderHistoryEvent:
     return OrderHistoryEvent(datetime.fromtimestamp(fill.time / 1000, UTC), "filled", fill)
+
+
+def _replaced(row: dict[str, Any]) -> OrderHistoryEvent:
+    return OrderHistoryEvent(datetime.fromtimestamp(row["at"] / 1000, UTC), "replaced", row)

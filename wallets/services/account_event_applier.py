@@ -5,7 +5,7 @@ from a fill that arrives before its order. Events of an instrument that the venu
 applied; they cause an alert and show up as a residual.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -27,14 +27,16 @@ from wallets.domain import ledger, position
 from wallets.domain.lifecycle import OrderEvent, fill_event, fill_flags
 from wallets.domain.position import PositionTotals
 from wallets.domain.reconciliation import AccountEvent, ref_of
-from wallets.domain.status import TERMINAL
+from wallets.domain.status import TERMINAL, OrderStatus
 from wallets.models import Fill, LedgerTransaction, Order, Position
+from wallets.services import venue_order_ids
 from wallets.services.anomalies import (
     alert_duplicate,
     alert_reappeared,
     alert_unknown,
     external_order,
     is_trade,
+    loss_record,
 )
 from wallets.services.unit_of_work import WalletUnitOfWork
 
@@ -50,20 +52,24 @@ _PLAIN_ENDS = {"canceled", "cancelled", ""}
 class AccountEventApplier:
     """Applies events within one unit of work. `missed` collects events that could not be applied."""
 
-    def __init__(self, books: WalletUnitOfWork) -> None:
+    def __init__(self, books: WalletUnitOfWork, open_ids: Collection[str] = ()) -> None:
         self.books = books
+        self.open_ids = open_ids  # venue ids that a snapshot lists as open at the same time
         self.missed: list[AccountEvent] = []
         self.needs_reconcile = False
         self.from_fills: dict[str, Order] = {}  # adopted from a fill, by the venue's id
         self._by_venue_id: dict[str, Order] = {}
         self._by_client_id: dict[str, Order] = {}
-        self._fills: set[tuple[str, str]] = set()
         self._refs: set[str] = set()
 
     def apply(self, events: Sequence[AccountEvent]) -> None:
-        """Apply all events, orders first: a fill then finds its order."""
+        """Apply all events, orders first: a fill then finds its order.
+
+        Orders under new ids come before the others: an order that was replaced at the venue then has its new id when
+        the end of the former one is applied.
+        """
         self.load(events)
-        for event in sorted(events, key=lambda one: not isinstance(one, VenueOrder)):
+        for event in sorted(events, key=self._rank):
             match event:
                 case VenueOrder():
                     self.order(event)
@@ -74,47 +80,83 @@ class AccountEventApplier:
                 case VenueMovement():
                     self.movement(event)
 
+    def _rank(self, event: AccountEvent) -> tuple[bool, bool, int]:
+        if not isinstance(event, VenueOrder):
+            return True, True, 0
+        is_known = event.venue_id in self._by_venue_id
+        return False, is_known, 0 if is_known else event.time
+
     def load(self, events: Iterable[AccountEvent]) -> None:
         """Load the rows that these events refer to, in one query per table."""
         events = list(events)
         order_events = [event for event in events if isinstance(event, VenueOrder | VenueFill)]
         self.books.instruments_load(event.symbol for event in events if not isinstance(event, VenueMovement))
         wallet = self.books.wallet
-        referred = Q(venue_order_id__in={event.venue_id for event in order_events}) | Q(
-            venue_client_id__in={event.client_id for event in order_events if event.client_id}
+        ids = list({event.venue_id for event in order_events})
+        client_ids = {event.client_id for event in order_events if event.client_id}
+        referred = (
+            Q(venue_order_id__in=ids)
+            | Q(venue_client_id__in=client_ids)
+            | (Q(former_venue_ids__overlap=ids) & ~Q(former_venue_ids=[]))
         )
         if order_events:
             rows = Order.objects.filter(referred, wallet=wallet).select_related("instrument")
             for order in self.books.track_orders(rows):
                 self._index(order)
-            trades = {event.trade_id for event in order_events if isinstance(event, VenueFill)}
-            existing = Fill.objects.filter(wallet=wallet, trade_id__in=trades)
-            self._fills.update(existing.values_list("order__venue_order_id", "trade_id"))
         refs = {ref for event in events if (ref := ref_of(event))}
         if refs:
             stored = LedgerTransaction.objects.filter(wallet=wallet, ref__in=refs)
             self._refs.update(stored.values_list("ref", flat=True))
 
     def _index(self, order: Order) -> None:
-        if order.venue_order_id:
-            self._by_venue_id[order.venue_order_id] = order
+        for venue_id in (*order.former_venue_ids, order.venue_order_id):
+            if venue_id:
+                self._by_venue_id[venue_id] = order
         if order.venue_client_id:
             self._by_client_id[order.venue_client_id] = order
 
     def _find(self, event: VenueOrder | VenueFill) -> Order | None:
-        """The order by venue order id; by client order id only while the order has no venue order id."""
+        """The order by a venue order id of now or before, else by client order id.
+
+        A further venue order under the same client order id replaces the known one, or is a duplicate.
+        """
         if found := self._by_venue_id.get(event.venue_id):
-            return found
+            return None if self._is_open_twice(found, event) else found
         found = self._by_client_id.get(event.client_id or "")
         if found is None:
             return None
-        if found.venue_order_id:
-            self._duplicate_id(found, event)
+        if found.venue_order_id and not self._replace(found, event):
             return None
-        found.venue_order_id = event.venue_id
+        if not found.venue_order_id:
+            found.venue_order_id = event.venue_id
+            self.books.order_changed(found)
         self._by_venue_id[event.venue_id] = found
-        self.books.order_changed(found)
         return found
+
+    def _replace(self, order: Order, event: VenueOrder | VenueFill) -> bool:
+        """Apply a replacement at the venue. False: the event is of a duplicate."""
+        both_open = {order.venue_order_id, event.venue_id} <= set(self.open_ids)
+        if both_open or not venue_order_ids.is_replacement(order, event):
+            self._duplicate_id(order, event)
+            return False
+        if event.time < (order.venue_time or 0):
+            venue_order_ids.former_add(self.books, order, event.venue_id)
+            return True
+        venue_order_ids.replacement_apply(self.books, order, event)
+        if isinstance(event, VenueFill) or event.incomplete:
+            self.books.order_flag(order, PARTIAL)
+            self.needs_reconcile = True
+        return True
+
+    def _is_open_twice(self, order: Order, event: VenueOrder | VenueFill) -> bool:
+        """Does the venue list a former order as open beside its replacement? Then it is an order of its own."""
+        ids = {order.venue_order_id, event.venue_id}
+        if event.venue_id not in order.former_venue_ids or not ids <= set(self.open_ids):
+            return False
+        self._duplicate_id(order, event)
+        order.former_venue_ids = [one for one in order.former_venue_ids if one != event.venue_id]
+        del self._by_venue_id[event.venue_id]
+        return True
 
     def _duplicate_id(self, order: Order, event: VenueOrder | VenueFill) -> None:
         """Two venue orders have the same client order id: must never happen, so it causes a critical alert."""
@@ -124,7 +166,8 @@ class AccountEventApplier:
     # --- orders -----------------------------------------------------------------------------------
     def order(self, event: VenueOrder) -> None:
         order = self._find(event) or self._adopt(event)
-        if order is not None:
+        if order is not None and event.venue_id not in order.former_venue_ids:
+            order.venue_time = event.time
             self.order_update(order, event)
 
     def order_update(self, order: Order, event: VenueOrder) -> None:
@@ -136,14 +179,24 @@ class AccountEventApplier:
         ended = "" if event.raw_status in _PLAIN_ENDS else event.raw_status
         if event.status == "cancelled":
             self.books.order_transition(order, OrderEvent.ENDED, code=ended)
+            self._explain_end(order)
         elif event.status == "rejected":
             self.books.order_transition(order, OrderEvent.REJECTED, code=ended or "rejected", message=ended)
         elif event.status == "filled" and order.filled < order.size:
             self.books.order_transition(order, OrderEvent.ACCEPTED)
             self.needs_reconcile |= FILLS_MISSING not in order.flags
             self.books.order_flag(order, FILLS_MISSING)
+        elif event.status == "other":
+            self.books.order_transition(order, OrderEvent.ACCEPTED, code=event.raw_status)
         else:
             self.books.order_transition(order, OrderEvent.ACCEPTED)
+
+    def _explain_end(self, order: Order) -> None:
+        """Say that the order was lost, if the venue ended it because it rejected its change."""
+        if order.cancel_requested_at is None and not order._state.adding:
+            rejected = Order.objects.filter(replaces=order, status=OrderStatus.REJECTED).first()
+            if rejected is not None:
+                loss_record(self.books, order, rejected.message)
 
     def reopen(self, event: VenueOrder) -> None:
         """Reopen a terminal order that the venue lists as open, and reserve its funds again."""
@@ -164,18 +217,35 @@ class AccountEventApplier:
             order, ledger.reservation_after(order.initial_reservation, order.size, remaining)
         )
         self.books.order_flag(order, "reappeared")
+        venue_order_ids.reopened_bot_order_cancel(self.books, order)
         alert_reappeared(self.books, order, event)
 
     def _complete(self, order: Order, event: VenueOrder) -> None:
         if event.incomplete:
             self.needs_reconcile = True
+            if order.venue_replacements:
+                self._terms_apply(
+                    order, event
+                )  # it has size and price, which a fill of the replacement had not
             return
-        for name in ("side", "kind", "tif", "price", "trigger_price", "reduce_only"):
+        for name in ("side", "kind", "tif", "trigger_price", "reduce_only"):
             setattr(order, name, getattr(event, name))
-        order.size = max(event.size, order.filled)  # a venue reports size 0 for "the whole position"
+        self._flag_unknown(order, event)
+        self._terms_apply(order, event)  # a venue reports size 0 for "the whole position"
         for flag in (ADOPTED_FROM_FILL, PARTIAL):
             self.books.order_unflag(order, flag)
         self.books.order_changed(order)
+
+    def _flag_unknown(self, order: Order, event: VenueOrder) -> None:
+        """Keep the venue's own words for what is not known here."""
+        if event.unknown_words:
+            self.books.order_flag(order, event.unknown_words)
+
+    def _terms_apply(self, order: Order, event: VenueOrder) -> None:
+        size = venue_order_ids.carried(order) + event.size
+        venue_order_ids.terms_apply(self.books, order, event.price, size)
+        if order.venue_replacements and order.filled >= order.size and order.status not in TERMINAL:
+            self.books.order_transition(order, OrderEvent.FILLED)
 
     def _adopt(self, event: VenueOrder) -> Order | None:
         instrument = self._instrument(event)
@@ -184,6 +254,7 @@ class AccountEventApplier:
         order = self._external(event, instrument, tif=event.tif, kind=event.kind)
         order.reduce_only, order.trigger_price = event.reduce_only, event.trigger_price
         order.accepted_at = datetime.fromtimestamp(event.time / 1000, UTC)
+        self._flag_unknown(order, event)
         if event.incomplete:
             self.books.order_flag(order, PARTIAL)
             self.needs_reconcile = True
@@ -207,13 +278,13 @@ class AccountEventApplier:
 
     # --- fills ------------------------------------------------------------------------------------
     def fill(self, event: VenueFill) -> None:
-        if (event.venue_id, event.trade_id) in self._fills:
+        if ref_of(event) in self._refs:
             return
         instrument = self._instrument(event)
         if instrument is None or not is_trade(self.books, event):
             return
         order = self._find(event) or self._adopt_from_fill(event, instrument)
-        self._fills.add((event.venue_id, event.trade_id))
+        self._refs.add(ref_of(event))
         self._apply_fill_to_order(order, event)
         if instrument.kind == "perp":
             self._update_position(instrument, event)
@@ -242,6 +313,8 @@ class AccountEventApplier:
         return order
 
     def _apply_fill_to_order(self, order: Order, event: VenueFill) -> None:
+        if event.venue_id in order.former_venue_ids:
+            venue_order_ids.former_fill(self.books, order, event)
         remaining = order.size - order.filled
         order.filled += event.size
         order.filled_notional += ledger.exact(event.price * event.size)
@@ -249,7 +322,11 @@ class AccountEventApplier:
             order.size = max(order.size, order.filled)
             self.books.order_transition(order, OrderEvent.PARTIALLY_FILLED)
             return
-        self.books.order_flag(order, *fill_flags(order.status, order.filled, order.size))
+        flags = fill_flags(order.status, order.filled, order.size)
+        if order.reduce_only and order.status == OrderStatus.CANCELLED and order.cancel_requested_at is None:
+            # The venue trims a reduce-only order to the position and ends it: its fills may arrive after that.
+            flags = [flag for flag in flags if flag != "late_fill"]
+        self.books.order_flag(order, *flags)
         remaining_now = order.size - order.filled
         if remaining_now <= 0:
             self.books.order_unflag(order, FILLS_MISSING)

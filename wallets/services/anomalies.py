@@ -70,5 +70,14 @@ def alert_reappeared(books: WalletUnitOfWork, order: Order, event: VenueOrder) -
     logger.error("order reappeared", extra={"order_id": str(order.pk), "venue_id": event.venue_id})
 
 
+def loss_record(books: WalletUnitOfWork, old: Order, reason: str) -> None:
+    """Say in an order's history that it ended because the venue rejected its change, with an alert to the owner."""
+    if old.status != OrderStatus.CANCELLED or old.cancel_requested_at is not None or old.message:
+        return
+    old.message = f"The exchange ended this order when it rejected its change: {reason}"[:300]
+    books.order_changed(old)
+    _alert(books, "warning", f"Order in {old.instrument.symbol}: {old.message}")
+
+
 def _alert(books: WalletUnitOfWork, level: str, text: str) -> None:
     books.events.append(alert_event(books.wallet, level, text))

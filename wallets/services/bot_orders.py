@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -22,10 +23,14 @@ ORIGIN = "bot"
 
 @dataclass(frozen=True, slots=True)
 class OrderCommand:
-    """Place `order`; or replace the order `replaces` (client id) with it; or, without `order`, cancel `replaces`."""
+    """Place `order`; or replace the order `replaces` (client id) with it; or, without `order`, cancel `replaces`.
+
+    `known_filled`: the filled size of the replaced order that the bot knew when it decided.
+    """
 
     order: OrderRequest | None = None
     replaces: UUID | None = None
+    known_filled: Decimal | None = None
 
 
 def wallet_lock(*, user: "User", wallet_id: UUID) -> None:
@@ -74,19 +79,21 @@ def _execute(manager: OrderManager, command: OrderCommand) -> bool:
     outcome = (
         manager.place(command.order, ORIGIN)
         if command.replaces is None
-        else _modify(manager, replaced, command.order)
+        else _modify(manager, replaced, command.order, command.known_filled)
     )
     pending = isinstance(outcome, Order) and outcome.status == OrderStatus.PENDING
     return not pending or (replaced is not None and replaced.status in TERMINAL)
 
 
-def _modify(manager: OrderManager, replaced: Order | None, order: OrderRequest) -> PlaceResult:
+def _modify(
+    manager: OrderManager, replaced: Order | None, order: OrderRequest, known_filled: Decimal | None
+) -> PlaceResult:
     if replaced is None:
         return OrderConflict("The order to modify was not found.")
     try:
         existing = manager.duplicate_of(order)
         return existing or replacement_place(
-            manager, replaced, order.client_id, order.price, order.size, order.provenance
+            manager, replaced, order.client_id, order.price, order.size, order.provenance, known_filled
         )
     except OrderConflict as error:
         return error

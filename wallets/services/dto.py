@@ -87,3 +87,4 @@ class Preview:
     fee_taker: Decimal | None
     denial: str = ""
     message: str = ""
+    taken_from_bots: Decimal | None = None  # size of the order that would close what bots of the wallet hold

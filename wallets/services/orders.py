@@ -14,12 +14,15 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
+from core.formatting import plain
 from market.selectors import instrument_rules
 from wallets.domain.errors import NotFound, OrderConflict, OrderError, OrderInvalid
+from wallets.domain.position import taken_from_bots
 from wallets.domain.requests import OrderRequest
 from wallets.domain.risk import Approved, Denied, RiskCheck, fee_estimate, reservation
 from wallets.domain.status import TERMINAL, OrderStatus
 from wallets.models import Order
+from wallets.selectors.ledger_cursor import bots_position, net_position
 from wallets.selectors.prices import prices_of
 from wallets.selectors.risk_context import wallets_with_states
 from wallets.services.dto import Preview
@@ -78,7 +81,13 @@ def order_preview(*, user: "User", wallet_id: UUID, request: OrderRequest) -> Pr
     manager = OrderManager(wallet, prices_of(request.venue), timezone.now())
     checked, row = manager.checked(request)
     result, risk_check = manager.check_risk(checked, instrument_rules(row))
-    return _preview(result, risk_check)
+    taken = taken_from_bots(
+        checked.side,
+        checked.size,
+        net=net_position(wallet.pk, row.pk),
+        bots=bots_position(wallet.pk, row.pk) if row.kind == "perp" else Decimal(0),
+    )
+    return replace(_preview(result, risk_check), taken_from_bots=taken or None)
 
 
 def _preview(result: Approved | Denied, risk_check: RiskCheck) -> Preview:
@@ -150,20 +159,24 @@ def _repeated_modification(
     return denial_of(existing) if existing.status == OrderStatus.DENIED else existing
 
 
-def replacement_place(
+def replacement_place(  # noqa: PLR0913  the terms of a change
     manager: OrderManager,
     old: Order,
     client_id: UUID,
     price: Decimal | None,
     size: Decimal | None,
     provenance: dict[str, Any] | None = None,
+    known_filled: Decimal | None = None,
 ) -> PlaceResult:
     """Place the order that replaces `old`, in a transaction that locks the wallet's row. Raises `OrderConflict`.
 
     A bot passes its `provenance`. When a user modifies a bot's order, the new order is the user's: the bot
-    does not track it and would never cancel it.
+    does not track it and would never cancel it. `size` was decided when `known_filled` of `old` was filled; what
+    is filled after that is deducted before the order is sent. A post-only price that would trade at once is refused
+    here: the venue would end the old order and reject the new one.
     """
     _check_changeable(manager, old)
+    _check_post_only(manager, old, old.price if price is None else price)
     row: Any = old  # its columns hold the domain's literals
     request = OrderRequest(
         client_id=client_id,
@@ -180,17 +193,36 @@ def replacement_place(
     origin = Order.Origin.API if taken_over else old.origin
     request = replace(request, provenance=provenance or request.provenance)
     outcome = manager.place(request, origin, replaces=old)
+    if isinstance(outcome, Order) and outcome.replaces_id == old.pk and outcome._state.adding:
+        outcome.replaced_filled = old.filled if known_filled is None else known_filled
     if isinstance(outcome, Order) and old.status == OrderStatus.PENDING:
         manager.cancel(old)  # the old order was not sent, so the new one is sent as a new order
     return outcome
 
 
+def _check_post_only(manager: OrderManager, old: Order, price: Decimal) -> None:
+    if old.tif != Order.Tif.ALO:
+        return
+    symbol = old.instrument.symbol
+    is_buy = old.side == Order.Side.BUY
+    best = manager.prices.ask(symbol) if is_buy else manager.prices.bid(symbol)
+    if best is not None and (price >= best if is_buy else price <= best):
+        raise OrderConflict(f"A post-only order at {plain(price)} would trade at once at {plain(best)}.")
+
+
 def _check_changeable(manager: OrderManager, old: Order) -> None:
     if old.kind != Order.Kind.LIMIT:
         raise OrderConflict("Only limit orders can be modified. Cancel this order and place a new one.")
+    if old.tif == Order.Tif.OTHER:
+        raise OrderConflict(
+            "The time in force of this order is not supported. Cancel it and place a new one."
+        )
     if old.status in TERMINAL:
         raise OrderConflict(f"This order is already {old.status}.")
     if old.cancel_requested_at is not None:
         raise OrderConflict("This order is being cancelled.")
+    if old.status == OrderStatus.PENDING and old.replaces and old.replaces.status not in TERMINAL:
+        # The order that it replaces is still at the venue: a third order would be sent beside it.
+        raise OrderConflict("The last change of this order has not been sent yet. Try again in a moment.")
     if manager.is_changing(old):
         raise OrderConflict("This order is already being modified.")

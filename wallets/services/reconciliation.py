@@ -46,6 +46,7 @@ DUST = Decimal("0.01")  # in quote units, of a flat position's cost: the venue r
 EVENT_KINDS = (LedgerTransaction.Kind.FILL, LedgerTransaction.Kind.FUNDING, LedgerTransaction.Kind.MOVEMENT)
 RECENT_ORDERS = 50
 CLOCK_TOLERANCE = timedelta(seconds=5)
+REREAD_MS = 24 * 3600 * 1000  # ms for which events that could not be decoded are read again
 
 
 def account_reconcile(*, claim: Claim, snapshot: VenueSnapshot) -> ReconcileResult:
@@ -58,11 +59,13 @@ def account_reconcile(*, claim: Claim, snapshot: VenueSnapshot) -> ReconcileResu
         wallet = fenced_wallet(claim)
         books = WalletUnitOfWork(wallet, timezone.now())
         live = {order.pk: order for order in books.track_orders(_live(wallet))}
-        applier = AccountEventApplier(books)
+        applier = AccountEventApplier(books, [order.venue_id for order in snapshot.open_orders])
         to_query = _apply_actions(books, applier, live, snapshot)
         _end_history(books, applier, snapshot)
         newest = max([_newest(wallet), *(event.time for event in _events(snapshot))])
         stable = is_stable(snapshot, newest)
+        if snapshot.problem and snapshot.problem[:300] != wallet.venue_problem:
+            books.events.append(alert_event(wallet, "warning", snapshot.problem))
         events = books.commit()
         unit_after = WalletUnitOfWork(wallet, books.now)  # reads the balances just written
         _positions_update(unit_after, snapshot)
@@ -158,7 +161,8 @@ def _positions_update(books: WalletUnitOfWork, snapshot: VenueSnapshot) -> None:
             continue
         leverage = leverages.get(symbol)
         is_default = leverage is None or leverage == default_leverage(instrument.max_leverage)
-        if symbol in rows or symbol in venue_positions or not is_default:
+        is_left_out = after.rejected and symbol not in venue_positions  # its row may have been left out
+        if not is_left_out and (symbol in rows or symbol in venue_positions or not is_default):
             _position_update(books, books.position(instrument), venue_positions.get(symbol), leverage)
 
 
@@ -247,13 +251,26 @@ def _wallet_update(
     now: datetime,
     residual: dict[str, str],
 ) -> None:
-    """`events_synced_until` stays before events that could not be applied, so that they are read again."""
+    """`events_synced_until` stays before events that could not be applied, so that they are read again.
+
+    Events that could not be decoded are read again for a day.
+    """
     missed = [event.time for event in applier.missed]
     until = min([snapshot.before.time, *(time - 1 for time in missed)])
+    if snapshot.rejected_events:
+        until = min(until, snapshot.before.time - REREAD_MS)
+    wallet.venue_problem = snapshot.problem[:300]
     wallet.events_synced_until = max(wallet.events_synced_until, until)
     wallet.residual = residual
     wallet.equity = snapshot.after.equity
     wallet.reconciled_at = now
     wallet.save(
-        update_fields=["events_synced_until", "residual", "equity", "reconciled_at", "ledger_opened_at"]
+        update_fields=[
+            "events_synced_until",
+            "residual",
+            "equity",
+            "reconciled_at",
+            "ledger_opened_at",
+            "venue_problem",
+        ]
     )

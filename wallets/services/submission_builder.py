@@ -8,7 +8,8 @@ from uuid import UUID
 from core.formatting import plain
 from market.domain.orders import CancelSpec, ModifySpec, OrderSpec
 from wallets.domain.denials import Denial
-from wallets.domain.lifecycle import OrderEvent
+from wallets.domain.ledger import exact
+from wallets.domain.lifecycle import OrderEvent, replacement_size
 from wallets.domain.position import reducible_size
 from wallets.domain.status import AT_VENUE, TERMINAL, OrderStatus, TradingState
 from wallets.models import Order, Submission, Wallet
@@ -67,8 +68,27 @@ class SubmissionBuilder:
             self.books.order_transition(order, OrderEvent.DENIED, code=denied[0].value, message=denied[1])
             return None
         if order.replaces and not _was_never_sent(order.replaces):
-            return "modify" if order.replaces.status in AT_VENUE else None
+            if order.replaces.status not in AT_VENUE or not self._fit_to_remainder(order, order.replaces):
+                return None
+            return "modify"
         return "alo" if order.tif == Order.Tif.ALO else "others"
+
+    def _fit_to_remainder(self, order: Order, old: Order) -> bool:
+        """Deduct what was filled of the replaced order after the change was requested. False: nothing remains."""
+        late = old.filled - order.replaced_filled
+        size = replacement_size(order.size, late)
+        if size == order.size:
+            return True
+        order.replaced_filled = old.filled
+        if size <= 0:
+            denial = Denial.REPLACED_ORDER_CLOSED
+            self.books.order_transition(order, OrderEvent.DENIED, code=denial.value, message=denial.message())
+            return False
+        order.initial_reservation = exact(order.initial_reservation * size / order.size)
+        order.size = size
+        self.books.reservation_set(order, min(order.reserved, order.initial_reservation))
+        self.books.order_changed(order)
+        return True
 
     @staticmethod
     def expire(books: WalletUnitOfWork, order: Order, now: int) -> bool:

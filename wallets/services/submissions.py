@@ -18,13 +18,15 @@ from core.leases import Claim, fence
 from market.domain.orders import Accepted, CancelSpec, OrderResponse
 from market.venues import venue_adapter
 from wallets.domain.lifecycle import OrderEvent
-from wallets.domain.status import AT_VENUE, IN_FLIGHT
+from wallets.domain.status import AT_VENUE, IN_FLIGHT, TERMINAL
 from wallets.models import Order, Submission, Wallet
 from wallets.selectors.risk_context import wallets_with_states
+from wallets.services.anomalies import loss_record
 from wallets.services.dto import Event, PreparedSubmission
 from wallets.services.submission_builder import SubmissionBuilder
 from wallets.services.unit_of_work import WalletUnitOfWork
 from wallets.services.user_events import alert_event, wallet_event
+from wallets.services.venue_order_ids import former_add
 
 if TYPE_CHECKING:
     from wallets.selectors.risk_context import WalletWithStates
@@ -172,7 +174,8 @@ def _submission(claim: Claim, submission_id: int) -> tuple[Any, Submission | Non
 def _orders(books: WalletUnitOfWork, submission: Submission) -> list[Order]:
     """The orders of the submission, in the order in which they were sent."""
     ids = [UUID(text) for text in submission.answer.get("orders", ())]
-    rows = Order.objects.filter(wallet=submission.wallet_id).select_related("instrument").in_bulk(ids)
+    orders = Order.objects.filter(wallet=submission.wallet_id)
+    rows = orders.select_related("instrument", "replaces__instrument").in_bulk(ids)
     return books.track_orders(rows[key] for key in ids)
 
 
@@ -218,11 +221,16 @@ def _apply_order_response(
     if isinstance(response, Accepted):
         if response.venue_id and not order.venue_order_id:
             order.venue_order_id = response.venue_id
+        elif response.venue_id and response.venue_id not in (order.venue_order_id, *order.former_venue_ids):
+            former_add(books, order, response.venue_id)  # replaced at the venue before this response arrived
         books.order_transition(order, OrderEvent.ACCEPTED)
     elif _is_current(order, submission):
         books.order_transition(
             order, OrderEvent.REJECTED, code=response.status or "rejected", message=response.reason
         )
+        if order.replaces is not None and order.replaces.status in TERMINAL:
+            (old,) = books.track_orders([order.replaces])
+            loss_record(books, old, response.reason)
 
 
 def _apply_cancel_response(books: WalletUnitOfWork, response: OrderResponse) -> None:

@@ -22,6 +22,7 @@ KINDS = {
     "stop_limit": "stop limit",
     "take_profit_market": "take profit",
     "take_profit_limit": "take profit limit",
+    "other": "other",
 }
 DEFAULT_LIMITS = {
     "max_order_notional": "order",

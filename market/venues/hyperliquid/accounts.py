@@ -5,7 +5,7 @@ Every input becomes a typed event or a `ParseError`. Transfers without a trade a
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from market.domain.errors import ParseError
 from market.domain.orders import (
@@ -33,7 +33,9 @@ from market.venues.hyperliquid.parsing import (
     quantity,
     time_of,
 )
+from market.venues.rows import Rows, rows_decode
 
+T = TypeVar("T")
 _KINDS: dict[str, OrderKind] = {
     "Limit": "limit",
     "Market": "market",
@@ -73,14 +75,17 @@ _MASTER_FIELDS = {"agent": "user", "subAccount": "master"}
 
 # --- orders ------------------------------------------------------------------------------------
 def status_read(raw: object) -> VenueStatus:
-    """Normalise an order status; the venue's specific ones (`marginCanceled`, …) are mapped by suffix."""
+    """Normalise an order status; the venue's specific ones (`marginCanceled`, …) are mapped by suffix.
+
+    An unknown word is `other`.
+    """
     text = name(raw)
     if known := _STATUSES.get(text):
         return known
     for suffix, status in _STATUS_SUFFIXES.items():
         if text.endswith(suffix):
             return status
-    raise ParseError("not an order status", raw)
+    return "other"
 
 
 def update_read(row: JsonObject) -> VenueOrder:
@@ -94,13 +99,24 @@ def open_order_read(wire: JsonObject) -> VenueOrder:
     return _order(wire, "open", time_of(wire["timestamp"]))
 
 
-def open_orders_read(rows: object) -> list[VenueOrder]:
+def open_orders_read(rows: object) -> Rows[VenueOrder]:
     """Decode `frontendOpenOrders`; child orders that wait for the fill of their parent are included."""
-    orders = []
-    for wire in _rows(rows):
-        orders.append(open_order_read(wire))
-        orders += open_orders_read(wire.get("children") or [])
-    return orders
+    return rows_decode(_with_children(rows), open_order_read)
+
+
+def _with_children(rows: object) -> object:
+    if not isinstance(rows, list):
+        return rows
+    found: list[Any] = []
+    for wire in rows:
+        children = wire.get("children") if isinstance(wire, dict) else None
+        found += [wire, *_list(_with_children(children or []))]
+    return found
+
+
+def _list(rows: object) -> list[Any]:
+    """The rows; anything else as one row, which is then rejected."""
+    return rows if isinstance(rows, list) else [rows]
 
 
 def order_status_read(response: JsonObject) -> VenueOrder | None:
@@ -114,12 +130,16 @@ def order_status_read(response: JsonObject) -> VenueOrder | None:
 
 def _order(wire: JsonObject, raw_status: object, status_time: int) -> VenueOrder:
     incomplete = "orderType" not in wire
-    kind: OrderKind = "limit" if incomplete else _KINDS[wire["orderType"]]
+    kind: OrderKind = "limit" if incomplete else _known(_KINDS, name(wire["orderType"]), "other")
+    tif: Tif = "gtc" if incomplete else _known(_TIFS, wire.get("tif"), "other")
+    unknown = [
+        f"{field} {wire[field]}" for field, value in (("orderType", kind), ("tif", tif)) if value == "other"
+    ]
     return VenueOrder(
         symbol=name(wire["coin"]),
         side=SIDES[wire["side"]],
         kind=kind,
-        tif="gtc" if incomplete else _TIFS[wire.get("tif")],
+        tif=tif,
         price=quantity(wire["limitPx"]),
         size=quantity(wire["origSz"]),
         remaining=quantity(wire["sz"]),
@@ -132,7 +152,12 @@ def _order(wire: JsonObject, raw_status: object, status_time: int) -> VenueOrder
         reduce_only=wire.get("reduceOnly") is True,
         trigger_price=quantity(wire["triggerPx"]) if wire.get("isTrigger") is True else None,
         incomplete=incomplete,
+        unknown_words=", ".join(unknown),
     )
+
+
+def _known(words: Mapping[Any, T], word: object, other: T) -> T:
+    return words.get(word, other) if isinstance(word, str | None) else other
 
 
 def _client_id(wire: JsonObject) -> str | None:
@@ -141,9 +166,9 @@ def _client_id(wire: JsonObject) -> str | None:
 
 
 # --- fills and payments ------------------------------------------------------------------------
-def fills_read(rows: object) -> list[VenueFill]:
-    """Decode `userFillsByTime` and the stream's `fills`. One bad row fails them all: no fill may be lost."""
-    return [fill_read(row) for row in _rows(rows)]
+def fills_read(rows: object) -> Rows[VenueFill]:
+    """Decode `userFillsByTime` and the stream's `fills`."""
+    return rows_decode(rows, fill_read)
 
 
 def fill_read(wire: JsonObject) -> VenueFill:
@@ -166,9 +191,9 @@ def fill_read(wire: JsonObject) -> VenueFill:
     )
 
 
-def fundings_read(rows: object) -> list[VenueFunding]:
+def fundings_read(rows: object) -> Rows[VenueFunding]:
     """Decode `userFunding` and the stream's `fundings`, which has no `delta` level."""
-    return [funding_read(row) for row in _rows(rows)]
+    return rows_decode(rows, funding_read)
 
 
 def funding_read(row: JsonObject) -> VenueFunding:
@@ -188,21 +213,26 @@ def account_read(perp: JsonObject, spot: JsonObject) -> AccountState:
     """Decode `clearinghouseState` and `spotClearinghouseState` into one state.
 
     Cash of the perp account is equity minus unrealised PnL, so it changes with trades, fees and funding but
-    not with prices.
+    not with prices. `rejected` says which positions and balances could not be decoded; the cash of the perp account
+    is then unknown and absent, because the unrealised PnL of a position is missing.
     """
-    positions = tuple(_position(row["position"]) for row in perp["assetPositions"])
+    positions = rows_decode(perp["assetPositions"], lambda row: _position(row["position"]))
+    balances = rows_decode(spot["balances"], lambda row: (name(row["coin"]), amount(row["total"])))
     equity = amount(perp["marginSummary"]["accountValue"])
     unrealised = sum((position.unrealised_pnl for position in positions), Decimal(0))
-    cash: dict[tuple[AccountType, str], Decimal] = {("perp", COLLATERAL): equity - unrealised}
-    for row in spot["balances"]:
-        cash["spot", name(row["coin"])] = amount(row["total"])
+    cash: dict[tuple[AccountType, str], Decimal] = {}
+    if not positions.rejected:
+        cash["perp", COLLATERAL] = equity - unrealised
+    for asset, total in balances:
+        cash["spot", asset] = total
     return AccountState(
         time=time_of(perp["time"]),
         cash=cash,
-        positions=positions,
+        positions=tuple(positions),
         equity=equity,
         withdrawable=amount(perp["withdrawable"]),
         leverages={position.symbol: position.leverage for position in positions},
+        rejected=(*positions.rejected, *balances.rejected),
     )
 
 
@@ -237,9 +267,9 @@ def role_read(response: JsonObject) -> KeyRole:
     return KeyRole(_ROLES[role], master)
 
 
-def agents_read(rows: object) -> list[Agent]:
+def agents_read(rows: object) -> Rows[Agent]:
     """Decode `extraAgents`."""
-    return [_agent(row) for row in _rows(rows)]
+    return rows_decode(rows, _agent)
 
 
 def _agent(row: JsonObject) -> Agent:
@@ -254,18 +284,15 @@ def action_quota_read(response: JsonObject) -> tuple[int, int]:
 
 def assets_read(meta: JsonObject, spot_meta: JsonObject) -> Mapping[str, int]:
     """Symbol → asset number used in actions. Delisted perpetuals keep their numbers."""
-    perps = {name(wire["name"]): number for number, wire in enumerate(meta["universe"])}
-    spots = {name(wire["name"]): 10_000 + _integer(wire["index"]) for wire in spot_meta["universe"]}
-    return perps | spots
+    numbered = list(enumerate(meta["universe"]))
+    perps = rows_decode(numbered, lambda row: (name(row[1]["name"]), row[0]))
+    spots = rows_decode(
+        spot_meta["universe"], lambda wire: (name(wire["name"]), 10_000 + _integer(wire["index"]))
+    )
+    return dict(perps) | dict(spots)
 
 
 # --- helpers -----------------------------------------------------------------------------------
-def _rows(value: object) -> list[Any]:
-    if isinstance(value, list):
-        return value
-    raise ParseError("not a list", value)
-
-
 def _flag(value: object) -> bool:
     if isinstance(value, bool):
         return value

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from market.domain.errors import ParseError
 from market.domain.events import INTERVALS, Candle, Context, Trade
 from market.domain.instruments import Instrument
 from market.domain.subscriptions import StreamLimits, Subscription
@@ -14,6 +13,7 @@ from market.venues.hyperliquid.instruments import perps_read, spots_read, tokens
 from market.venues.hyperliquid.parsing import JsonObject
 from market.venues.hyperliquid.rest import InfoClient
 from market.venues.rate_limiter import LocalRateLimiter, RateLimiter
+from market.venues.rows import Rows, rejected_count, rejected_text
 from market.venues.stream import StreamPool
 
 logger = logging.getLogger(__name__)
@@ -51,36 +51,36 @@ class HyperliquidFeed:
             venue, stream_url(base_url), codec.HyperliquidCodec(), limits, tap=tap, first=first_pause
         )
 
-    async def instruments(self) -> list[Instrument]:
+    async def instruments(self) -> Rows[Instrument]:
         spot = await self._request({"type": "spotMeta"}, _identity)
         meta = await self._request({"type": "meta"}, _identity)
-        return codec.guarded(lambda: perps_read(self.venue, meta, tokens_read(spot)), meta) + codec.guarded(
-            lambda: spots_read(self.venue, spot), spot
+        perps = codec.guarded(lambda: perps_read(self.venue, meta, tokens_read(spot)), meta)
+        return self._reported(
+            "instruments", perps.joined(codec.guarded(lambda: spots_read(self.venue, spot), spot))
         )
 
-    async def contexts(self) -> list[Context]:
-        both = []
+    async def contexts(self) -> Rows[Context]:
+        both: Rows[Context] = Rows()
         for kind in ("metaAndAssetCtxs", "spotMetaAndAssetCtxs"):
-            both += await self._request({"type": kind}, codec.contexts_read)
-        return both
+            both = both.joined(await self._request({"type": kind}, codec.contexts_read))
+        return self._reported("contexts", both)
 
-    async def candles(self, symbol: str, interval: str, start: int, end: int) -> list[Candle]:
+    async def candles(self, symbol: str, interval: str, start: int, end: int) -> Rows[Candle]:
         request = {"coin": symbol, "interval": interval, "startTime": start, "endTime": end}
         bars = min(MAX_CANDLES, (end - start) / INTERVALS[interval] + 1)
-        rows, bad = await self._request(
+        rows = await self._request(
             {"type": "candleSnapshot", "req": request},
             codec.candles_read,
             weight=HEAVY + bars / BARS_PER_WEIGHT,
         )
-        self._warn(bad, symbol)
-        return sorted(rows, key=lambda candle: candle.open_time)
+        ordered = sorted(rows, key=lambda candle: candle.open_time)
+        return self._reported(f"candles of {symbol}", Rows(ordered, rows.rejected))
 
-    async def recent_trades(self, symbol: str) -> list[Trade]:
-        rows, bad = await self._request(
+    async def recent_trades(self, symbol: str) -> Rows[Trade]:
+        rows = await self._request(
             {"type": "recentTrades", "coin": symbol}, codec.trades_read, weight=HEAVY_LIST
         )
-        self._warn(bad, symbol)
-        return rows
+        return self._reported(f"trades of {symbol}", rows)
 
     def set_subscriptions(self, subscriptions: Iterable[Subscription]) -> Sequence[Subscription]:
         return self._stream.set_subscriptions(subscriptions)
@@ -101,12 +101,14 @@ class HyperliquidFeed:
     ) -> T:
         return codec.response_read(await self._rest.post(request, weight=weight, lane="feed"), read)
 
-    def _warn(self, bad: Sequence[ParseError], symbol: str) -> None:
-        if bad:
+    def _reported(self, what: str, rows: Rows[T]) -> Rows[T]:
+        rejected_count(self.venue, what.partition(" ")[0], rows.rejected)
+        if rows.rejected:
             logger.warning(
-                "invalid rows skipped",
-                extra={"venue": self.venue, "symbol": symbol, "count": len(bad), "reason": str(bad[0])},
+                "rows left out",
+                extra={"venue": self.venue, "reason": rejected_text(what, rows.rejected)},
             )
+        return rows
 
 
 def _identity(value: JsonObject) -> JsonObject:

@@ -12,12 +12,12 @@ import orjson
 
 from market.domain.errors import ParseError
 from market.domain.events import INTERVALS, Book, Candle, Context, Level, Mids, Quote, Trade, Trades
-from market.domain.session import Ack, Message, Pong, Refusal
+from market.domain.session import Ack, Message, Pong, Refusal, Undecodable
 from market.domain.subscriptions import StreamKind, Subscription
 from market.venues.hyperliquid.parsing import SIDES, JsonObject, name, number, signed, time_of
+from market.venues.rows import BROKEN, Rows, rows_decode
 
 GREETING = b"Websocket connection established."
-_BROKEN = (KeyError, TypeError, IndexError, ValueError, AttributeError)
 _KIND_TO_WIRE = {
     "mids": "allMids",
     "quote": "bbo",
@@ -63,7 +63,7 @@ def frame_decode(frame: bytes) -> Sequence[Message]:
         message = orjson.loads(frame)
         read = _CHANNELS.get(message["channel"])
         return read(message.get("data")) if read else ()
-    except _BROKEN as problem:
+    except BROKEN as problem:
         raise ParseError(f"invalid frame ({type(problem).__name__})", frame[:200]) from problem
 
 
@@ -118,7 +118,13 @@ def context_read(symbol: str, ctx: JsonObject) -> Context:
 
 
 def _mids(data: JsonObject) -> Sequence[Message]:
-    return (Mids({name(coin): number(mid) for coin, mid in data["mids"].items()}),)
+    mids, bad = _mids_read(data["mids"])
+    return (mids, *map(Undecodable, bad))
+
+
+def _mids_read(mids: JsonObject) -> tuple[Mids, tuple[ParseError, ...]]:
+    rows = rows_decode(list(mids.items()), lambda item: (name(item[0]), number(item[1])))
+    return Mids(dict(rows)), rows.rejected
 
 
 def _trade(wire: JsonObject) -> Trade:
@@ -132,30 +138,38 @@ def _trade(wire: JsonObject) -> Trade:
 
 
 def _trades(data: list[JsonObject]) -> Sequence[Message]:
+    rows = rows_decode(data, _trade)
     by_symbol: dict[str, list[Trade]] = {}
-    for trade in map(_trade, data):
+    for trade in rows:
         by_symbol.setdefault(trade.symbol, []).append(trade)
     # The first frame after a subscribe holds recent trades, not always in order.
-    return [Trades(symbol, _in_order(trades)) for symbol, trades in by_symbol.items()]
+    good = [Trades(symbol, _in_order(trades)) for symbol, trades in by_symbol.items()]
+    return [*good, *map(Undecodable, rows.rejected)]
 
 
 def _in_order(trades: Sequence[Trade]) -> tuple[Trade, ...]:
     return tuple(sorted(trades, key=lambda trade: trade.time))
 
 
-def _levels(side: list[JsonObject]) -> tuple[Level, ...]:
-    return tuple([(number(level["px"]), number(level["sz"])) for level in side])
+def _levels(side: list[JsonObject]) -> Rows[Level]:
+    return rows_decode(side, lambda level: (number(level["px"]), number(level["sz"])))
 
 
 def _book(data: JsonObject) -> Sequence[Message]:
-    return (book_read(data),)
+    book, bad = _book_read(data)
+    return (book, *map(Undecodable, bad))
 
 
 def book_read(data: JsonObject) -> Book:
-    bids, asks = data["levels"]
-    return Book(
-        name(data["coin"]), _levels(bids), _levels(asks), time_of(data["time"]), data.get("fast") is True
-    )
+    """Decode a book without the levels that cannot be decoded."""
+    return _book_read(data)[0]
+
+
+def _book_read(data: JsonObject) -> tuple[Book, tuple[ParseError, ...]]:
+    bids, asks = map(_levels, data["levels"])
+    shallow = data.get("fast") is True
+    book = Book(name(data["coin"]), tuple(bids), tuple(asks), time_of(data["time"]), shallow)
+    return book, (*bids.rejected, *asks.rejected)
 
 
 def _candle(data: JsonObject) -> Sequence[Message]:
@@ -194,7 +208,7 @@ def _error(data: object) -> Sequence[Message]:
     if start >= 0:
         try:
             subscription = _subscription(orjson.loads(text[start:]))
-        except _BROKEN:  # an error frame need not name a subscription
+        except BROKEN:  # an error frame need not name a subscription
             subscription = None
     if subscription and text.startswith("Already subscribed"):
         return (Ack(subscription, subscribed=True),)
@@ -226,7 +240,7 @@ def guarded(read: Callable[[], T], source: object) -> T:
     """Call `read`; errors caused by an unexpected structure of `source` become a `ParseError`."""
     try:
         return read()
-    except _BROKEN as problem:
+    except BROKEN as problem:
         raise ParseError(f"invalid response ({type(problem).__name__})", source) from problem
 
 
@@ -235,39 +249,31 @@ def response_read(body: bytes, read: Callable[[Any], T]) -> T:
     return guarded(lambda: read(orjson.loads(body)), body[:200])
 
 
-def candles_read(rows: object) -> tuple[list[Candle], list[ParseError]]:
-    """Decode `candleSnapshot`: candles, oldest first, and the errors of invalid rows."""
-    return _readable(rows, candle_read)
+def candles_read(rows: object) -> Rows[Candle]:
+    """Decode `candleSnapshot`: candles, oldest first."""
+    return rows_decode(rows, candle_read)
 
 
-def trades_read(rows: object) -> tuple[list[Trade], list[ParseError]]:
-    """Decode `recentTrades`: trades, oldest first, and the errors of invalid rows."""
-    good, bad = _readable(rows, _trade)
-    return list(_in_order(good[::-1])), bad
-
-
-def _readable(rows: object, read: Callable[[Any], T]) -> tuple[list[T], list[ParseError]]:
-    if not isinstance(rows, list):
-        raise ParseError("not a list", rows)
-    good, bad = [], []
-    for row in rows:
-        try:
-            good.append(read(row))
-        except ParseError as problem:
-            bad.append(problem)
-    return good, bad
+def trades_read(rows: object) -> Rows[Trade]:
+    """Decode `recentTrades`: trades, oldest first."""
+    decoded = rows_decode(rows, _trade)
+    return Rows(_in_order(decoded[::-1]), decoded.rejected)
 
 
 def mids_read(response: JsonObject) -> Mids:
-    """Decode `allMids`."""
-    return Mids({name(coin): number(mid) for coin, mid in response.items()})
+    """Decode `allMids` without the entries that cannot be decoded."""
+    return _mids_read(response)[0]
 
 
-def contexts_read(response: list[Any]) -> list[Context]:
+def contexts_read(response: list[Any]) -> Rows[Context]:
     """Decode `metaAndAssetCtxs` and `spotMetaAndAssetCtxs`; instruments that never traded are skipped."""
     meta, contexts = response
-    return [
-        context_read(name(ctx.get("coin") or meta["universe"][number]["name"]), ctx)
-        for number, ctx in enumerate(contexts)
-        if ctx["markPx"] is not None
-    ]
+    universe = meta["universe"]
+    decoded = rows_decode(list(enumerate(contexts)), lambda row: _context_row(universe, *row))
+    return Rows([context for context in decoded if context is not None], decoded.rejected)
+
+
+def _context_row(universe: list[Any], number: int, ctx: JsonObject) -> Context | None:
+    if ctx["markPx"] is None:
+        return None
+    return context_read(name(ctx.get("coin") or universe[number]["name"]), ctx)

@@ -11,7 +11,8 @@ from typing import Any
 from market.domain.errors import ParseError
 from market.domain.instruments import Instrument, InstrumentRules, Kind
 from market.domain.topics import SYMBOL
-from market.venues.hyperliquid.parsing import JsonObject
+from market.venues.hyperliquid.parsing import JsonObject, name
+from market.venues.rows import Rows, rows_decode
 
 FIGURES = 5
 DECIMALS: dict[Kind, int] = {"perp": 6, "spot": 8}
@@ -31,10 +32,11 @@ def _symbol(value: object) -> str:
     raise ParseError("not a symbol", value)
 
 
-def perps_read(venue: str, meta: JsonObject, tokens: Mapping[int, Any] | None = None) -> list[Instrument]:
+def perps_read(venue: str, meta: JsonObject, tokens: Mapping[int, Any] | None = None) -> Rows[Instrument]:
     """Decode `meta`: perpetuals, including delisted ones (not trading). `tokens` has the collateral names."""
     token = (tokens or {}).get(meta.get("collateralToken", 0))
-    return [_perp(venue, wire, token["name"] if token else COLLATERAL) for wire in meta["universe"]]
+    quote = token["name"] if token else COLLATERAL
+    return rows_decode(meta["universe"], lambda wire: _perp(venue, wire, quote))
 
 
 def _perp(venue: str, wire: JsonObject, quote: str) -> Instrument:
@@ -52,14 +54,21 @@ def _perp(venue: str, wire: JsonObject, quote: str) -> Instrument:
 
 
 def tokens_read(spot_meta: JsonObject) -> dict[int, Any]:
-    """Index → entry of `spotMeta.tokens`."""
-    return {token["index"]: token for token in spot_meta["tokens"]}
+    """Index → entry of `spotMeta.tokens`, without entries that cannot be decoded: their pairs are then rejected."""
+    return dict(rows_decode(spot_meta["tokens"], _token))
 
 
-def spots_read(venue: str, spot_meta: JsonObject) -> list[Instrument]:
+def _token(wire: JsonObject) -> tuple[int, JsonObject]:
+    if type(wire["index"]) is not int:
+        raise ParseError("not a token index", wire["index"])
+    name(wire["name"])
+    return wire["index"], wire
+
+
+def spots_read(venue: str, spot_meta: JsonObject) -> Rows[Instrument]:
     """Decode `spotMeta`: spot pairs with the venue's symbols (`PURR/USDC`, `@107`)."""
     tokens = tokens_read(spot_meta)
-    return [_spot(venue, wire, tokens) for wire in spot_meta["universe"]]
+    return rows_decode(spot_meta["universe"], lambda wire: _spot(venue, wire, tokens))
 
 
 def _spot(venue: str, wire: JsonObject, tokens: Mapping[int, Any]) -> Instrument:

@@ -14,9 +14,9 @@ import orjson
 
 from market.domain.errors import ParseError
 from market.domain.orders import AccountType, VenueMovement
-from market.venues.hyperliquid.codec import guarded
 from market.venues.hyperliquid.instruments import COLLATERAL
 from market.venues.hyperliquid.parsing import JsonObject, address, amount, name, quantity, time_of
+from market.venues.rows import Rows, rows_decode
 
 Leg = tuple[AccountType, str, Decimal]
 Effect = tuple[list[Leg], Decimal]  # legs, and the fee in `feeToken`
@@ -26,19 +26,10 @@ _DEX_ACCOUNTS: dict[str, AccountType] = {"": "perp", "spot": "spot"}
 _REF_DIGITS = 24
 
 
-def movements_read(rows: object, account: str) -> tuple[list[VenueMovement], list[ParseError]]:
-    """Movements of the account in the order of the rows, and the errors of invalid rows."""
-    if not isinstance(rows, list):
-        raise ParseError("not a list", rows)
-    good: list[VenueMovement] = []
-    bad: list[ParseError] = []
+def movements_read(rows: object, account: str) -> Rows[VenueMovement]:
+    """Movements of the account in the order of the rows."""
     duplicates: Counter[str] = Counter()
-    for row in rows:
-        try:
-            good.append(guarded(lambda row=row: _movement(row, account.lower(), duplicates), row))  # type: ignore[misc]
-        except ParseError as problem:
-            bad.append(problem)
-    return good, bad
+    return rows_decode(rows, lambda row: _movement(row, account.lower(), duplicates))
 
 
 def _movement(row: JsonObject, account: str, duplicates: Counter[str]) -> VenueMovement:

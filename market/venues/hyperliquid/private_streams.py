@@ -22,7 +22,7 @@ from market.domain.orders import (
     VenueMovement,
     VenueOrder,
 )
-from market.domain.session import Ack, Message, Pong, Refusal, Session
+from market.domain.session import Ack, Message, Pong, Refusal, Session, Undecodable
 from market.domain.subscriptions import MessagePacer, StreamLimits, Subscription
 from market.venues.base import AccountListener
 from market.venues.hyperliquid import accounts
@@ -30,6 +30,7 @@ from market.venues.hyperliquid.codec import GREETING, guarded
 from market.venues.hyperliquid.ledger_updates import movements_read
 from market.venues.hyperliquid.parsing import JsonObject
 from market.venues.hyperliquid.parsing import address as address_of
+from market.venues.rows import Rows, rows_decode
 from market.venues.stream import ConnectLimiter, StreamConnection
 
 SLOTS = 8  # of ten connections: one is used by the feed, one is left for a connection that is closing
@@ -53,21 +54,12 @@ STREAMS: dict[AccountStream, str] = {
 _KINDS = {wire: kind for kind, wire in STREAMS.items()}
 
 
-def _movements(rows: object, address: str) -> Sequence[AccountEvent]:
-    """Decode ledger updates. Invalid rows are ignored here, because the query reports them."""
-    return movements_read(rows, address)[0]
-
-
-def _updates(rows: list[JsonObject], address: str) -> Sequence[AccountEvent]:
-    return [accounts.update_read(row) for row in rows]
-
-
 # Channel → field of its rows (`orderUpdates` has none) and their decoder.
-_ROWS: dict[str, tuple[str, Callable[[Any, str], Sequence[AccountEvent]]]] = {
-    "orderUpdates": ("", _updates),
+_ROWS: dict[str, tuple[str, Callable[[Any, str], Rows[Any]]]] = {
+    "orderUpdates": ("", lambda rows, _: rows_decode(rows, accounts.update_read)),
     "userFills": ("fills", lambda rows, _: accounts.fills_read(rows)),
     "userFundings": ("fundings", lambda rows, _: accounts.fundings_read(rows)),
-    "userNonFundingLedgerUpdates": ("nonFundingLedgerUpdates", _movements),
+    "userNonFundingLedgerUpdates": ("nonFundingLedgerUpdates", movements_read),
 }
 
 
@@ -110,10 +102,11 @@ class PrivateCodec:
         field, read = _ROWS[channel]
         if field and address_of(data["user"]) != self._address:
             raise ParseError("message of another account", data["user"])
-        events = read(data[field] if field else data, self._address)
-        if field:  # snapshots are sorted newest first
-            events = sorted(events, key=lambda event: event.time)
-        return [AccountMessage(self._address, _KINDS[channel], event) for event in events]
+        rows = read(data[field] if field else data, self._address)
+        # Snapshots are sorted newest first.
+        events: list[AccountEvent] = sorted(rows, key=lambda event: event.time) if field else list(rows)
+        messages = [AccountMessage(self._address, _KINDS[channel], event) for event in events]
+        return [*messages, *map(Undecodable, rows.rejected)]
 
     def _response(self, data: JsonObject) -> Sequence[Message]:
         kind = _KINDS.get(data["subscription"]["type"])

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from market.domain.errors import ParseError, VenueRejected, VenueUnavailable
+from market.domain.errors import ParseError, VenueRejected, VenueUnavailable, VenueUnreadable
 from market.domain.orders import (
     AccountState,
     Agent,
@@ -21,6 +21,7 @@ from market.venues.hyperliquid.ledger_updates import movements_read
 from market.venues.hyperliquid.parsing import JsonObject, time_of
 from market.venues.hyperliquid.rest import InfoClient
 from market.venues.rate_limiter import Lane
+from market.venues.rows import Rows, rejected_count, rejected_text, rows_decode
 
 logger = logging.getLogger(__name__)
 
@@ -46,30 +47,30 @@ class AccountQueries:
         request = {"type": "orderStatus", "user": address, "oid": oid}
         return await self.post(request, accounts.order_status_read, weight=LIGHT)
 
-    async def orders_open(self, address: str) -> list[VenueOrder]:
+    async def orders_open(self, address: str) -> Rows[VenueOrder]:
         request = {"type": "frontendOpenOrders", "user": address}
-        return await self.post(request, accounts.open_orders_read)
+        return self._reported("open orders", await self.post(request, accounts.open_orders_read))
 
-    async def fills(self, address: str, since: int) -> list[VenueFill]:
+    async def fills(self, address: str, since: int) -> Rows[VenueFill]:
         rows = await self._since("userFillsByTime", address, since, FILLS_PAGE)
-        return self._read(rows, accounts.fills_read)
+        return self._reported("fills", self._read(rows, accounts.fills_read))
 
-    async def fundings(self, address: str, since: int) -> list[VenueFunding]:
-        return self._read(await self._since("userFunding", address, since, PAGE), accounts.fundings_read)
+    async def fundings(self, address: str, since: int) -> Rows[VenueFunding]:
+        rows = await self._since("userFunding", address, since, PAGE)
+        return self._reported("funding payments", self._read(rows, accounts.fundings_read))
 
-    async def movements(self, address: str, since: int) -> list[VenueMovement]:
-        """Ledger updates. Unsupported rows are skipped and logged as errors: cash balances will not match."""
+    async def movements(self, address: str, since: int) -> Rows[VenueMovement]:
         rows = await self._since("userNonFundingLedgerUpdates", address, since, PAGE)
-        good, bad = movements_read(rows, address)
-        for problem in bad:
-            logger.error("ledger update not understood", extra=self._log_fields(problem))
-        return good
+        read = self._read(rows, lambda rows: movements_read(rows, address))
+        return self._reported("ledger updates", read)
 
     async def account(self, address: str) -> AccountState:
         """Account state of two requests: spot balances may be slightly newer than the rest."""
         perp = await self.post({"type": "clearinghouseState", "user": address}, _identity, weight=LIGHT)
         spot = await self.post({"type": "spotClearinghouseState", "user": address}, _identity, weight=LIGHT)
-        return self._read((perp, spot), lambda both: accounts.account_read(*both))
+        state = self._read((perp, spot), lambda both: accounts.account_read(*both))
+        rejected_count(self._venue, "account", state.rejected)
+        return state
 
     async def role(self, address: str, *, lane: Lane = "queries") -> KeyRole:
         request = {"type": "userRole", "user": address}
@@ -80,8 +81,9 @@ class AccountQueries:
         request = {"type": "userRateLimit", "user": address}
         return await self.post(request, accounts.action_quota_read, lane=lane)
 
-    async def agents(self, address: str) -> list[Agent]:
-        return await self.post({"type": "extraAgents", "user": address}, accounts.agents_read)
+    async def agents(self, address: str) -> Rows[Agent]:
+        rows = await self.post({"type": "extraAgents", "user": address}, accounts.agents_read)
+        return self._reported("agents", rows)
 
     async def assets(self, *symbols: str) -> Mapping[str, int]:
         """Asset numbers of (at least) these symbols. Raises `VenueRejected` for an unlisted symbol."""
@@ -122,13 +124,21 @@ class AccountQueries:
         try:
             return codec.response_read(body, read)
         except ParseError as problem:
-            raise VenueUnavailable(self._venue, str(problem)) from problem
+            raise VenueUnreadable(self._venue, str(problem)) from problem
 
     def _read(self, rows: object, read: Callable[[Any], T]) -> T:
         try:
             return codec.guarded(lambda: read(rows), rows)
         except ParseError as problem:
-            raise VenueUnavailable(self._venue, str(problem)) from problem
+            raise VenueUnreadable(self._venue, str(problem)) from problem
+
+    def _reported(self, what: str, rows: Rows[T]) -> Rows[T]:
+        rejected_count(self._venue, what, rows.rejected)
+        if rows.rejected:
+            logger.error(
+                "rows left out", extra={"venue": self._venue, "reason": rejected_text(what, rows.rejected)}
+            )
+        return rows
 
     async def _since(self, kind: str, address: str, since: int, page: int) -> list[Any]:
         """All rows with time >= `since`, oldest first.
@@ -137,27 +147,29 @@ class AccountQueries:
         replaces the rows already read for it.
         """
         rows: list[Any] = []
+        untimed: list[Any] = []  # rows without a valid time, which their decoder then rejects
         while True:
             request = {"type": kind, "user": address, "startTime": since}
-            page_rows = await self.post(request, _sorted_by_time)
-            await self._rest.charge(len(page_rows) / ROWS_PER_WEIGHT)
+            page_rows, without_time = await self.post(request, _sorted_by_time)
+            received = len(page_rows) + len(without_time)
+            await self._rest.charge(received / ROWS_PER_WEIGHT)
             rows = [row for row in rows if row["time"] < since] + page_rows
-            if len(page_rows) < page:
-                return rows
+            untimed += [row for row in without_time if row not in untimed]
+            if received < page or not page_rows:
+                return rows + untimed
             if page_rows[-1]["time"] == since:
                 raise VenueRejected(self._venue, f"{kind}: more than {page} rows in one millisecond")
             since = page_rows[-1]["time"]
-
-    def _log_fields(self, problem: ParseError) -> dict[str, str]:
-        return {"venue": self._venue, "reason": str(problem)}
 
 
 def _identity(response: JsonObject) -> JsonObject:
     return response
 
 
-def _sorted_by_time(rows: object) -> list[Any]:
-    """The rows sorted by time."""
-    if not isinstance(rows, list):
-        raise ParseError("not a list", rows)
-    return sorted(rows, key=lambda row: time_of(row["time"]))
+def _sorted_by_time(rows: object) -> tuple[list[Any], list[Any]]:
+    """The rows sorted by time, and those without a valid one."""
+    timed = rows_decode(rows, lambda row: (time_of(row["time"]), row))
+    read = [row for _, row in timed]
+    assert isinstance(rows, list), "`rows_decode` takes nothing else"
+    without = [row for row in rows if not any(row is one for one in read)] if timed.rejected else []
+    return [row for _, row in sorted(timed, key=lambda each: each[0])], without

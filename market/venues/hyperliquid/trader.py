@@ -30,6 +30,7 @@ from market.venues.hyperliquid.responses import statuses_read
 from market.venues.hyperliquid.rest import InfoClient
 from market.venues.hyperliquid.signing import Network
 from market.venues.rate_limiter import Lane, LocalRateLimiter, RateLimiter
+from market.venues.rows import Rows
 
 
 class HyperliquidTrader:
@@ -113,16 +114,16 @@ class HyperliquidTrader:
             raise ValueError("client_id or venue_id is required")
         return await self._queries.order(address, int(venue_id) if venue_id else str(client_id).lower())
 
-    async def orders_open(self, address: str) -> list[VenueOrder]:
+    async def orders_open(self, address: str) -> Rows[VenueOrder]:
         return await self._queries.orders_open(address)
 
-    async def fills(self, address: str, since: int) -> list[VenueFill]:
+    async def fills(self, address: str, since: int) -> Rows[VenueFill]:
         return await self._queries.fills(address, since)
 
-    async def fundings(self, address: str, since: int) -> list[VenueFunding]:
+    async def fundings(self, address: str, since: int) -> Rows[VenueFunding]:
         return await self._queries.fundings(address, since)
 
-    async def movements(self, address: str, since: int) -> list[VenueMovement]:
+    async def movements(self, address: str, since: int) -> Rows[VenueMovement]:
         return await self._queries.movements(address, since)
 
     async def account(self, address: str) -> AccountState:
