@@ -206,11 +206,17 @@ def test_a_row_is_changed_in_place_and_waits_while_it_is_edited(screen: Page, wo
     expect(row(screen, Order.objects.get(replaces=order))).to_contain_text("70,800")
 
 
-def test_every_order_is_cancelled_at_once(screen: Page, world: worlds.TradingEnv):
+def test_every_order_is_cancelled_after_a_question(screen: Page, world: worlds.TradingEnv):
     for price in ("70900", "70800"):
         world.place(size="0.01", price=price)
     screen.reload()
-    screen.get_by_role("button", name="Cancel all (2)").click()
+    screen.get_by_role("button", name="Cancel all (2)…").click()
+    dialog = screen.locator("#order-dialog")
+    expect(dialog).to_contain_text("Buy 0.01 BTC at 70,900")
+    assert set(Order.objects.values_list("status", flat=True)) == {"pending"}
+    dialog.get_by_role("button", name="Cancel 2 orders").click()
+    expect(dialog).not_to_be_visible()
+    expect(screen.locator("#toasts")).to_contain_text("Cancelling 2 orders")
     expect(screen.locator("#account-rows")).to_contain_text("No open orders")
     assert set(Order.objects.values_list("status", flat=True)) == {"cancelled"}
 
