@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -16,7 +16,7 @@ from django_htmx.http import trigger_client_event
 from accounts.authentication import SignedInHttpRequest, is_signed_in
 from market.domain.instruments import Instrument
 from market.domain.orders import account_type_of
-from market.selectors import MarketRow, instrument_rules
+from market.selectors import MarketRow, instrument_rules, market_row
 from wallets import selectors, services
 from wallets.domain.errors import OrderConflict, OrderDenied, OrderError, OrderInvalid
 from wallets.domain.order_text import describe_order
@@ -25,7 +25,17 @@ from wallets.domain.sizing import max_order_size
 from wallets.domain.status import TradingState
 from wallets.forms import LeverageForm, TicketForm, figure_or_none
 from wallets.models import Order, Wallet
-from wallets.views.base import changed, first_error, instrument_or_404, own_wallet, private, refused, uuid_of
+from wallets.selectors.wallets import PositionRow
+from wallets.views.base import (
+    changed,
+    first_error,
+    instrument_or_404,
+    own_order,
+    own_wallet,
+    private,
+    refused,
+    uuid_of,
+)
 
 if TYPE_CHECKING:
     from wallets.selectors.risk_context import WalletWithStates
@@ -44,6 +54,7 @@ class TicketAccount:
     wallet: Wallet
     instrument: Instrument
     now: RiskContext
+    positions: list[PositionRow]
 
     @property
     def works(self) -> bool:
@@ -59,6 +70,24 @@ class TicketAccount:
         return available_balance(
             self.now, account_type_of(self.now.margin_model, self.instrument.kind), self.instrument.quote
         )
+
+    @property
+    def margin_positions(self) -> list[PositionRow]:
+        """The positions whose PnL and margin change the available amount: those of a perpetual's account."""
+        return (
+            [] if account_type_of(self.now.margin_model, self.instrument.kind) == "spot" else self.positions
+        )
+
+    @property
+    def free_cash(self) -> Decimal:
+        """The part of `free` that prices do not change."""
+        account_type = account_type_of(self.now.margin_model, self.instrument.kind)
+        return self.now.available.get((account_type, self.instrument.quote), Decimal(0))
+
+    @property
+    def equity(self) -> Decimal:
+        exposures = (self.now.exposure, *self.now.other_exposures)
+        return self.now.cash + sum((one.pnl for one in exposures if one.size), Decimal(0))
 
     @property
     def coins(self) -> Decimal:
@@ -119,6 +148,14 @@ def _placed(request: SignedInHttpRequest, row: MarketRow, form: TicketForm, orde
     return trigger_client_event(trigger_client_event(response, "me:order"), "me:balance")
 
 
+@private
+@require_GET
+def notice(request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
+    """The notice of a placed order with its present status: a fragment that reloads with the order."""
+    order = own_order(request, pk)
+    return render(request, "orders/placed.html", {"order": order, "row": market_row(order.instrument)})
+
+
 def _render(
     request: SignedInHttpRequest, row: MarketRow, form: TicketForm, *, status: int = 200, **more: Any
 ) -> HttpResponse:
@@ -148,9 +185,8 @@ def _default_wallet(wallets: "list[WalletWithStates]") -> "WalletWithStates":
 def account_of(wallet: "WalletWithStates", row: MarketRow) -> TicketAccount:
     instrument = instrument_rules(row.instrument)
     prices = selectors.prices_of(row.venue.name)
-    return TicketAccount(
-        wallet, instrument, selectors.risk_context_of(wallet, instrument, prices, timezone.now())
-    )
+    now = selectors.risk_context_of(wallet, instrument, prices, timezone.now())
+    return TicketAccount(wallet, instrument, now, selectors.position_rows(wallet.user, wallet_id=wallet.pk))
 
 
 # --- while the user types -----------------------------------------------------------------------------
