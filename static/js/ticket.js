@@ -83,16 +83,30 @@ function cancelFocusedOrder(event) {
 function onClick({ target }) {
   const sideButton = target.closest("[data-opens]");
   if (sideButton && ticketForm()) selectSide(ticketForm(), sideButton.dataset.opens);
-  if (target.closest('[data-act="mid"]')) fillPrice(document.querySelector('.ladder [data-part="mid"]'));
+  if (target.closest('[data-act="mid"]')) fillMid();
   const ladderRow = target.closest(".ladder tbody tr");
   if (ladderRow) fillPrice(ladderRow.cells[0]);
   const copyButton = target.closest("[data-copies]");
   if (copyButton) copyText(copyButton);
 }
 
-function fillPrice(source) {
+/** The mid price, or the tick beside it that does not cross the book: below it for a buy, above it for a sale. */
+function fillMid() {
+  const source = document.querySelector('.ladder [data-part="mid"]');
+  const form = ticketForm();
+  const mid = source && priceIn(source);
+  if (!mid || !form) return;
+  const decimals = Number(form.dataset.decimals);
+  const isBetween = Number((mid.split(".")[1] || "").slice(decimals)) > 0;
+  setPrice(addTicks(mid, isBetween && form.elements.side.value === "sell" ? 1 : 0, decimals));
+}
+
+const priceIn = (source) => stripSeparators(source.textContent).replace(/[^\d.]/g, "");
+
+const fillPrice = (source) => source && setPrice(priceIn(source));
+
+function setPrice(price) {
   const field = byId("ticket-price");
-  const price = source && stripSeparators(source.textContent).replace(/[^\d.]/g, "");
   if (!field || !price) return;
   field.value = price;
   dispatchInput(field);

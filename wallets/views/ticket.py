@@ -1,7 +1,7 @@
 """Order ticket of the trading page: the form, its preview, and the result of placing the order."""
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 PREFILLED = ("wallet", "side", "kind", "price", "trigger_price", "size", "slippage")
 CHECKED = ("with_limit", "post_only", "reduce_only")
-STICKY_FIELDS = (*PREFILLED[:4], "slippage", *CHECKED)  # kept after an order: all but the size
+STICKY_FIELDS = (*PREFILLED[:5], "slippage", *CHECKED)  # kept after an order: all but the size
 # Fields of an order request that have another name in the ticket.
 FIELDS = {"slippage_percent": "slippage", "tif": "post_only"}
 
@@ -105,14 +105,17 @@ def ticket(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
         return render(request, "orders/ticket_closed.html", {"row": row})
     initial: dict[str, Any] = {name: request.GET[name] for name in PREFILLED if request.GET.get(name)}
     initial |= dict.fromkeys((name for name in CHECKED if request.GET.get(name)), True)
-    return _render(request, row, TicketForm.fresh(**{"price": _mid_price(row), **initial}))
+    return _render(
+        request, row, TicketForm.fresh(**{"price": _mid_price(row, str(initial.get("side", ""))), **initial})
+    )
 
 
-def _mid_price(row: MarketRow) -> str:
+def _mid_price(row: MarketRow, side: str) -> str:
     bid, ask = row.number("bid"), row.number("ask")
     if bid is None or ask is None:
         return ""
-    return format(((bid + ask) / 2).quantize(Decimal(1).scaleb(-row.decimals)), "f")
+    rounding = ROUND_CEILING if side == "sell" else ROUND_FLOOR  # beside the mid: it crosses no book
+    return format(((bid + ask) / 2).quantize(Decimal(1).scaleb(-row.decimals), rounding=rounding), "f")
 
 
 @private
