@@ -140,6 +140,7 @@ class ChangeForm(PricedForm):
 class CancelAllForm(forms.Form):
     wallet = forms.UUIDField(required=False)
     symbol = forms.CharField(max_length=60, required=False)
+    scope = forms.ChoiceField(required=False, choices=[(scope, scope) for scope in ("manual", "bots", "all")])
 
 
 STATUS_FILTERS = [("live", _("Open orders")), *((status.value, status.value) for status in OrderStatus)]

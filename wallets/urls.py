@@ -14,6 +14,7 @@ ORDERS = [
     path("tables/<slug:venue>/<path:symbol>/", orders.account_tables, name="account_tables"),
     path("cancel/", actions.cancel_all, name="cancel_all"),
     path("<uuid:pk>/", orders.order, name="order"),
+    path("<uuid:pk>/notice/", ticket.notice, name="notice"),
     path("<uuid:pk>/row/", actions.row, name="row"),
     path("<uuid:pk>/cancel/", actions.cancel, name="cancel"),
     path("<uuid:pk>/change/", actions.change, name="change"),

@@ -94,6 +94,11 @@ class BotCard:
         return None if self.mark is None else self.book.unrealised_pnl(self.mark)
 
     @property
+    def flat_pnl(self) -> Decimal:
+        """The part of the PnL that prices do not change: realised, less fees, plus funding."""
+        return self.realised_pnl - self.fees + self.funding
+
+    @property
     def pnl(self) -> Decimal | None:
         """Total PnL, after fees and funding."""
         flat = self.book.position.size == 0

@@ -1,6 +1,6 @@
 """Template tags and filters of the bot pages: equity lines, journal labels, look-ups."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -13,7 +13,9 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from bots.domain.equity import Point
+from bots.selectors import BotCard
 from core import formatting
+from market.templatetags.market import position_scope
 
 register = template.Library()
 
@@ -33,6 +35,20 @@ EVENT_LABELS = {
 def of(values: Mapping[Any, Any], key: object) -> Any:
     """The value of a mapping under a variable key."""
     return values.get(key)
+
+
+@register.simple_tag
+def bots_live(venue: str, cards: Iterable[BotCard]) -> SafeString:
+    """Attributes of an element with figures of the positions of these bots, all at one venue."""
+    rows = list(cards)
+    terms = [(row.bot.instrument.symbol, row.size, row.book.position.cost, row.bot.leverage) for row in rows]
+    return position_scope(venue, terms, known=all(row.mark is not None or not row.size for row in rows))
+
+
+@register.simple_tag
+def bot_live(card: BotCard) -> SafeString:
+    """`bots_live` of one bot."""
+    return bots_live(card.bot.instrument.venue_id, [card])
 
 
 @register.simple_tag

@@ -78,18 +78,22 @@ def list_context(request: SignedInHttpRequest) -> dict[str, Any]:
 
 
 def _totals(cards: list[BotCard]) -> list[dict[str, Any]]:
-    """PnL by (simulated, quote currency): other amounts cannot be added. None: a price is missing."""
-    sums: dict[tuple[bool, str], list[Decimal | None]] = {}
+    """PnL by venue and quote currency: other amounts cannot be added. None: a price is missing."""
+    groups: dict[tuple[bool, str, str], list[BotCard]] = {}
     for card in cards:
-        key = card.bot.wallet.venue.simulated, card.bot.instrument.quote
-        sums.setdefault(key, []).append(card.pnl)
-    return [
-        {
-            "simulated": simulated, "quote": quote, "bots": len(profits),
-            "profit": None if None in profits else sum((one for one in profits if one), Decimal(0)),
-        }
-        for (simulated, quote), profits in sorted(sums.items())
-    ]  # fmt: skip
+        venue = card.bot.wallet.venue
+        groups.setdefault((venue.simulated, venue.name, card.bot.instrument.quote), []).append(card)
+    return [_total(quote, group) for (_simulated, _name, quote), group in sorted(groups.items())]
+
+
+def _total(quote: str, cards: list[BotCard]) -> dict[str, Any]:
+    profits = [card.pnl for card in cards]
+    known = [profit for profit in profits if profit is not None]
+    return {
+        "venue": cards[0].bot.wallet.venue, "quote": quote, "bots": len(cards), "cards": cards,
+        "flat_pnl": sum((card.flat_pnl for card in cards), Decimal(0)),
+        "profit": sum(known, Decimal(0)) if len(known) == len(profits) else None,
+    }  # fmt: skip
 
 
 # --- one bot ---------------------------------------------------------------------------------------------
@@ -147,7 +151,7 @@ def equity_context(found: Bot) -> dict[str, Any]:
     """Template context of the equity curve."""
     now = timezone.now()
     (card,) = selectors.cards_of([found], now)
-    return {"points": selectors.equity_of(found, card.mark, int(now.timestamp() * 1000))}
+    return {"card": card, "points": selectors.equity_of(found, card.mark, int(now.timestamp() * 1000))}
 
 
 def history_context(

@@ -1,7 +1,10 @@
 """Template tags and filters: number formatting, sparklines, status bar and sortable tables."""
 
+import json
 import logging
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from django import template
@@ -9,7 +12,7 @@ from django.db import DatabaseError
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 
 from core import formatting
@@ -90,6 +93,24 @@ def interval_label(interval: str) -> str:
 def asset_mark(symbol: str) -> str:
     """Up to four characters for the asset badge."""
     return "".join(letter for letter in symbol if letter.isalnum())[:4]
+
+
+def position_scope(
+    venue: str, positions: Iterable[tuple[str, Decimal, Decimal, int]], *, known: bool = True
+) -> SafeString:
+    """Attributes of an element with figures of positions: (symbol, size, cost, leverage), by the venue's ticks.
+
+    `known`: the server has the prices now. Without positions the figures depend on no price.
+    """
+    rows = [
+        [symbol, formatting.plain(size), formatting.plain(cost), leverage]
+        for symbol, size, cost, leverage in positions
+        if size
+    ]
+    age = mark_safe(' data-age-ms="0"') if known and rows else ""
+    return format_html(
+        'data-live="ticks.{}" data-positions="{}" data-stale-after="3000"{}', venue, json.dumps(rows), age
+    )
 
 
 @register.simple_tag

@@ -110,7 +110,7 @@ function renderMid(ladder, book, digits) {
   const change = mid - (book.lastMid ?? mid);
   if (change) element.dataset.dir = change > 0 ? "up" : "down";
   book.lastMid = mid;
-  setText(element, fixed(mid.toFixed(digits + 1), digits));
+  setText(element, fixed(mid.toFixed(digits + 1), digits + 1)); // half a tick is a mid price
   element.nextElementSibling.hidden = false;
   setText(part(ladder, "spread"), fixed((ask - bid).toFixed(digits + 1), digits));
 }

@@ -8,6 +8,7 @@ const firstSeen = new WeakMap(); // element with `data-since` → time
 export function start() {
   document.body.addEventListener("htmx:afterSwap", onSwap);
   document.body.addEventListener("change", onChange);
+  document.body.addEventListener("htmx:afterRequest", onResponse);
   document.addEventListener("click", onClick);
 }
 
@@ -37,17 +38,22 @@ export function readOverlays() {
 }
 
 function onSwap({ detail }) {
-  if (detail.target.id === "stop-dialog") detail.target.showModal();
+  if (detail.target.matches("dialog")) detail.target.showModal();
 }
 
 function onChange({ target }) {
-  // The submit button of the stop dialog repeats the chosen policy.
-  if (target.dataset.says) setText(document.getElementById("stop-submit"), target.dataset.says);
+  // The submit button of a dialog repeats the chosen option.
+  if (target.dataset.says) setText(target.form.querySelector("[type=submit]"), target.dataset.says);
   // Another instrument has another chart: the server renders the form again, with its values.
   if (target.matches('#bot-form [name="wallet"], #bot-form [name="symbol"]')) {
     target.form.elements.step.value = "edit";
     target.form.submit();
   }
+}
+
+/** A dialog whose form was sent by htmx closes when the server has done it. */
+function onResponse({ detail }) {
+  if (detail.successful && detail.elt.matches("form[data-closes-after]")) detail.elt.closest("dialog").close();
 }
 
 function onClick({ target }) {

@@ -50,6 +50,7 @@ class ChartView {
     this.overlays = new ChartOverlays(element, this.candles, readOverlays, token);
     this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => this.onVisibleRange(range));
     this.chart.subscribeCrosshairMove((event) => this.onCrosshair(event));
+    document.getElementById("chart-now").addEventListener("click", () => this.chart.timeScale().scrollToRealTime());
     document.addEventListener("themechange", () => this.applyTheme());
     document.getElementById("intervals").addEventListener("click", (event) => this.onIntervalPick(event));
   }
@@ -134,7 +135,11 @@ class ChartView {
     return { time, value: volume, color: token(close >= open ? "--chart-volume-up" : "--chart-volume-down") };
   }
 
+  /** The last price and its label are of the open candle; scrolled back, the axis shows none of a past one. */
   onVisibleRange(range) {
+    const isPast = Boolean(range) && range.to < this.bars.length - 1;
+    document.getElementById("chart-now").hidden = !isPast;
+    this.candles.applyOptions({ lastValueVisible: !isPast });
     if (range && range.from < PREFETCH_BARS && this.nextPage && !this.isFetching) this.loadOlder();
   }
 

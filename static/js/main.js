@@ -3,6 +3,7 @@
 import * as bots from "./bots.js";
 import { bookHandler, start as startBook } from "./book.js";
 import { renderClock, renderPanels, renderStream, renderVenues, venuesHandler } from "./feed_status.js";
+import * as facts from "./facts.js";
 import * as markets from "./markets.js";
 import { schedule } from "./render.js";
 import * as shortcuts from "./shortcuts.js";
@@ -26,7 +27,10 @@ const handlers = {
 };
 const visibleTopics = new VisibleTopics(stream, (topic) => handlers[topic.split(".")[0]]);
 
-const renderStreamState = () => renderStream(stream);
+function renderStreamState() {
+  renderStream(stream);
+  facts.renderFacts(stream);
+}
 
 function renderEverySecond() {
   renderVenues(stream.state);
@@ -38,6 +42,8 @@ function renderEverySecond() {
 
 function checkStaleness() {
   renderStale();
+  facts.renderFacts(stream);
+  ticket.renderSubmit();
   renderPanels(stream, { withAges: false });
 }
 
@@ -51,6 +57,7 @@ shortcuts.start();
 markets.start();
 startBook();
 userEvents.start();
+facts.start();
 ticket.start();
 bots.start();
 scanDocument();

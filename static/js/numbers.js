@@ -8,12 +8,20 @@ const COMMA_AND_THREE_DIGITS = /^[+-]?[1-9][0-9]{0,2},[0-9]{3}$/;
 const GROUPED = /^[+-]?[1-9][0-9]{0,2}(?:([,.'])[0-9]{3})(?:\1[0-9]{3})*(?:(?!\1)[.,][0-9]+)?$/;
 const BLANKS = /[ \t\u00a0\u2009\u202f]/g;
 
+const simplified = (typed) => typed.replace(BLANKS, "").replaceAll(MINUS, "-").replaceAll("\u2019", "'");
+
+/** Both readings of a comma before exactly three digits, as thousands and as decimals; null for other texts. */
+export function readingsOf(typed) {
+  const text = simplified(typed);
+  return COMMA_AND_THREE_DIGITS.test(text) ? [text.replace(",", ""), text.replace(",", ".")] : null;
+}
+
 /** The number as plain text ("1234.5"), or null. `band` is [low, high] of plausible values, as numbers. */
 export function parseTyped(typed, band = null) {
-  let text = typed.replace(BLANKS, "").replaceAll(MINUS, "-").replaceAll("\u2019", "'");
+  let text = simplified(typed);
   if (text.length > MAX_LENGTH) return null;
-  if (COMMA_AND_THREE_DIGITS.test(text)) {
-    const readings = [text.replace(",", ""), text.replace(",", ".")];
+  const readings = readingsOf(typed);
+  if (readings) {
     const found = band ? readings.filter((reading) => band[0] <= Number(reading) && Number(reading) <= band[1]) : [];
     return found.length === 1 ? found[0] : null;
   }

@@ -1,8 +1,13 @@
 // Order ticket and account tables, beyond htmx: keyboard, price steps, prices from the ladder, the state of the
 // submit button. Prices are BigInt numbers of ticks: no price becomes a float.
 
+import { setText } from "./render.js";
+import { blockOf, orderOf } from "./ticket_check.js";
+
 const NUMBER = /^\d*\.?\d*$/;
 const SLOW_RESPONSE_MS = 5_000;
+
+const slowTimers = new Map(); // request of an order → timer
 
 const byId = (id) => document.getElementById(id);
 const ticketForm = () => document.querySelector("form#order-ticket");
@@ -11,7 +16,8 @@ const dispatchInput = (field) => field.dispatchEvent(new Event("input", { bubble
 export function start() {
   document.addEventListener("keydown", onKeydown);
   document.addEventListener("click", onClick);
-  document.body.addEventListener("input", (event) => event.target.closest("#order-ticket") && enableSubmit());
+  document.body.addEventListener("input", onInput);
+  document.body.addEventListener("change", onInput);
   document.body.addEventListener("htmx:beforeSwap", keepEditedRows);
   document.body.addEventListener("htmx:afterSwap", onSwap);
   document.body.addEventListener("htmx:beforeRequest", onRequest);
@@ -77,16 +83,30 @@ function cancelFocusedOrder(event) {
 function onClick({ target }) {
   const sideButton = target.closest("[data-opens]");
   if (sideButton && ticketForm()) selectSide(ticketForm(), sideButton.dataset.opens);
-  if (target.closest('[data-act="mid"]')) fillPrice(document.querySelector('.ladder [data-part="mid"]'));
+  if (target.closest('[data-act="mid"]')) fillMid();
   const ladderRow = target.closest(".ladder tbody tr");
   if (ladderRow) fillPrice(ladderRow.cells[0]);
   const copyButton = target.closest("[data-copies]");
   if (copyButton) copyText(copyButton);
 }
 
-function fillPrice(source) {
+/** The mid price, or the tick beside it that does not cross the book: below it for a buy, above it for a sale. */
+function fillMid() {
+  const source = document.querySelector('.ladder [data-part="mid"]');
+  const form = ticketForm();
+  const mid = source && priceIn(source);
+  if (!mid || !form) return;
+  const decimals = Number(form.dataset.decimals);
+  const isBetween = Number((mid.split(".")[1] || "").slice(decimals)) > 0;
+  setPrice(addTicks(mid, isBetween && form.elements.side.value === "sell" ? 1 : 0, decimals));
+}
+
+const priceIn = (source) => stripSeparators(source.textContent).replace(/[^\d.]/g, "");
+
+const fillPrice = (source) => source && setPrice(priceIn(source));
+
+function setPrice(price) {
   const field = byId("ticket-price");
-  const price = source && stripSeparators(source.textContent).replace(/[^\d.]/g, "");
   if (!field || !price) return;
   field.value = price;
   dispatchInput(field);
@@ -102,26 +122,47 @@ async function copyText(button) {
 }
 
 // --- answers of the server -----------------------------------------------------------------------------------
-/** A denied preview is valid for its input only: after a change the button works until the next preview. */
-function enableSubmit() {
+/** After an input: the button names the order in the fields or the reason, and the last verdict no longer counts. */
+function onInput({ target }) {
+  const form = target.closest("form#order-ticket");
+  if (!form || target.name === "leverage") return;
+  const verdict = byId("preview-verdict");
+  delete form.dataset.denied;
+  if (verdict) {
+    verdict.dataset.verdict = "open";
+    verdict.textContent = orderOf(form).reason || "Checking…";
+  }
+  renderSubmit();
+}
+
+/** The state of the submit button, from the fields, the connection, the wallet and the last verdict. */
+export function renderSubmit() {
+  const form = ticketForm();
   const button = byId("ticket-submit");
-  if (button && button.dataset.denied) {
-    delete button.dataset.denied;
-    button.disabled = false;
+  if (!form || form.matches(".htmx-request")) return;
+  const order = orderOf(form);
+  const block = blockOf(form);
+  const isClosed = byId("ticket-facts")?.dataset.works === "false";
+  const isDisabled = Boolean(order.reason || block || isClosed || form.dataset.denied);
+  if (button.disabled !== isDisabled) button.disabled = isDisabled;
+  button.dataset.kind = form.elements.side.value === "sell" ? "sell" : "buy";
+  const verdict = byId("preview-verdict");
+  const isChecked = verdict && verdict.dataset.verdict !== "open";
+  const text = isChecked && verdict.dataset.act ? verdict.dataset.act : order.text; // the server's reading counts
+  setText(byId("ticket-act"), order.reason || (block ? `${block}: ${text}` : text));
+  if (block && isChecked) {
+    verdict.dataset.verdict = "open";
+    verdict.textContent = `${block}. Not checked.`;
   }
 }
 
 function applyPreview() {
   const verdict = byId("preview-verdict");
-  const button = byId("ticket-submit");
-  if (!verdict || !button) return;
-  button.dataset.kind = document.querySelector('#order-ticket [name="side"]:checked')?.value ?? "buy";
-  if (verdict.dataset.verdict === "denied") {
-    button.dataset.denied = "true";
-    button.disabled = true;
-  } else {
-    enableSubmit();
-  }
+  const form = ticketForm();
+  if (!verdict || !form) return;
+  if (verdict.dataset.verdict === "denied") form.dataset.denied = "true";
+  else delete form.dataset.denied;
+  renderSubmit();
   const text = verdict.textContent.replace(/\s+/g, " ").trim();
   const announcer = byId("announcer");
   if (announcer.textContent !== text && verdict.dataset.verdict !== "open") announcer.textContent = text;
@@ -130,6 +171,7 @@ function applyPreview() {
 function onSwap({ detail }) {
   if (detail.target.id === "order-preview") applyPreview();
   else if (detail.target.id === "order-ticket") focusAfterSubmit();
+  renderSubmit();
 }
 
 /** Focuses the error, or after success the size of the next order. */
@@ -143,21 +185,24 @@ function focusAfterSubmit() {
 function keepEditedRows(event) {
   const { target, requestConfig } = event.detail;
   const reloadsItself = requestConfig && requestConfig.elt === target;
-  if (reloadsItself && target.querySelector("[data-editing], details[open]")) event.detail.shouldSwap = false;
+  if (!reloadsItself) return;
+  const isHeld = Boolean(target.querySelector("[data-editing], details[open]"));
+  if (isHeld) event.detail.shouldSwap = false;
+  target.toggleAttribute("data-held", isHeld);
 }
 
+/** The timer belongs to the request: the response replaces the form and its button. */
 function onRequest({ detail }) {
-  const button = detail.elt.id === "order-ticket" ? byId("ticket-submit") : null;
-  if (!button) return;
-  byId("ticket-act").textContent = button.dataset.busy;
-  const showSlow = () => (byId("ticket-act").textContent = "Waiting for confirmation");
-  button.slowTimer = setTimeout(showSlow, SLOW_RESPONSE_MS);
+  if (!detail.elt.matches("form#order-ticket")) return;
+  const text = byId("ticket-act");
+  text.textContent = byId("ticket-submit").dataset.busy;
+  slowTimers.set(detail.xhr, setTimeout(() => (text.textContent = "Waiting for confirmation"), SLOW_RESPONSE_MS));
 }
 
 function onResponse({ detail }) {
-  if (detail.elt.id !== "order-ticket") return;
-  const button = byId("ticket-submit");
-  clearTimeout(button?.slowTimer);
+  if (!detail.elt.matches("form#order-ticket")) return;
+  clearTimeout(slowTimers.get(detail.xhr));
+  slowTimers.delete(detail.xhr);
   if (!detail.successful && detail.xhr.status !== 422) {
     byId("ticket-act").textContent = "Not confirmed. Submit again (no duplicate order)";
   }

@@ -1,6 +1,8 @@
-// Ticks: renders the `data-field` elements of `data-live` scopes, and greys out stale scopes.
+// Ticks: renders the `data-field` elements of `data-live` scopes, and greys out stale scopes. A scope shows the
+// tick of `data-symbol`, figures of the positions in `data-positions`, or both.
 
-import { direction, format } from "./format.js";
+import { direction, fixed, format } from "./format.js";
+import { figureOf, isFigure } from "./positions.js";
 import { ageOf, isStale, recordUpdate, seedAge } from "./staleness.js";
 import { schedule, setData, setStale, setText } from "./render.js";
 
@@ -11,24 +13,34 @@ const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
 const ticks = new Map(); // "topic symbol" → {tick, previous}
 const dirty = new Set(); // keys of ticks to render
-let scopes = new Map(); // "topic symbol" → [{element, topic, symbol, fields}]
+let scopes = new Map(); // "topic symbol" → [{element, topic, symbol, symbols, positions, fields}]
 let isVisible = () => true;
 
 export function scan(isElementVisible) {
   isVisible = isElementVisible;
   scopes = new Map();
-  for (const element of document.querySelectorAll("[data-live][data-symbol]")) {
-    const { live: topic, symbol, ageMs } = element.dataset;
-    const key = `${topic} ${symbol}`;
-    const scope = { element, topic, symbol, fields: [...element.querySelectorAll("[data-field]")] };
-    scopes.set(key, [...(scopes.get(key) || []), scope]);
-    if (ageMs !== undefined) seedAge(topic, symbol, Number(ageMs));
-    if (ticks.has(key)) dirty.add(key);
+  for (const element of document.querySelectorAll("[data-live][data-symbol], [data-live][data-positions]")) {
+    addScope(element);
   }
   for (const { dataset } of document.querySelectorAll("[data-panel-topic][data-age-ms]")) {
     seedAge(dataset.panelTopic, null, Number(dataset.ageMs));
   }
   schedule(render);
+}
+
+function addScope(element) {
+  const { live: topic, symbol, ageMs } = element.dataset;
+  const positions = JSON.parse(element.dataset.positions || "[]");
+  const symbols = [...new Set([...(symbol ? [symbol] : []), ...positions.map(([name]) => name)])];
+  const leaves = [element, ...element.querySelectorAll("[data-field]")];
+  const fields = leaves.filter((leaf) => leaf.dataset.field && leaf.closest("[data-live]") === element);
+  const scope = { element, topic, symbol, symbols, positions, fields };
+  for (const name of symbols) {
+    const key = `${topic} ${name}`;
+    scopes.set(key, [...(scopes.get(key) || []), scope]);
+    if (ageMs !== undefined) seedAge(topic, name, Number(ageMs));
+    if (ticks.has(key)) dirty.add(key);
+  }
 }
 
 export const ticksHandler = {
@@ -55,26 +67,50 @@ function storeTick(topic, symbol, tick) {
 }
 
 function render() {
-  for (const key of dirty) {
-    const { tick, previous } = ticks.get(key);
-    for (const scope of scopes.get(key) || []) renderScope(scope, tick, previous);
-  }
+  const toRender = new Set();
+  for (const key of dirty) for (const scope of scopes.get(key) || []) toRender.add(scope);
+  for (const scope of toRender) renderScope(scope);
   dirty.clear();
 }
 
-function renderScope({ element, fields }, tick, previous) {
+function renderScope({ element, topic, symbol, positions, fields }) {
   const decimals = Number(element.dataset.decimals || 2);
+  const { tick, previous } = ticks.get(`${topic} ${symbol}`) || {};
   for (const target of fields) {
     const { field } = target.dataset;
-    if (field === "age") continue;
-    const value = valueOf(tick, field, decimals);
-    setText(target, format(value, target.dataset.format, decimals));
-    if (field === "last") renderPriceChange(target, Number(value) - Number(previous.last));
-    else if (target.dataset.dir) setData(target, "dir", direction(value));
+    if (isFigure(field)) renderFigure(target, topic, positions, decimals);
+    else if (tick && field !== "age") renderField(target, tick, previous, decimals);
   }
 }
 
+function renderField(target, tick, previous, decimals) {
+  const { field } = target.dataset;
+  const value = valueOf(tick, field, decimals);
+  setText(target, format(value, target.dataset.format, decimals));
+  if (field === "last") renderPriceChange(target, Number(value) - Number(previous.last));
+  else if (target.dataset.dir) setData(target, "dir", direction(value));
+}
+
+function renderFigure(target, topic, positions, decimals) {
+  const { field, format: name, base, whole } = target.dataset;
+  const value = figureOf(field, positions, { base, whole }, (symbol) => markOf(topic, symbol));
+  if (value === null) return; // the price is missing: the server's figure stays, and grows stale
+  if (target.tagName === "PROGRESS") {
+    target.value = value;
+    return;
+  }
+  setText(target, name === "signed" ? fixed(value, 2, true) : format(value, name, decimals));
+  if (target.dataset.dir) setData(target, "dir", direction(value));
+}
+
+/** The mark price, else the last price, as the server takes it; null without either. */
+function markOf(topic, symbol) {
+  const tick = ticks.get(`${topic} ${symbol}`)?.tick;
+  return tick ? Number(tick.mark) || Number(tick.last) || null : null;
+}
+
 function valueOf(tick, field, decimals) {
+  if (field === "mark") return tick.mark ?? tick.last ?? null;
   if (!(field in { spread: 1, spread_bp: 1, mid: 1 })) return tick[field] ?? null;
   if (tick.bid === null || tick.ask === null) return null;
   const [bid, ask] = [Number(tick.bid), Number(tick.ask)];
@@ -111,16 +147,20 @@ export function renderStale() {
 
 /** Scopes on screen, and stale ones that left it: these are checked until they are not stale. */
 function* scopeAges() {
-  for (const sharingOneTick of scopes.values()) {
-    for (const scope of sharingOneTick) {
-      const { element, topic, symbol } = scope;
-      if (isVisible(element) || element.dataset.stale) yield { scope, age: ageOf(topic, symbol, hasTick(scope)) };
-    }
+  for (const scope of new Set([...scopes.values()].flat())) {
+    const { element } = scope;
+    if (isVisible(element) || element.dataset.stale) yield { scope, age: oldestAge(scope) };
   }
 }
 
+/** The age of the oldest tick that the scope shows; null when one is missing. */
+function oldestAge({ element, topic, symbols }) {
+  const ages = symbols.map((symbol) => ageOf(topic, symbol, hasTick(element, topic, symbol)));
+  return ages.includes(null) ? null : Math.max(...ages);
+}
+
 // Frames of a live venue say nothing about an instrument that never had a tick.
-const hasTick = ({ element, topic, symbol }) => ticks.has(`${topic} ${symbol}`) || "ageMs" in element.dataset;
+const hasTick = (element, topic, symbol) => ticks.has(`${topic} ${symbol}`) || "ageMs" in element.dataset;
 
 function renderTitle() {
   const main = document.querySelector("main[data-title]");

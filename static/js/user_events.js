@@ -8,6 +8,8 @@ const RETRY_MS = 50;
 const EVENT_TYPES = ["order", "fill", "balance", "position", "wallet", "bot", "alert"];
 const TOAST_MS = 6_000;
 const MAX_TOASTS = 4;
+// A fragment that reloads now is replaced by the answer, and a request that it has queued ends with it: the event waits.
+const RELOADING = '[data-live="me"].htmx-request';
 const STATUS_TEXT = {
   denied: "denied by risk check",
   rejected: "rejected by the exchange",
@@ -47,7 +49,7 @@ function scheduleDispatch(type) {
 }
 
 function dispatch(type) {
-  if (pointerIsDown) {
+  if (pointerIsDown || document.querySelector(RELOADING)) {
     timers.set(type, setTimeout(() => dispatch(type), RETRY_MS));
     return;
   }

@@ -199,7 +199,9 @@ class Watched:
         self.context = context
         self.problems: list[str] = []
         context.on("console", self._heard)
-        context.on("weberror", lambda error: self.problems.append(str(error.error)))
+        context.on(
+            "weberror", lambda error: self.problems.append(str(getattr(error.error, "stack", error.error)))
+        )
 
     def _heard(self, message: ConsoleMessage) -> None:
         wanted_404 = message.location["url"].endswith("/nothing-here")

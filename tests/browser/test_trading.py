@@ -206,11 +206,17 @@ def test_a_row_is_changed_in_place_and_waits_while_it_is_edited(screen: Page, wo
     expect(row(screen, Order.objects.get(replaces=order))).to_contain_text("70,800")
 
 
-def test_every_order_is_cancelled_at_once(screen: Page, world: worlds.TradingEnv):
+def test_every_order_is_cancelled_after_a_question(screen: Page, world: worlds.TradingEnv):
     for price in ("70900", "70800"):
         world.place(size="0.01", price=price)
     screen.reload()
-    screen.get_by_role("button", name="Cancel all (2)").click()
+    screen.get_by_role("button", name="Cancel all (2)…").click()
+    dialog = screen.locator("#order-dialog")
+    expect(dialog).to_contain_text("Buy 0.01 BTC at 70,900")
+    assert set(Order.objects.values_list("status", flat=True)) == {"pending"}
+    dialog.get_by_role("button", name="Cancel 2 orders").click()
+    expect(dialog).not_to_be_visible()
+    expect(screen.locator("#toasts")).to_contain_text("Cancelling 2 orders")
     expect(screen.locator("#account-rows")).to_contain_text("No open orders")
     assert set(Order.objects.values_list("status", flat=True)) == {"cancelled"}
 
@@ -292,3 +298,38 @@ def test_pages_fit_every_width(watched: Watched, screen: Page, world: worlds.Tra
             if over > 0:
                 wide.append((path, width, over))
     assert wide == []
+
+
+def test_the_mid_price_is_between_bid_and_ask_and_the_button_takes_the_tick_beside_it(
+    screen: Page, world: worlds.TradingEnv, feed: Feed
+):
+    feed.stop()
+    screen.reload()
+    expect(screen.locator("form#order-ticket")).to_be_visible()
+    ladder = screen.locator(".ladder")
+
+    def price(text: str) -> Decimal:
+        return Decimal(text.replace(",", ""))
+
+    bid = price(ladder.locator('[data-side="bid"] tr').first.locator("td").first.inner_text())
+    ask = price(ladder.locator('[data-side="ask"] tr').last.locator("td").first.inner_text())
+    mid = price(re.sub(r"[^0-9.,]", "", ladder.locator('[data-part="mid"]').inner_text()))
+    assert mid == (bid + ask) / 2
+    for label, allowed in (("Buy / Long", (bid, mid)), ("Sell / Short", (mid, ask))):
+        screen.get_by_text(label).click()
+        screen.get_by_role("button", name="Mid", exact=True).click()
+        assert allowed[0] <= price(screen.locator("#ticket-price").input_value()) <= allowed[1]
+
+
+def test_a_chart_that_is_scrolled_back_leads_to_now(screen: Page, world: worlds.TradingEnv):
+    chart = screen.locator("[data-chart]")
+    expect(chart).to_have_attribute("data-bars", re.compile(r"\d{3,}"))
+    expect(screen.locator("#chart-now")).to_be_hidden()
+    box = chart.bounding_box()
+    assert box
+    screen.mouse.move(box["x"] + 100, box["y"] + 100)
+    screen.mouse.down()
+    screen.mouse.move(box["x"] + 500, box["y"] + 100, steps=5)
+    screen.mouse.up()
+    screen.locator("#chart-now").click()
+    expect(screen.locator("#chart-now")).to_be_hidden()

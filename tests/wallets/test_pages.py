@@ -173,7 +173,7 @@ def test_a_preview_names_the_worst_price_and_writes_nothing(world, page):
     text = text_of(response)
     assert "Risk check passed" in text
     assert re.search(r"Worst fill price 50,2\d\d", text)
-    assert "Buy 0.01 BTC at market" in text
+    assert 'data-act="Buy 0.01 BTC at market"' in response.content.decode()
     assert (Order.objects.count(), world.held("reserved")) == (0, 0)
 
 

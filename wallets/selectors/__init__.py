@@ -10,6 +10,7 @@ from wallets.selectors.bot_orders import (
     sources_live,
 )
 from wallets.selectors.cards import WalletCard, card_of
+from wallets.selectors.equity import WalletEquity, equity_of_wallet
 from wallets.selectors.ledger_cursor import (
     LOCAL_ORIGINS,
     FundingPayment,
@@ -60,10 +61,12 @@ __all__ = [
     "PositionRow",
     "Prices",
     "WalletCard",
+    "WalletEquity",
     "balances_of",
     "bots_position",
     "card_of",
     "coins_at",
+    "equity_of_wallet",
     "fills_after",
     "fills_page",
     "funding_after",

@@ -11,6 +11,7 @@ from market.venues import venue_adapter
 from wallets.domain.risk_context import TradingLimits
 from wallets.domain.status import TradingState
 from wallets.models import Wallet
+from wallets.selectors.equity import WalletEquity, equity_of_wallet
 from wallets.selectors.risk_context import day_notional, limits_of, trading_state
 from wallets.selectors.wallets import BalanceRow, balances_of
 
@@ -40,6 +41,7 @@ class WalletCard:
 
     wallet: Wallet
     state: TradingState
+    equity: WalletEquity
     balances: list[BalanceRow]
     limits: TradingLimits
     day_used: Decimal
@@ -59,6 +61,7 @@ def card_of(wallet: "WalletWithStates") -> WalletCard:
     return WalletCard(
         wallet=wallet,
         state=state,
+        equity=equity_of_wallet(wallet),
         balances=balances_of(wallet),
         limits=limits_of(wallet),
         day_used=day_notional(wallet, now),

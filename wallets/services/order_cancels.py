@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -35,9 +36,15 @@ def order_cancel(*, user: "User", order_id: UUID, http: HttpRequest | None = Non
 
 
 def orders_cancel(
-    *, user: "User", wallet_id: UUID | None = None, symbol: str | None = None, http: HttpRequest | None = None
+    *,
+    user: "User",
+    wallet_id: UUID | None = None,
+    symbol: str | None = None,
+    of_bots: bool | None = None,
+    http: HttpRequest | None = None,
 ) -> int:
-    """Cancel every live order of the user that matches. Returns the number of orders.
+    """Cancel every live order of the user that matches; `of_bots`: only those of bots, or only the others.
+    Returns the number of orders.
 
     Raises `NotFound` for a wallet that is not the user's.
     """
@@ -46,16 +53,19 @@ def orders_cancel(
         wallets = wallets.filter(pk=wallet_id)
         if not wallets.exists():
             raise NotFound("Wallet not found.")
-    return sum(_cancel_all(pk, symbol) for pk in wallets.values_list("pk", flat=True))
+    return sum(_cancel_all(pk, symbol, of_bots=of_bots) for pk in wallets.values_list("pk", flat=True))
 
 
-def _cancel_all(wallet_id: UUID, symbol: str | None) -> int:
+def _cancel_all(wallet_id: UUID, symbol: str | None, *, of_bots: bool | None) -> int:
     """One transaction per wallet: no transaction locks the rows of two wallets."""
     with transaction.atomic():
         wallet = Wallet.objects.select_for_update(no_key=True).get(pk=wallet_id)
         orders = Order.objects.filter(wallet=wallet, status__in=LIVE, cancel_requested_at=None)
         if symbol is not None:
             orders = orders.filter(instrument__symbol=symbol)
+        if of_bots is not None:
+            of_origin = Q(origin=Order.Origin.BOT)
+            orders = orders.filter(of_origin if of_bots else ~of_origin)
         return cancel_locked(wallet, orders.select_related("instrument"))
 
 

@@ -1,17 +1,21 @@
 """Template filters for orders, positions, keys and limits."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 
 from django import template
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from core import formatting
 from core.formatting import UNKNOWN, Figure
+from market.templatetags.market import position_scope
 from wallets.domain.order_text import describe_order, format_amount
 from wallets.domain.risk_context import TradingLimits
 from wallets.domain.status import AT_VENUE, LIVE, OrderStatus
 from wallets.models import Order
+from wallets.selectors.wallets import PositionRow
 
 register = template.Library()
 
@@ -55,6 +59,36 @@ STATUS_STYLES = {
 
 
 register.filter(format_amount)
+
+
+@register.simple_tag
+def positions_live(venue: str, positions: Iterable[PositionRow]) -> SafeString:
+    """Attributes of an element with figures of these positions, all at one venue."""
+    rows = list(positions)
+    terms = [
+        (row.position.instrument.symbol, row.position.size, row.position.cost, row.position.leverage)
+        for row in rows
+    ]
+    return position_scope(venue, terms, known=all(row.mark is not None for row in rows))
+
+
+@register.simple_tag
+def position_live(row: PositionRow) -> SafeString:
+    """`positions_live` of one position."""
+    return positions_live(row.position.instrument.venue_id, [row])
+
+
+@register.filter
+def roe(row: PositionRow) -> Decimal | None:
+    """The unrealised PnL as a percentage of the margin at entry."""
+    margin = abs(row.position.cost) / row.position.leverage
+    return None if row.unrealised_pnl is None or not margin else 100 * row.unrealised_pnl / margin
+
+
+@register.filter
+def machine(value: Decimal) -> str:
+    """All digits for a `data-` attribute: no separators, ASCII minus."""
+    return formatting.plain(value)
 
 
 @register.filter

@@ -3,9 +3,11 @@
 from typing import Any
 from uuid import UUID, uuid4
 
+from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import trigger_client_event
 
@@ -15,7 +17,9 @@ from wallets import services
 from wallets.domain.errors import OrderConflict, OrderDenied, OrderError, OrderInvalid
 from wallets.forms import CancelAllForm, ChangeForm
 from wallets.models import Order
-from wallets.views.base import changed, own_order, private, refused
+from wallets.views.base import changed, own_order, own_orders, own_wallet, private, refused
+
+MAX_NAMED = 50  # orders that the dialog lists
 
 
 @private
@@ -40,16 +44,44 @@ def cancel(request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
 
 
 @private
-@require_POST
+@require_http_methods(["GET", "POST"])
 def cancel_all(request: SignedInHttpRequest) -> HttpResponse:
-    form = CancelAllForm(request.POST)
+    """GET: the dialog with the orders and their owners. POST: cancel those of the chosen scope."""
+    form = CancelAllForm(request.GET if request.method == "GET" else request.POST)
     if not form.is_valid():
         return refused(request, OrderInvalid("symbol", _("Unknown wallet or instrument.")))
     data = form.cleaned_data
-    services.orders_cancel(
-        user=request.user, wallet_id=data["wallet"], symbol=data["symbol"] or None, http=request
-    )
-    return changed(request, "order")
+    if request.method == "GET":
+        return _cancel_dialog(request, data["wallet"], data["symbol"])
+    count = services.orders_cancel(
+        user=request.user, wallet_id=data["wallet"], symbol=data["symbol"] or None,
+        of_bots={"manual": False, "bots": True}.get(data["scope"]), http=request,
+    )  # fmt: skip
+    sentence = ngettext("Cancelling %(count)d order", "Cancelling %(count)d orders", count) % {"count": count}
+    response = changed(request, "order")
+    if not request.htmx:
+        messages.success(request, sentence)
+        return response
+    return trigger_client_event(response, "toast:show", {"kind": "fill", "title": sentence})
+
+
+def _cancel_dialog(request: SignedInHttpRequest, wallet_id: UUID | None, symbol: str) -> HttpResponse:
+    live = own_orders(request, live=True, symbol=symbol, wallet_id=wallet_id).filter(cancel_requested_at=None)
+    total, bots = live.count(), live.filter(origin=Order.Origin.BOT).count()
+    manual = total - bots
+    scopes = [
+        {"value": "manual", "label": _("My orders"), "count": manual,
+         "help": _("Placed by you, by your programs or at the exchange. Orders of bots stay.")},
+        {"value": "bots", "label": _("Orders of bots"), "count": bots,
+         "help": _("A running bot may place new ones at its next decision. To end them, stop the bot.")},
+        {"value": "all", "label": _("All"), "count": total, "help": _("Both of these.")},
+    ]  # fmt: skip
+    context = {
+        "symbol": symbol, "wallet": own_wallet(request, wallet_id) if wallet_id else None, "scopes": scopes,
+        "chosen": "manual" if manual else "bots", "total": manual or bots,
+        "orders": live[:MAX_NAMED], "more": max(0, total - MAX_NAMED),
+    }  # fmt: skip
+    return render(request, "orders/cancel_all.html", context)
 
 
 @private

@@ -1,9 +1,9 @@
 """Order ticket of the trading page: the form, its preview, and the result of placing the order."""
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -16,7 +16,7 @@ from django_htmx.http import trigger_client_event
 from accounts.authentication import SignedInHttpRequest, is_signed_in
 from market.domain.instruments import Instrument
 from market.domain.orders import account_type_of
-from market.selectors import MarketRow, instrument_rules
+from market.selectors import MarketRow, instrument_rules, market_row
 from wallets import selectors, services
 from wallets.domain.errors import OrderConflict, OrderDenied, OrderError, OrderInvalid
 from wallets.domain.order_text import describe_order
@@ -25,14 +25,24 @@ from wallets.domain.sizing import max_order_size
 from wallets.domain.status import TradingState
 from wallets.forms import LeverageForm, TicketForm, figure_or_none
 from wallets.models import Order, Wallet
-from wallets.views.base import changed, first_error, instrument_or_404, own_wallet, private, refused, uuid_of
+from wallets.selectors.wallets import PositionRow
+from wallets.views.base import (
+    changed,
+    first_error,
+    instrument_or_404,
+    own_order,
+    own_wallet,
+    private,
+    refused,
+    uuid_of,
+)
 
 if TYPE_CHECKING:
     from wallets.selectors.risk_context import WalletWithStates
 
 PREFILLED = ("wallet", "side", "kind", "price", "trigger_price", "size", "slippage")
 CHECKED = ("with_limit", "post_only", "reduce_only")
-STICKY_FIELDS = (*PREFILLED[:4], "slippage", *CHECKED)  # kept after an order: all but the size
+STICKY_FIELDS = (*PREFILLED[:5], "slippage", *CHECKED)  # kept after an order: all but the size
 # Fields of an order request that have another name in the ticket.
 FIELDS = {"slippage_percent": "slippage", "tif": "post_only"}
 
@@ -44,6 +54,7 @@ class TicketAccount:
     wallet: Wallet
     instrument: Instrument
     now: RiskContext
+    positions: list[PositionRow]
 
     @property
     def works(self) -> bool:
@@ -61,6 +72,24 @@ class TicketAccount:
         )
 
     @property
+    def margin_positions(self) -> list[PositionRow]:
+        """The positions whose PnL and margin change the available amount: those of a perpetual's account."""
+        return (
+            [] if account_type_of(self.now.margin_model, self.instrument.kind) == "spot" else self.positions
+        )
+
+    @property
+    def free_cash(self) -> Decimal:
+        """The part of `free` that prices do not change."""
+        account_type = account_type_of(self.now.margin_model, self.instrument.kind)
+        return self.now.available.get((account_type, self.instrument.quote), Decimal(0))
+
+    @property
+    def equity(self) -> Decimal:
+        exposures = (self.now.exposure, *self.now.other_exposures)
+        return self.now.cash + sum((one.pnl for one in exposures if one.size), Decimal(0))
+
+    @property
     def coins(self) -> Decimal:
         return available_balance(
             self.now, account_type_of(self.now.margin_model, "spot"), self.instrument.base
@@ -76,14 +105,17 @@ def ticket(request: HttpRequest, venue: str, symbol: str) -> HttpResponse:
         return render(request, "orders/ticket_closed.html", {"row": row})
     initial: dict[str, Any] = {name: request.GET[name] for name in PREFILLED if request.GET.get(name)}
     initial |= dict.fromkeys((name for name in CHECKED if request.GET.get(name)), True)
-    return _render(request, row, TicketForm.fresh(**{"price": _mid_price(row), **initial}))
+    return _render(
+        request, row, TicketForm.fresh(**{"price": _mid_price(row, str(initial.get("side", ""))), **initial})
+    )
 
 
-def _mid_price(row: MarketRow) -> str:
+def _mid_price(row: MarketRow, side: str) -> str:
     bid, ask = row.number("bid"), row.number("ask")
     if bid is None or ask is None:
         return ""
-    return format(((bid + ask) / 2).quantize(Decimal(1).scaleb(-row.decimals)), "f")
+    rounding = ROUND_CEILING if side == "sell" else ROUND_FLOOR  # beside the mid: it crosses no book
+    return format(((bid + ask) / 2).quantize(Decimal(1).scaleb(-row.decimals), rounding=rounding), "f")
 
 
 @private
@@ -119,6 +151,14 @@ def _placed(request: SignedInHttpRequest, row: MarketRow, form: TicketForm, orde
     return trigger_client_event(trigger_client_event(response, "me:order"), "me:balance")
 
 
+@private
+@require_GET
+def notice(request: SignedInHttpRequest, pk: UUID) -> HttpResponse:
+    """The notice of a placed order with its present status: a fragment that reloads with the order."""
+    order = own_order(request, pk)
+    return render(request, "orders/placed.html", {"order": order, "row": market_row(order.instrument)})
+
+
 def _render(
     request: SignedInHttpRequest, row: MarketRow, form: TicketForm, *, status: int = 200, **more: Any
 ) -> HttpResponse:
@@ -148,9 +188,8 @@ def _default_wallet(wallets: "list[WalletWithStates]") -> "WalletWithStates":
 def account_of(wallet: "WalletWithStates", row: MarketRow) -> TicketAccount:
     instrument = instrument_rules(row.instrument)
     prices = selectors.prices_of(row.venue.name)
-    return TicketAccount(
-        wallet, instrument, selectors.risk_context_of(wallet, instrument, prices, timezone.now())
-    )
+    now = selectors.risk_context_of(wallet, instrument, prices, timezone.now())
+    return TicketAccount(wallet, instrument, now, selectors.position_rows(wallet.user, wallet_id=wallet.pk))
 
 
 # --- while the user types -----------------------------------------------------------------------------
