@@ -1,24 +1,21 @@
 """API authentication: bearer credential (access token or API key), token cookie, or session cookie.
 
-`request.auth` is the `AuthSession` or the `ApiKey` of the request; scopes and step-up are checked on it.
+`request.auth` is the `AuthSession` or the `ApiKey` of the request; scopes (`accounts/api_scopes.py`) and step-up are
+checked on it.
 """
 
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import Any, TypeGuard
 
 from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication, CSRFCheck, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
-from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from accounts.models import ApiKey, AuthSession, User
 from accounts.selectors import KEY_PREFIX, api_key_find, session_find
 from accounts.services import SID, access_read, api_key_touch, session_touch
 from core.requests import HtmxHttpRequest
-
-if TYPE_CHECKING:
-    from rest_framework.views import APIView  # imports this module
 
 
 class SignedInHttpRequest(HtmxHttpRequest):
@@ -121,23 +118,3 @@ def csrf_enforce(request: Request | HttpRequest) -> None:
     check.process_request(django_request)
     if check.process_view(django_request, None, (), {}):
         raise PermissionDenied("CSRF token missing or incorrect.")
-
-
-class ScopePermission(BasePermission):
-    """Scope check of API keys: safe methods need `read`, others the scope that the view declares.
-
-    A view declares `scopes = {"POST": "trade"}`; `scopes = None` refuses all API keys.
-    """
-
-    message = "This API key does not have the required scope."
-
-    def has_permission(self, request: Request, view: "APIView") -> bool:
-        if not isinstance(request.auth, ApiKey):
-            return True
-        scopes: dict[str, str] | None = getattr(view, "scopes", {})
-        if scopes is None:
-            return False
-        required = scopes.get(
-            str(request.method), ApiKey.Scope.READ if request.method in SAFE_METHODS else None
-        )
-        return required in request.auth.scopes

@@ -24,7 +24,7 @@ from accounts.api.serializers import (
     SecondFactorState,
     SessionBody,
 )
-from accounts.authentication import ScopePermission
+from accounts.api_scopes import ScopePermission
 from accounts.models import AuthSession, User
 from accounts.selectors import role_of, session_find, session_list
 from accounts.services import (

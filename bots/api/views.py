@@ -1,6 +1,5 @@
 """API endpoints of strategies and bots."""
 
-from typing import ClassVar
 from uuid import UUID
 
 from django.utils import timezone
@@ -44,7 +43,6 @@ class BotList(PaginatedBotsView):
     serializer_class = serializers.BotBody
     pagination_class = NewestBots
     queryset = Bot.objects.none()
-    scopes: ClassVar[dict[str, str]] = {"POST": "trade"}
 
     @extend_schema(
         operation_id="bots_list", summary="Your bots, newest first unless `sort` says otherwise", tags=["bots"],
@@ -69,8 +67,6 @@ class BotList(PaginatedBotsView):
 
 
 class BotPreview(BotsAPIView):
-    scopes: ClassVar[dict[str, str]] = {"POST": "read"}
-
     @extend_schema(
         operation_id="bot_preview", summary="Preview the orders a new bot would place now", tags=["bots"],
         request=serializers.BotCreate, responses={200: serializers.PreviewBody, **BAD_REQUEST},
@@ -82,8 +78,6 @@ class BotPreview(BotsAPIView):
 
 
 class BotDetail(BotsAPIView):
-    scopes: ClassVar[dict[str, str]] = {"PATCH": "trade", "DELETE": "trade"}
-
     @extend_schema(operation_id="bot", summary="One bot", responses=serializers.BotBody, tags=["bots"])
     def get(self, request: SignedInRequest, pk: UUID) -> Response:
         return bot_response(bot_or_404(request, pk))
@@ -109,8 +103,6 @@ class BotDetail(BotsAPIView):
 
 
 class BotClone(BotsAPIView):
-    scopes: ClassVar[dict[str, str]] = {"POST": "trade"}
-
     @extend_schema(
         operation_id="bot_clone", summary="Clone a bot: a stopped bot with its newest inputs", tags=["bots"],
         request=serializers.BotClone, parameters=[IDEMPOTENCY],
@@ -126,8 +118,6 @@ class BotClone(BotsAPIView):
 
 
 class BotStart(BotsAPIView):
-    scopes: ClassVar[dict[str, str]] = {"POST": "trade"}
-
     @extend_schema(
         operation_id="bot_start", summary="Start a bot; no effect if it runs", tags=["bots"], request=None,
         responses={200: serializers.BotBody, **NOT_FOUND, **CONFLICT},
@@ -138,8 +128,6 @@ class BotStart(BotsAPIView):
 
 
 class BotStop(BotsAPIView):
-    scopes: ClassVar[dict[str, str]] = {"POST": "trade"}
-
     @extend_schema(
         operation_id="bot_stop", summary="Stop a bot with a policy for its orders and position",
         tags=["bots"], request=serializers.BotStopBody, responses={200: serializers.BotBody, **BAD_REQUEST, **NOT_FOUND},

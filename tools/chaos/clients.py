@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=15)
 GIVE_UP_AFTER = 90.0  # s; after that the stack is considered down
 PAUSE = 0.3
-SCOPES = ("read", "trade")
+SCOPES = ("read", "trade", "bots")
 CONNECTION_ERRORS = (aiohttp.ClientError, TimeoutError, OSError)
 
 

@@ -1,6 +1,6 @@
 """Order endpoints: list, place, modify and cancel orders through `wallets.services`."""
 
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -25,7 +25,6 @@ from wallets.domain.errors import OrderDenied, OrderError, OrderInvalid
 from wallets.domain.requests import OrderRequest
 from wallets.models import Order
 
-TRADE = "trade"
 OPTIONAL = ("price", "trigger_price", "reduce_only", "slippage_percent")
 
 
@@ -45,7 +44,6 @@ def _request(params: dict[str, Any], venue: str, client_id: UUID) -> OrderReques
 
 
 class OrderList(WalletsAPIView, GenericAPIView[Order]):
-    scopes: ClassVar[dict[str, str]] = {"POST": TRADE}
     serializer_class = response_serializers.OrderBody
     pagination_class = NewestFirstPagination
     queryset = Order.objects.none()
@@ -99,8 +97,6 @@ def _paginated(view: GenericAPIView[Any], rows: QuerySet[Any]) -> Response:
 
 
 class OrderBatch(WalletsAPIView):
-    scopes: ClassVar[dict[str, str]] = {"POST": TRADE}
-
     @extend_schema(
         operation_id="orders_place",
         summary="Place up to 20 orders of one wallet",
@@ -142,8 +138,6 @@ def _result(one: Order | OrderError) -> dict[str, Any]:
 
 
 class OrdersCancel(WalletsAPIView):
-    scopes: ClassVar[dict[str, str]] = {"POST": TRADE}
-
     @extend_schema(
         operation_id="orders_cancel",
         summary="Cancel all open orders that match",
@@ -163,8 +157,6 @@ class OrdersCancel(WalletsAPIView):
 
 
 class OrderDetail(WalletsAPIView):
-    scopes: ClassVar[dict[str, str]] = {"PATCH": TRADE, "DELETE": TRADE}
-
     @extend_schema(
         operation_id="order", summary="One order", responses=response_serializers.OrderBody, tags=["orders"]
     )

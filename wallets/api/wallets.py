@@ -1,6 +1,6 @@
 """Wallet endpoints: create, read, rename, set limits and trading state, replace key, archive."""
 
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -103,8 +103,6 @@ class WalletDetail(WalletsAPIView):
 
 
 class WalletState(WalletsAPIView):
-    scopes: ClassVar[dict[str, str]] = {"POST": "trade"}
-
     @extend_schema(
         operation_id="wallet_state", summary="Set the trading state of a wallet: halted, reduce-only or active",
         description="A looser state requires recent authentication (403 `REAUTH_REQUIRED`); a state set by an "
@@ -141,8 +139,6 @@ class WalletKey(WalletsAPIView):
 
 
 class WalletLeverage(WalletsAPIView):
-    scopes: ClassVar[dict[str, str]] = {"POST": "trade"}
-
     @extend_schema(
         operation_id="wallet_leverage", summary="Set the leverage of an instrument", tags=["wallets"],
         request=request_serializers.LeverageBody, responses={204: OpenApiResponse(description="Requested")},
