@@ -181,12 +181,12 @@ function focusAfterSubmit() {
   else if (byId("ticket-result")) byId("ticket-size").focus();
 }
 
-/** A table that reloads itself is not swapped while one of its rows is edited or open. */
+/** A table that reloads itself is not swapped while one of its rows is edited, open or waiting for an answer. */
 function keepEditedRows(event) {
   const { target, requestConfig } = event.detail;
   const reloadsItself = requestConfig && requestConfig.elt === target;
   if (!reloadsItself) return;
-  const isHeld = Boolean(target.querySelector("[data-editing], details[open]"));
+  const isHeld = Boolean(target.querySelector("[data-editing], details[open], tr.htmx-request, tr .htmx-request"));
   if (isHeld) event.detail.shouldSwap = false;
   target.toggleAttribute("data-held", isHeld);
 }

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from bots.models import Bot
-from tests.browser.conftest import Feed, Server
+from tests.browser.conftest import Feed, Server, wait_until
 from tests.browser.test_bots import bot, filled  # noqa: F401
 from tests.browser.test_trading import BTC, row, screen, tell, type_order, world  # noqa: F401
 from tests.wallets.factories import TradingEnv
@@ -144,4 +144,4 @@ def test_an_event_during_a_reload_is_not_lost(screen: Page, world: TradingEnv): 
     expect(screen.locator("#toasts")).to_contain_text("Seen")
     assert screen.evaluate("new Promise((done) => setTimeout(() => done(window.nudges)))") == 0
     screen.evaluate("document.getElementById('account-rows').classList.remove('htmx-request')")
-    screen.wait_for_function("window.nudges === 1")
+    wait_until(lambda: screen.evaluate("window.nudges") == 1, "the event that waited")

@@ -139,12 +139,19 @@ def test_a_denial_is_seen_before_and_after_sending(screen: Page, world: worlds.T
     assert Order.objects.get().status == "denied"
 
 
-def test_what_is_wrong_is_said_at_its_field_and_focused(screen: Page, world: worlds.TradingEnv):
-    type_order(screen, "0.01", "1,234")
+def test_a_number_with_two_readings_is_asked_back_and_a_plausible_price_is_read(
+    screen: Page, world: worlds.TradingEnv
+):
+    type_order(screen, "1,234", "71,283")
+    expect(screen.locator("#ticket-act")).to_have_text("Enter 1234 or 1.234 as the size")
+    expect(screen.locator("#ticket-submit")).to_be_disabled()
+    type_order(screen, "0.01", "1,234")  # neither 1,234 nor 1.234 is near the market
+    expect(screen.locator("#ticket-act")).to_have_text("Enter 1234 or 1.234 as the price")
     screen.locator("#ticket-size").press("Enter")
-    expect(screen.locator("#ticket-price-error")).to_contain_text("two ways")
-    expect(screen.locator("#ticket-price")).to_be_focused()
+    expect(screen.locator("#ticket-submit")).to_be_disabled()
     assert not Order.objects.exists()
+    type_order(screen, "0.01", "70,900")
+    expect(screen.locator("#ticket-act")).to_have_text("Buy 0.01 BTC at 70,900")
 
 
 def test_prices_step_by_ticks_and_come_from_the_ladder(screen: Page, world: worlds.TradingEnv):
