@@ -425,12 +425,12 @@ def test_the_supervisor_role_posts_and_the_web_role_reads(env):
     call_command("db_roles", verbosity=0)
     env.tell(env.fill(1, "a", "buy", 100, 1), env.funding("-2", 40))
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL SESSION AUTHORIZATION cryptotrade_bots")
+        cursor.execute("SET LOCAL ROLE cryptotrade_bots")
         env.post()
-        cursor.execute("SET LOCAL SESSION AUTHORIZATION cryptotrade_web")
+        cursor.execute("SET LOCAL ROLE cryptotrade_web")
         assert env.book("a").position.funding == -2
         assert env.split().residual == Position()
-        cursor.execute("RESET SESSION AUTHORIZATION")
+        cursor.execute("RESET ROLE")
 
 
 def test_balances_are_the_sums_of_the_entries(env):

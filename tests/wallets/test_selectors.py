@@ -31,6 +31,7 @@ def test_others_see_what_their_role_may_read(world, bob, role, sees):
     world.tell(world.fill(order))
     if role is not Role.TRADER:
         role_set(user=bob, role=role, actor=None)
+        bob.second_factor_verified = True
     seen = (
         selectors.wallet_get(bob, world.wallet.pk) is not None,
         selectors.order_get(bob, order.pk) is not None,
@@ -40,6 +41,8 @@ def test_others_see_what_their_role_may_read(world, bob, role, sees):
         selectors.ledger_transactions_page(bob, world.wallet.pk).exists(),
     )
     assert set(seen) == {sees}
+    bob.second_factor_verified = False
+    assert selectors.wallet_get(bob, world.wallet.pk) is selectors.order_get(bob, order.pk) is None
     assert selectors.wallet_get(world.user, world.wallet.pk) == world.wallet
 
 
