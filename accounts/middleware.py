@@ -9,6 +9,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 
+from accounts.models import User
 from accounts.selectors import session_find
 from accounts.services import SID, session_is_active, session_touch
 
@@ -38,9 +39,9 @@ class SessionMiddleware:
         request.user = AnonymousUser()
 
 
-def _with_second_factor(user: Any, sid: str) -> Any:
+def _with_second_factor(user: User | AnonymousUser, sid: str) -> User | AnonymousUser:
     """The user of a page; for staff the session is read, because their role needs its second factor."""
-    if user.is_authenticated and user.is_staff:
+    if isinstance(user, User) and user.is_staff:
         session = session_find(sid)
         user.second_factor_verified = session is not None and session.second_factor_at is not None
     return user

@@ -98,8 +98,10 @@ def test_every_variable_of_compose_is_a_documented_setting():
 def test_every_field_that_a_template_names_is_one_that_the_scripts_paint():
     named = {name for text in TEMPLATES.values() for name in re.findall(r'data-field="([a-z0-9_]+)"', text)}
     derived = set(re.findall(r"([a-z_]+): 1", re.search(r"field in (\{[^}]*\})", SCRIPTS)[1]))
+    figures = set(re.findall(r"^  ([a-z]+): \{ term", SCRIPTS, re.MULTILINE))  # of positions.js
     assert named
-    assert named <= {*TICK_KEYS, *derived, "age"}
+    assert len(figures) == 5
+    assert named <= {*TICK_KEYS, *derived, *figures, "age"}
 
 
 def test_every_element_that_a_script_looks_up_by_id_exists_in_a_template():

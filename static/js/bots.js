@@ -51,7 +51,7 @@ function onChange({ target }) {
   }
 }
 
-/** A dialog whose form was sent by htmx closes when the server has done it. */
+/** Closes a dialog after htmx has sent its form and the server has done the action. */
 function onResponse({ detail }) {
   if (detail.successful && detail.elt.matches("form[data-closes-after]")) detail.elt.closest("dialog").close();
 }

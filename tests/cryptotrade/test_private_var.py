@@ -48,7 +48,7 @@ for path in sockets:
     probe(f"rename {path.name}", lambda: path.rename(path.with_name("other")))
     probe(f"rename folder of {path.name}", lambda: path.parent.rename(path.parent.with_name("other")))
     probe(f"replace {path.name}", lambda: path.unlink())
-for role in ("postgres", "cryptotrade", "cryptotrade_execution", "nobody"):  # word: name of an account
+for role in ("postgres", "cryptotrade", "cryptotrade_execution", "root"):
     probe(f"database as {role}", lambda: psycopg.connect(host=str(sockets[0].parent), user=role, dbname="cryptotrade"))
 """
 

@@ -73,7 +73,7 @@ class TicketAccount:
 
     @property
     def margin_positions(self) -> list[PositionRow]:
-        """The positions whose PnL and margin change the available amount: those of a perpetual's account."""
+        """The positions of a perpetual's account: their PnL and margin change the available amount."""
         return (
             [] if account_type_of(self.now.margin_model, self.instrument.kind) == "spot" else self.positions
         )
