@@ -13,8 +13,6 @@ from django.utils.crypto import constant_time_compare
 from accounts.domain.permissions import STAFF_ROLES, Action, Role, is_allowed
 from accounts.models import ApiKey, AuthSession, User
 
-GROUP_ROLES = (Role.ADMINISTRATOR, Role.SUPPORT)  # the strongest first
-
 
 # --- sessions ------------------------------------------------------------------------------------------
 def session_find(sid: uuid.UUID | str | None) -> AuthSession | None:
@@ -100,7 +98,7 @@ def role_of(user: User | AnonymousUser | None) -> Role:
     if user.is_superuser:
         return Role.ADMINISTRATOR
     groups = set(user.groups.values_list("name", flat=True))
-    return next((role for role in GROUP_ROLES if role in groups), Role.TRADER)
+    return next((role for role in STAFF_ROLES if role in groups), Role.TRADER)
 
 
 def acting_role(user: User | AnonymousUser | None) -> Role:

@@ -220,10 +220,7 @@ class Bench:
                 **os.environ,
                 "CRYPTOTRADE_VAR": str(self.folder),
                 "DJANGO_SETTINGS_MODULE": "cryptotrade.settings",
-                **{
-                    name: token_urlsafe(32)
-                    for name in ("SECRET_KEY", "JWT_SIGNING_KEY", "MFA_KEY", "SIMULATOR_TOKEN")
-                },
+                **{name: token_urlsafe(32) for name in env.GENERATED},
                 "VENUES": "bench",
                 "LOG_LEVEL": "WARNING",
                 "MAX_STREAMS_PER_ADDRESS": "1000000",

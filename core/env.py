@@ -10,12 +10,8 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
-GENERATED = (
-    "SECRET_KEY",
-    "JWT_SIGNING_KEY",
-    "MFA_KEY",
-    "SIMULATOR_TOKEN",
-)  # secrets that `make run` generates for this clone
+# Secrets that `make run` generates for this clone.
+GENERATED = ("SECRET_KEY", "JWT_SIGNING_KEY", "MFA_KEY", "SIMULATOR_TOKEN")
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off"}
 

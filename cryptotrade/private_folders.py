@@ -6,7 +6,7 @@ import stat
 import struct
 from pathlib import Path
 
-PRIVATE_DIRECTORY, PRIVATE_FILE = 0o700, 0o600
+PRIVATE_DIRECTORY = 0o700
 
 # POSIX access control lists as Linux stores them (include/uapi/linux/posix_acl_xattr.h): a version, then entries of tag, rights, id.
 _ACL = "system.posix_acl_access"

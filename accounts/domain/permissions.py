@@ -13,7 +13,7 @@ class Role(StrEnum):
     ADMINISTRATOR = "administrator"
 
 
-STAFF_ROLES = frozenset({Role.SUPPORT, Role.ADMINISTRATOR})
+STAFF_ROLES = (Role.ADMINISTRATOR, Role.SUPPORT)  # the strongest first
 
 
 class Action(StrEnum):

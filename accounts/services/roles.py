@@ -5,12 +5,10 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from accounts.audit import AuditAction, record
-from accounts.domain.permissions import Role
+from accounts.domain.permissions import STAFF_ROLES, Role
 from accounts.models import User
 from accounts.selectors import role_of
 from accounts.services.sessions import credentials_end_all
-
-STAFF = (Role.SUPPORT, Role.ADMINISTRATOR)
 
 
 @transaction.atomic
@@ -23,7 +21,7 @@ def role_set(*, user: User, role: Role, actor: User | None, request: HttpRequest
     if before is role:
         return False
     user.groups.set([Group.objects.get_or_create(name=role.value)[0]])
-    user.is_staff = role in STAFF
+    user.is_staff = role in STAFF_ROLES
     user.is_superuser = role is Role.ADMINISTRATOR
     user.save(update_fields=["is_staff", "is_superuser"])
     data = {"from": before.value, "to": role.value}

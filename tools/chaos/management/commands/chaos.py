@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from core import env
 from tools.chaos.bots.scenario import BotScenario
 from tools.chaos.plan import FAULT_WEIGHTS, FAULT_WEIGHTS_WITH_BOTS, Rates
 from tools.chaos.report import Report
@@ -22,7 +23,6 @@ from tools.chaos.run import ChaosError, ChaosOptions, chaos
 from tools.chaos.stack import INSIDE, ChaosStack
 
 SAFETY_CHECKS = ("expiry-wait",)
-SECRETS = ("SECRET_KEY", "JWT_SIGNING_KEY", "MFA_KEY", "SIMULATOR_TOKEN")
 OWN_SETTINGS = ("DATABASE_URL", "REDIS_URL", "SEALING_KEY_DIR", "SIMULATOR_URL", "DJANGO_SETTINGS_MODULE")
 UNLIMITED_RATE = "1000000/60"
 USDC, USDC_OF_A_BOT = 10_000, 2_000
@@ -138,7 +138,7 @@ def _restart_inside(var: Path) -> NoReturn:
         "VENUES": "hyperliquid-sim",
         "MAX_ORDERS_PER_MINUTE": "100000",
         "MAX_DAILY_NOTIONAL": "1000000000",
-        **{name: secrets.token_urlsafe(48) for name in SECRETS},
+        **{name: secrets.token_urlsafe(48) for name in env.GENERATED},
         **ports,
         **limits,
         INSIDE: "1",
