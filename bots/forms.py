@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from uuid import UUID, uuid4
 
 from django import forms
-from django.core.validators import DecimalValidator
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
@@ -115,11 +114,6 @@ class NewBotForm(InputsForm):
             )
         self.fields["symbol"].widget = forms.TextInput({**NO_AUTOCOMPLETE, "list": "symbols"})
         self.fields["leverage"].affix = "×"  # type: ignore[attr-defined]
-
-    def clean_budget(self) -> Decimal:
-        budget: Decimal = self.cleaned_data["budget"]
-        DecimalValidator(20, 8)(budget)
-        return budget
 
     @classmethod
     def unsaved_values(

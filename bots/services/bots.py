@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 MAX_NAME_LENGTH = 60
 MAX_BUDGET = Decimal(10**12)
+BUDGET_STEP = Decimal("1e-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +211,8 @@ def _budget(raw: Decimal | str, errors: dict[str, str]) -> Decimal:
         return Decimal(0)
     if not amount.is_finite() or not 0 < amount <= MAX_BUDGET:
         errors["budget"] = "Must be greater than 0."
+    elif amount % BUDGET_STEP:
+        errors["budget"] = "At most 8 decimals."
     return amount
 
 

@@ -119,6 +119,7 @@ def test_the_same_client_id_is_the_same_bot(world):
         ({"symbol": "NOPE"}, "symbol"),
         ({"budget": "-1"}, "budget"),
         ({"budget": "NaN"}, "budget"),
+        ({"budget": "0.123456789"}, "budget"),
         ({"leverage": 0}, "leverage"),
         ({"inputs": {"levels": "many"}}, "levels"),
         ({"inputs": {"spread": "1"}}, "spread"),
