@@ -81,13 +81,13 @@ def order_preview(*, user: "User", wallet_id: UUID, request: OrderRequest) -> Pr
     manager = OrderManager(wallet, prices_of(request.venue), timezone.now())
     checked, row = manager.checked(request)
     result, risk_check = manager.check_risk(checked, instrument_rules(row))
-    taken = taken_from_bots(
-        checked.side,
-        checked.size,
-        net=net_position(wallet.pk, row.pk),
-        bots=bots_position(wallet.pk, row.pk) if row.kind == "perp" else Decimal(0),
+    preview = _preview(result, risk_check)
+    if row.kind != "perp":
+        return preview
+    net, bots = net_position(wallet.pk, row.pk), bots_position(wallet.pk, row.pk)
+    return replace(
+        preview, taken_from_bots=taken_from_bots(checked.side, checked.size, net=net, bots=bots) or None
     )
-    return replace(_preview(result, risk_check), taken_from_bots=taken or None)
 
 
 def _preview(result: Approved | Denied, risk_check: RiskCheck) -> Preview:
